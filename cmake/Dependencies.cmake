@@ -1,0 +1,28 @@
+# Every third-party library that photovec links, found once. All come from Debian packages
+# (scripts/install-deps); Debian 12 and 13 differ only in versions, see the notes beside each.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)   # 1.81 on Debian 12, 1.83 on Debian 13
+find_package(OpenSSL REQUIRED)
+find_package(CURL REQUIRED)
+
+# oneDNN: 2.6 on Debian 12, 3.x on Debian 13. Debian's own CMake config insists on OpenCL headers that a CPU-only
+# user does not need, so the two files are found by hand.
+find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.hpp REQUIRED)
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+add_library(DNNL::dnnl UNKNOWN IMPORTED)
+set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION "${DNNL_LIBRARY}"
+                      INTERFACE_INCLUDE_DIRECTORIES "${DNNL_INCLUDE_DIR}")
+
+find_package(JPEG REQUIRED)
+find_package(GIF REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
+pkg_check_modules(spng REQUIRED IMPORTED_TARGET spng)
+pkg_check_modules(webp REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
+pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)
+if(PHOTOVEC_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/bounded_queue.h"
+
+namespace photovec {
+
+/// Names the calling thread as `top` and `ps -T` show it (at most 15 characters).
+void SetThreadName(const std::string& name);
+/// Sets the calling thread's nice value. Decode and encode threads run at 10, so that the event loops always
+/// get a core at once (DESIGN §2). A failure is harmless and ignored: raising nice needs no rights.
+void SetThreadNice(int nice);
+inline constexpr int kWorkerNice = 10;
+
+/// A few named threads that run tasks in FIFO order. Post is thread-safe. The destructor runs what was
+/// posted, then joins.
+class ThreadPool {
+ public:
+  /// \param queue_capacity how many tasks may wait; TryPost refuses more.
+  ThreadPool(std::string name, int threads, int nice, size_t queue_capacity);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  /// False when the queue is full; the task is then left as it was. Never blocks. Tasks must not throw.
+  bool TryPost(std::function<void()>& task) { return queue_.TryPush(task); }
+  size_t waiting() const { return queue_.size(); }
+  int threads() const { return static_cast<int>(threads_.size()); }
+
+ private:
+  BoundedQueue<std::function<void()>> queue_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace photovec

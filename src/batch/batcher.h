@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "base/deadline.h"
+#include "base/fair_queue.h"
+#include "base/slot_pool.h"
+#include "base/status.h"
+
+namespace photovec::batch {
+
+/// Whoever put an item into the batcher hears about it through this. Implemented by pipeline/'s items.
+class Client {
+ public:
+  virtual ~Client() = default;
+  /// False when the answer is no longer wanted (cancelled, deadline passed): the item is then dropped from
+  /// the queue with OnDropped instead of being encoded.
+  virtual bool StillWanted() const = 0;
+  virtual void OnTaken(TimePoint at) = 0;  ///< a stream took it
+  /// Exactly one of the next two is called, last, on a stream thread; must not block.
+  /// \param embedding [D] f32, not normalised; valid during the call only.
+  virtual void OnEncoded(const Status& status, std::span<const float> embedding, TimePoint at) = 0;
+  virtual void OnDropped() = 0;
+};
+
+/// One decoded image that waits for a stream. Owns its slot; keeps its client alive.
+struct Ready {
+  SlotRef slot;
+  std::shared_ptr<Client> client;
+};
+
+/// Greedy, fair batching: a free stream takes what is ready, up to its limit, at once; nobody waits for a
+/// timer while a stream is idle. Fair between lanes (requests), FIFO within one. Bounded by the slot pool:
+/// there are never more items than slots. Thread-safe.
+class Batcher {
+ public:
+  /// \param max_wait how long Take may wait for more after the first item (0: not at all, the default).
+  explicit Batcher(Clock::duration max_wait = {}) : max_wait_(max_wait) {}
+
+  /// \param lane the request's id.
+  void Push(uint64_t lane, Ready item);
+  /// Blocks until something is ready; appends 1..max_batch items to `out` (cleared first). Items no longer
+  /// wanted are dropped on the way. False when closed and empty. `block` false: returns at once, true with
+  /// `out` empty when nothing is ready.
+  bool Take(int max_batch, bool block, std::vector<Ready>& out);
+  /// No more pushes; what is inside is still taken.
+  void Close();
+  size_t depth() const;  ///< items waiting now
+
+ private:
+  const Clock::duration max_wait_;
+  mutable std::mutex mutex_;
+  std::condition_variable ready_;
+  FairQueue<Ready> queue_;
+  bool closed_ = false;
+};
+
+}  // namespace photovec::batch

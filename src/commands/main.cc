@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+#include <cstdio>
+
+int main() {
+  std::puts("photovec " PHOTOVEC_VERSION);
+  return 0;
+}

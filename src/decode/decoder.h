@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "base/deadline.h"
+#include "base/result.h"
+#include "preprocess/spec.h"
+
+namespace photovec::decode {
+
+enum class Format { kUnknown, kJpeg, kPng, kWebp, kGif };
+std::string_view FormatName(Format format);
+
+enum class JpegScaling {
+  kFast,   ///< smallest DCT scale that is still >= 2x the resize target; may skip rows below the crop
+  kExact,  ///< decode in full, read to the end of the file
+};
+enum class AlphaMode {
+  kDrop,   ///< as Pillow's convert("RGB"): colour under transparent pixels is kept
+  kWhite,  ///< compose over white
+};
+
+/// What a photo may cost before it is refused. Checked on the header, before any pixel is allocated.
+struct Limits {
+  int64_t max_pixels = 50'000'000;
+  int max_side = 16'384;
+  int64_t max_file_bytes = 25'000'000;
+  int64_t max_decoder_bytes = 256LL << 20;  ///< working memory of one decode, output image included
+  int max_jpeg_scans = 100;
+};
+
+struct DecodeOptions {
+  JpegScaling jpeg_scaling = JpegScaling::kFast;
+  AlphaMode alpha = AlphaMode::kDrop;
+  Limits limits;
+};
+
+/// One photo to decode. Everything is borrowed for the duration of the call.
+struct DecodeJob {
+  std::span<const uint8_t> encoded;
+  const preprocess::Spec* spec = nullptr;
+  DecodeOptions options;
+  std::span<uint8_t> out;  ///< spec->slot_bytes() bytes of a slot
+};
+
+/// What happened, for stage times, logs and metrics.
+struct DecodeReport {
+  Format format = Format::kUnknown;
+  int width = 0;  ///< stored size in pixels, before orientation
+  int height = 0;
+  int orientation = 1;  ///< EXIF 1..8
+  int scale_denominator = 1;
+  TimePoint decoded_at;  ///< when pixels existed; preprocessing follows
+};
+
+/// Turns encoded photos into model-sized pixels. THE contract of decode/: the in-process decoder and the
+/// sandboxed worker process both implement it, with the same results bit for bit.
+/// One Decoder per worker thread; not thread-safe; keeps its scratch memory between calls.
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+
+  /// Blocks until the slot is full or the photo is refused; on failure the slot's contents are undefined.
+  /// Errors: kUnsupportedFormat (empty, unknown or known-but-refused content), kImageCorrupt (truncated
+  /// data included), kTooManyPixels, kDecodeLimit, kBodyTooLarge (encoded size over max_file_bytes).
+  virtual Result<DecodeReport> Decode(const DecodeJob& job) = 0;
+};
+
+/// Decodes on the calling thread.
+std::unique_ptr<Decoder> MakeInProcessDecoder();
+
+}  // namespace photovec::decode

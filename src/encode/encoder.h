@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/image.h"
+#include "base/result.h"
+#include "base/slot_pool.h"
+
+namespace photovec::encode {
+
+/// Names a batch in flight on one stream, from Submit until its Wait.
+struct Ticket {
+  uint64_t id = 0;
+};
+
+/// One lane of execution: on the CPU a pinned team of threads, on a GPU a CUDA stream, each with its own
+/// activation arena. One caller thread per stream; different streams may run at the same time.
+class EncoderStream {
+ public:
+  virtual ~EncoderStream() = default;
+
+  /// Starts one batch. Does not block while fewer than depth() batches are in flight (a backend of depth 1
+  /// may do its work inside Wait). No allocation after Encoder::Warmup(). \param slots 1 <= B <= max_batch()
+  /// slots, each [S,S,3] u8 RGB; read until Wait() returns. \param out   [B,D] f32, not normalised; owned by
+  /// the caller, valid only after Wait() returned OK. Errors: kInternal when B or out.size() is wrong or
+  /// depth() tickets are out; kDeviceFailed (the process must exit).
+  virtual Result<Ticket> Submit(std::span<const PixelSlot> slots, std::span<float> out) = 0;
+
+  /// Blocks until the batch is done. Each ticket is waited for exactly once, in Submit order.
+  virtual Status Wait(Ticket ticket) = 0;
+
+  /// How many batches may be in flight: CPU 1, CUDA 2.
+  virtual int depth() const = 0;
+};
+
+/// What an encoder is, for logs, /v1/models, doctor and bench.
+struct EncoderInfo {
+  std::string backend;    ///< "cpu", "reference", "cuda"
+  std::string precision;  ///< "f32", "bf16"
+  std::string detail;     ///< e.g. "oneDNN 2.6.3, avx512_bf16, 2 streams x 1 thread"
+  int image_size = 0;     ///< S
+  int embedding_dim = 0;  ///< D of the output
+  int max_batch = 0;
+  double executed_flops_per_image = 0;  ///< FLOPs that are really executed (work saved is not counted)
+  uint64_t packed_bytes = 0;            ///< weights as held in memory
+};
+
+/// A model ready to run: one read-only copy of the weights, shared by N streams.
+/// Batch neighbours never change an image's vector. Thread-safe except where EncoderStream says otherwise.
+class Encoder {
+ public:
+  virtual ~Encoder() = default;
+  virtual const EncoderInfo& info() const = 0;
+  virtual int stream_count() const = 0;
+  virtual EncoderStream& stream(int index) = 0;
+  /// Runs every stream once at max_batch and once at 1, so that nothing is allocated or tuned afterwards.
+  virtual Status Warmup() = 0;
+};
+
+enum class Precision { kAuto, kF32, kBF16 };
+
+struct EncoderOptions {
+  Precision precision = Precision::kAuto;  ///< kAuto: bf16 where the CPU has AVX512-BF16 or AMX, else f32
+  int streams = 0;                         ///< 0: chosen from the machine
+  int threads_per_stream = 0;              ///< 0: chosen from the machine
+  int max_batch = 0;                       ///< 0: chosen by the backend
+  bool pin_threads = true;
+  PixelNormalization normalization;  ///< folded into the patch weights
+};
+
+}  // namespace photovec::encode

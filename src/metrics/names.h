@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <string_view>
+
+/// Every metric, label and bucket border that photovec exports, and nowhere else. Meanings: docs/metrics.md.
+namespace photovec::metrics {
+
+namespace name {
+inline constexpr std::string_view kImageStageSeconds = "photovec_image_stage_seconds";      ///< model, stage
+inline constexpr std::string_view kRequestStageSeconds = "photovec_request_stage_seconds";  ///< model, stage
+inline constexpr std::string_view kImagesTotal = "photovec_images_total";                   ///< model, code
+inline constexpr std::string_view kRequestsTotal = "photovec_http_requests_total";          ///< route, status
+inline constexpr std::string_view kBatchSize = "photovec_batch_size";                       ///< model
+inline constexpr std::string_view kQueueDepth = "photovec_queue_depth";                     ///< model, queue
+inline constexpr std::string_view kSlotsFree = "photovec_slots_free";                       ///< model
+inline constexpr std::string_view kStreamBusySeconds =
+    "photovec_stream_busy_seconds_total";                                           ///< model, stream
+inline constexpr std::string_view kStreamBusyRatio = "photovec_stream_busy_ratio";  ///< model, stream
+inline constexpr std::string_view kLoopLagSeconds = "photovec_event_loop_lag_seconds";
+inline constexpr std::string_view kBudgetUsedBytes = "photovec_memory_budget_used_bytes";
+inline constexpr std::string_view kBudgetLimitBytes = "photovec_memory_budget_limit_bytes";
+inline constexpr std::string_view kConnections = "photovec_http_connections";
+inline constexpr std::string_view kRequestsInFlight = "photovec_requests_in_flight";
+inline constexpr std::string_view kResidentBytes = "process_resident_memory_bytes";
+inline constexpr std::string_view kCpuSeconds = "process_cpu_seconds_total";
+inline constexpr std::string_view kBuildInfo = "photovec_build_info";  ///< version
+}  // namespace name
+
+namespace label {
+inline constexpr std::string_view kModel = "model";
+inline constexpr std::string_view kStage = "stage";
+inline constexpr std::string_view kCode = "code";
+inline constexpr std::string_view kRoute = "route";
+inline constexpr std::string_view kStatus = "status";
+inline constexpr std::string_view kQueue = "queue";
+inline constexpr std::string_view kStream = "stream";
+}  // namespace label
+
+/// Seconds; a factor of 2 to 2.5 apart from 50 us to 30 s.
+inline constexpr std::array kSecondsBuckets = {0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025,
+                                               0.005,   0.01,   0.025,   0.05,   0.1,   0.25,
+                                               0.5,     1.0,    2.5,     5.0,    10.0,  30.0};
+inline constexpr std::array kBatchBuckets = {1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0};
+
+}  // namespace photovec::metrics

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/tensor_view.h"
+#include "model/config.h"
+
+namespace photovec::model {
+
+/// y = x W^T + b, as PyTorch stores it.
+struct Linear {
+  TensorView weight;  ///< [out, in]
+  TensorView bias;    ///< [out], or absent
+};
+
+struct Norm {
+  TensorView gamma;  ///< [D]
+  TensorView beta;   ///< [D]
+};
+
+/// One pre-norm transformer block: x += scale1 * out(attn(norm1(x))); x += scale2 * fc2(act(fc1(norm2(x)))).
+struct Block {
+  Norm norm1;
+  Linear q, k, v, out;      ///< [D, D]
+  TensorView layer_scale1;  ///< [D], or absent
+  Norm norm2;
+  Linear fc1;               ///< [F, D]
+  Linear fc2;               ///< [D, F]
+  TensorView layer_scale2;  ///< [D], or absent
+};
+
+/// All tensors of a vision tower, shapes already checked against the config.
+struct VisionWeights {
+  TensorView patch;        ///< [D, 3, P, P]
+  TensorView patch_bias;   ///< [D], or absent
+  TensorView class_token;  ///< [D], or absent
+  TensorView position;     ///< [T, D]
+  Norm pre_norm;           ///< absent views when the config has none
+  std::vector<Block> blocks;
+  Norm post_norm;
+  Linear projection;  ///< [projection_dim, D], no bias; absent when projection_dim is 0
+};
+
+/// A loaded checkpoint: architecture, weights and identity. The weights are views into read-only mapped files
+/// that live as long as `storage`: encoders copy (pack) what they need, then the owner drops the whole
+/// object, so that nothing stays mapped while serving. Move-only in spirit; not modified after loading.
+struct VisionModel {
+  VisionConfig config;
+  VisionWeights weights;
+  std::shared_ptr<const void> storage;
+  std::string weights_sha256;  ///< hex digest over the names, shapes, dtypes and bytes of all tensors used
+};
+
+/// Loads config.json and model.safetensors (or the shards of model.safetensors.index.json) of a HuggingFace
+/// model directory as it is downloaded. Text-tower tensors are left alone.
+/// Errors: kNotFound naming the missing file; kInvalidRequest naming the file and the tensor, with the shape
+/// expected and found.
+Result<VisionModel> LoadVisionModel(const std::string& model_dir);
+
+}  // namespace photovec::model

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "batch/streams.h"  // brings encode::Encoder, the contract that batch/ stands on
+#include "decode/decoder.h"
+#include "fetch/fetcher.h"
+#include "metrics/registry.h"
+#include "pipeline/admission.h"
+#include "pipeline/request.h"
+#include "preprocess/spec.h"
+
+namespace photovec::pipeline {
+
+/// What a ModelRuntime is made of.
+struct ModelSetup {
+  std::string name;                          ///< as clients name it
+  std::unique_ptr<encode::Encoder> encoder;  ///< warmed up
+  preprocess::Spec spec;
+  std::string fingerprint;  ///< short id of weights + preprocessing + scaling mode
+};
+
+struct PipelineOptions {
+  int decoders = 0;         ///< decode threads; 0: one per CPU
+  int slots_per_model = 0;  ///< 0: (streams x depth + 1) x max_batch + decoders
+  decode::DecodeOptions decode;
+  uint64_t memory_budget_bytes = 0;  ///< 0: a quarter of the machine's memory, at most 2 GiB
+  int64_t batch_wait_us = 0;
+  int max_items_per_request = 1000;
+};
+
+/// A model as clients see it.
+struct ModelView {
+  std::string_view name;
+  std::string_view fingerprint;
+  const encode::EncoderInfo* info = nullptr;
+};
+
+/// The one place that knows the order of the stages: admit, fetch, decode + preprocess, batch, encode,
+/// collect. Thread-safe. Owns decode threads, streams, slot pools and all queues.
+class Pipeline {
+ public:
+  using DecoderFactory = std::function<std::unique_ptr<decode::Decoder>()>;
+
+  /// \param models   one or more, names distinct.
+  /// \param fetcher  shared by all models; must outlive the pipeline.
+  /// \param registry where stage times, queue depths and batch sizes go; must outlive the pipeline.
+  /// Errors: kInvalidRequest (no model, same name twice), kUnavailable (no memory for the slots).
+  static Result<std::unique_ptr<Pipeline>> Create(std::vector<ModelSetup> models, fetch::Fetcher& fetcher,
+                                                  DecoderFactory make_decoder, metrics::Registry& registry,
+                                                  PipelineOptions options);
+  virtual ~Pipeline() = default;
+
+  /// Opens a request; `done` is called exactly once after Finish(), on a pipeline thread (or inside Finish),
+  /// and must not block. Errors: kNotFound for an unknown model; kUnavailable when draining.
+  virtual Result<Request> Open(RequestOptions options, RequestDone done) = 0;
+
+  /// The memory that waiting bytes count against; http/ reserves body bytes here before it reads them.
+  virtual MemoryBudget& budget() = 0;
+  virtual std::vector<ModelView> models() const = 0;
+  virtual std::optional<ModelView> FindModel(std::string_view name) const = 0;  ///< empty name: the first
+  virtual const PipelineOptions& options() const = 0;
+
+  /// Refuses new requests from now on and blocks until those in flight are answered or `deadline` passes
+  /// (those left are cancelled).
+  virtual void Drain(Deadline deadline) = 0;
+  /// True once a device failed: the server must answer what is in flight and exit non-zero.
+  virtual bool device_failed() const = 0;
+};
+
+}  // namespace photovec::pipeline

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/bounded_queue.h"
+#include "base/bytes.h"
+#include "base/fair_queue.h"
+#include "base/histogram.h"
+#include "base/image.h"
+#include "base/machine.h"
+#include "base/result.h"
+#include "base/slot_pool.h"
+#include "base/stage_times.h"
+#include "base/strings.h"
+#include "base/tensor_view.h"
+#include "base/thread_pool.h"
+
+namespace photovec {
+namespace {
+
+TEST(Status, TableIsTotalAndUnambiguous) {
+  std::set<std::string_view> names;
+  int expected = 0;
+  for (const CodeInfo& row : CodeTable()) {
+    EXPECT_EQ(static_cast<int>(row.code), expected++) << row.name;
+    EXPECT_TRUE(names.insert(row.name).second) << row.name;
+    EXPECT_GE(row.http_status, 200);
+    EXPECT_LT(row.http_status, 600);
+  }
+  EXPECT_EQ(expected, static_cast<int>(Code::kSourceTimeout) + 1);
+  EXPECT_EQ(HttpStatus(Code::kOverloaded), 429);
+  EXPECT_EQ(HttpStatus(Code::kImageCorrupt), 422);
+  EXPECT_EQ(HttpStatus(Code::kUnsupportedFormat), 415);
+  EXPECT_EQ(CodeName(Code::kTooManyPixels), "too_many_pixels");
+}
+
+TEST(Status, ContextKeepsTheCode) {
+  const Status status = Status(Code::kNotFound, "no such file").WithContext("config.json");
+  EXPECT_EQ(status.ToString(), "not_found: config.json: no such file");
+  EXPECT_TRUE(Status::Ok().WithContext("anything").ok());
+}
+
+Result<int> Half(int value) {
+  if (value % 2 != 0) return Status(Code::kInvalidRequest, "odd");
+  return value / 2;
+}
+Result<int> Quarter(int value) {
+  ASSIGN_OR_RETURN(const int half, Half(value));
+  return Half(half);
+}
+
+TEST(Result, PropagatesErrors) {
+  EXPECT_EQ(*Quarter(8), 2);
+  EXPECT_EQ(Quarter(6).status().code(), Code::kInvalidRequest);
+}
+
+TEST(Base64, RoundTripsAllLengths) {
+  std::string data;
+  for (int n = 0; n < 260; ++n) {
+    const std::span bytes(reinterpret_cast<const uint8_t*>(data.data()), data.size());
+    EXPECT_EQ(*Base64Decode(Base64Encode(bytes)), data);
+    data.push_back(static_cast<char>(n * 37));
+  }
+}
+
+TEST(Base64, KnownVectorsAndErrors) {
+  const auto encode = [](std::string_view s) {
+    return Base64Encode({reinterpret_cast<const uint8_t*>(s.data()), s.size()});
+  };
+  EXPECT_EQ(encode("foob"), "Zm9vYg==");  // RFC 4648 section 10
+  EXPECT_EQ(encode("foobar"), "Zm9vYmFy");
+  EXPECT_EQ(*Base64Decode("Zm9vYg"), "foob");
+  EXPECT_EQ(*Base64Decode("Zm9v\nYg==\n"), "foob");
+  EXPECT_EQ(*Base64Decode("-_-_"), *Base64Decode("+/+/"));
+  EXPECT_FALSE(Base64Decode("Zm9v*g==").ok());
+  EXPECT_FALSE(Base64Decode("Zm==9v").ok());
+  EXPECT_FALSE(Base64Decode("Z").ok());
+}
+
+TEST(Bytes, ParsesAndPrintsSizes) {
+  EXPECT_EQ(*ParseBytes("64MiB"), 64ULL << 20);
+  EXPECT_EQ(*ParseBytes("1.5G"), 3ULL << 29);
+  EXPECT_EQ(*ParseBytes("4096"), 4096U);
+  EXPECT_EQ(*ParseBytes("10 KB"), 10240U);
+  for (const char* bad : {"", "x", "-1", "1Q", "1MiBx", "nan", "1e300"})
+    EXPECT_FALSE(ParseBytes(bad).ok()) << bad;
+  EXPECT_EQ(HumanBytes(640), "640 B");
+  EXPECT_EQ(HumanBytes(3ULL << 29), "1.5 GiB");
+}
+
+TEST(Sha256, KnownVector) {
+  Sha256 hash;
+  hash.Update(std::string_view("a"));
+  hash.Update(std::string_view("bc"));
+  EXPECT_EQ(hash.HexDigest(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Tensor, HalfPrecisionRoundTripsEveryValue) {
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const auto h = static_cast<uint16_t>(bits);
+    const float value = HalfToFloat(h);
+    if (std::isnan(value)) continue;
+    EXPECT_EQ(FloatToHalf(value), h);
+    const float b = BFloat16ToFloat(h);
+    if (!std::isnan(b)) {
+      EXPECT_EQ(FloatToBFloat16(b), h);
+    }
+  }
+  EXPECT_EQ(HalfToFloat(0x3C00), 1.0F);
+  EXPECT_EQ(HalfToFloat(0x0001), std::ldexp(1.0F, -24));
+  EXPECT_EQ(FloatToHalf(65504.0F), 0x7BFF);
+  EXPECT_EQ(FloatToHalf(1e9F), 0x7C00);
+  EXPECT_EQ(FloatToBFloat16(1.00390625F), 0x3F80);  // half way: to even
+  EXPECT_TRUE(std::isnan(BFloat16ToFloat(FloatToBFloat16(std::numeric_limits<float>::quiet_NaN()))));
+}
+
+TEST(FairQueue, RoundRobinBetweenLanesFifoWithin) {
+  FairQueue<int> queue;
+  for (int i = 0; i < 4; ++i) queue.Push(1, 10 + i);
+  queue.Push(2, 20);
+  queue.Push(3, 30);
+  std::vector<int> order;
+  while (auto value = queue.Pop()) order.push_back(*value);
+  EXPECT_EQ(order, (std::vector<int>{10, 20, 30, 11, 12, 13}));
+}
+
+TEST(FairQueue, PopIfSkipsLanesThatAreNotReady) {
+  FairQueue<int> queue;
+  queue.Push(1, 1);
+  queue.Push(2, 2);
+  EXPECT_EQ(queue.PopIf([](int v) { return v == 2; }), 2);
+  EXPECT_EQ(queue.PopIf([](int v) { return v == 2; }), std::nullopt);
+  EXPECT_EQ(queue.size(), 1U);
+}
+
+TEST(BoundedQueue, BoundsAndCloses) {
+  BoundedQueue<int> queue(2);
+  int value = 1;
+  EXPECT_TRUE(queue.TryPush(value));
+  EXPECT_TRUE(queue.TryPush(value));
+  EXPECT_FALSE(queue.TryPush(value));
+  queue.Close();
+  EXPECT_FALSE(queue.Push(3));
+  EXPECT_TRUE(queue.Pop().has_value());
+  EXPECT_TRUE(queue.Pop().has_value());
+  EXPECT_FALSE(queue.Pop().has_value());
+}
+
+TEST(BoundedQueue, EveryValueArrivesOnceAcrossThreads) {
+  BoundedQueue<int> queue(3);
+  std::atomic<int64_t> sum = 0;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i) {
+    readers.emplace_back([&] {
+      while (auto v = queue.Pop()) sum += *v;
+    });
+  }
+  for (int i = 1; i <= 1000; ++i) EXPECT_TRUE(queue.Push(i));
+  queue.Close();
+  for (auto& reader : readers) reader.join();
+  EXPECT_EQ(sum, 500500);
+}
+
+TEST(SlotPool, RecyclesAndAligns) {
+  auto pool = std::move(SlotPool::Create(150, 2)).value();
+  int released = 0;
+  pool->OnRelease([&] { ++released; });
+  auto a = pool->TryAcquire();
+  auto b = pool->TryAcquire();
+  ASSERT_TRUE(a && b);
+  EXPECT_FALSE(pool->TryAcquire());
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(b->view().data) % 64, 0U);
+  EXPECT_EQ(a->pixels().size(), 150U);
+  const int index = a->index();
+  a.reset();
+  EXPECT_EQ(released, 1);
+  SlotRef moved = std::move(*pool->TryAcquire());
+  EXPECT_EQ(moved.index(), index);
+  moved.Release();
+  moved.Release();
+  EXPECT_EQ(released, 2);
+  EXPECT_EQ(pool->available(), 1);
+}
+
+TEST(Histogram, QuantilesWithinThePromisedError) {
+  Histogram histogram;
+  for (int i = 1; i <= 100000; ++i) histogram.Record(i);
+  EXPECT_EQ(histogram.count(), 100000U);
+  for (const double q : {0.01, 0.5, 0.95, 0.99}) {
+    EXPECT_NEAR(histogram.Quantile(q), q * 100000, 0.032 * q * 100000);
+  }
+  EXPECT_EQ(histogram.max(), 100000U);
+  EXPECT_NEAR(histogram.mean(), 50000.5, 1e-6);
+  Histogram small;
+  for (int i = 0; i < 60; ++i) small.Record(i);
+  EXPECT_EQ(small.Quantile(0.5), 29);
+}
+
+TEST(StageTimes, MissingBordersAreMinusOne) {
+  StageTimes times;
+  const TimePoint t = Clock::now();
+  times.MarkAt(Border::kFetchEnd, t);
+  times.MarkAt(Border::kDecodeStart, t + std::chrono::microseconds(250));
+  EXPECT_EQ(times.Micros(Stage::kDecodeWait), 250);
+  EXPECT_EQ(times.Micros(Stage::kDecode), -1);
+  EXPECT_EQ(StageName(Stage::kCollect), "collect");
+}
+
+TEST(RgbImage, KeepsMemoryAcrossResets) {
+  RgbImage image;
+  image.Reset(100, 50);
+  const uint8_t* data = image.data();
+  image.Reset(10, 10);
+  EXPECT_EQ(image.data(), data);
+  image.ShrinkTo(100);
+  EXPECT_EQ(image.capacity_bytes(), 0U);
+}
+
+TEST(ThreadPool, RunsEverythingBeforeItDies) {
+  std::atomic<int> ran = 0;
+  {
+    ThreadPool pool("test", 2, 0, 100);
+    for (int i = 0; i < 50; ++i) {
+      std::function<void()> task = [&] { ++ran; };
+      ASSERT_TRUE(pool.TryPost(task));
+    }
+  }
+  EXPECT_EQ(ran, 50);
+}
+
+TEST(Machine, KnowsItself) {
+  const Machine machine = ProbeMachine();
+  EXPECT_GE(machine.physical_cores, 1);
+  EXPECT_GE(machine.cpus.size(), static_cast<size_t>(machine.physical_cores));
+  EXPECT_GT(machine.memory_bytes, 1ULL << 20);
+  EXPECT_FALSE(machine.isa.empty());
+  EXPECT_GT(ResidentBytes(), 0U);
+}
+
+}  // namespace
+}  // namespace photovec
