@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+# Which Debian packages photovec needs; sourced by install-deps. The one place where releases differ by name.
+# shellcheck shell=bash disable=SC2034,SC1091
+codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-unknown}")
+case $codename in
+  bookworm) boost=1.81 ;;
+  *)        boost=1.83 ;;   # Debian 13
+esac
+
+build_packages=(
+  ca-certificates g++ cmake ninja-build ccache pkg-config git
+  "libboost$boost-dev" "libboost-url$boost-dev" "libboost-json$boost-dev"
+  libssl-dev libcurl4-openssl-dev libdnnl-dev libhwy-dev
+  libjpeg62-turbo-dev libspng-dev libwebp-dev libgif-dev
+  libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev
+)
+demo_packages=(curl python3 python3-numpy python3-pil)
+test_packages=(
+  libgtest-dev libgmock-dev clang-format clang-tidy
+  python3 python3-venv python3-numpy python3-pil python3-opencv python3-torch curl
+)
