@@ -25,6 +25,11 @@ inline constexpr std::string_view kConnections = "photovec_http_connections";
 inline constexpr std::string_view kRequestsInFlight = "photovec_requests_in_flight";
 inline constexpr std::string_view kResidentBytes = "process_resident_memory_bytes";
 inline constexpr std::string_view kCpuSeconds = "process_cpu_seconds_total";
+inline constexpr std::string_view kCpuRatio = "photovec_process_cpu_ratio";         ///< CPUs' worth in use
+inline constexpr std::string_view kMachineCpuRatio = "photovec_machine_cpu_ratio";  ///< 0..1, all CPUs
+inline constexpr std::string_view kThreads = "process_threads";
+inline constexpr std::string_view kOpenFds = "process_open_fds";
+inline constexpr std::string_view kMaxFds = "process_max_fds";
 inline constexpr std::string_view kBuildInfo = "photovec_build_info";  ///< version
 }  // namespace name
 
@@ -36,6 +41,7 @@ inline constexpr std::string_view kRoute = "route";
 inline constexpr std::string_view kStatus = "status";
 inline constexpr std::string_view kQueue = "queue";
 inline constexpr std::string_view kStream = "stream";
+inline constexpr std::string_view kVersion = "version";
 }  // namespace label
 
 /// Seconds; a factor of 2 to 2.5 apart from 50 us to 30 s.
