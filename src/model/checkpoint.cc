@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include <sys/stat.h>
+
+#include <boost/json.hpp>
+#include <set>
+#include <utility>
+
+#include "model/json_text.h"
+#include "model/safetensors.h"
+
+namespace photovec::model {
+namespace {
+
+namespace json = boost::json;
+
+bool Exists(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0;
+}
+
+/// A shard name comes out of a downloaded file: it must not lead out of the model directory.
+bool IsPlainFileName(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
+}
+
+std::string MissingFileMessage(const std::string& model_dir) {
+  std::string message = model_dir + ": neither model.safetensors nor model.safetensors.index.json is there";
+  for (const char* other : {"pytorch_model.bin", "open_clip_model.safetensors", "flax_model.msgpack"}) {
+    if (!Exists(model_dir + "/" + other)) continue;
+    return message + " (" + other + " is, but only safetensors files in HuggingFace form are read)";
+  }
+  return message + "; a model directory holds config.json, preprocessor_config.json and model.safetensors";
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Checkpoint>> Checkpoint::Open(const std::string& model_dir) {
+  std::shared_ptr<Checkpoint> checkpoint(new Checkpoint);
+  const std::string single = model_dir + "/model.safetensors";
+  const std::string index = single + ".index.json";
+  if (Exists(single)) {
+    RETURN_IF_ERROR(checkpoint->AddFile(single));
+  } else if (Exists(index)) {
+    RETURN_IF_ERROR(checkpoint->AddShards(model_dir, index));
+  } else {
+    return Status(Code::kNotFound, MissingFileMessage(model_dir));
+  }
+  return std::shared_ptr<const Checkpoint>(std::move(checkpoint));
+}
+
+Status Checkpoint::AddFile(const std::string& path) {
+  ASSIGN_OR_RETURN(auto file, MappedFile::Open(path));
+  auto header = ParseSafetensors(file->bytes());
+  if (!header.ok()) return header.status().WithContext(path);
+  for (auto& [name, entry] : *header) {
+    const auto [it, fresh] = tensors_.try_emplace(name, Located{paths_.size(), std::move(entry)});
+    if (!fresh) {
+      return {Code::kInvalidRequest, path + ": tensor '" + name + "' is also in " + paths_[it->second.file]};
+    }
+  }
+  paths_.push_back(path);
+  files_.push_back(std::move(file));
+  return Status::Ok();
+}
+
+Status Checkpoint::AddShards(const std::string& model_dir, const std::string& index_path) {
+  ASSIGN_OR_RETURN(const auto file, MappedFile::Open(index_path));
+  const std::span<const uint8_t> text = file->bytes();
+  auto index = ParseJsonObject({reinterpret_cast<const char*>(text.data()), text.size()});
+  if (!index.ok()) return index.status().WithContext(index_path);
+  const json::value* map = index->if_contains("weight_map");
+  if (map == nullptr || !map->is_object()) {
+    return {Code::kInvalidRequest, index_path + ": no \"weight_map\" object"};
+  }
+  if (map->as_object().empty()) return {Code::kInvalidRequest, index_path + ": its weight_map is empty"};
+  std::set<std::string> shards;  // ordered, so that errors do not depend on hashing
+  for (const auto& member : map->as_object()) {
+    const json::string* shard = member.value().if_string();
+    if (shard == nullptr || !IsPlainFileName(*shard)) {
+      return {Code::kInvalidRequest, index_path + ": the shard of '" + std::string(member.key()) +
+                                         "' is not the name of a file in the same directory"};
+    }
+    shards.emplace(shard->c_str());
+  }
+  for (const std::string& shard : shards) RETURN_IF_ERROR(AddFile(model_dir + "/" + shard));
+  for (const auto& member : map->as_object()) {
+    const auto found = tensors_.find(std::string(member.key()));
+    const std::string expected = model_dir + "/" + member.value().as_string().c_str();
+    if (found == tensors_.end() || paths_[found->second.file] != expected) {
+      return {Code::kInvalidRequest, expected + ": tensor '" + std::string(member.key()) +
+                                         "' is not there, though the index says so"};
+    }
+  }
+  return Status::Ok();
+}
+
+Result<TensorView> Checkpoint::Get(std::string_view name) const {
+  const auto found = tensors_.find(std::string(name));
+  if (found == tensors_.end()) {
+    return Status(Code::kInvalidRequest, WhereIs(name) + ": tensor '" + std::string(name) + "' is missing");
+  }
+  const SafetensorsEntry& entry = found->second.entry;
+  TensorView view;
+  view.name = std::string(name);
+  view.shape = entry.shape;
+  view.data = entry.data.data();
+  if (entry.dtype == "F32") {
+    view.dtype = DType::kF32;
+  } else if (entry.dtype == "F16") {
+    view.dtype = DType::kF16;
+  } else if (entry.dtype == "BF16") {
+    view.dtype = DType::kBF16;
+  } else {
+    return Status(Code::kInvalidRequest, WhereIs(name) + ": tensor '" + std::string(name) + "' has dtype " +
+                                             entry.dtype + "; supported: F32, F16, BF16");
+  }
+  return view;
+}
+
+std::string Checkpoint::WhereIs(std::string_view name) const {
+  const auto found = tensors_.find(std::string(name));
+  if (found != tensors_.end()) return paths_[found->second.file];
+  return paths_.size() == 1 ? paths_.front() : paths_.front() + " and its sibling shards";
+}
+
+}  // namespace photovec::model
