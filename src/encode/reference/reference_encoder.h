@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+
+#include "base/result.h"
+#include "encode/encoder.h"
+#include "model/vision_model.h"
+
+namespace photovec::encode {
+
+/// The oracle of every test: a vision transformer in plain loops, f32 values with f64 sums, no tricks, slow
+/// (a second or more an image for ViT-B/32). Each image is computed alone.
+/// Options: `streams` (0: 1) and `max_batch` (0: 32) are obeyed, threads_per_stream must be 0 or 1.
+/// Errors: kInvalidRequest for bf16 or more threads.
+/// Sources: arXiv:2010.11929 §3.1 (the transformer), arXiv:2103.00020 §2.4 (CLIP's pre-norm and projection).
+Result<std::unique_ptr<Encoder>> CreateReferenceEncoder(const model::VisionModel& model,
+                                                        const EncoderOptions& options);
+
+}  // namespace photovec::encode
