@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <cstdio>
+#include "commands/cli.h"
 
-int main() {
-  std::puts("photovec " PHOTOVEC_VERSION);
-  return 0;
-}
+int main(int argc, char** argv) { return photovec::commands::Main(argc, argv); }

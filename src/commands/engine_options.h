@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "commands/flag_set.h"
+#include "decode/decoder.h"
+
+namespace photovec::commands {
+
+/// The settings that every command which runs a model shares. Zero means: chosen from the machine
+/// (defaults.h says how).
+struct EngineOptions {
+  std::vector<std::string> models;  ///< "DIR" or "name=DIR"
+  std::string precision = "auto";
+  int streams = 0;
+  int threads_per_stream = 0;
+  int max_batch = 0;
+  int decoders = 0;
+  std::string jpeg_scaling = "fast";
+  std::string alpha = "drop";
+  uint64_t memory_budget_bytes = 0;
+  int64_t batch_wait_us = 0;
+  decode::Limits limits;
+};
+
+/// Declares --model, --precision, ... in the groups Model, Encoder, Decoding and Limits.
+/// \param options outlives `flags`.
+void DeclareEngineFlags(FlagSet& flags, EngineOptions* options);
+
+/// The part of it that decoders take.
+decode::DecodeOptions ToDecodeOptions(const EngineOptions& options);
+
+}  // namespace photovec::commands

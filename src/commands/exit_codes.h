@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+namespace photovec::commands {
+
+/// What the process tells its caller. Documented in docs/operations.md; scripts depend on the numbers.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailure = 1;        ///< it could not do what it was asked
+inline constexpr int kExitUsage = 2;          ///< wrong flags, environment or config file
+inline constexpr int kExitSomeFailed = 3;     ///< embed: vectors were written, but some images failed
+inline constexpr int kExitDeviceFailed = 70;  ///< the compute device failed; restart the process
+
+}  // namespace photovec::commands
