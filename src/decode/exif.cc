@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "decode/exif.h"
+
+#include <string_view>
+
+#include "decode/byte_reader.h"
+
+namespace photovec::decode {
+namespace {
+
+using namespace std::string_view_literals;
+
+constexpr uint16_t kTagOrientation = 0x0112;
+constexpr uint16_t kTypeShort = 3;
+constexpr uint16_t kTypeLong = 4;
+
+/// Reads in the byte order that the TIFF header names.
+class TiffReader {
+ public:
+  TiffReader(std::span<const uint8_t> tiff, bool little_endian) : reader_(tiff), little_(little_endian) {}
+  void Skip(size_t count) { reader_.Skip(count); }
+  uint16_t U16() { return little_ ? reader_.U16Le() : reader_.U16Be(); }
+  uint32_t U32() { return little_ ? reader_.U32Le() : reader_.U32Be(); }
+  bool failed() const { return reader_.failed(); }
+
+ private:
+  ByteReader reader_;
+  bool little_;
+};
+
+}  // namespace
+
+int ExifOrientation(std::span<const uint8_t> exif) {
+  if (HasAt(exif, 0, "Exif\0\0"sv)) exif = exif.subspan(6);
+  const bool little = HasAt(exif, 0, "II");
+  if (!little && !HasAt(exif, 0, "MM")) return 1;
+  TiffReader reader(exif, little);
+  reader.Skip(2);
+  if (reader.U16() != 42) return 1;
+  const uint32_t ifd_offset = reader.U32();
+  if (ifd_offset < 8) return 1;
+  reader.Skip(ifd_offset - 8);
+  const int entries = reader.U16();
+  for (int i = 0; i < entries && !reader.failed(); ++i) {
+    const uint16_t tag = reader.U16();
+    const uint16_t type = reader.U16();
+    const uint32_t count = reader.U32();
+    if (tag != kTagOrientation) {
+      reader.Skip(4);
+      continue;
+    }
+    if (count != 1 || (type != kTypeShort && type != kTypeLong)) return 1;
+    const uint32_t value = type == kTypeShort ? reader.U16() : reader.U32();
+    return !reader.failed() && value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+  }
+  return 1;
+}
+
+}  // namespace photovec::decode

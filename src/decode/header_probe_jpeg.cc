@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "decode/byte_reader.h"
+#include "decode/exif.h"
+#include "decode/header_probe.h"
+
+// Markers and segments: ITU-T T.81 Annex B.
+namespace photovec::decode {
+namespace {
+
+using namespace std::string_view_literals;
+
+constexpr uint8_t kSoi = 0xD8;
+constexpr uint8_t kEoi = 0xD9;
+constexpr uint8_t kSos = 0xDA;
+constexpr uint8_t kApp1 = 0xE1;
+
+bool IsStandalone(uint8_t marker) { return marker == 0x01 || (marker >= 0xD0 && marker <= kSoi); }
+bool IsFrameHeader(uint8_t marker) {
+  return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+}
+
+struct Component {
+  uint8_t id = 0;
+  int h = 1;
+  int v = 1;
+  int64_t blocks = 0;
+};
+
+/// Walks the markers of one file.
+class Walker {
+ public:
+  explicit Walker(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+
+  Result<ImageHeader> Run() {
+    header_.format = Format::kJpeg;
+    position_ = 2;
+    bool first_exif = true;
+    for (;;) {
+      const int marker = NextMarker();
+      if (marker < 0 || marker == kEoi) {
+        return Status(Code::kImageCorrupt, "the JPEG ends before its image data begins: it is truncated");
+      }
+      if (IsStandalone(static_cast<uint8_t>(marker))) continue;
+      const auto segment = Segment();
+      if (!segment_ok_) return Status(Code::kImageCorrupt, "the JPEG is truncated inside its header");
+      if (marker == kApp1 && first_exif && HasAt(segment, 0, "Exif\0"sv)) {
+        first_exif = false;  // Pillow, too, takes the first only
+        header_.orientation = ExifOrientation(segment);
+      } else if (IsFrameHeader(static_cast<uint8_t>(marker)) && component_count_ == 0) {
+        if (Status status = ReadFrame(static_cast<uint8_t>(marker), segment); !status.ok()) return status;
+      } else if (marker == kSos) {
+        if (component_count_ == 0) {
+          return Status(Code::kImageCorrupt, "the JPEG has image data but no frame header");
+        }
+        ReadScans(segment);
+        return header_;
+      }
+    }
+  }
+
+ private:
+  /// The next marker code, skipping fill bytes and whatever is no marker; -1 at the end of the file.
+  int NextMarker() {
+    while (position_ < bytes_.size()) {
+      const void* found = std::memchr(bytes_.data() + position_, 0xFF, bytes_.size() - position_);
+      if (found == nullptr) break;
+      position_ = static_cast<size_t>(static_cast<const uint8_t*>(found) - bytes_.data()) + 1;
+      while (position_ < bytes_.size() && bytes_[position_] == 0xFF) ++position_;
+      if (position_ >= bytes_.size()) break;
+      const uint8_t code = bytes_[position_++];
+      if (code != 0) return code;
+    }
+    position_ = bytes_.size();
+    return -1;
+  }
+
+  /// The payload of the segment at position_, which moves behind it. Sets segment_ok_.
+  std::span<const uint8_t> Segment() {
+    ByteReader reader(bytes_.subspan(position_));
+    const size_t length = std::max<size_t>(reader.U16Be(), 2);  // less is nonsense that libjpeg lets pass
+    segment_ok_ = !reader.failed() && length - 2 <= reader.remaining();
+    if (!segment_ok_) return {};
+    position_ += length;
+    return reader.Bytes(length - 2);
+  }
+
+  Status ReadFrame(uint8_t marker, std::span<const uint8_t> segment) {
+    // Huffman baseline, extended and progressive; arithmetic sequential and progressive.
+    static constexpr std::array<uint8_t, 5> kDecodable = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA};
+    if (std::find(kDecodable.begin(), kDecodable.end(), marker) == kDecodable.end()) {
+      return {Code::kUnsupportedFormat,
+              "lossless and hierarchical JPEG are not supported; convert it to baseline"};
+    }
+    ByteReader reader(segment);
+    const int bits = reader.U8();
+    header_.height = reader.U16Be();
+    header_.width = reader.U16Be();
+    const int count = reader.U8();
+    if (reader.failed()) return {Code::kImageCorrupt, "the JPEG's frame header is too short"};
+    if (bits != 8) {
+      return {Code::kUnsupportedFormat,
+              "a JPEG of " + std::to_string(bits) + " bits per sample is not supported; 8 are"};
+    }
+    if (count != 1 && count != 3 && count != 4) {
+      return {Code::kUnsupportedFormat,
+              "a JPEG of " + std::to_string(count) + " colour components is not supported; 1, 3 and 4 are"};
+    }
+    if (header_.width == 0 || header_.height == 0) {
+      return {Code::kImageCorrupt, "the JPEG's frame header says " + std::to_string(header_.width) + " x " +
+                                       std::to_string(header_.height) + " pixels"};
+    }
+    component_count_ = static_cast<size_t>(count);
+    header_.jpeg.components = count;
+    header_.jpeg.progressive = marker == 0xC2 || marker == 0xCA;
+    return ReadComponents(&reader);
+  }
+
+  Status ReadComponents(ByteReader* reader) {
+    int h_max = 1;
+    int v_max = 1;
+    for (size_t i = 0; i < component_count_; ++i) {
+      Component& component = components_[i];
+      component.id = reader->U8();
+      const int sampling = reader->U8();
+      reader->Skip(1);
+      component.h = sampling >> 4;
+      component.v = sampling & 15;
+      if (reader->failed() || component.h < 1 || component.h > 4 || component.v < 1 || component.v > 4) {
+        return {Code::kImageCorrupt, "the JPEG's frame header has impossible sampling factors"};
+      }
+      h_max = std::max(h_max, component.h);
+      v_max = std::max(v_max, component.v);
+    }
+    const int64_t mcus_x = (header_.width + 8 * h_max - 1) / (8 * h_max);
+    const int64_t mcus_y = (header_.height + 8 * v_max - 1) / (8 * v_max);
+    for (size_t i = 0; i < component_count_; ++i) {
+      components_[i].blocks = mcus_x * components_[i].h * mcus_y * components_[i].v;
+      header_.jpeg.coefficient_bytes += components_[i].blocks * 64 * 2;
+    }
+    return Status::Ok();
+  }
+
+  int64_t BlocksOfScan(std::span<const uint8_t> segment) const {
+    const size_t count = segment.empty() ? 0 : segment[0];
+    int64_t blocks = 0;
+    for (size_t i = 0; i < count && 1 + 2 * i < segment.size(); ++i) {
+      for (size_t c = 0; c < component_count_; ++c) {
+        if (components_[c].id == segment[1 + 2 * i]) blocks += components_[c].blocks;
+      }
+    }
+    return blocks;
+  }
+
+  /// Counts all scans when there can be more than one. One pass over the file at memchr speed.
+  void ReadScans(std::span<const uint8_t> first) {
+    JpegFacts& facts = header_.jpeg;
+    facts.block_visits = BlocksOfScan(first);
+    facts.multi_scan = facts.progressive || first.empty() || first[0] < component_count_;
+    if (!facts.multi_scan) return;
+    for (int marker = NextMarker(); marker >= 0 && marker != kEoi; marker = NextMarker()) {
+      if (IsStandalone(static_cast<uint8_t>(marker))) continue;
+      const auto segment = Segment();
+      if (!segment_ok_) return;  // the codec will say where it is cut
+      if (marker != kSos) continue;
+      ++facts.scans;
+      facts.block_visits += BlocksOfScan(segment);
+    }
+  }
+
+  std::span<const uint8_t> bytes_;
+  size_t position_ = 0;
+  bool segment_ok_ = true;
+  ImageHeader header_;
+  std::array<Component, 4> components_;
+  size_t component_count_ = 0;
+};
+
+}  // namespace
+
+Result<ImageHeader> ProbeJpeg(std::span<const uint8_t> encoded) { return Walker(encoded).Run(); }
+
+}  // namespace photovec::decode

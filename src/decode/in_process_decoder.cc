@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include <string>
+
+#include "decode/crop_rows.h"
+#include "decode/decoder.h"
+#include "decode/limits.h"
+#include "decode/pixel_decoder.h"
+#include "decode/sniff.h"
+#include "preprocess/resize.h"
+
+namespace photovec::decode {
+namespace {
+
+/// Kept between photos; what a larger one needed is given back, so that one panorama does not stay resident.
+constexpr size_t kKeptScratchBytes = size_t{64} << 20;
+
+class InProcessDecoder final : public Decoder {
+ public:
+  Result<DecodeReport> Decode(const DecodeJob& job) override {
+    Result<DecodeReport> report = Run(job);
+    pixels_.ShrinkTo(kKeptScratchBytes);
+    if (scratch_.bytes.capacity() > kKeptScratchBytes) scratch_.bytes = {};
+    return report;
+  }
+
+ private:
+  Result<DecodeReport> Run(const DecodeJob& job) {
+    if (job.spec == nullptr || job.out.size() < job.spec->slot_bytes()) {
+      return Status(Code::kInternal, "a decode job came without a spec or with too small a slot");
+    }
+    const DecodeOptions& options = job.options;
+    if (Status status = CheckFileSize(job.encoded.size(), options.limits); !status.ok()) return status;
+    Result<ImageHeader> header = ProbeHeader(job.encoded);
+    if (!header.ok()) return header.status();
+    const PixelRequest request = Plan(job, *header);
+    if (Status status = CheckHeader(*header, request.scale_denominator, options.alpha, options.limits);
+        !status.ok()) {
+      return status;
+    }
+    if (Status status = DecodePixels(request, &scratch_, &pixels_); !status.ok()) return status;
+
+    DecodeReport report;
+    report.format = header->format;
+    report.width = header->width;
+    report.height = header->height;
+    report.orientation = header->orientation;
+    report.scale_denominator = request.scale_denominator;
+    report.decoded_at = Clock::now();
+    const preprocess::Source source{pixels_.view(), header->width, header->height, request.scale_denominator,
+                                    header->orientation};
+    if (Status status = preprocessor_.Run(source, *job.spec, job.out); !status.ok()) return status;
+    return report;
+  }
+
+  static PixelRequest Plan(const DecodeJob& job, const ImageHeader& header) {
+    PixelRequest request;
+    request.encoded = job.encoded;
+    request.header = &header;
+    request.alpha = job.options.alpha;
+    request.limits = job.options.limits;
+    const bool fast = job.options.jpeg_scaling == JpegScaling::kFast && header.format == Format::kJpeg &&
+                      job.spec->mode != preprocess::ResizeMode::kSquash;
+    if (!fast) return request;
+    const bool turned = header.orientation >= 5;
+    request.scale_denominator = preprocess::FastScaleDenominator(
+        turned ? header.height : header.width, turned ? header.width : header.height, *job.spec);
+    request.rows_needed = RowsForCrop(header, request.scale_denominator, *job.spec);
+    return request;
+  }
+
+  RgbImage pixels_;
+  CodecScratch scratch_;
+  preprocess::Preprocessor preprocessor_;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> MakeInProcessDecoder() { return std::make_unique<InProcessDecoder>(); }
+
+}  // namespace photovec::decode

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "base/image.h"
+#include "base/status.h"
+#include "decode/decoder.h"
+#include "decode/header_probe.h"
+
+namespace photovec::decode {
+
+/// One photo whose header has passed the limits. Borrows everything.
+struct PixelRequest {
+  std::span<const uint8_t> encoded;
+  const ImageHeader* header = nullptr;
+  int scale_denominator = 1;  ///< 1, 2, 4 or 8; only JPEG scales, the others require 1
+  /// Rows of the (scaled) output that anybody will look at, from the top. A JPEG decoder may leave the rows
+  /// below undefined and their data unread; others ignore it.
+  int rows_needed = std::numeric_limits<int>::max();
+  AlphaMode alpha = AlphaMode::kDrop;
+  Limits limits;
+};
+
+/// Memory that codecs keep between photos.
+struct CodecScratch {
+  std::vector<uint8_t> bytes;
+
+  /// At least `size` bytes, contents undefined.
+  uint8_t* Reserve(size_t size) {
+    if (bytes.size() < size) bytes.resize(size);
+    return bytes.data();
+  }
+};
+
+/// Fills `out` with the photo's pixels in stored order (orientation is not applied), [ceil(height / d),
+/// ceil(width / d), 3]. Blocks; thread-safe as long as scratch and out are one thread's.
+/// Errors: kImageCorrupt (the message says how far it came), kUnsupportedFormat, kDecodeLimit. `out` is then
+/// undefined.
+Status DecodePixels(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+
+// The codecs behind DecodePixels, one per file codec_*.cc.
+Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodePng(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeWebp(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeGif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+
+/// What libjpeg-turbo alone needs for a full decode to RGB: the anchor of `bench decode`. Default settings,
+/// no limits, no checks of warnings. For trusted files only. Errors: kImageCorrupt with libjpeg's message.
+Status DecodeJpegPlain(std::span<const uint8_t> encoded, RgbImage* out);
+
+/// c over white with coverage a, rounded.
+inline uint8_t OverWhite(uint8_t c, uint8_t a) {
+  return static_cast<uint8_t>((c * a + 255 * (255 - a) + 127) / 255);
+}
+
+}  // namespace photovec::decode

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#include "decode/sniff.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstddef>
+#include <string_view>
+
+#include "decode/byte_reader.h"
+
+namespace photovec::decode {
+namespace {
+
+using namespace std::string_view_literals;
+
+constexpr std::string_view kSupported = "supported are JPEG, PNG, WebP and GIF";
+
+/// One thing that people send although it is not a supported photo.
+struct Lookalike {
+  size_t offset;
+  std::string_view signature;
+  std::string_view what;
+};
+
+constexpr std::array kLookalikes = {
+    Lookalike{0, "II*\0"sv, "a TIFF image"},
+    Lookalike{0, "MM\0*"sv, "a TIFF image"},
+    Lookalike{0, "II+\0"sv, "a BigTIFF image"},
+    Lookalike{0, "MM\0+"sv, "a BigTIFF image"},
+    Lookalike{0, "%PDF-"sv, "a PDF document"},
+    Lookalike{0, "%!PS"sv, "a PostScript document"},
+    Lookalike{0, "\xC5\xD0\xD3\xC6"sv, "an EPS document"},
+    Lookalike{0, "8BPS"sv, "a Photoshop document"},
+    Lookalike{0, "BM"sv, "a BMP image"},
+    Lookalike{0, "\0\0\1\0"sv, "an ICO image"},
+    Lookalike{0, "\xFF\x0A"sv, "a JPEG XL image"},
+    Lookalike{0, "\0\0\0\x0CJXL "sv, "a JPEG XL image"},
+    Lookalike{0, "\0\0\0\x0CjP  "sv, "a JPEG 2000 image"},
+    Lookalike{0, "\xFF\x4F\xFF\x51"sv, "a JPEG 2000 image"},
+    Lookalike{0, "qoif"sv, "a QOI image"},
+    Lookalike{0, "\x8AMNG\r\n\x1A\n"sv, "an MNG animation"},
+    Lookalike{8, "AVI "sv, "an AVI video"},
+    Lookalike{0, "\x1A\x45\xDF\xA3"sv, "a WebM or Matroska video"},
+    Lookalike{0, "\x1F\x8B"sv, "gzip-compressed data (send the image itself)"},
+    Lookalike{0, "PK\3\4"sv, "a ZIP archive"},
+    Lookalike{0, "\x80\4\x95"sv, "a Python pickle"},
+    Lookalike{0, "data:image/"sv, "the text of a data URL (send the bytes, or name it as a reference)"},
+    Lookalike{0, "/9j/"sv, "base64 text of a JPEG (decode it before sending, or send a data URL)"},
+    Lookalike{0, "iVBORw0KGgo"sv, "base64 text of a PNG (decode it before sending, or send a data URL)"},
+};
+
+/// Brands of ISO base media files ("ftyp" at offset 4) that are photos on phones.
+std::string_view MediaBrand(std::span<const uint8_t> bytes) {
+  if (HasAt(bytes, 8, "avif") || HasAt(bytes, 8, "avis")) return "an AVIF image";
+  for (const std::string_view brand : {"heic", "heix", "hevc", "hevx", "heim", "heis", "mif1", "msf1"}) {
+    if (HasAt(bytes, 8, brand)) return "an HEIC image";
+  }
+  return "an MP4 or QuickTime video";
+}
+
+/// Text after white space and a byte-order mark, lower-cased, at most 512 characters.
+std::string TextStart(std::span<const uint8_t> bytes) {
+  size_t begin = HasAt(bytes, 0, "\xEF\xBB\xBF") ? 3 : 0;
+  while (begin < bytes.size() && begin < 512 && std::isspace(bytes[begin]) != 0) ++begin;
+  std::string text;
+  for (size_t i = begin; i < bytes.size() && text.size() < 512; ++i) {
+    text.push_back(static_cast<char>(std::tolower(bytes[i])));
+  }
+  return text;
+}
+
+std::string_view TextKind(std::span<const uint8_t> bytes) {
+  const std::string text = TextStart(bytes);
+  const bool markup = text.starts_with('<');
+  if (markup && text.find("<svg") != std::string::npos) return "an SVG drawing";
+  if (text.starts_with("<!doctype html") || (markup && text.find("<html") != std::string::npos)) {
+    return "an HTML page (a login or error page instead of the photo?)";
+  }
+  if (text.starts_with("<?xml") || text.starts_with("<error>")) {
+    return "an XML document (an object store's error message?)";
+  }
+  if (text.starts_with('{') || text.starts_with('[')) return "JSON text";
+  const auto printable = [](char c) {
+    return std::isprint(static_cast<unsigned char>(c)) != 0 || c == '\n' || c == '\r' || c == '\t';
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), printable)) return "plain text";
+  return {};
+}
+
+bool StartsOrIsCut(std::span<const uint8_t> bytes, std::string_view signature) {
+  const size_t length = std::min(bytes.size(), signature.size());
+  return length >= 2 && HasAt(bytes, 0, signature.substr(0, length));
+}
+
+}  // namespace
+
+std::string_view FormatName(Format format) {
+  switch (format) {
+    case Format::kJpeg:
+      return "jpeg";
+    case Format::kPng:
+      return "png";
+    case Format::kWebp:
+      return "webp";
+    case Format::kGif:
+      return "gif";
+    case Format::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+Format Sniff(std::span<const uint8_t> encoded) {
+  if (StartsOrIsCut(encoded, "\xFF\xD8\xFF")) return Format::kJpeg;
+  if (StartsOrIsCut(encoded, "\x89PNG\r\n\x1A\n")) return Format::kPng;
+  if (StartsOrIsCut(encoded, "GIF87a") || StartsOrIsCut(encoded, "GIF89a")) return Format::kGif;
+  if (HasAt(encoded, 0, "RIFF") && HasAt(encoded, 8, "WEBP")) return Format::kWebp;
+  if (encoded.size() < 12 && StartsOrIsCut(encoded, "RIFF")) return Format::kWebp;
+  return Format::kUnknown;
+}
+
+std::string DescribeUnsupported(std::span<const uint8_t> encoded) {
+  if (encoded.empty()) return "the image is empty (0 bytes); " + std::string(kSupported);
+  std::string_view what;
+  for (const Lookalike& known : kLookalikes) {
+    if (HasAt(encoded, known.offset, known.signature)) {
+      what = known.what;
+      break;
+    }
+  }
+  if (what.empty() && HasAt(encoded, 4, "ftyp")) what = MediaBrand(encoded);
+  if (what.empty()) what = TextKind(encoded);
+  if (what.empty()) return "the bytes are no known image format; " + std::string(kSupported);
+  return "this looks like " + std::string(what) + "; " + std::string(kSupported);
+}
+
+}  // namespace photovec::decode

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// Decodes files and writes pixels to stdout, for test_decode.py and for runs over corpora by hand.
+//   decode_probe pixels|white FILE...   per file "ok W H ORIENTATION\n" + W*H*3 bytes, or "CODE MESSAGE\n"
+//   decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec, exact or fast: same form
+//   decode_probe check FILE...   per file one line: code, W, H, CPU ms, peak RSS MiB so far, path, message
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "decode/decoder.h"
+#include "decode/header_probe.h"
+#include "decode/limits.h"
+#include "decode/pixel_decoder.h"
+
+namespace photovec::decode {
+namespace {
+
+std::vector<uint8_t> ReadFile(const char* path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+/// Full decode in stored order, with default limits.
+Result<ImageHeader> Pixels(std::span<const uint8_t> encoded, AlphaMode alpha, CodecScratch* scratch,
+                           RgbImage* out) {
+  PixelRequest request;
+  request.encoded = encoded;
+  request.alpha = alpha;
+  if (Status status = CheckFileSize(encoded.size(), request.limits); !status.ok()) return status;
+  Result<ImageHeader> header = ProbeHeader(encoded);
+  if (!header.ok()) return header;
+  if (Status status = CheckHeader(*header, 1, alpha, request.limits); !status.ok()) return status;
+  request.header = &header.value();
+  if (Status status = DecodePixels(request, scratch, out); !status.ok()) return status;
+  return header;
+}
+
+void Put(int width, int height, int orientation, const uint8_t* data) {
+  std::printf("ok %d %d %d\n", width, height, orientation);
+  std::fwrite(data, 1, static_cast<size_t>(width) * static_cast<size_t>(height) * 3, stdout);
+}
+
+void PutPixels(const char* path, AlphaMode alpha, CodecScratch* scratch, RgbImage* image) {
+  const std::vector<uint8_t> encoded = ReadFile(path);
+  const Result<ImageHeader> header = Pixels(encoded, alpha, scratch, image);
+  if (!header.ok()) {
+    std::printf("%s\n", header.status().ToString().c_str());
+  } else {
+    Put(image->width(), image->height(), header->orientation, image->data());
+  }
+}
+
+double CpuMs() { return 1000.0 * static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+void Check(const char* path, CodecScratch* scratch, RgbImage* image) {
+  const std::vector<uint8_t> encoded = ReadFile(path);
+  const double start = CpuMs();
+  const Result<ImageHeader> header = Pixels(encoded, AlphaMode::kDrop, scratch, image);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  std::printf("%s\t%d\t%d\t%.1f\t%ld\t%s\t%s\n", std::string(header.status().name()).c_str(),
+              header.ok() ? header->width : 0, header.ok() ? header->height : 0, CpuMs() - start,
+              usage.ru_maxrss / 1024, path, header.status().message().c_str());
+}
+
+void PutSlot(const char* path, int side, JpegScaling scaling, Decoder* decoder) {
+  preprocess::Spec spec;
+  spec.resize_short = side;
+  spec.crop = side;
+  std::vector<uint8_t> slot(spec.slot_bytes());
+  const std::vector<uint8_t> encoded = ReadFile(path);
+  DecodeJob job;
+  job.encoded = encoded;
+  job.spec = &spec;
+  job.options.jpeg_scaling = scaling;
+  job.out = slot;
+  const Result<DecodeReport> report = decoder->Decode(job);
+  if (!report.ok()) {
+    std::printf("%s\n", report.status().ToString().c_str());
+  } else {
+    Put(side, side, report->orientation, slot.data());
+  }
+}
+
+}  // namespace
+
+int Main(int argc, char** argv) {
+  const std::string_view mode = argc > 1 ? argv[1] : "";
+  CodecScratch scratch;
+  RgbImage image;
+  if (mode == "model" || mode == "fast") {
+    const auto decoder = MakeInProcessDecoder();
+    const JpegScaling scaling = mode == "fast" ? JpegScaling::kFast : JpegScaling::kExact;
+    for (int i = 3; i < argc; ++i) PutSlot(argv[i], std::atoi(argv[2]), scaling, decoder.get());
+    return 0;
+  }
+  for (int i = 2; i < argc; ++i) {
+    if (mode == "check") {
+      Check(argv[i], &scratch, &image);
+      std::fflush(stdout);
+    } else {
+      PutPixels(argv[i], mode == "white" ? AlphaMode::kWhite : AlphaMode::kDrop, &scratch, &image);
+    }
+  }
+  return argc > 2 ? 0 : 2;
+}
+
+}  // namespace photovec::decode
+
+int main(int argc, char** argv) { return photovec::decode::Main(argc, argv); }
