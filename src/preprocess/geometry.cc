@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#include "preprocess/geometry.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <string>
+
+namespace photovec::preprocess {
+namespace {
+
+// What a JPEG header can say; below 2^24, so that sizes are exact as floats, where Pillow keeps its box.
+constexpr int kMaxSourceSide = 65'535;
+constexpr int kMaxSlotSide = 1 << 14;
+
+Status Contradiction(const std::string& what) {
+  return {Code::kInternal, "preprocess: " + what + " (a bug in photovec: please report it)"};
+}
+
+std::string SizeText(int width, int height) { return std::to_string(width) + "x" + std::to_string(height); }
+
+Status CheckSource(const Source& source) {
+  const RgbView& pixels = source.pixels;
+  const int d = source.scale_denominator;
+  if (d != 1 && d != 2 && d != 4 && d != 8) {
+    return Contradiction("a scale denominator of " + std::to_string(d) + " instead of 1, 2, 4 or 8");
+  }
+  if (source.orientation < 1 || source.orientation > 8) {
+    return Contradiction("EXIF orientation " + std::to_string(source.orientation) + " instead of 1 to 8");
+  }
+  if (source.full_width < 1 || source.full_height < 1 || source.full_width > kMaxSourceSide ||
+      source.full_height > kMaxSourceSide) {
+    return Contradiction("a photo of " + SizeText(source.full_width, source.full_height) + " pixels");
+  }
+  const int width = (source.full_width + d - 1) / d;
+  const int height = (source.full_height + d - 1) / d;
+  if (pixels.width != width || pixels.height != height) {
+    return Contradiction("a photo of " + SizeText(source.full_width, source.full_height) + " decoded at 1/" +
+                         std::to_string(d) + " came as " + SizeText(pixels.width, pixels.height) +
+                         " instead of " + SizeText(width, height));
+  }
+  if (pixels.data == nullptr || pixels.stride < static_cast<size_t>(width) * 3) {
+    return Contradiction("no pixels, or rows of " + std::to_string(pixels.stride) + " bytes for " +
+                         std::to_string(width) + " pixels");
+  }
+  return Status::Ok();
+}
+
+Status CheckSpec(const Source& source, const Spec& spec) {
+  if (spec.crop < 1 || spec.crop > kMaxSlotSide) {
+    return Contradiction("a crop of " + std::to_string(spec.crop) + " pixels");
+  }
+  if (spec.mode == ResizeMode::kSquash) {
+    if (source.scale_denominator != 1) return Contradiction("squash needs pixels decoded in full");
+    return Status::Ok();
+  }
+  if (spec.resize_short < 1 || spec.resize_short > kMaxSlotSide) {
+    return Contradiction("a short side of " + std::to_string(spec.resize_short) + " pixels");
+  }
+  return Status::Ok();
+}
+
+/// The centre crop of one axis, as transformers' center_crop: an axis shorter than the crop is padded. When
+/// the padding is odd, the larger half goes first (transformers up to 4.40 then returns a crop that is one
+/// pixel short, which no model accepts; later ones do as we do).
+void Crop(int resized, int crop, PlannedAxis& axis) {
+  axis.key.out_size = resized;
+  axis.key.out_begin = std::max(0, (resized - crop) / 2);
+  axis.key.out_count = std::min(resized, crop);
+  axis.pad = std::max(0, (crop - resized + 1) / 2);
+}
+
+struct SourceAxis {
+  int in_size;
+  int full_size;
+  bool mirrored;
+};
+
+void SetSource(const SourceAxis& from, int denominator, AxisKey& key) {
+  const float extent = static_cast<float>(from.full_size) / static_cast<float>(denominator);
+  const auto size = static_cast<float>(from.in_size);
+  key.in_size = from.in_size;
+  key.mirrored = from.mirrored;
+  // The scaled image's last pixel may stand for less than `denominator` pixels of the photo. Mirrored, it is
+  // the first that the viewer sees.
+  key.box_begin = from.mirrored ? size - extent : 0.0F;
+  key.box_end = from.mirrored ? size : extent;
+}
+
+}  // namespace
+
+Orientation ReadOrientation(int exif) {
+  switch (exif) {
+    case 2:
+      return {false, true, false};
+    case 3:
+      return {false, true, true};
+    case 4:
+      return {false, false, true};
+    case 5:
+      return {true, false, false};
+    case 6:
+      return {true, true, false};
+    case 7:
+      return {true, true, true};
+    case 8:
+      return {true, false, true};
+    default:
+      return {};
+  }
+}
+
+Result<Plan> MakePlan(const Source& source, const Spec& spec) {
+  RETURN_IF_ERROR(CheckSource(source));
+  RETURN_IF_ERROR(CheckSpec(source, spec));
+  const Orientation orientation = ReadOrientation(source.orientation);
+  const bool turned = orientation.transposed;
+  const SourceAxis columns{source.pixels.width, source.full_width,
+                           turned ? orientation.mirrored_y : orientation.mirrored_x};
+  const SourceAxis rows{source.pixels.height, source.full_height,
+                        turned ? orientation.mirrored_x : orientation.mirrored_y};
+  Plan plan;
+  plan.transposed = turned;
+  plan.x.key.filter = plan.y.key.filter = spec.filter;
+  SetSource(turned ? rows : columns, source.scale_denominator, plan.x.key);
+  SetSource(turned ? columns : rows, source.scale_denominator, plan.y.key);
+
+  const int width = turned ? source.full_height : source.full_width;
+  const int height = turned ? source.full_width : source.full_height;
+  const Size resized = ResizedSize(width, height, spec);
+  if (resized.width < 1 || resized.height < 1) {
+    return Contradiction("a resized photo of " + SizeText(resized.width, resized.height) + " pixels");
+  }
+  Crop(resized.width, spec.crop, plan.x);
+  Crop(resized.height, spec.crop, plan.y);
+  return plan;
+}
+
+Size ResizedSize(int width, int height, const Spec& spec) {
+  if (spec.mode == ResizeMode::kSquash) return {spec.crop, spec.crop};
+  const int short_side = std::min(width, height);
+  const int long_side = std::max(width, height);
+  if (short_side < 1 || spec.resize_short < 1) return {};
+  // Python: int(size * long / short). Both products are exact in double, and so is C++'s division the same.
+  const double exact = static_cast<double>(int64_t{spec.resize_short} * long_side) / short_side;
+  const auto new_long = static_cast<int>(std::min(exact, double{std::numeric_limits<int>::max()}));
+  return width <= height ? Size{spec.resize_short, new_long} : Size{new_long, spec.resize_short};
+}
+
+int FastScaleDenominator(int full_width, int full_height, const Spec& spec) {
+  if (spec.mode == ResizeMode::kSquash) return 1;
+  const Size need = ResizedSize(full_width, full_height, spec);
+  if (need.width < 1 || need.height < 1) return 1;
+  for (const int d : {8, 4, 2}) {
+    // Compared as the fraction full / d: the rounded-up last pixel is not wholly there.
+    if (full_width >= 2 * int64_t{d} * need.width && full_height >= 2 * int64_t{d} * need.height) return d;
+  }
+  return 1;
+}
+
+}  // namespace photovec::preprocess
