@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#include "batch/batcher.h"
+
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+namespace photovec::batch {
+
+void Batcher::Push(uint64_t lane, Ready item) {
+  {
+    std::scoped_lock lock(mutex_);
+    queue_.Push(lane, std::move(item));
+  }
+  ready_.notify_one();
+}
+
+bool Batcher::Take(int max_batch, bool block, std::vector<Ready>& out) {
+  const auto limit = static_cast<size_t>(max_batch);
+  out.clear();
+  for (;;) {
+    std::vector<Ready> dropped;  // allocates only when clients gave up
+    bool more_left = false;
+    {
+      std::unique_lock lock(mutex_);
+      if (block) ready_.wait(lock, [&] { return closed_ || !queue_.empty(); });
+      if (block && max_wait_ > Clock::duration::zero()) {
+        ready_.wait_for(lock, max_wait_, [&] { return closed_ || queue_.size() >= limit; });
+      }
+      if (queue_.empty() && closed_) return false;
+      while (out.size() < limit) {
+        std::optional<Ready> next = queue_.Pop();
+        if (!next) break;
+        (next->client->StillWanted() ? out : dropped).push_back(std::move(*next));
+      }
+      more_left = !queue_.empty();
+    }
+    // The push that woke this stream may have been meant for another one as well.
+    if (more_left) ready_.notify_one();
+    // Outside the lock: a freed slot wakes decoders, and a client's last word may answer a whole request.
+    for (Ready& item : dropped) {
+      item.slot.Release();
+      item.client->OnDropped();
+    }
+    if (!out.empty() || !block) return true;
+  }
+}
+
+void Batcher::Close() {
+  {
+    std::scoped_lock lock(mutex_);
+    closed_ = true;
+  }
+  ready_.notify_all();
+}
+
+size_t Batcher::depth() const {
+  std::scoped_lock lock(mutex_);
+  return queue_.size();
+}
+
+}  // namespace photovec::batch

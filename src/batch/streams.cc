@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+#include "batch/streams.h"
+
+#include <algorithm>
+#include <bit>
+#include <exception>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "base/deadline.h"
+#include "base/thread_pool.h"
+
+namespace photovec::batch {
+namespace {
+
+// One batch between Submit and Wait. Recycled: after the first batches nothing is allocated.
+struct Flight {
+  std::vector<Ready> items;
+  std::vector<PixelSlot> slots;
+  std::vector<float> out;  // [max_batch, D]
+  encode::Ticket ticket;
+  TimePoint submitted;
+};
+
+// A float is NaN or Inf when all of its exponent bits are set. Integer arithmetic, so that the compiler may
+// vectorise it (it may not reorder float comparisons).
+bool AllFinite(std::span<const float> row) {
+  constexpr uint32_t kExponent = 0x7F800000U;
+  uint32_t bad = 0;
+  for (const float value : row) {
+    bad |= static_cast<uint32_t>((std::bit_cast<uint32_t>(value) & kExponent) == kExponent);
+  }
+  return bad == 0;
+}
+
+Status Thrown(const char* what) {
+  return {Code::kInternal, std::string("the encoder threw an exception: ") + what};
+}
+
+// What one stream's thread does, from its first batch to its last.
+class StreamLoop {
+ public:
+  StreamLoop(encode::Encoder& encoder, int index, Batcher& batcher, const StreamsHooks& hooks,
+             std::atomic<int64_t>& busy_us)
+      : stream_(encoder.stream(index)),
+        index_(index),
+        max_batch_(encoder.info().max_batch),
+        dim_(static_cast<size_t>(encoder.info().embedding_dim)),
+        batcher_(batcher),
+        hooks_(hooks),
+        busy_us_(busy_us),
+        flights_(static_cast<size_t>(std::max(1, stream_.depth()))) {
+    for (Flight& flight : flights_) {
+      flight.items.reserve(static_cast<size_t>(max_batch_));
+      flight.slots.reserve(static_cast<size_t>(max_batch_));
+      flight.out.resize(static_cast<size_t>(max_batch_) * dim_);
+    }
+  }
+
+  void Run() {
+    for (;;) {
+      // Only an idle stream sleeps in Take; one with a batch in flight takes what is there and goes on.
+      bool open = true;
+      while (open && in_flight_ < flights_.size()) {
+        Flight& next = flights_[(oldest_ + in_flight_) % flights_.size()];
+        open = batcher_.Take(max_batch_, in_flight_ == 0, next.items);
+        if (!open || next.items.empty()) break;
+        Start(next);
+      }
+      if (in_flight_ > 0) {
+        FinishOldest();
+      } else if (!open) {
+        return;
+      }
+    }
+  }
+
+ private:
+  void Start(Flight& flight) {
+    flight.slots.clear();
+    flight.submitted = Clock::now();
+    for (const Ready& item : flight.items) {
+      flight.slots.push_back(item.slot.view());
+      item.client->OnTaken(flight.submitted);
+    }
+    const Status status = Submit(flight);
+    if (status.ok()) {
+      ++in_flight_;
+    } else {
+      Deliver(flight, status);
+    }
+  }
+
+  void FinishOldest() {
+    Flight& flight = flights_[oldest_];
+    const Status status = Wait(flight.ticket);
+    oldest_ = (oldest_ + 1) % flights_.size();
+    --in_flight_;
+    Deliver(flight, status);
+  }
+
+  Status Submit(Flight& flight) {
+    try {
+      ASSIGN_OR_RETURN(flight.ticket, stream_.Submit(flight.slots, Rows(flight)));
+      return Status::Ok();
+    } catch (const std::exception& error) {
+      return Thrown(error.what());
+    } catch (...) {
+      return Thrown("of unknown type");
+    }
+  }
+
+  Status Wait(encode::Ticket ticket) {
+    try {
+      return stream_.Wait(ticket);
+    } catch (const std::exception& error) {
+      return Thrown(error.what());
+    } catch (...) {
+      return Thrown("of unknown type");
+    }
+  }
+
+  void Deliver(Flight& flight, const Status& status) {
+    const TimePoint now = Clock::now();
+    // Batches of one stream overlap when depth() > 1: the time they share counts once.
+    busy_us_ += MicrosBetween(std::max(flight.submitted, busy_until_), now);
+    busy_until_ = now;
+    if (hooks_.on_batch) {
+      hooks_.on_batch({index_, static_cast<int>(flight.items.size()), MicrosBetween(flight.submitted, now)});
+    }
+    // Before the clients hear of it, so that the server is not ready by the time that they retry.
+    if (status.code() == Code::kDeviceFailed && hooks_.on_device_failure) hooks_.on_device_failure(status);
+    for (Ready& item : flight.items) item.slot.Release();
+    for (size_t i = 0; i < flight.items.size(); ++i) {
+      const std::span<const float> row = Rows(flight).subspan(i * dim_, dim_);
+      Client& client = *flight.items[i].client;
+      if (!status.ok()) {
+        client.OnEncoded(status, {}, now);
+      } else if (!AllFinite(row)) {
+        client.OnEncoded(Status(Code::kNanEmbedding, "the model gave NaN or infinity for this image"), {},
+                         now);
+      } else {
+        client.OnEncoded(status, row, now);
+      }
+    }
+    flight.items.clear();
+  }
+
+  std::span<float> Rows(Flight& flight) const { return {flight.out.data(), flight.items.size() * dim_}; }
+
+  encode::EncoderStream& stream_;
+  const int index_;
+  const int max_batch_;
+  const size_t dim_;  // D
+  Batcher& batcher_;
+  const StreamsHooks& hooks_;
+  std::atomic<int64_t>& busy_us_;
+  std::vector<Flight> flights_;  // a ring: in_flight_ batches from oldest_ on
+  size_t oldest_ = 0;
+  size_t in_flight_ = 0;
+  TimePoint busy_until_;
+};
+
+}  // namespace
+
+Streams::Streams(encode::Encoder& encoder, Batcher& batcher, StreamsHooks hooks)
+    : encoder_(encoder),
+      batcher_(batcher),
+      hooks_(std::move(hooks)),
+      busy_us_(static_cast<size_t>(encoder.stream_count())) {
+  threads_.reserve(busy_us_.size());
+  for (int i = 0; i < encoder.stream_count(); ++i) threads_.emplace_back([this, i] { Run(i); });
+}
+
+Streams::~Streams() {
+  batcher_.Close();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Streams::Run(int index) {
+  SetThreadName("encode-" + std::to_string(index));
+  SetThreadNice(kWorkerNice);
+  StreamLoop(encoder_, index, batcher_, hooks_, busy_us_[static_cast<size_t>(index)]).Run();
+}
+
+}  // namespace photovec::batch

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "encode/encoder.h"
+
+namespace photovec::testing {
+
+/// Lets work through one by one: whoever passes waits until it is let in. Open() lets everything through.
+class Gate {
+ public:
+  explicit Gate(bool open = true) : open_(open) {}
+  void Pass() {
+    std::unique_lock lock(mutex_);
+    ++arrived_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return open_ || permits_ > 0; });
+    if (!open_) --permits_;
+  }
+  void LetIn(int count = 1) {
+    std::scoped_lock lock(mutex_);
+    permits_ += count;
+    changed_.notify_all();
+  }
+  void Open() {
+    std::scoped_lock lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  void Close() {
+    std::scoped_lock lock(mutex_);
+    open_ = false;
+  }
+  /// Blocks until so many came to the gate, in all.
+  void AwaitArrivals(int count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return arrived_ >= count; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_;
+  int permits_ = 0;
+  int arrived_ = 0;
+};
+
+/// An encoder whose slots hold text instead of pixels. "nan", "inf" and "zero" give such rows; any other text
+/// gives [length, first byte, 3, 4]. Batches are recorded and pass a gate in Wait.
+class FakeEncoder : public encode::Encoder {
+ public:
+  static constexpr int kDim = 4;
+  static constexpr int kImageSize = 8;  // 192 bytes a slot
+
+  explicit FakeEncoder(int max_batch, int streams = 1, int depth = 1) {
+    info_.backend = "fake";
+    info_.image_size = kImageSize;
+    info_.embedding_dim = kDim;
+    info_.max_batch = max_batch;
+    for (int i = 0; i < streams; ++i) streams_.push_back(std::make_unique<Stream>(*this, depth));
+  }
+
+  const encode::EncoderInfo& info() const override { return info_; }
+  int stream_count() const override { return static_cast<int>(streams_.size()); }
+  encode::EncoderStream& stream(int index) override { return *streams_[static_cast<size_t>(index)]; }
+  Status Warmup() override { return Status::Ok(); }
+
+  Gate gate;
+  /// What Submit and Wait answer, when not OK; any thread.
+  void FailSubmit(Status status) { Set(submit_, std::move(status)); }
+  void FailWait(Status status) { Set(wait_, std::move(status)); }
+  std::atomic<bool> throw_in_wait{false};
+
+  /// The texts of each batch submitted so far.
+  std::vector<std::vector<std::string>> batches() const {
+    std::scoped_lock lock(mutex_);
+    return batches_;
+  }
+  void AwaitBatches(size_t count) const {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return batches_.size() >= count; });
+  }
+  int most_in_flight() const { return most_in_flight_; }
+
+ private:
+  class Stream : public encode::EncoderStream {
+   public:
+    Stream(FakeEncoder& encoder, int depth) : encoder_(encoder), depth_(depth) {}
+    Result<encode::Ticket> Submit(std::span<const PixelSlot> slots, std::span<float> out) override {
+      RETURN_IF_ERROR(encoder_.Get(encoder_.submit_));
+      if (slots.empty() || static_cast<int>(slots.size()) > encoder_.info_.max_batch ||
+          out.size() != slots.size() * kDim || static_cast<int>(flights_.size()) >= depth_) {
+        return Status(Code::kInternal, "wrong use of Submit");
+      }
+      std::vector<std::string> texts;
+      for (const PixelSlot& slot : slots) texts.emplace_back(reinterpret_cast<const char*>(slot.data));
+      flights_.push_back({{++last_}, texts, out});
+      encoder_.Record(std::move(texts), static_cast<int>(flights_.size()));
+      return flights_.back().ticket;
+    }
+    Status Wait(encode::Ticket ticket) override {
+      if (flights_.empty() || flights_.front().ticket.id != ticket.id) {
+        return {Code::kInternal, "tickets waited for out of order"};
+      }
+      const Flight flight = std::move(flights_.front());
+      flights_.pop_front();
+      encoder_.gate.Pass();
+      if (encoder_.throw_in_wait) throw std::runtime_error("boom");
+      RETURN_IF_ERROR(encoder_.Get(encoder_.wait_));
+      for (size_t i = 0; i < flight.texts.size(); ++i)
+        Fill(flight.texts[i], flight.out.subspan(i * kDim, kDim));
+      return Status::Ok();
+    }
+    int depth() const override { return depth_; }
+
+   private:
+    struct Flight {
+      encode::Ticket ticket;
+      std::vector<std::string> texts;
+      std::span<float> out;
+    };
+    static void Fill(const std::string& text, std::span<float> row) {
+      row[0] = static_cast<float>(text.size());
+      row[1] = static_cast<float>(text[0]);
+      row[2] = 3.0F;
+      row[3] = 4.0F;
+      if (text == "nan") row[2] = std::numeric_limits<float>::quiet_NaN();
+      if (text == "inf") row[3] = -std::numeric_limits<float>::infinity();
+      if (text == "zero") std::fill(row.begin(), row.end(), 0.0F);
+    }
+    FakeEncoder& encoder_;
+    const int depth_;
+    uint64_t last_ = 0;
+    std::deque<Flight> flights_;
+  };
+
+  void Set(Status& place, Status status) {
+    std::scoped_lock lock(mutex_);
+    place = std::move(status);
+  }
+  Status Get(const Status& place) const {
+    std::scoped_lock lock(mutex_);
+    return place;
+  }
+  void Record(std::vector<std::string> texts, int in_flight) {
+    std::scoped_lock lock(mutex_);
+    batches_.push_back(std::move(texts));
+    most_in_flight_ = std::max(most_in_flight_.load(), in_flight);
+    changed_.notify_all();
+  }
+
+  encode::EncoderInfo info_;
+  std::vector<std::unique_ptr<Stream>> streams_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  std::vector<std::vector<std::string>> batches_;
+  std::atomic<int> most_in_flight_{0};
+  Status submit_;
+  Status wait_;
+};
+
+}  // namespace photovec::testing

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+#include "batch/streams.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "unit/batch/fake_client.h"
+#include "unit/batch/fake_encoder.h"
+
+namespace photovec::batch {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::FakeClient;
+using testing::FakeEncoder;
+using ::testing::HasSubstr;
+using testing::MakeReady;
+using testing::MakeSlots;
+
+// Collects events; copied into hooks by reference.
+struct Recorder {
+  std::mutex mutex;
+  std::vector<BatchEvent> events;
+  std::vector<Status> failures;
+
+  StreamsHooks Hooks() {
+    StreamsHooks hooks;
+    hooks.on_batch = [this](const BatchEvent& event) {
+      std::scoped_lock lock(mutex);
+      events.push_back(event);
+    };
+    hooks.on_device_failure = [this](const Status& status) {
+      std::scoped_lock lock(mutex);
+      failures.push_back(status);
+    };
+    return hooks;
+  }
+};
+
+class StreamsTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<FakeClient> Push(const std::string& text, uint64_t lane = 1) {
+    auto client = std::make_shared<FakeClient>();
+    batcher_.Push(lane, MakeReady(*slots_, text, client));
+    return client;
+  }
+  std::unique_ptr<SlotPool> slots_ = MakeSlots(64);
+  Batcher batcher_;
+  Recorder recorder_;
+};
+
+TEST_F(StreamsTest, EachClientGetsItsRow) {
+  FakeEncoder encoder(4);
+  auto a = Push("a");
+  auto bb = Push("bb");
+  { const Streams streams(encoder, batcher_, recorder_.Hooks()); }
+  const auto outcome = a->Get();
+  EXPECT_TRUE(outcome.status.ok());
+  EXPECT_THAT(outcome.row, ElementsAre(1.0F, 97.0F, 3.0F, 4.0F));
+  EXPECT_THAT(bb->Get().row, ElementsAre(2.0F, 98.0F, 3.0F, 4.0F));
+  EXPECT_NE(a->taken_at, TimePoint{});
+  EXPECT_GE(outcome.at, a->taken_at);
+  EXPECT_EQ(slots_->available(), slots_->count());
+  ASSERT_EQ(recorder_.events.size(), 1U);
+  EXPECT_EQ(recorder_.events[0].size, 2);
+}
+
+TEST_F(StreamsTest, WhileAllStreamsAreBusyTheNextBatchGrows) {
+  FakeEncoder encoder(8);
+  encoder.gate.Close();
+  const Streams streams(encoder, batcher_, {});
+  Push("first");
+  encoder.AwaitBatches(1);
+  std::shared_ptr<FakeClient> last;
+  for (int i = 0; i < 10; ++i) last = Push("x");
+  encoder.gate.Open();
+  EXPECT_TRUE(last->Get().status.ok());
+  const auto batches = encoder.batches();
+  ASSERT_EQ(batches.size(), 3U);
+  EXPECT_EQ(batches[0].size(), 1U);
+  EXPECT_EQ(batches[1].size(), 8U);
+  EXPECT_EQ(batches[2].size(), 2U);
+}
+
+TEST_F(StreamsTest, KeepsDepthBatchesInFlight) {
+  FakeEncoder encoder(1, 1, 2);
+  encoder.gate.Close();
+  const Streams streams(encoder, batcher_, {});
+  auto a = Push("a");
+  auto b = Push("b");
+  auto c = Push("c");
+  encoder.AwaitBatches(1);
+  encoder.gate.AwaitArrivals(1);  // in Wait for the first, having taken what there was
+  encoder.gate.Open();
+  for (auto& client : {a, b, c}) EXPECT_TRUE(client->Get().status.ok());
+  EXPECT_LE(encoder.most_in_flight(), 2);
+}
+
+TEST_F(StreamsTest, ABusyStreamSubmitsTheNextBatchBeforeItWaits) {
+  FakeEncoder encoder(1, 1, 2);
+  encoder.gate.Close();
+  Push("a");
+  Push("b");
+  Push("c");
+  const Streams streams(encoder, batcher_, {});
+  encoder.gate.AwaitArrivals(1);
+  EXPECT_EQ(encoder.batches().size(), 2U);
+  EXPECT_EQ(encoder.most_in_flight(), 2);
+  encoder.gate.Open();
+}
+
+TEST_F(StreamsTest, ARowWithNanOrInfinityFailsAlone) {
+  FakeEncoder encoder(4);
+  auto good = Push("good");
+  auto nan = Push("nan");
+  auto inf = Push("inf");
+  const Streams streams(encoder, batcher_, {});
+  EXPECT_TRUE(good->Get().status.ok());
+  EXPECT_EQ(nan->Get().status.code(), Code::kNanEmbedding);
+  EXPECT_EQ(inf->Get().status.code(), Code::kNanEmbedding);
+}
+
+TEST_F(StreamsTest, AFailedBatchFailsItsItemsAndNothingElse) {
+  for (const bool in_submit : {true, false}) {
+    FakeEncoder encoder(2);
+    const Status failure(Code::kDeviceOutOfMemory, "full");
+    in_submit ? encoder.FailSubmit(failure) : encoder.FailWait(failure);
+    Batcher batcher;
+    const Streams streams(encoder, batcher, recorder_.Hooks());
+    auto a = std::make_shared<FakeClient>();
+    batcher.Push(1, MakeReady(*slots_, "a", a));
+    EXPECT_EQ(a->Get().status.code(), Code::kDeviceOutOfMemory);
+    in_submit ? encoder.FailSubmit({}) : encoder.FailWait({});
+    auto b = std::make_shared<FakeClient>();
+    batcher.Push(1, MakeReady(*slots_, "b", b));
+    EXPECT_TRUE(b->Get().status.ok()) << "the stream lives on";
+  }
+  EXPECT_TRUE(recorder_.failures.empty()) << "out of memory is not a broken device";
+}
+
+TEST_F(StreamsTest, AnExceptionFailsTheBatchAndNotTheThread) {
+  FakeEncoder encoder(2);
+  encoder.throw_in_wait = true;
+  const Streams streams(encoder, batcher_, {});
+  const auto outcome = Push("a")->Get();
+  EXPECT_EQ(outcome.status.code(), Code::kInternal);
+  EXPECT_THAT(outcome.status.message(), HasSubstr("boom"));
+  encoder.throw_in_wait = false;
+  EXPECT_TRUE(Push("b")->Get().status.ok());
+}
+
+TEST_F(StreamsTest, ADeviceFailureIsReportedBeforeTheClientsHearOfIt) {
+  FakeEncoder encoder(2);
+  encoder.FailWait(Status(Code::kDeviceFailed, "Xid 79"));
+  std::atomic<bool> reported{false};
+  StreamsHooks hooks;
+  hooks.on_device_failure = [&](const Status& status) { reported = status.code() == Code::kDeviceFailed; };
+  const Streams streams(encoder, batcher_, std::move(hooks));
+  EXPECT_EQ(Push("a")->Get().status.code(), Code::kDeviceFailed);
+  EXPECT_TRUE(reported);
+}
+
+TEST_F(StreamsTest, TheDestructorFinishesWhatWasPushed) {
+  FakeEncoder encoder(2, 3);
+  std::vector<std::shared_ptr<FakeClient>> clients;
+  for (int i = 0; i < 40; ++i) clients.push_back(Push("x", static_cast<uint64_t>(i % 4)));
+  {
+    const Streams streams(encoder, batcher_, recorder_.Hooks());
+    EXPECT_EQ(streams.count(), 3);
+  }
+  int total = 0;
+  for (const BatchEvent& event : recorder_.events) total += event.size;
+  EXPECT_EQ(total, 40);
+  for (auto& client : clients) EXPECT_TRUE(client->Get().status.ok());
+}
+
+TEST_F(StreamsTest, OverlappingBatchesCountTheirTimeOnce) {
+  FakeEncoder encoder(1, 1, 2);
+  encoder.gate.Close();
+  for (int i = 0; i < 8; ++i) Push("x");
+  const TimePoint before = Clock::now();
+  auto last = Push("last");
+  const Streams streams(encoder, batcher_, {});
+  encoder.gate.Open();
+  const TimePoint encoded = last->Get().at;
+  const int64_t busy_us = streams.BusyMicros(0);
+  EXPECT_GE(busy_us, 0);
+  EXPECT_LE(busy_us, MicrosBetween(before, encoded));
+}
+
+}  // namespace
+}  // namespace photovec::batch
