@@ -35,6 +35,8 @@ struct PipelineOptions {
   uint64_t memory_budget_bytes = 0;  ///< 0: a quarter of the machine's memory, at most 2 GiB
   int64_t batch_wait_us = 0;
   int max_items_per_request = 1000;
+  /// Called once, on a stream thread, when a device failed; device_failed() is already true. May be empty.
+  std::function<void(const Status&)> on_device_failure;
 };
 
 /// A model as clients see it.
@@ -57,10 +59,14 @@ class Pipeline {
   static Result<std::unique_ptr<Pipeline>> Create(std::vector<ModelSetup> models, fetch::Fetcher& fetcher,
                                                   DecoderFactory make_decoder, metrics::Registry& registry,
                                                   PipelineOptions options);
+  /// Cancels what is in flight, waits until it is answered, joins all threads. A Request that its owner
+  /// still holds stays safe to use: its images fail as kUnavailable, and `done` is called as ever.
   virtual ~Pipeline() = default;
 
   /// Opens a request; `done` is called exactly once after Finish(), on a pipeline thread (or inside Finish),
-  /// and must not block. Errors: kNotFound for an unknown model; kUnavailable when draining.
+  /// and must not block; it may open further requests, but not call Drain() or destroy the pipeline.
+  /// Errors: kNotFound for an unknown model (the message lists those there are); kUnavailable when draining;
+  /// kDeviceFailed after a device failed.
   virtual Result<Request> Open(RequestOptions options, RequestDone done) = 0;
 
   /// The memory that waiting bytes count against; http/ reserves body bytes here before it reads them.
@@ -70,7 +76,8 @@ class Pipeline {
   virtual const PipelineOptions& options() const = 0;
 
   /// Refuses new requests from now on and blocks until those in flight are answered or `deadline` passes
-  /// (those left are cancelled).
+  /// (those left are cancelled, and their answers waited for; a request that was never finished is cancelled
+  /// but not waited for, because only its owner can finish it). Not from a `done` callback.
   virtual void Drain(Deadline deadline) = 0;
   /// True once a device failed: the server must answer what is in flight and exit non-zero.
   virtual bool device_failed() const = 0;

@@ -49,13 +49,16 @@ using RequestDone = std::function<void(RequestResult)>;
 class RequestState;
 
 /// A request in flight. Add items as they arrive (uploads stream in part by part), then Finish(). Copyable
-/// handle. One thread adds; Cancel() may come from any thread.
+/// handle. One thread adds; Cancel() may come from any thread. When the last handle is dropped without
+/// Finish(), that counts as Cancel() and Finish().
 class Request {
  public:
   Request() = default;
   explicit Request(std::shared_ptr<RequestState> state) : state_(std::move(state)) {}
 
-  /// The image enters the pipeline as slots free. Never blocks.
+  /// The image enters the pipeline as slots free. Never blocks. An image beyond max_items_per_request ends as
+  /// kInvalidRequest. Whoever reserved memory for the bytes lets their owner hold the reservation: the
+  /// pipeline drops bytes as soon as they are decoded.
   void Add(Source source);
   /// An item that failed before it had bytes (a malformed reference, an oversized part): keeps indices in
   /// step.

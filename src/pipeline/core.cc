@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include "pipeline/core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "metrics/names.h"
+
+namespace photovec::pipeline {
+namespace {
+
+// A decoder takes about 100 photos a second and an object store answers in about 0.2 s, so some 20 photos
+// per decoder on their way keep it busy; half as many again for answers that are late.
+constexpr int kLookAheadPerDecoder = 32;
+
+}  // namespace
+
+Core::Core(PipelineOptions given, fetch::Fetcher& fetcher, metrics::Registry& metrics_registry,
+           int model_count, std::vector<std::unique_ptr<decode::Decoder>> decoders)
+    : options(std::move(given)),
+      registry(metrics_registry),
+      budget(options.memory_budget_bytes),
+      decode(std::move(decoders), options.decode, [this] { fetch.Wake(); }),
+      fetch(fetcher, budget, {kLookAheadPerDecoder * options.decoders, options.decode.limits.max_file_bytes},
+            model_count, [this](ItemPtr item) { decode.Push(std::move(item)); }),
+      requests([this] {
+        fetch.Sweep();
+        decode.Sweep();
+      }) {}
+
+Status Core::AddModel(ModelSetup setup) {
+  ModelRuntime::Hooks hooks;
+  hooks.on_slot_freed = [this] { decode.Wake(); };
+  hooks.on_device_failure = [this](const Status& status) { OnDeviceFailure(status); };
+  ASSIGN_OR_RETURN(auto model, ModelRuntime::Create(static_cast<int>(models.size()), std::move(setup),
+                                                    options, options.decoders, registry, std::move(hooks)));
+  models.push_back(std::move(model));
+  return Status::Ok();
+}
+
+ModelRuntime* Core::FindModel(std::string_view name) const {
+  if (name.empty()) return models.front().get();
+  const auto found =
+      std::find_if(models.begin(), models.end(), [&](const auto& model) { return model->name() == name; });
+  return found == models.end() ? nullptr : found->get();
+}
+
+void Core::OnDeviceFailure(const Status& status) {
+  if (device_failed.exchange(true)) return;
+  log::error("a device failed, the server must be restarted: {}", status.ToString());
+  if (options.on_device_failure) options.on_device_failure(status);
+}
+
+void Core::StartSampling() {
+  namespace name = metrics::name;
+  budget_used_ = registry.GetGauge(name::kBudgetUsedBytes, "Bytes of waiting photos and request bodies", {});
+  registry.GetGauge(name::kBudgetLimitBytes, "What photovec_memory_budget_used_bytes may reach", {})
+      ->Set(static_cast<double>(budget.limit()));
+  in_flight_ = registry.GetGauge(name::kRequestsInFlight, "Requests opened but not answered", {});
+  sampler_id_ = registry.AddSampler([this] { Sample(); });
+}
+
+void Core::Sample() {
+  std::scoped_lock lock(sampling_);
+  for (const auto& model : models) model->Sample();
+  budget_used_->Set(static_cast<double>(budget.used()));
+  in_flight_->Set(static_cast<double>(requests.size()));
+}
+
+void Core::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  requests.Stop();
+  if (sampler_id_ >= 0) registry.RemoveSampler(sampler_id_);
+  fetch.Stop();
+  decode.Stop();
+  for (const auto& model : models) model->Stop();
+}
+
+}  // namespace photovec::pipeline

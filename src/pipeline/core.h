@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+#include "fetch/fetcher.h"
+#include "metrics/registry.h"
+#include "pipeline/admission.h"
+#include "pipeline/decode_stage.h"
+#include "pipeline/fetch_stage.h"
+#include "pipeline/model_runtime.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/request_table.h"
+
+namespace photovec::pipeline {
+
+/// Everything that requests share, wired together: here, and nowhere else, is the order of the stages.
+/// Held by the pipeline and by every request, so that none of them can be left with a dangling pointer.
+struct Core {
+  /// \param options with every default already replaced by its value.
+  Core(PipelineOptions options, fetch::Fetcher& fetcher, metrics::Registry& registry, int model_count,
+       std::vector<std::unique_ptr<decode::Decoder>> decoders);
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+  /// Adds a model and starts its streams. Only before the first request. Errors: as ModelRuntime::Create.
+  Status AddModel(ModelSetup setup);
+  /// Registers the metrics that all models share; call once, after the last AddModel().
+  void StartSampling();
+  /// nullptr when there is none of that name; an empty name means the first.
+  ModelRuntime* FindModel(std::string_view name) const;
+  /// Ends and answers everything, joins all threads, frees what is large. Idempotent.
+  void Stop();
+
+  const PipelineOptions options;
+  metrics::Registry& registry;
+  MemoryBudget budget;
+  std::vector<std::unique_ptr<ModelRuntime>> models;
+  std::atomic<bool> device_failed{false};
+  DecodeStage decode;
+  FetchStage fetch;
+  RequestTable requests;
+
+ private:
+  void OnDeviceFailure(const Status& status);
+  void Sample();
+
+  metrics::Gauge* budget_used_ = nullptr;
+  metrics::Gauge* in_flight_ = nullptr;
+  std::mutex sampling_;  // two expositions at once would both claim the busy time since the last one
+  int sampler_id_ = -1;
+  bool stopped_ = false;
+};
+
+}  // namespace photovec::pipeline

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include "pipeline/decode_stage.h"
+
+#include <algorithm>
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "base/thread_pool.h"
+
+namespace photovec::pipeline {
+namespace {
+
+Result<decode::DecodeReport> RunDecoder(decode::Decoder& decoder, const decode::DecodeJob& job) {
+  try {
+    return decoder.Decode(job);
+  } catch (const std::exception& error) {
+    return Status(Code::kInternal, std::string("the decoder threw an exception: ") + error.what());
+  } catch (...) {
+    return Status(Code::kInternal, "the decoder threw an exception");
+  }
+}
+
+}  // namespace
+
+DecodeStage::DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders,
+                         decode::DecodeOptions options, std::function<void()> on_bytes_dropped)
+    : options_(options), on_bytes_dropped_(std::move(on_bytes_dropped)), decoders_(std::move(decoders)) {
+  for (size_t i = 0; i < decoders_.size(); ++i) {
+    threads_.emplace_back([this, i] { Run(static_cast<int>(i), *decoders_[i]); });
+  }
+}
+
+void DecodeStage::Push(ItemPtr item) {
+  item->model().decode_waiting.fetch_add(1, std::memory_order_relaxed);
+  const uint64_t lane = item->lane();
+  std::scoped_lock lock(mutex_);
+  queue_.Push(lane, std::move(item));
+  waiting_.fetch_add(1);
+  ready_.notify_one();
+}
+
+void DecodeStage::Sweep() {
+  const TimePoint now = Clock::now();
+  for (;;) {
+    std::optional<ItemPtr> item;
+    {
+      std::scoped_lock lock(mutex_);
+      item = queue_.PopIf([&](const ItemPtr& waiting) { return waiting->IsGivenUp(now); });
+      if (!item) return;
+      waiting_.fetch_sub(1);
+    }
+    (*item)->model().decode_waiting.fetch_sub(1, std::memory_order_relaxed);
+    (*item)->EndIfGivenUp();
+  }
+}
+
+void DecodeStage::Wake() {
+  // With nothing waiting there is nobody to wake: whoever pushes next looks for a slot anew.
+  if (waiting_.load() == 0) return;
+  std::scoped_lock lock(mutex_);
+  ready_.notify_one();
+}
+
+void DecodeStage::Stop() {
+  {
+    std::scoped_lock lock(mutex_);
+    stopped_ = true;
+    ready_.notify_all();
+  }
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void DecodeStage::Run(int index, decode::Decoder& decoder) {
+  SetThreadName("decode-" + std::to_string(index));
+  SetThreadNice(kWorkerNice);
+  for (Work work; Next(work); work = {}) {
+    ModelRuntime& model = work.item->model();
+    model.decode_waiting.fetch_sub(1, std::memory_order_relaxed);
+    if (work.item->EndIfGivenUp()) continue;
+    Decode(std::move(work), decoder);
+  }
+}
+
+bool DecodeStage::Next(Work& work) {
+  std::unique_lock lock(mutex_);
+  ready_.wait(lock, [&] { return stopped_ || TakeReady(work); });
+  return work.item != nullptr;
+}
+
+// The next image whose turn it is, with a slot; images of models that have none free are passed over.
+bool DecodeStage::TakeReady(Work& work) {
+  const TimePoint now = Clock::now();
+  full_models_.clear();
+  std::optional<ItemPtr> item = queue_.PopIf([&](const ItemPtr& waiting) {
+    if (waiting->IsGivenUp(now)) return true;
+    ModelRuntime& model = waiting->model();
+    if (std::find(full_models_.begin(), full_models_.end(), &model) != full_models_.end()) return false;
+    work.slot = model.slots().TryAcquire();
+    if (!work.slot) full_models_.push_back(&model);
+    return work.slot.has_value();
+  });
+  if (!item) return false;
+  waiting_.fetch_sub(1);
+  work.item = std::move(*item);
+  return true;
+}
+
+void DecodeStage::Decode(Work work, decode::Decoder& decoder) {
+  Item& item = *work.item;
+  const RequestOptions& request = item.request();
+  decode::DecodeJob job;
+  job.encoded = item.bytes.view();
+  job.spec = &item.model().spec(request.squash);
+  job.options = options_;
+  if (request.squash) job.options.jpeg_scaling = decode::JpegScaling::kExact;
+  job.out = work.slot->pixels();
+
+  const TimePoint start = Clock::now();
+  item.times().MarkAt(Border::kDecodeStart, start);
+  Result<decode::DecodeReport> report = RunDecoder(decoder, job);
+  const TimePoint end = Clock::now();
+  item.DropBytes();
+  on_bytes_dropped_();
+  if (!report.ok()) {
+    work.slot.reset();  // before the item ends: a waiting image of the same request may go on meanwhile
+    return item.Fail(report.status());
+  }
+  // A decoder in another process reports by its own reading of the clock.
+  item.times().MarkAt(Border::kDecodeEnd, std::clamp(report->decoded_at, start, end));
+  item.times().MarkAt(Border::kPreprocessEnd, end);
+  item.model().batcher().Push(item.lane(), {std::move(*work.slot), work.item});
+}
+
+}  // namespace photovec::pipeline

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include "pipeline/item.h"
+
+#include <cmath>
+#include <utility>
+
+namespace photovec::pipeline {
+namespace {
+
+// Doubles: 768 squares in float lose up to 4 digits of the norm.
+Status NormalizeL2(std::span<float> vector) {
+  double squares = 0;
+  for (const float value : vector) squares += static_cast<double>(value) * static_cast<double>(value);
+  if (squares == 0.0) {
+    return {Code::kNanEmbedding, "the model gave a vector of zeros, which has no direction to normalise"};
+  }
+  const double scale = 1.0 / std::sqrt(squares);
+  for (float& value : vector) value = static_cast<float>(static_cast<double>(value) * scale);
+  return Status::Ok();
+}
+
+}  // namespace
+
+bool Item::EndIfGivenUp() {
+  Status status = collector_->GivenUp(Clock::now());
+  if (status.ok()) return false;
+  Fail(std::move(status));
+  return true;
+}
+
+void Item::DropBytes() {
+  bytes.Reset();
+  permit.Release();
+}
+
+void Item::OnEncoded(const Status& status, std::span<const float> embedding, TimePoint at) {
+  if (!status.ok()) return End(status);
+  times().MarkAt(Border::kEncodeEnd, at);
+  result_.embedding.assign(embedding.begin(), embedding.end());
+  End(request().normalize ? NormalizeL2(result_.embedding) : Status::Ok());
+}
+
+void Item::OnDropped() { End(collector_->GivenUp(Clock::now())); }
+
+void Item::End(Status status) {
+  DropBytes();
+  if (!status.ok()) result_.embedding = {};
+  result_.status = std::move(status);
+  result_.times.Mark(Border::kCollected);
+  model().metrics().ObserveItem(result_);
+  collector_->OnItemEnded();
+}
+
+}  // namespace photovec::pipeline

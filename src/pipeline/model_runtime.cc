@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include "pipeline/model_runtime.h"
+
+#include <chrono>
+#include <utility>
+
+namespace photovec::pipeline {
+namespace {
+
+Status Validate(const ModelSetup& setup) {
+  const auto invalid = [&](const std::string& what) {
+    return Status(Code::kInvalidRequest, "model '" + setup.name + "': " + what);
+  };
+  if (setup.encoder == nullptr) return invalid("there is no encoder");
+  const encode::EncoderInfo& info = setup.encoder->info();
+  if (setup.encoder->stream_count() < 1) return invalid("the encoder has no stream");
+  if (info.max_batch < 1 || info.embedding_dim < 1) return invalid("the encoder gives no vectors");
+  if (info.image_size != setup.spec.crop) {
+    return invalid("preprocessor_config.json makes images of " + std::to_string(setup.spec.crop) +
+                   " pixels, but the model wants " + std::to_string(info.image_size) +
+                   "; the two files belong to different models");
+  }
+  return Status::Ok();
+}
+
+// Each batch in flight holds max_batch slots; one more batch per model is collected meanwhile, and every
+// decoder fills one. More would only add waiting, fewer would let a stream run dry.
+int DefaultSlots(encode::Encoder& encoder, int decoders) {
+  int batches = 1;
+  for (int i = 0; i < encoder.stream_count(); ++i) batches += encoder.stream(i).depth();
+  return batches * encoder.info().max_batch + decoders;
+}
+
+}  // namespace
+
+ModelRuntime::ModelRuntime(int index, ModelSetup setup, const PipelineOptions& options,
+                           metrics::Registry& registry)
+    : index_(index),
+      setup_(std::move(setup)),
+      squash_spec_(preprocess::SquashVariant(setup_.spec)),
+      metrics_(registry, setup_.name, setup_.encoder->stream_count()),
+      batcher_(std::chrono::microseconds(options.batch_wait_us)) {}
+
+Result<std::unique_ptr<ModelRuntime>> ModelRuntime::Create(int index, ModelSetup setup,
+                                                           const PipelineOptions& options, int decoders,
+                                                           metrics::Registry& registry, Hooks hooks) {
+  RETURN_IF_ERROR(Validate(setup));
+  std::unique_ptr<ModelRuntime> model(new ModelRuntime(index, std::move(setup), options, registry));
+  encode::Encoder& encoder = *model->setup_.encoder;
+  const int slots = options.slots_per_model > 0 ? options.slots_per_model : DefaultSlots(encoder, decoders);
+  ASSIGN_OR_RETURN(model->slots_, SlotPool::Create(model->setup_.spec.slot_bytes(), slots));
+  model->slots_->OnRelease(std::move(hooks.on_slot_freed));
+  batch::StreamsHooks stream_hooks;
+  stream_hooks.on_batch = [metrics = &model->metrics_](const batch::BatchEvent& event) {
+    metrics->ObserveBatch(event.size);
+  };
+  stream_hooks.on_device_failure = std::move(hooks.on_device_failure);
+  model->streams_ = std::make_unique<batch::Streams>(encoder, model->batcher_, std::move(stream_hooks));
+  return model;
+}
+
+void ModelRuntime::Sample() {
+  ModelSample sample;
+  sample.fetch_waiting = fetch_waiting.load(std::memory_order_relaxed);
+  sample.decode_waiting = decode_waiting.load(std::memory_order_relaxed);
+  sample.batch_waiting = batcher_.depth();
+  sample.slots_free = slots_->available();
+  for (int i = 0; i < streams_->count(); ++i) sample.stream_busy_us.push_back(streams_->BusyMicros(i));
+  sample.at = Clock::now();
+  metrics_.Sample(sample);
+}
+
+void ModelRuntime::Stop() {
+  streams_.reset();
+  metrics_.Detach();
+  slots_.reset();
+  setup_.encoder.reset();
+}
+
+}  // namespace photovec::pipeline
