@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "commands/command.h"
+#include "commands/doctor.h"
+#include "commands/embed.h"
+#include "commands/serve.h"
 
 namespace photovec::commands {
 
 std::vector<std::unique_ptr<Command>> AllCommands() {
   std::vector<std::unique_ptr<Command>> commands;
+  commands.push_back(MakeServeCommand());
+  commands.push_back(MakeEmbedCommand());
+  commands.push_back(MakeDoctorCommand());
   return commands;
 }
 

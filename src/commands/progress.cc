@@ -51,8 +51,9 @@ std::string ProgressText(int64_t done, int64_t failed, int64_t total, double ima
 
 Progress::Progress() : enabled_(IsTerminal()) {}
 
-Progress::~Progress() {
+void Progress::Finish() {
   if (enabled_ && drawn_at_ != TimePoint{}) std::fputs("\r\033[K", stderr);
+  drawn_at_ = TimePoint{};
 }
 
 void Progress::Update(int64_t done, int64_t failed, int64_t total) {

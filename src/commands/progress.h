@@ -13,11 +13,13 @@ namespace photovec::commands {
 class Progress {
  public:
   Progress();
-  ~Progress();  ///< clears the line
+  ~Progress() { Finish(); }
 
   bool enabled() const { return enabled_; }
   /// \param total images in all; < 0: not known yet.
   void Update(int64_t done, int64_t failed, int64_t total);
+  /// Clears the line.
+  void Finish();
 
  private:
   const bool enabled_;

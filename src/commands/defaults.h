@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/machine.h"
+#include "commands/engine_options.h"
+
+namespace photovec::commands {
+
+/// How this machine will be used, and why, in words for `doctor` and the log.
+struct Plan {
+  int streams = 1;
+  int threads_per_stream = 1;
+  std::string streams_why;
+  int decoders = 1;
+  std::string decoders_why;
+  uint64_t memory_budget_bytes = 0;
+  std::string memory_why;
+  std::string precision;  ///< "f32" or "bf16"
+  std::string precision_why;
+};
+
+/// Fills what the options leave at zero (or auto) from the machine.
+///
+/// Streams: one thread each up to 4 cores, two up to 16, four beyond: with few threads a team loses least at
+/// its barriers, with more a single photo is answered sooner. Physical cores only, and no more than the
+/// cgroup's quota. Decoders: one per CPU, since they share the CPUs with the streams at equal priority and
+/// whoever has work takes them.
+Plan MakePlan(const Machine& machine, const EngineOptions& options);
+
+}  // namespace photovec::commands

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "commands/embed.h"
+
+#include <atomic>
+#include <cstdio>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "commands/embed_output.h"
+#include "commands/embed_run.h"
+#include "commands/engine.h"
+#include "commands/exit_codes.h"
+#include "commands/json_text.h"
+#include "commands/path_reader.h"
+#include "commands/path_walker.h"
+#include "commands/progress.h"
+#include "commands/report.h"
+#include "commands/stop_signal.h"
+
+namespace photovec::commands {
+namespace {
+
+constexpr int kReaders = 8;
+
+// Counts the input beside the work, so that the progress line can say how much is left.
+class InputCounter {
+ public:
+  InputCounter(const std::vector<std::string>& inputs, bool all_files, bool enabled) {
+    if (!enabled) return;
+    thread_ = std::thread([this, inputs, all_files] {
+      PathWalker walker(inputs, all_files);
+      int64_t count = 0;
+      while (!abandoned_ && walker.Next()) ++count;
+      if (!abandoned_) total_ = count;
+    });
+  }
+  ~InputCounter() {
+    abandoned_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  InputCounter(const InputCounter&) = delete;
+  InputCounter& operator=(const InputCounter&) = delete;
+  int64_t total() const { return total_; }
+
+ private:
+  std::atomic<bool> abandoned_{false};
+  std::atomic<int64_t> total_{-1};
+  std::thread thread_;
+};
+
+struct Outcome {
+  double seconds = 0;
+  bool complete = false;
+  int64_t skipped = 0;
+};
+
+std::string MetaJson(const ModelSummary& model, const EngineOptions& options, const StageSummary& summary,
+                     const Outcome& outcome) {
+  std::string failures;
+  for (const auto& [code, count] : summary.failures()) {
+    failures += (failures.empty() ? "" : ", ") + JsonString(code) + ": " + std::to_string(count);
+  }
+  char seconds[32];
+  std::snprintf(seconds, sizeof(seconds), "%.3f", outcome.seconds);
+  const int64_t vectors = summary.images() - summary.failed();
+  std::string out = "{\n";
+  const auto add = [&](const char* key, const std::string& json) {
+    out += (out.size() > 2 ? ",\n  \"" : "  \"") + std::string(key) + "\": " + json;
+  };
+  add("photovec", JsonString(PHOTOVEC_VERSION));
+  add("model", JsonString(model.name));
+  add("model_dir", JsonString(model.dir));
+  add("fingerprint", JsonString(model.fingerprint));
+  add("weights_sha256", JsonString(model.weights_sha256));
+  add("dimensions", std::to_string(model.encoder.embedding_dim));
+  add("normalized", "true");
+  add("precision", JsonString(model.encoder.precision));
+  add("jpeg_scaling", JsonString(options.jpeg_scaling));
+  add("alpha", JsonString(options.alpha));
+  add("complete", outcome.complete ? "true" : "false");
+  add("inputs", std::to_string(summary.images()));
+  add("vectors", std::to_string(vectors));
+  add("failed", std::to_string(summary.failed()));
+  add("failures", "{" + failures + "}");
+  add("skipped_by_name", std::to_string(outcome.skipped));
+  add("seconds", seconds);
+  add("stages", summary.Json());
+  return out + "\n}\n";
+}
+
+void PrintSummary(const std::string& output, const StageSummary& summary, const Outcome& outcome) {
+  const int64_t vectors = summary.images() - summary.failed();
+  const double rate = outcome.seconds > 0 ? static_cast<double>(summary.images()) / outcome.seconds : 0;
+  std::printf("%s of %s images embedded in %.1f s, %.1f images/s -> %s\n", Grouped(vectors).c_str(),
+              Grouped(summary.images()).c_str(), outcome.seconds, rate, output.c_str());
+  std::printf("%s", summary.Table().c_str());
+  std::printf("failures: %s\n", summary.FailuresText().c_str());
+  if (outcome.skipped > 0) {
+    std::printf("%s other files in the folders passed over (--all-files takes them)\n",
+                Grouped(outcome.skipped).c_str());
+  }
+}
+
+class EmbedCommand : public Command {
+ public:
+  std::string path() const override { return "embed"; }
+  std::string summary() const override {
+    return "Turn folders and files into vectors.npy, vectors.jsonl and vectors.meta.json";
+  }
+  std::string default_log_level() const override { return "warn"; }
+
+  void Declare(FlagSet& flags) override {
+    flags.Positionals("INPUT", &inputs_, true, "folders (searched recursively) and files");
+    flags.Group("Output");
+    flags.Text("output", &output_, "FILE", "where the vectors go; .jsonl and .meta.json lie beside it")
+        .short_name = "o";
+    flags.Group("Input");
+    flags.Switch("all-files", &all_files_, "try every file in folders, not only names like photos'");
+    DeclareEngineFlags(flags, &engine_options_);
+  }
+
+  int Run() override {
+    const auto choices = ParseModelChoices(engine_options_.models);
+    if (!choices.ok()) return ReportUsage(choices.status());
+    if (choices->size() > 1) {
+      return ReportUsage(
+          {Code::kInvalidRequest, "embed takes one --model, since its vectors go into one file"});
+    }
+    const StopSignal stop;
+    auto output = EmbedOutput::Create(output_);
+    if (!output.ok()) {
+      return output.status().code() == Code::kInvalidRequest ? ReportUsage(output.status())
+                                                             : ReportFailure(output.status());
+    }
+    auto engine = StartEngine(engine_options_, std::make_unique<PathReader>(kReaders, EmbedRun::kMaxFetches),
+                              EmbedRun::kChunk);
+    if (!engine.ok()) return ReportFailure(engine.status());
+    return Embed(**engine, **output, stop);
+  }
+
+ private:
+  int Embed(Engine& engine, EmbedOutput& output, const StopSignal& stop) {
+    PathWalker walker(inputs_, all_files_);
+    const TimePoint begin = Clock::now();
+    Progress progress;
+    const InputCounter counter(inputs_, all_files_, progress.enabled());
+    EmbedRun run(*engine.pipeline, walker, output,
+                 {[&] { return stop.requested(); },
+                  [&](int64_t done, int64_t failed) { progress.Update(done, failed, counter.total()); }});
+    Status written = run.Run();
+    progress.Finish();
+    const bool device_failed = engine.pipeline->device_failed();
+    Outcome outcome;
+    outcome.seconds = static_cast<double>(MicrosBetween(begin, Clock::now())) / 1e6;
+    outcome.complete = !run.stopped() && !device_failed;
+    outcome.skipped = walker.skipped();
+    const ModelSummary& model = engine.models[0];
+    if (written.ok()) {
+      written = output.Commit(model.encoder.embedding_dim,
+                              MetaJson(model, engine_options_, run.summary(), outcome));
+    }
+    if (!written.ok()) return ReportFailure(written);
+    PrintSummary(output_, run.summary(), outcome);
+    if (device_failed) {
+      log::error("the compute device failed; what was done before is written");
+      return kExitDeviceFailed;
+    }
+    if (run.stopped()) {
+      log::warn("stopped before the input ended; {} images are written", run.summary().images());
+      return kExitFailure;
+    }
+    return run.summary().failed() > 0 ? kExitSomeFailed : kExitOk;
+  }
+
+  std::vector<std::string> inputs_;
+  std::string output_ = "vectors.npy";
+  bool all_files_ = false;
+  EngineOptions engine_options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeEmbedCommand() { return std::make_unique<EmbedCommand>(); }
+
+}  // namespace photovec::commands

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include "commands/engine.h"
+
+#include <utility>
+
+#include "base/log.h"
+#include "base/strings.h"
+
+namespace photovec::commands {
+namespace {
+
+ModelSummary Summarize(const LoadedModel& loaded) {
+  ModelSummary summary;
+  summary.name = loaded.choice.name;
+  summary.dir = loaded.choice.dir;
+  summary.fingerprint = loaded.setup.fingerprint;
+  summary.weights_sha256 = loaded.weights_sha256;
+  summary.encoder = loaded.setup.encoder->info();
+  summary.streams = loaded.setup.encoder->stream_count();
+  summary.load_seconds = loaded.load_seconds;
+  return summary;
+}
+
+void LogModel(const ModelSummary& model) {
+  log::info("model {}: {} from {}, fingerprint {}, {} dimensions, {} weights packed, loaded in {:.1f} s",
+            model.name, model.encoder.precision, model.dir, model.fingerprint, model.encoder.embedding_dim,
+            HumanBytes(model.encoder.packed_bytes), model.load_seconds);
+  log::info("  {} {}: {} streams, batches of up to {}", model.encoder.backend, model.encoder.detail,
+            model.streams, model.encoder.max_batch);
+}
+
+void LogPlan(const Machine& machine, const Plan& plan, const EngineOptions& options) {
+  log::info("photovec {} on {} ({} cores, {}, {})", PHOTOVEC_VERSION, machine.cpu_model,
+            machine.physical_cores, machine.isa, HumanBytes(machine.memory_bytes));
+  log::info("streams {} x {} threads ({}), precision {} ({})", plan.streams, plan.threads_per_stream,
+            plan.streams_why, plan.precision, plan.precision_why);
+  log::info("decoders {} ({}), jpeg scaling {}, alpha {}, memory budget {} ({})", plan.decoders,
+            plan.decoders_why, options.jpeg_scaling, options.alpha, HumanBytes(plan.memory_budget_bytes),
+            plan.memory_why);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
+                                            std::unique_ptr<fetch::Fetcher> fetcher,
+                                            int max_items_per_request) {
+  auto engine = std::make_unique<Engine>();
+  ASSIGN_OR_RETURN(const auto choices, ParseModelChoices(options.models));
+  const Machine machine = ProbeMachine();
+  engine->plan = MakePlan(machine, options);
+  LogPlan(machine, engine->plan, options);
+
+  std::vector<pipeline::ModelSetup> setups;
+  for (const ModelChoice& choice : choices) {
+    ASSIGN_OR_RETURN(LoadedModel loaded, SetUpModel(choice, options, engine->plan, choices.size() == 1));
+    engine->models.push_back(Summarize(loaded));
+    LogModel(engine->models.back());
+    setups.push_back(std::move(loaded.setup));
+  }
+  pipeline::PipelineOptions pipeline;
+  pipeline.decoders = engine->plan.decoders;
+  pipeline.decode = ToDecodeOptions(options);
+  pipeline.memory_budget_bytes = engine->plan.memory_budget_bytes;
+  pipeline.batch_wait_us = options.batch_wait_us;
+  pipeline.max_items_per_request = max_items_per_request;
+  engine->registry = metrics::Registry::Create();
+  engine->fetcher = std::move(fetcher);
+  ASSIGN_OR_RETURN(engine->pipeline,
+                   pipeline::Pipeline::Create(std::move(setups), *engine->fetcher,
+                                              decode::MakeInProcessDecoder, *engine->registry, pipeline));
+  return engine;
+}
+
+}  // namespace photovec::commands

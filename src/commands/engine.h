@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "commands/defaults.h"
+#include "commands/engine_options.h"
+#include "commands/model_setup.h"
+#include "fetch/fetcher.h"
+#include "metrics/registry.h"
+#include "pipeline/pipeline.h"
+
+namespace photovec::commands {
+
+/// What is worth knowing of a running model once its encoder belongs to the pipeline.
+struct ModelSummary {
+  std::string name;
+  std::string dir;
+  std::string fingerprint;
+  std::string weights_sha256;
+  encode::EncoderInfo encoder;
+  int streams = 0;
+  double load_seconds = 0;
+};
+
+/// A pipeline with its models and everything that it borrows. Destroyed in the right order.
+struct Engine {
+  Plan plan;
+  std::vector<ModelSummary> models;
+  std::unique_ptr<metrics::Registry> registry;
+  std::unique_ptr<fetch::Fetcher> fetcher;
+  std::unique_ptr<pipeline::Pipeline> pipeline;
+};
+
+/// Loads the models and starts decoders and streams; logs one block that says what runs and why.
+/// \param fetcher where references are fetched from.
+/// \param max_items_per_request as PipelineOptions.
+/// Errors: as ParseModelChoices, SetUpModel and Pipeline::Create.
+Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
+                                            std::unique_ptr<fetch::Fetcher> fetcher,
+                                            int max_items_per_request);
+
+}  // namespace photovec::commands

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#include "commands/report.h"
+
+#include <cstdio>
+
+#include "commands/exit_codes.h"
+
+namespace photovec::commands {
+
+int ReportFailure(const Status& status) {
+  std::fprintf(stderr, "photovec: %s\n", status.message().c_str());
+  return kExitFailure;
+}
+
+int ReportUsage(const Status& status) {
+  std::fprintf(stderr, "photovec: %s\n", status.message().c_str());
+  return kExitUsage;
+}
+
+}  // namespace photovec::commands

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "commands/serve.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "commands/atomic_file.h"
+#include "commands/engine.h"
+#include "commands/exit_codes.h"
+#include "commands/report.h"
+#include "commands/stop_signal.h"
+#include "fetch/router.h"
+#include "http/server.h"
+#include "metrics/resource_sampler.h"
+
+namespace photovec::commands {
+namespace {
+
+using std::chrono::milliseconds;
+
+// How often the main thread looks for a failed device.
+constexpr milliseconds kLook{100};
+
+// Tells others (tests, supervisors) which port was taken; gone when the server is.
+class PortFile {
+ public:
+  static Result<std::unique_ptr<PortFile>> Write(const std::string& path, uint16_t port) {
+    if (!path.empty()) {
+      ASSIGN_OR_RETURN(auto file, AtomicFile::Create(path));
+      RETURN_IF_ERROR(file->Append(std::to_string(port) + "\n"));
+      RETURN_IF_ERROR(file->Commit());
+    }
+    return std::unique_ptr<PortFile>(new PortFile(path));
+  }
+  ~PortFile() {
+    if (!path_.empty()) unlink(path_.c_str());
+  }
+  PortFile(const PortFile&) = delete;
+  PortFile& operator=(const PortFile&) = delete;
+
+ private:
+  explicit PortFile(std::string path) : path_(std::move(path)) {}
+  const std::string path_;
+};
+
+std::string Url(const std::string& host, uint16_t port) {
+  const bool v6 = host.find(':') != std::string::npos;
+  return "http://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+class ServeCommand : public Command {
+ public:
+  std::string path() const override { return "serve"; }
+  std::string summary() const override { return "Answer HTTP requests with vectors"; }
+
+  void Declare(FlagSet& flags) override {
+    flags.Group("Server");
+    flags.Text("host", &server_.host, "ADDRESS", "address to listen on; 0.0.0.0 or :: for all");
+    flags.Integer("port", &server_.port, 0, 65'535, "TCP port; 0: any free one, see --port-file");
+    flags.Text("port-file", &port_file_, "FILE", "write the port there once requests are served");
+    flags.Size("max-body", &server_.max_body_bytes, 1024, "largest request body");
+    flags.Integer("max-images-per-request", &max_images_, 1, 1'000'000, "images that a request may name");
+    flags.Integer("max-connections", &server_.max_connections, 0, 1'000'000,
+                  "open connections; 0: half of the limit of open files, at most 4096");
+    flags.Integer("io-threads", &server_.io_threads, 0, 64, "event loops; 0: 1 on up to 4 CPUs, else 2");
+    flags.Integer("worker-threads", &server_.worker_threads, 0, 64,
+                  "threads for long JSON and base64; 0: 1 to 4 by CPUs");
+    flags.Number("drain-timeout", &drain_seconds_, 0, 86'400,
+                 "seconds that requests in flight have after SIGTERM");
+    flags.Number("request-timeout", &request_seconds_, 0.001, 86'400, "seconds that one request may take");
+    flags.Number("header-timeout", &header_seconds_, 0.001, 3'600, "seconds for a request's headers");
+    flags.Number("body-timeout", &body_seconds_, 0.001, 86'400,
+                 "seconds for a request's body, plus 1 for each 8 KiB received");
+    flags.Number("idle-timeout", &idle_seconds_, 0.001, 86'400, "seconds between requests of a connection");
+    flags.Group("Sources");
+    flags.Text("image-root", &fetch_.image_root, "DIR", "folder whose files clients may name; empty: none");
+    flags.List("allow-host", &fetch_.allow_hosts, "PATTERN",
+               "http(s) host that clients may name: images.example.com, *.example.com, host:9000; none: off");
+    flags.List("allow-cidr", &fetch_.allow_cidrs, "CIDR",
+               "private network that those hosts may resolve to, such as 10.1.0.0/16");
+    DeclareEngineFlags(flags, &engine_);
+  }
+
+  int Run() override {
+    const auto choices = ParseModelChoices(engine_.models);
+    if (!choices.ok()) return ReportUsage(choices.status());
+    fetch_.max_bytes = engine_.limits.max_file_bytes;
+    const StopSignal stop;  // before any thread is made
+    auto router = fetch::CreateRouter(fetch_);
+    if (!router.ok()) return ReportUsage(router.status());
+    auto engine = StartEngine(engine_, std::move(*router), max_images_);
+    if (!engine.ok()) return ReportFailure(engine.status());
+    return Serve(**engine, stop);
+  }
+
+ private:
+  int Serve(Engine& engine, const StopSignal& stop) {
+    const metrics::ResourceSampler resources(*engine.registry);
+    SetTimeouts();
+    const std::unique_ptr<http::Server> server =
+        http::Server::Create(*engine.pipeline, *engine.registry, server_);
+    const Status started = server->Start();
+    if (!started.ok()) return ReportFailure(started);
+    const auto port_file = PortFile::Write(port_file_, server->port());
+    if (!port_file.ok()) return ReportFailure(port_file.status());
+    server->SetReady(true);  // SetUpModel has run every stream
+    log::info("listening on {}", Url(server_.host, server->port()));
+
+    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) {
+    }
+    const bool failed = engine.pipeline->device_failed();
+    if (failed) {
+      log::error("the compute device failed: answering what is in flight, then exiting with code {}",
+                 kExitDeviceFailed);
+    } else {
+      log::info("draining {} connections, at most {} s; a second signal ends at once", server->connections(),
+                drain_seconds_);
+    }
+    const Deadline deadline = Deadline::After(
+        std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(drain_seconds_)));
+    server->Stop(deadline);
+    engine.pipeline->Drain(deadline);
+    log::info("stopped");
+    return failed ? kExitDeviceFailed : kExitOk;
+  }
+
+  void SetTimeouts() {
+    const auto ms = [](double seconds) { return static_cast<int64_t>(seconds * 1e3); };
+    server_.header_timeout_ms = ms(header_seconds_);
+    server_.body_timeout_ms = ms(body_seconds_);
+    server_.idle_timeout_ms = ms(idle_seconds_);
+    server_.request_deadline_ms = ms(request_seconds_);
+  }
+
+  http::ServerOptions server_;
+  fetch::FetchOptions fetch_;
+  EngineOptions engine_;
+  std::string port_file_;
+  int max_images_ = 1000;
+  double drain_seconds_ = 30;
+  double request_seconds_ = 300;
+  double header_seconds_ = 10;
+  double body_seconds_ = 30;
+  double idle_seconds_ = 75;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeServeCommand() { return std::make_unique<ServeCommand>(); }
+
+}  // namespace photovec::commands
