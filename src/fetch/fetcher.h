@@ -16,9 +16,9 @@ namespace photovec::fetch {
 /// "file:///..." or a bare name under --image-root.
 struct FetchRequest {
   std::string reference;
-  Deadline deadline;
-  std::shared_ptr<const CancelFlag> cancel;  ///< may be null
-  int64_t max_bytes = 25'000'000;            ///< more than this is kBodyTooLarge, found while streaming
+  Deadline deadline{};
+  std::shared_ptr<const CancelFlag> cancel{};  ///< may be null
+  int64_t max_bytes = 25'000'000;              ///< more than this is kBodyTooLarge, found while streaming
 };
 
 using FetchCallback = std::function<void(Result<Bytes>)>;
@@ -32,7 +32,9 @@ class Fetcher {
   /// Starts a fetch and returns at once. `done` is called exactly once, on any thread, possibly before Fetch
   /// returns; it must not block. Never does more than the source's policy allows.
   /// Errors given to `done`: kSourceNotAllowed, kNotFound, kBodyTooLarge, kSourceFailed, kSourceTimeout,
-  /// kCancelled, kDeadlineExceeded, kInvalidRequest (malformed reference).
+  /// kCancelled, kDeadlineExceeded, kInvalidRequest (malformed reference), kTooManyRedirects, kSourceChanged
+  /// (a file was written while it was read), kOverloaded (the bounded queue of this kind of source is full),
+  /// kNotImplemented (gs://, s3://), kUnavailable (out of descriptors or memory).
   virtual void Fetch(FetchRequest request, FetchCallback done) = 0;
 };
 

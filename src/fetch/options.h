@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace photovec::fetch {
+
+/// Which sources may be read, and at what cost. The defaults allow data URLs only. Docs: docs/security.md.
+struct FetchOptions {
+  /// --image-root: the folder under which bare names and file:/// URLs are looked up. Empty: none are.
+  std::string image_root{};
+  /// --allow-host, repeatable: "images.example.com", "*.example.com" (any depth, not the domain itself),
+  /// "minio.lan:9000", "host:*" (any port), "*" (any host). Without a port: 80 and 443. Empty: http(s) is
+  /// off.
+  std::vector<std::string> allow_hosts{};
+  /// --allow-cidr, repeatable: networks to reopen that are not the public internet ("10.1.0.0/16",
+  /// "::1/128").
+  std::vector<std::string> allow_cidrs{};
+
+  int64_t max_bytes = 25'000'000;  ///< --max-image-bytes; a request may ask for less, not for more
+
+  int io_threads = 8;         ///< threads that read files and decode long data URLs
+  size_t max_queued = 4'096;  ///< fetches that may wait per kind of source; the next is kOverloaded
+
+  std::chrono::milliseconds connect_timeout{2'000};
+  std::chrono::milliseconds total_timeout{10'000};  ///< from the start of the first hop to the last byte
+  int64_t low_speed_bytes_per_s = 8'192;            ///< slower than this for low_speed_time is kSourceTimeout
+  std::chrono::seconds low_speed_time{5};
+  int max_redirects = 3;
+  /// Transfers at once; together with max_bytes the bound on memory that downloads may take.
+  int max_transfers = 64;
+  int max_transfers_per_host = 32;
+};
+
+}  // namespace photovec::fetch

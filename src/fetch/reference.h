@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace photovec::fetch {
+
+/// What kind of source a reference names.
+enum class Scheme { kData, kHttp, kFile, kGcs, kS3, kUnknown };
+
+/// By what the text begins with, in any case. kFile for "file:" and for anything without a scheme (a bare
+/// name); kUnknown for "something://".
+Scheme SchemeOf(std::string_view reference);
+
+/// A reference as messages may show it: in quotes, without query string, fragment or credentials, valid UTF-8
+/// without control characters, at most about 200 bytes ("..." marks a cut). Data URLs: only their beginning.
+std::string Shown(std::string_view reference);
+
+/// Undoes %XX. Errors: kInvalidRequest with the offset of a "%" that two hex digits do not follow.
+Result<std::string> PercentDecode(std::string_view text);
+
+}  // namespace photovec::fetch

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include "fetch/router.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "fetch/data_url.h"
+#include "fetch/fetch_pool.h"
+#include "fetch/file_fetcher.h"
+#include "fetch/http_fetcher.h"
+#include "fetch/reference.h"
+
+namespace photovec::fetch {
+namespace {
+
+/// Far above any object name; keeps absurd references away from parsers. Data URLs carry pixels and are
+/// exempt.
+constexpr size_t kMaxReferenceBytes = 8 * 1024;
+
+/// A kind of source that is switched off or not built yet: the answer is always the same.
+class RefusingFetcher final : public Fetcher {
+ public:
+  explicit RefusingFetcher(Status status) : status_(std::move(status)) {}
+  void Fetch(FetchRequest /*request*/, FetchCallback done) override { done(status_); }
+
+ private:
+  const Status status_;
+};
+
+std::unique_ptr<Fetcher> Refuse(Code code, std::string message) {
+  return std::make_unique<RefusingFetcher>(Status(code, std::move(message)));
+}
+
+class Router final : public Fetcher {
+ public:
+  explicit Router(const FetchOptions& options)
+      : max_bytes_(options.max_bytes),
+        pool_(std::make_unique<FetchPool>(options.io_threads, options.max_queued)) {
+    data_ = std::make_unique<DataUrlFetcher>(*pool_);
+    files_ = Refuse(Code::kSourceNotAllowed,
+                    "files of the server are not offered; start it with --image-root DIR to offer a folder");
+    http_ = Refuse(Code::kSourceNotAllowed,
+                   "http(s) sources are off; start the server with --allow-host HOST to allow a host");
+    // Object stores come with signing and retries, as Fetchers of their own beside HttpFetcher.
+    stores_ =
+        Refuse(Code::kNotImplemented,
+               "gs:// and s3:// sources are not available yet; upload the image, or name it by an https:// "
+               "URL of an allowed host");
+    unknown_ =
+        Refuse(Code::kSourceNotAllowed,
+               "this kind of URL is not supported; use data:, http:, https:, file: or a name under the "
+               "image root");
+  }
+  ~Router() override { pool_.reset(); }  // its tasks use the fetchers below
+
+  Status AddFiles(const FetchOptions& options) {
+    if (options.image_root.empty()) return Status::Ok();
+    ASSIGN_OR_RETURN(BeneathRoot root, BeneathRoot::Open(options.image_root));
+    files_ = std::make_unique<FileFetcher>(std::move(root), *pool_);
+    return Status::Ok();
+  }
+  Status AddHttp(const FetchOptions& options) {
+    ASSIGN_OR_RETURN(UrlPolicy policy, UrlPolicy::Create(options.allow_hosts, options.allow_cidrs));
+    if (options.allow_hosts.empty()) return Status::Ok();
+    ASSIGN_OR_RETURN(http_, HttpFetcher::Create(options, std::move(policy)));
+    return Status::Ok();
+  }
+
+  void Fetch(FetchRequest request, FetchCallback done) override {
+    request.max_bytes = std::min(request.max_bytes, max_bytes_);
+    const Scheme scheme = SchemeOf(request.reference);
+    if (request.reference.empty()) {
+      done(Status(Code::kInvalidRequest, "the image reference is empty"));
+    } else if (scheme != Scheme::kData && request.reference.size() > kMaxReferenceBytes) {
+      done(Status(Code::kInvalidRequest, "the image reference is longer than 8 KiB"));
+    } else {
+      Pick(scheme).Fetch(std::move(request), std::move(done));
+    }
+  }
+
+ private:
+  Fetcher& Pick(Scheme scheme) {
+    switch (scheme) {
+      case Scheme::kData:
+        return *data_;
+      case Scheme::kFile:
+        return *files_;
+      case Scheme::kHttp:
+        return *http_;
+      case Scheme::kGcs:
+      case Scheme::kS3:
+        return *stores_;
+      case Scheme::kUnknown:
+        break;
+    }
+    return *unknown_;
+  }
+
+  const int64_t max_bytes_;
+  std::unique_ptr<FetchPool> pool_;
+  std::unique_ptr<Fetcher> data_;
+  std::unique_ptr<Fetcher> files_;
+  std::unique_ptr<Fetcher> http_;
+  std::unique_ptr<Fetcher> stores_;
+  std::unique_ptr<Fetcher> unknown_;
+};
+
+Status CheckNumbers(const FetchOptions& o) {
+  if (o.max_bytes < 1) return {Code::kInvalidRequest, "max_bytes must be at least 1"};
+  if (o.io_threads < 1) return {Code::kInvalidRequest, "io_threads must be at least 1"};
+  if (o.max_queued < 1) return {Code::kInvalidRequest, "max_queued must be at least 1"};
+  if (o.max_transfers < 1 || o.max_transfers_per_host < 1) {
+    return {Code::kInvalidRequest, "max_transfers and max_transfers_per_host must be at least 1"};
+  }
+  if (o.max_redirects < 0) return {Code::kInvalidRequest, "max_redirects must not be negative"};
+  if (o.connect_timeout.count() < 1 || o.total_timeout.count() < 1 || o.low_speed_time.count() < 1) {
+    return {Code::kInvalidRequest, "fetch timeouts must be positive"};
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Fetcher>> CreateRouter(const FetchOptions& options) {
+  RETURN_IF_ERROR(CheckNumbers(options));
+  auto router = std::make_unique<Router>(options);
+  RETURN_IF_ERROR(router->AddFiles(options));
+  RETURN_IF_ERROR(router->AddHttp(options));
+  return std::unique_ptr<Fetcher>(std::move(router));
+}
+
+}  // namespace photovec::fetch
