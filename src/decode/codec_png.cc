@@ -41,6 +41,9 @@ class ChunkFilter {
     return 0;
   }
 
+  /// Whether the last chunk was handed out whole.
+  bool AtChunkEnd() const { return chunk_left_ == 0; }
+
   /// What spng calls. It asks for exactly `length` bytes.
   static int OnRead(spng_ctx* /*context*/, void* user, void* to, size_t length) {
     return static_cast<ChunkFilter*>(user)->Read(static_cast<uint8_t*>(to), length);
@@ -261,6 +264,7 @@ Status DecodePng(const PixelRequest& request, CodecScratch* scratch, RgbImage* o
                                         : DecodeSequential(context.get(), format, row_bytes, scratch, out);
   if (!status.ok()) return status;
   code = spng_decode_chunks(context.get());  // up to IEND: a file that lacks it was cut
+  if (code == SPNG_OK && !filter.AtChunkEnd()) code = SPNG_IO_EOF;  // libspng lets a cut IEND pass
   return code == SPNG_OK ? Status::Ok() : Failure(code, header.height, header.height);
 }
 

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// Hostile and broken files: each gives its error, quickly, and never pixels that the file does not have.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "unit/decode/decode_testing.h"
+
+namespace photovec::decode {
+namespace {
+
+using test::DecodeAll;
+using test::Encoded;
+using test::MakePhoto;
+using ::testing::HasSubstr;
+
+Encoded Png(int width, int height, bool interlaced) {
+  test::PngOptions options;
+  options.interlaced = interlaced;
+  return test::EncodePng(width, height, MakePhoto(width, height, 3).samples, options);
+}
+
+test::JpegOptions Progressive() {
+  test::JpegOptions options;
+  options.progressive = true;
+  return options;
+}
+
+struct Sample {
+  std::string name;
+  Encoded file;
+};
+
+std::vector<Sample> OneOfEachKind() {
+  const test::Raster photo = MakePhoto(160, 120, 3);
+  const test::Raster alpha = MakePhoto(160, 120, 4);
+  test::JpegOptions restarts;
+  restarts.restart_rows = 1;
+  test::GifOptions interlaced;
+  interlaced.interlaced = true;
+  return {{"baseline JPEG", test::EncodeJpeg(photo)},
+          {"progressive JPEG", test::EncodeJpeg(photo, Progressive())},
+          {"JPEG with restarts", test::EncodeJpeg(photo, restarts)},
+          {"CMYK JPEG", test::EncodeJpeg(alpha)},
+          {"grey JPEG", test::EncodeJpeg(MakePhoto(160, 120, 1))},
+          {"PNG", Png(160, 120, false)},
+          {"interlaced PNG", Png(160, 120, true)},
+          {"lossy WebP", test::EncodeWebp(photo, false)},
+          {"lossless WebP", test::EncodeWebp(photo, true)},
+          {"lossy WebP with alpha", test::EncodeWebp(alpha, false)},
+          {"animated WebP", test::AnimateWebp(test::EncodeWebp(photo, false), 160, 120, 0, 0, 1)},
+          {"GIF", test::EncodeGif(MakePhoto(160, 120, 1))},
+          {"interlaced GIF", test::EncodeGif(MakePhoto(160, 120, 1), interlaced)}};
+}
+
+TEST(BadInput, ATruncatedFileIsNeverDecoded) {
+  RgbImage image;
+  for (const Sample& sample : OneOfEachKind()) {
+    ASSERT_TRUE(DecodeAll(sample.file, &image).ok()) << sample.name;
+    for (size_t part = 0; part < 16; ++part) {
+      const size_t size = sample.file.size() * part / 16;
+      const Status status = DecodeAll(test::Cut(sample.file, size), &image).status();
+      EXPECT_EQ(status.code(), part == 0 ? Code::kUnsupportedFormat : Code::kImageCorrupt)
+          << sample.name << " cut to " << size << ": " << status.ToString();
+      if (part > 0) {
+        EXPECT_THAT(status.message(), HasSubstr("truncated")) << sample.name << " cut to " << size;
+      }
+    }
+  }
+}
+
+TEST(BadInput, EveryCutOfTheLastAndFirstBytesFails) {
+  RgbImage image;
+  for (const Sample& sample : OneOfEachKind()) {
+    for (size_t size = 1; size < 64; ++size) {
+      EXPECT_FALSE(DecodeAll(test::Cut(sample.file, size), &image).ok()) << sample.name << " first " << size;
+    }
+    const size_t trailer =
+        sample.name.find("GIF") != std::string::npos ? 1 : 0;  // the 0x3B that nobody reads
+    for (size_t less = 1 + trailer; less < 40; ++less) {
+      EXPECT_FALSE(DecodeAll(test::Cut(sample.file, sample.file.size() - less), &image).ok())
+          << sample.name << " less " << less;
+    }
+  }
+}
+
+void SetBe16(Encoded* file, size_t at, int value) {
+  (*file)[at] = static_cast<uint8_t>(value >> 8);
+  (*file)[at + 1] = static_cast<uint8_t>(value);
+}
+
+/// A tiny JPEG that claims a huge size.
+Encoded HugeJpeg(const Encoded& jpeg, std::string_view frame_marker, int width, int height) {
+  Encoded bomb = jpeg;
+  const size_t frame = test::Find(bomb, frame_marker);
+  SetBe16(&bomb, frame + 5, height);
+  SetBe16(&bomb, frame + 7, width);
+  return bomb;
+}
+
+/// IHDR of a PNG that claims a huge size, and nothing behind it that would decode.
+Encoded HugePng(uint32_t side) {
+  const Encoded png = Png(1, 1, false);
+  const auto b = [side](int shift) { return static_cast<uint8_t>(side >> shift); };
+  const Encoded header = {b(24), b(16), b(8), b(0), b(24), b(16), b(8), b(0), 1, 0, 0, 0, 0};
+  Encoded out = test::Cut(png, 8);
+  const Encoded chunk = test::PngChunk("IHDR", header);
+  out.insert(out.end(), chunk.begin(), chunk.end());
+  out.insert(out.end(), png.begin() + 33, png.end());
+  return out;
+}
+
+TEST(BadInput, HugeClaimsAreRefusedBeforeAnyPixelIsAllocated) {
+  const Encoded baseline = test::EncodeJpeg(MakePhoto(8, 8, 3));
+  const Encoded progressive = test::EncodeJpeg(MakePhoto(8, 8, 3), Progressive());
+  struct Case {
+    std::string name;
+    Encoded file;
+    Code code;
+  };
+  const Case cases[] = {
+      {"50,000^2 PNG", HugePng(50'000), Code::kTooManyPixels},
+      {"2^31-1 PNG", HugePng(0x7FFFFFFF), Code::kTooManyPixels},
+      {"65,500^2 JPEG", HugeJpeg(baseline, "\xFF\xC0", 65'500, 65'500), Code::kTooManyPixels},
+      {"7,000^2 progressive JPEG 4:2:0", HugeJpeg(progressive, "\xFF\xC2", 7'000, 7'000), Code::kDecodeLimit},
+      {"long JPEG", HugeJpeg(baseline, "\xFF\xC0", 20'000, 8), Code::kTooManyPixels},
+      {"7,000^2 JPEG", HugeJpeg(baseline, "\xFF\xC0", 7'000, 7'000), Code::kImageCorrupt}};
+  for (const Case& one : cases) {
+    RgbImage image;
+    const auto start = std::chrono::steady_clock::now();
+    const Status status = DecodeAll(one.file, &image).status();
+    EXPECT_EQ(status.code(), one.code) << one.name << ": " << status.ToString();
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(500)) << one.name;
+    if (one.code != Code::kImageCorrupt) {
+      EXPECT_EQ(image.capacity_bytes(), 0U) << one.name;
+    }
+  }
+}
+
+TEST(BadInput, JpegScansAreLimited) {
+  test::JpegOptions options;
+  options.many_scans = true;
+  const Encoded many = test::EncodeJpeg(MakePhoto(32, 32, 1), options);
+  RgbImage image;
+  const Status status = DecodeAll(many, &image).status();
+  EXPECT_EQ(status.code(), Code::kDecodeLimit);
+  EXPECT_THAT(status.message(), HasSubstr("127 scans; the limit is 100"));
+  Limits generous;
+  generous.max_jpeg_scans = 127;
+  EXPECT_TRUE(DecodeAll(many, &image, AlphaMode::kDrop, 1, generous).ok());
+
+  const size_t last_scan = test::Find(many, "\xFF\xDA", many.size() - 40);
+  ASSERT_LT(last_scan, many.size());
+  const Encoded scan(many.begin() + static_cast<ptrdiff_t>(last_scan), many.end() - 2);
+  Encoded repeated;
+  for (int i = 0; i < 10'000; ++i) repeated.insert(repeated.end(), scan.begin(), scan.end());
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(DecodeAll(test::Insert(many, many.size() - 2, repeated), &image).status().code(),
+            Code::kDecodeLimit);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(500));
+}
+
+TEST(BadInput, TheScanLimitHoldsEvenWhenTheProbeWasFooled) {
+  test::JpegOptions options;
+  options.many_scans = true;
+  const Encoded many = test::EncodeJpeg(MakePhoto(32, 32, 1), options);
+  Result<ImageHeader> header = ProbeHeader(many);
+  ASSERT_TRUE(header.ok());
+  header->jpeg.scans = 1;
+  PixelRequest request;
+  request.encoded = many;
+  request.header = &header.value();
+  CodecScratch scratch;
+  RgbImage image;
+  EXPECT_EQ(DecodePixels(request, &scratch, &image).code(), Code::kDecodeLimit);
+}
+
+TEST(BadInput, EntropyWorkOfAProgressiveJpegIsLimited) {
+  ImageHeader header;
+  header.format = Format::kJpeg;
+  header.width = header.height = 4'000;
+  header.jpeg.multi_scan = true;
+  header.jpeg.scans = 90;
+  header.jpeg.block_visits = kMaxJpegBlockVisits + 1;
+  EXPECT_EQ(CheckHeader(header, 1, AlphaMode::kDrop, {}).code(), Code::kDecodeLimit);
+  header.jpeg.block_visits = kMaxJpegBlockVisits;
+  EXPECT_TRUE(CheckHeader(header, 1, AlphaMode::kDrop, {}).ok());
+}
+
+TEST(Limits, HoldExactlyAtTheirBorders) {
+  const Encoded png = Png(40, 30, false);
+  RgbImage image;
+  struct Case {
+    std::function<void(Limits*)> tighten;
+    Code code;
+  };
+  const Case cases[] = {
+      {[](Limits* l) { l->max_side = 40; }, Code::kOk},
+      {[](Limits* l) { l->max_side = 39; }, Code::kTooManyPixels},
+      {[](Limits* l) { l->max_pixels = 1200; }, Code::kOk},
+      {[](Limits* l) { l->max_pixels = 1199; }, Code::kTooManyPixels},
+      {[&](Limits* l) { l->max_file_bytes = static_cast<int64_t>(png.size()); }, Code::kOk},
+      {[&](Limits* l) { l->max_file_bytes = static_cast<int64_t>(png.size()) - 1; }, Code::kBodyTooLarge},
+      {[](Limits* l) { l->max_decoder_bytes = 1000; }, Code::kDecodeLimit}};
+  for (const Case& one : cases) {
+    Limits limits;
+    one.tighten(&limits);
+    EXPECT_EQ(DecodeAll(png, &image, AlphaMode::kDrop, 1, limits).status().code(), one.code);
+  }
+}
+
+TEST(Limits, FiftyMegapixelsOfEachKindFitOrAreNamed) {
+  ImageHeader header;
+  header.width = 10'000;
+  header.height = 5'000;
+  header.format = Format::kJpeg;
+  EXPECT_TRUE(CheckHeader(header, 1, AlphaMode::kDrop, {}).ok());
+  header.jpeg.multi_scan = true;
+  header.jpeg.coefficient_bytes = 50'000'000LL * 3;  // 4:2:0
+  EXPECT_EQ(CheckHeader(header, 1, AlphaMode::kDrop, {}).code(), Code::kDecodeLimit);
+  EXPECT_TRUE(CheckHeader(header, 2, AlphaMode::kDrop, {}).ok()) << "scaled output leaves room";
+  header.format = Format::kPng;
+  EXPECT_TRUE(CheckHeader(header, 1, AlphaMode::kDrop, {}).ok());
+  header.format = Format::kGif;
+  EXPECT_TRUE(CheckHeader(header, 1, AlphaMode::kDrop, {}).ok());
+}
+
+}  // namespace
+}  // namespace photovec::decode
