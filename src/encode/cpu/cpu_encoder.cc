@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#include "encode/cpu/cpu_encoder.h"
+
+#include <malloc.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/machine.h"
+#include "encode/cpu/cpu_encoder_impl.h"
+
+namespace photovec::encode {
+namespace cpu {
+namespace {
+
+constexpr int kMostBatch = 64;
+constexpr int kMostThreads = 1024;
+
+Status Invalid(std::string message) { return {Code::kInvalidRequest, std::move(message)}; }
+
+Result<Element> ChooseElement(Precision precision, const Machine& machine) {
+  const bool has_bf16 = machine.has_avx512_bf16 || machine.has_amx_bf16;
+  if (precision == Precision::kAuto) return has_bf16 ? Element::kBF16 : Element::kF32;
+  if (precision == Precision::kF32) return Element::kF32;
+  if (has_bf16) return Element::kBF16;
+  return Invalid("precision bf16 needs a CPU with AVX512-BF16 or AMX; this one (" + machine.cpu_model +
+                 ") has only " + machine.isa + ": use --precision f32 or auto");
+}
+
+struct Lanes {
+  int streams = 1;
+  int threads = 1;
+};
+
+// One thread a stream unless told otherwise: threads that must meet wait for the slowest, streams do not
+// (measured: equal on a quiet machine, up to 30% apart on a busy one).
+Result<Lanes> ChooseLanes(const EncoderOptions& options, const Machine& machine) {
+  if (options.streams < 0 || options.threads_per_stream < 0 || options.streams > kMostThreads ||
+      options.threads_per_stream > kMostThreads) {
+    return Invalid("streams and threads per stream must be 0 (automatic) to " + std::to_string(kMostThreads));
+  }
+  const int cores = std::max(1, std::min(machine.physical_cores, static_cast<int>(machine.cpu_quota + 0.5)));
+  Lanes lanes{options.streams, options.threads_per_stream};
+  if (lanes.streams == 0) lanes.streams = std::max(1, cores / std::max(1, lanes.threads));
+  if (lanes.threads == 0) lanes.threads = options.streams == 0 ? 1 : std::max(1, cores / lanes.streams);
+  const auto cpus = static_cast<int64_t>(machine.cpus.size());
+  if (options.pin_threads && int64_t{lanes.streams} * lanes.threads > cpus) {
+    return Invalid(std::to_string(lanes.streams) + " streams x " + std::to_string(lanes.threads) +
+                   " threads need more than the " + std::to_string(cpus) +
+                   " CPUs that this process may use: lower one, or turn pinning off");
+  }
+  return lanes;
+}
+
+Status CheckModel(const model::VisionModel& model) {
+  const auto& config = model.config;
+  if (config.pooling != model::Pooling::kClassToken || !config.has_class_token) {
+    return {Code::kNotImplemented, "the CPU encoder needs a model that pools its class token"};
+  }
+  if (config.patch_size <= 0 || config.heads <= 0 || config.hidden_size <= 0 || config.mlp_size <= 0 ||
+      config.image_size <= 0 || config.image_size % config.patch_size != 0 ||
+      config.hidden_size % config.heads != 0 || model.weights.blocks.empty()) {
+    return Invalid("the model's sizes do not fit: image " + std::to_string(config.image_size) + ", patch " +
+                   std::to_string(config.patch_size) + ", hidden " + std::to_string(config.hidden_size) +
+                   ", heads " + std::to_string(config.heads) + ", layers " +
+                   std::to_string(model.weights.blocks.size()));
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+CpuEncoder::CpuEncoder(std::unique_ptr<PackedModel> model, const Machine& machine, int streams, int threads,
+                       int max_batch, bool pin)
+    : model_(std::move(model)) {
+  for (int i = 0; i < streams; ++i) {
+    std::vector<int> cpus;
+    for (int t = 0; t < threads; ++t) {
+      cpus.push_back(machine.cpus[static_cast<size_t>(i * threads + t) % machine.cpus.size()]);
+    }
+    streams_.push_back(std::make_unique<CpuStream>(*model_, std::move(cpus), pin, max_batch));
+  }
+  const auto& config = model_->config();
+  info_.backend = "cpu";
+  info_.precision = model_->element() == Element::kF32 ? "f32" : "bf16";
+  info_.detail = "oneDNN " + OneDnnVersion() + ", " + machine.isa + ", " + std::to_string(streams) +
+                 (streams == 1 ? " stream x " : " streams x ") + std::to_string(threads) +
+                 (threads == 1 ? " thread" : " threads") + (pin ? ", pinned" : "");
+  info_.image_size = config.image_size;
+  info_.embedding_dim = config.embedding_dim();
+  info_.max_batch = max_batch;
+  info_.executed_flops_per_image = ExecutedFlops(config);
+  info_.packed_bytes = model_->bytes();
+}
+
+double ExecutedFlops(const model::VisionConfig& config) {
+  const double t = config.tokens();
+  const double d = config.hidden_size;
+  const double f = config.mlp_size;
+  const double patch = 2.0 * config.patches() * 3 * config.patch_size * config.patch_size * d;
+  const double block = 2.0 * t * (4 * d * d + 2 * d * f) + 4.0 * t * t * d;
+  const double last = 2.0 * t * 2 * d * d + 2.0 * (2 * d * d + 2 * d * f) + 4.0 * t * d;
+  return patch + (config.layers - 1) * block + last + 2.0 * d * config.projection_dim;
+}
+
+Status CpuEncoder::Warmup() {
+  // All at once: that is how they will run, and start-up takes the time of one.
+  std::vector<Status> statuses(streams_.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < streams_.size(); ++i) {
+    threads.emplace_back([&, i] { statuses[i] = streams_[i]->Warmup(); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const Status& status : statuses) RETURN_IF_ERROR(status);
+  return Status::Ok();
+}
+
+}  // namespace cpu
+
+Result<std::unique_ptr<Encoder>> CreateCpuEncoder(const model::VisionModel& model,
+                                                  const EncoderOptions& options) {
+  const Machine machine = ProbeMachine();
+  RETURN_IF_ERROR(cpu::CheckModel(model));
+  ASSIGN_OR_RETURN(const cpu::Element element, cpu::ChooseElement(options.precision, machine));
+  ASSIGN_OR_RETURN(const cpu::Lanes lanes, cpu::ChooseLanes(options, machine));
+  if (options.max_batch < 0 || options.max_batch > cpu::kMostBatch) {
+    return cpu::Invalid("max_batch must be 0 (automatic) to " + std::to_string(cpu::kMostBatch) + ", not " +
+                        std::to_string(options.max_batch));
+  }
+  // oneDNN must plan for one thread: the encoder's own teams share the work.
+  const int threads_before = omp_get_max_threads();
+  omp_set_num_threads(1);
+  auto packed = cpu::PackedModel::Create(model, options.normalization, element);
+  omp_set_num_threads(threads_before);
+  if (!packed.ok()) return packed.status();
+  malloc_trim(0);  // what folding used
+  const int max_batch = options.max_batch > 0
+                            ? options.max_batch
+                            : std::min(cpu::kMostBatch, (*packed)->group_images() * lanes.threads);
+  return std::unique_ptr<Encoder>(std::make_unique<cpu::CpuEncoder>(
+      std::move(packed).value(), machine, lanes.streams, lanes.threads, max_batch, options.pin_threads));
+}
+
+}  // namespace photovec::encode

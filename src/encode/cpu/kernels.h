@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "model/config.h"
+
+/// The arithmetic around the matrix products, vectorised with Highway and dispatched at run time to the
+/// widest instructions of this CPU. All kernels compute in f32 and treat rows independently, so a row's bits
+/// depend on nothing but that row. Buffers never overlap unless said; no allocation; thread-safe (no state).
+namespace photovec::encode::cpu {
+
+/// Element type of what goes into a matrix product: f32, or bf16 rounded to nearest even.
+enum class Element : uint8_t { kF32, kBF16 };
+constexpr size_t ElementBytes(Element element) { return element == Element::kF32 ? 4 : 2; }
+
+/// Columns [first, first + count) of a matrix, stored densely: row r at data + r * count.
+struct Panel {
+  float* data = nullptr;
+  int first = 0;
+  int count = 0;
+};
+
+/// Patch rows of one image, u8 as they are (normalisation is folded into the weights).
+/// \param image  [S,S,3] u8. \param out [(S/P)*(S/P), P*P*3] elements in (y, x, channel) order; patch rows
+/// first_patch <= p < last_patch are written.
+void PixelsToPatches(const uint8_t* image, int image_size, int patch_size, int first_patch, int last_patch,
+                     Element element, void* out);
+
+/// A layernorm's optional scale and shift; null: already folded into the next product.
+struct Affine {
+  const float* gamma = nullptr;  ///< [D]
+  const float* beta = nullptr;   ///< [D]
+};
+
+/// Turns patch products into the first residual rows: x = norm(product + position), x's row 0 of each image
+/// from `class_row`. Source: transformers modeling_clip.py, CLIPVisionEmbeddings and pre_layrnorm.
+struct EmbedArgs {
+  std::span<const Panel> products;   ///< together [B*patches, D]
+  const float* position = nullptr;   ///< [patches, D], bias of the patch product included
+  const float* class_row = nullptr;  ///< [D], complete (already normed); null: no class token
+  bool norm = false;
+  Affine affine;
+  float eps = 0;
+  int patches = 0;
+  int dim = 0;
+  float* x = nullptr;  ///< [B*T, D]
+};
+/// Writes rows first <= r < last of x.
+void EmbedRows(const EmbedArgs& args, int first, int last);
+
+/// x += add + bias, out = norm(x): the residual connection and the next layernorm in one pass over a row.
+struct ResidualNormArgs {
+  std::span<const Panel> add;   ///< together [M, D]; empty: nothing is added and x is not written
+  const float* bias = nullptr;  ///< [D], with `add`; may be null
+  float* x = nullptr;           ///< row r at x + r * x_stride
+  size_t x_stride = 0;          ///< floats
+  int dim = 0;
+  float eps = 0;
+  bool norm = true;  ///< false: out = x
+  Affine affine;
+  Element element = Element::kF32;
+  void* out = nullptr;  ///< [M, D] dense; null: only x is updated
+};
+void ResidualNorm(const ResidualNormArgs& args, int first, int last);
+
+/// out[r, first + c] = act(panel[r, c] + bias[first + c]) for all rows of a panel.
+/// \param out [rows, out_stride] elements.
+void Activate(model::Activation activation, const Panel& panel, int rows, const float* bias, Element element,
+              void* out, size_t out_stride);
+
+/// out[r, first + c] = panel[r, c] + bias[first + c]; bias may be null.
+void AddBias(const Panel& panel, int rows, const float* bias, float* out, size_t out_stride);
+
+/// Attention of one head of one image: out = softmax(q k^T) v, with q already scaled by log2(e)/sqrt(HD): the
+/// softmax is taken to base 2. Source: arXiv:1706.03762 §3.2.1.
+struct AttentionArgs {
+  const float* q = nullptr;       ///< [tq, HD], rows q_stride floats apart
+  const float* q_bias = nullptr;  ///< [HD]
+  const float* k = nullptr;       ///< [tk, HD], rows kv_stride floats apart
+  const float* v = nullptr;
+  size_t q_stride = 0;
+  size_t kv_stride = 0;
+  int tq = 0;
+  int tk = 0;
+  int head_dim = 0;
+  Element element = Element::kF32;
+  void* out = nullptr;  ///< [tq, HD], rows out_stride elements apart
+  size_t out_stride = 0;
+  float* scratch = nullptr;  ///< AttentionScratchFloats(), 64-byte aligned
+};
+void Attention(const AttentionArgs& args);
+size_t AttentionScratchFloats(int tokens, int head_dim);
+
+/// Name of the instruction set that the kernels were dispatched to ("AVX3", "AVX2", ...).
+const char* KernelTarget();
+
+}  // namespace photovec::encode::cpu

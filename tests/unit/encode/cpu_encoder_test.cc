@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+#include "encode/cpu/cpu_encoder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/machine.h"
+#include "cpu_test_model.h"
+#include "encode/reference/reference_encoder.h"
+
+namespace photovec::encode {
+namespace {
+
+using test::RandomImages;
+using test::RandomModel;
+using Floats = std::vector<float>;
+
+Floats Encode(Encoder& encoder, int stream, std::span<const PixelSlot> slots) {
+  Floats out(slots.size() * static_cast<size_t>(encoder.info().embedding_dim));
+  const auto ticket = encoder.stream(stream).Submit(slots, out);
+  EXPECT_TRUE(ticket.ok()) << ticket.status().ToString();
+  if (ticket.ok()) {
+    const Status status = encoder.stream(stream).Wait(*ticket);
+    EXPECT_TRUE(status.ok()) << status.ToString();
+  }
+  return out;
+}
+
+EncoderOptions Options(Precision precision, int threads = 1) {
+  EncoderOptions options;
+  options.precision = precision;
+  options.streams = 1;
+  options.threads_per_stream = threads;
+  options.max_batch = 8;
+  options.pin_threads = false;
+  options.normalization = test::ClipNormalization();
+  return options;
+}
+
+std::unique_ptr<Encoder> Make(const model::VisionModel& model, const EncoderOptions& options) {
+  auto encoder = CreateCpuEncoder(model, options);
+  EXPECT_TRUE(encoder.ok()) << encoder.status().ToString();
+  return encoder.ok() ? std::move(encoder).value() : nullptr;
+}
+
+void Normalize(Floats& rows, size_t dim) {
+  for (size_t i = 0; i < rows.size(); i += dim) {
+    double norm = 0;
+    for (size_t j = 0; j < dim; ++j)
+      norm += static_cast<double>(rows[i + j]) * static_cast<double>(rows[i + j]);
+    for (size_t j = 0; j < dim; ++j) rows[i + j] = static_cast<float>(rows[i + j] / std::sqrt(norm));
+  }
+}
+
+struct Error {
+  double max_abs = 0;
+  double min_cosine = 1;
+};
+
+// Of unit vectors.
+Error Compare(Floats a, Floats b, size_t dim) {
+  Normalize(a, dim);
+  Normalize(b, dim);
+  Error error;
+  for (size_t i = 0; i < a.size(); i += dim) {
+    double dot = 0;
+    for (size_t j = 0; j < dim; ++j) {
+      dot += static_cast<double>(a[i + j]) * static_cast<double>(b[i + j]);
+      error.max_abs = std::max(error.max_abs, std::abs(static_cast<double>(a[i + j] - b[i + j])));
+    }
+    error.min_cosine = std::min(error.min_cosine, dot);
+  }
+  return error;
+}
+
+Error AgainstReference(const model::VisionConfig& config, Precision precision, int images, int threads = 1) {
+  const RandomModel model(config);
+  const RandomImages pictures(images, config.image_size);
+  auto encoder = Make(model.get(), Options(precision, threads));
+  if (encoder == nullptr) return {1e9, -1};
+  auto reference = CreateReferenceEncoder(model.get(), Options(Precision::kF32));
+  EXPECT_TRUE(reference.ok());
+  return Compare(Encode(*encoder, 0, pictures.slots()), Encode(**reference, 0, pictures.slots()),
+                 static_cast<size_t>(config.embedding_dim()));
+}
+
+bool HasBf16() { return ProbeMachine().has_avx512_bf16 || ProbeMachine().has_amx_bf16; }
+
+TEST(CpuEncoder, EqualsTheReferenceInF32) {
+  const Error error = AgainstReference(test::TinyConfig(), Precision::kF32, 5);
+  EXPECT_LT(error.max_abs, 2e-6);
+}
+
+// The oracle needs seconds for each image and layer, hence few of both.
+TEST(CpuEncoder, EqualsTheReferenceInTheShapesOfB32) {
+  model::VisionConfig config = test::B32Config();
+  config.layers = 2;
+  EXPECT_LT(AgainstReference(config, Precision::kF32, 1).max_abs, 3e-6);
+  if (HasBf16()) {
+    EXPECT_GT(AgainstReference(config, Precision::kBF16, 1).min_cosine, 0.9999);
+  }
+}
+
+// Every way in which families differ, one by one.
+TEST(CpuEncoder, EqualsTheReferenceForEveryKindOfModel) {
+  std::vector<std::pair<std::string, model::VisionConfig>> cases;
+  const auto add = [&](const char* name, auto change) {
+    model::VisionConfig config = test::TinyConfig();
+    change(config);
+    cases.emplace_back(name, config);
+  };
+  using Config = model::VisionConfig;
+  add("gelu", [](Config& c) { c.activation = model::Activation::kGeluErf; });
+  add("tanh gelu", [](Config& c) { c.activation = model::Activation::kGeluTanh; });
+  add("no projection", [](Config& c) { c.projection_dim = 0; });
+  add("no projection, no post norm", [](Config& c) { c.projection_dim = 0, c.has_post_norm = false; });
+  add("projection, no post norm", [](Config& c) { c.has_post_norm = false; });
+  add("no pre norm", [](Config& c) { c.has_pre_norm = false; });
+  add("patch bias", [](Config& c) { c.has_patch_bias = true; });
+  add("layer scale", [](Config& c) { c.has_layer_scale = true; });
+  add("odd sizes", [](Config& c) {
+    c.image_size = 42, c.patch_size = 14, c.hidden_size = 120, c.heads = 3, c.mlp_size = 200,
+    c.projection_dim = 50;
+  });
+  add("one layer", [](Config& c) { c.layers = 1; });
+  add("257 tokens", [](Config& c) { c.image_size = 128; });
+  add("wide heads", [](Config& c) { c.heads = 1; });
+  add("narrow heads", [](Config& c) { c.heads = 8; });
+  for (const auto& [name, config] : cases) {
+    EXPECT_LT(AgainstReference(config, Precision::kF32, 3).max_abs, 4e-6) << name;
+    EXPECT_LT(AgainstReference(config, Precision::kF32, 3, 2).max_abs, 4e-6) << name << ", two threads";
+    if (!HasBf16()) continue;
+    EXPECT_GT(AgainstReference(config, Precision::kBF16, 3).min_cosine, 0.9995) << name;
+  }
+}
+
+void ExpectSameBits(const model::VisionConfig& config, Precision precision,
+                    const std::vector<size_t>& batches) {
+  const RandomModel model(config);
+  const RandomImages pictures(17, config.image_size);
+  const std::span<const PixelSlot> slots = pictures.slots();
+  const auto dim = static_cast<size_t>(config.embedding_dim());
+  auto encoder = Make(model.get(), Options(precision));
+  Floats alone;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const Floats one = Encode(*encoder, 0, slots.subspan(i, 1));
+    alone.insert(alone.end(), one.begin(), one.end());
+  }
+  for (int threads = 1; threads <= 3; ++threads) {
+    EncoderOptions options = Options(precision, threads);
+    options.max_batch = 17;
+    auto other = Make(model.get(), options);
+    for (const size_t batch : batches) {
+      for (const size_t first : {size_t{0}, slots.size() - batch}) {
+        const Floats together = Encode(*other, 0, slots.subspan(first, batch));
+        EXPECT_TRUE(std::equal(together.begin(), together.end(),
+                               alone.begin() + static_cast<std::ptrdiff_t>(first * dim)))
+            << config.tokens() << " tokens, batch " << batch << " from " << first << ", " << threads
+            << " threads";
+      }
+    }
+  }
+}
+
+TEST(CpuEncoder, NeighboursAndThreadsNeverChangeABit) {
+  for (const Precision precision : {Precision::kF32, Precision::kBF16}) {
+    if (precision == Precision::kBF16 && !HasBf16()) continue;
+    ExpectSameBits(test::TinyConfig(), precision, {1, 2, 3, 4, 5, 7, 8, 11, 16, 17});
+    model::VisionConfig b32 = test::B32Config();
+    b32.layers = 2;
+    ExpectSameBits(b32, precision, {2, 3, 8, 17});
+    model::VisionConfig l14 = test::TinyConfig();  // 257 tokens, patch product with a ragged depth
+    l14.image_size = 224;
+    l14.patch_size = 14;
+    l14.hidden_size = 256;
+    l14.heads = 4;
+    l14.mlp_size = 1024;
+    ExpectSameBits(l14, precision, {1, 2, 3});
+  }
+}
+
+TEST(CpuEncoder, StreamsGiveTheSameBitsAtTheSameTime) {
+  const RandomModel model(test::TinyConfig());
+  const RandomImages pictures(8, 32);
+  EncoderOptions options = Options(Precision::kF32);
+  options.streams = 3;
+  auto encoder = Make(model.get(), options);
+  ASSERT_TRUE(encoder->Warmup().ok());
+  const Floats expected = Encode(*encoder, 0, pictures.slots());
+  std::vector<std::thread> threads;
+  std::vector<int> right(3);
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < 20; ++round) {
+        right[static_cast<size_t>(i)] += Encode(*encoder, i, pictures.slots()) == expected ? 1 : 0;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(right, std::vector<int>(3, 20));
+}
+
+TEST(CpuEncoder, NeedsNothingOfTheCheckpointAfterwards) {
+  const RandomImages pictures(2, 32);
+  RandomModel source(test::TinyConfig());
+  std::unique_ptr<Encoder> encoder;
+  Floats before;
+  {
+    model::VisionModel model = source.Take();
+    encoder = Make(model, Options(Precision::kF32));
+    before = Encode(*encoder, 0, pictures.slots());
+    // What a truncated or overwritten file would do to mapped weights.
+    auto* patch = const_cast<float*>(static_cast<const float*>(model.weights.patch.data));
+    std::fill(patch, patch + model.weights.patch.elements(), 1e30F);
+    auto* fc1 = const_cast<float*>(static_cast<const float*>(model.weights.blocks[0].fc1.weight.data));
+    std::fill(fc1, fc1 + model.weights.blocks[0].fc1.weight.elements(), 1e30F);
+  }
+  EXPECT_EQ(Encode(*encoder, 0, pictures.slots()), before);
+}
+
+TEST(CpuEncoder, DescribesItself) {
+  const RandomModel model(test::TinyConfig());
+  auto encoder = Make(model.get(), Options(Precision::kF32, 2));
+  const EncoderInfo& info = encoder->info();
+  EXPECT_EQ(info.backend, "cpu");
+  EXPECT_EQ(info.precision, "f32");
+  EXPECT_EQ(info.image_size, 32);
+  EXPECT_EQ(info.embedding_dim, 64);
+  EXPECT_EQ(info.max_batch, 8);
+  EXPECT_NE(info.detail.find("oneDNN"), std::string::npos) << info.detail;
+  EXPECT_NE(info.detail.find("1 stream x 2 threads"), std::string::npos) << info.detail;
+  EXPECT_GT(info.packed_bytes, 4U * (192 * 128 + 3 * (4 * 128 * 128 + 2 * 128 * 256) + 128 * 64));
+  EXPECT_LT(info.executed_flops_per_image, 0.85 * test::TinyConfig().FlopsPerImage());
+  EXPECT_GT(info.executed_flops_per_image, 0.6 * test::TinyConfig().FlopsPerImage());
+}
+
+TEST(CpuEncoder, RefusesWhatItCannotDo) {
+  const RandomModel model(test::TinyConfig());
+  const auto code = [&](auto change) {
+    EncoderOptions options = Options(Precision::kF32);
+    change(options);
+    const auto encoder = CreateCpuEncoder(model.get(), options);
+    return encoder.ok() ? Code::kOk : encoder.status().code();
+  };
+  EXPECT_EQ(code([](EncoderOptions&) {}), Code::kOk);
+  EXPECT_EQ(code([](EncoderOptions& o) { o.max_batch = 65; }), Code::kInvalidRequest);
+  EXPECT_EQ(code([](EncoderOptions& o) { o.max_batch = -1; }), Code::kInvalidRequest);
+  EXPECT_EQ(code([](EncoderOptions& o) { o.streams = -1; }), Code::kInvalidRequest);
+  EXPECT_EQ(code([](EncoderOptions& o) { o.threads_per_stream = 100000; }), Code::kInvalidRequest);
+  EXPECT_EQ(code([](EncoderOptions& o) { o.streams = 1000, o.pin_threads = true; }), Code::kInvalidRequest);
+  if (!HasBf16()) {
+    EXPECT_EQ(code([](EncoderOptions& o) { o.precision = Precision::kBF16; }), Code::kInvalidRequest);
+  }
+}
+
+TEST(CpuEncoder, RefusesWrongBatchesAndTickets) {
+  const RandomModel model(test::TinyConfig());
+  const RandomImages pictures(9, 32);
+  auto encoder = Make(model.get(), Options(Precision::kF32));
+  EncoderStream& stream = encoder->stream(0);
+  EXPECT_EQ(stream.depth(), 1);
+  Floats out(9 * 64);
+  const std::span<const PixelSlot> slots = pictures.slots();
+  EXPECT_EQ(stream.Submit(slots, out).status().code(), Code::kInternal);
+  EXPECT_EQ(stream.Submit({}, {}).status().code(), Code::kInternal);
+  EXPECT_EQ(stream.Submit(slots.first(2), std::span(out).first(64)).status().code(), Code::kInternal);
+  const PixelSlot gpu{slots[0].data, 0};
+  EXPECT_EQ(stream.Submit({&gpu, 1}, std::span(out).first(64)).status().code(), Code::kInternal);
+  EXPECT_EQ(stream.Wait({1}).code(), Code::kInternal);
+  const auto ticket = stream.Submit(slots.first(2), std::span(out).first(128));
+  ASSERT_TRUE(ticket.ok());
+  EXPECT_EQ(stream.Submit(slots.first(1), std::span(out).first(64)).status().code(), Code::kInternal);
+  EXPECT_TRUE(stream.Wait(*ticket).ok());
+  EXPECT_EQ(stream.Wait(*ticket).code(), Code::kInternal);
+}
+
+TEST(CpuEncoder, PinsTheCallingThreadOnlyWhenAsked) {
+  const RandomModel model(test::TinyConfig());
+  const RandomImages pictures(1, 32);
+  for (const bool pin : {false, true}) {
+    EncoderOptions options = Options(Precision::kF32);
+    options.pin_threads = pin;
+    auto encoder = Make(model.get(), options);
+    ASSERT_TRUE(encoder->Warmup().ok());
+    const size_t before = ProbeMachine().cpus.size();
+    std::thread([&] {
+      Encode(*encoder, 0, pictures.slots());
+      EXPECT_EQ(ProbeMachine().cpus.size(), pin ? 1U : before);
+    }).join();
+    EXPECT_EQ(ProbeMachine().cpus.size(), before);
+  }
+}
+
+}  // namespace
+}  // namespace photovec::encode
