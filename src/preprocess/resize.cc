@@ -89,10 +89,12 @@ class Preprocessor::Impl {
     ring_.Reset(y.max_pairs + kBlockPairs, RoundUpLanes(lanes));
     int16_t* const block = block_.Reserve((lanes + 3) / 4 * 4 * kBlockRows);
     uint8_t* const line = line_.Reserve(RoundUpLanes(lanes));
+    const RgbView kept{pixels.data + static_cast<size_t>(x.first_in) * 3, pixels.width - x.first_in,
+                       pixels.height, pixels.stride};
     int produced = 0;  // pair rows
     for (const Tap& tap : y.taps) {
       while (produced < tap.first_pair + tap.pairs) {
-        FilterBlock(pixels, y.first_in + 2 * produced, x, block);
+        FilterBlock(kept, y.first_in + 2 * produced, x, block);
         std::array<int32_t*, kBlockPairs> rows{};
         for (int q = 0; q < kBlockPairs; ++q) rows[static_cast<size_t>(q)] = ring_.Row(produced + q);
         BlockToPairRows(block, lanes, rows.data());
@@ -108,46 +110,38 @@ class Preprocessor::Impl {
   // comes first; its result has one row per output column. Then blocks of 16 of these become 16 output
   // columns.
   void ResizeTransposed(const RgbView& pixels, const TapTable& x, const TapTable& y, const Output& out) {
-    const auto kept = static_cast<size_t>(y.end_in - y.first_in) * 3;
+    const size_t kept = static_cast<size_t>(y.end_in - y.first_in) * 3;
     const size_t stride = RoundUpLanes(kept);
-    const auto width = static_cast<int>(x.taps.size());
-    uint8_t* const turned = turned_.Reserve(static_cast<size_t>(width) * stride);
+    const size_t width = x.taps.size();
+    const size_t height = y.taps.size();
+    uint8_t* const turned = turned_.Reserve(width * stride);
     const size_t first_byte = static_cast<size_t>(y.first_in) * 3;
     for (size_t at = 0; at < kept; at += kStripLanes) {
       FilterStrip(pixels, {first_byte + at, std::min(kStripLanes, kept - at)}, x, turned + at, stride);
     }
-    int16_t* const block = block_.Reserve(y.taps.size() * 3 * kBlockRows);
-    uint8_t* const line = line_.Reserve(y.taps.size() * 3 * kBlockRows);
-    const RgbView between{turned, y.end_in - y.first_in, width, stride};
-    TapTable const& table = y;
-    for (int first = 0; first < width; first += kBlockRows) {
-      FilterBlockFrom(between, first, 0, table, block);
-      const auto count = static_cast<int>(y.taps.size());
-      const auto columns = static_cast<size_t>(std::min(kBlockRows, width - first));
-      BlockToPixels(block, count, line, 3 * kBlockRows);
-      for (size_t i = 0; i < y.taps.size(); ++i) {
-        std::memcpy(out.data + i * out.stride + static_cast<size_t>(first) * 3, line + i * 3 * kBlockRows,
-                    columns * 3);
+    constexpr size_t kBlockBytes = size_t{kBlockRows} * 3;
+    int16_t* const block = block_.Reserve(height * kBlockBytes);
+    uint8_t* const line = line_.Reserve(height * kBlockBytes);
+    const RgbView between{turned, y.end_in - y.first_in, static_cast<int>(width), stride};
+    for (size_t first = 0; first < width; first += kBlockRows) {
+      FilterBlock(between, static_cast<int>(first), y, block);
+      BlockToPixels(block, static_cast<int>(height), line, kBlockBytes);
+      const size_t bytes = std::min(kBlockBytes, (width - first) * 3);
+      for (size_t i = 0; i < height; ++i) {
+        std::memcpy(out.data + i * out.stride + first * 3, line + i * kBlockBytes, bytes);
       }
     }
   }
 
+  // Filters the 16 rows from `first_row` on; column 0 of the image is the table's first input. Rows beyond
+  // the image repeat the last one: no tap uses them, except with a coefficient of zero.
   void FilterBlock(const RgbView& image, int first_row, const TapTable& table, int16_t* block) {
-    FilterBlockFrom(image, first_row, table.first_in, table, block);
-  }
-
-  // Filters 16 rows from `first_row` on; column `first_column` of the image is the table's first input. Rows
-  // beyond the image repeat the last one: no tap uses them, except with a coefficient of zero.
-  void FilterBlockFrom(const RgbView& image, int first_row, int first_column, const TapTable& table,
-                       int16_t* block) {
     std::array<const uint8_t*, kBlockRows> rows{};
     for (int r = 0; r < kBlockRows; ++r) {
-      rows[static_cast<size_t>(r)] =
-          image.Row(std::min(first_row + r, image.height - 1)) + static_cast<size_t>(first_column) * 3;
+      rows[static_cast<size_t>(r)] = image.Row(std::min(first_row + r, image.height - 1));
     }
-    const auto bytes = static_cast<size_t>(image.width - first_column) * 3;
     int16_t* const packed = packed_.Reserve(PackedColumnsSize(table.in_pairs()));
-    PackColumns(rows.data(), bytes, table.in_pairs(), packed);
+    PackColumns(rows.data(), static_cast<size_t>(image.width) * 3, table.in_pairs(), packed);
     FilterColumns(table, packed, block);
   }
 
@@ -156,6 +150,7 @@ class Preprocessor::Impl {
     size_t bytes;
   };
 
+  // The first pass of ResizeTransposed for some bytes of every source row.
   void FilterStrip(const RgbView& pixels, const Strip& strip, const TapTable& x, uint8_t* to, size_t stride) {
     const size_t lanes = RoundUpLanes(strip.bytes);
     ring_.Reset(x.max_pairs + 1, lanes);

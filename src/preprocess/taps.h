@@ -70,7 +70,7 @@ class TapCache {
     TapTable table;
     uint64_t last_use = 0;
   };
-  static constexpr size_t kCapacity = 8;
+  static constexpr size_t kCapacity = 16;
   std::array<std::unique_ptr<Entry>, kCapacity> entries_;
   uint64_t clock_ = 0;
 };

@@ -79,10 +79,12 @@ int RunJob(Job& job, const Options& options, Preprocessor& preprocessor) {
     micros.push_back(spent.count());
   }
   std::nth_element(micros.begin(), micros.begin() + options.repeat / 2, micros.end());
-  std::cout << micros[static_cast<size_t>(options.repeat / 2)] << std::endl;
   std::ofstream result(job.out, std::ios::binary);
   result.write(reinterpret_cast<const char*>(out.data()), static_cast<std::streamsize>(out.size()));
-  return result.good() ? 0 : Fail("cannot write " + job.out);
+  result.close();
+  if (!result.good()) return Fail("cannot write " + job.out);
+  std::cout << micros[static_cast<size_t>(options.repeat / 2)] << std::endl;
+  return 0;
 }
 
 int Main(int argc, char** argv) {
