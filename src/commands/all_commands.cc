@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "commands/bench_pipeline.h"
 #include "commands/command.h"
 #include "commands/doctor.h"
 #include "commands/embed.h"
@@ -10,6 +11,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   std::vector<std::unique_ptr<Command>> commands;
   commands.push_back(MakeServeCommand());
   commands.push_back(MakeEmbedCommand());
+  commands.push_back(MakeBenchPipelineCommand());
   commands.push_back(MakeDoctorCommand());
   return commands;
 }

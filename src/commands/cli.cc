@@ -204,8 +204,4 @@ int RunCli(std::vector<std::string> args, const std::vector<std::unique_ptr<Comm
   }
 }
 
-int Main(int argc, char** argv) {
-  return RunCli({argv + 1, argv + argc}, AllCommands(), ProcessEnvironment());
-}
-
 }  // namespace photovec::commands

@@ -16,7 +16,4 @@ namespace photovec::commands {
 int RunCli(std::vector<std::string> args, const std::vector<std::unique_ptr<Command>>& commands,
            const Environment& environment);
 
-/// What main() is: RunCli with this process's arguments, environment and all commands.
-int Main(int argc, char** argv);
-
 }  // namespace photovec::commands

@@ -16,6 +16,8 @@ ModelSummary Summarize(const LoadedModel& loaded) {
   summary.fingerprint = loaded.setup.fingerprint;
   summary.weights_sha256 = loaded.weights_sha256;
   summary.encoder = loaded.setup.encoder->info();
+  summary.spec = loaded.setup.spec;
+  summary.handle = loaded.setup.encoder.get();
   summary.streams = loaded.setup.encoder->stream_count();
   summary.load_seconds = loaded.load_seconds;
   return summary;

@@ -22,7 +22,9 @@ struct ModelSummary {
   std::string fingerprint;
   std::string weights_sha256;
   encode::EncoderInfo encoder;
+  preprocess::Spec spec;
   int streams = 0;
+  encode::Encoder* handle = nullptr;  ///< owned by the pipeline; only for benchmarks while that is idle
   double load_seconds = 0;
 };
 

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+#include "commands/bench_pipeline.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/machine.h"
+#include "base/result.h"
+#include "commands/bench_rounds.h"
+#include "commands/engine.h"
+#include "commands/exit_codes.h"
+#include "commands/json_text.h"
+#include "commands/machine_report.h"
+#include "commands/path_reader.h"
+#include "commands/report.h"
+#include "http/server.h"
+
+namespace photovec::commands {
+namespace {
+
+// What one pass over all modes gave.
+struct Pass {
+  RoundResult decode, encode, pipeline, http;
+
+  double Bound() const { return 1.0 / (1.0 / decode.images_per_s + 1.0 / encode.images_per_s); }
+  double Share() const { return pipeline.images_per_s / Bound(); }
+  double HttpCost() const { return 1.0 - http.images_per_s / pipeline.images_per_s; }
+  // The same without the CPU time that the client's threads took from the server.
+  double HttpCostNet() const {
+    return 1.0 - http.images_per_s / (1.0 - http.client_share) / pipeline.images_per_s;
+  }
+};
+
+template <typename Value>
+double MedianOf(const std::vector<Pass>& passes, Value value) {
+  std::vector<double> values;
+  for (const Pass& pass : passes) values.push_back(value(pass));
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+// Medians over passes. Shares are medians of each pass's own share, since noise of the machine that lasts
+// longer than a pass then cancels out.
+struct Report {
+  double decode, encode, pipeline, bound, share, http, http_cost, http_cost_net, cpu_share, client_share;
+
+  explicit Report(const std::vector<Pass>& passes)
+      : decode(MedianOf(passes, [](const Pass& p) { return p.decode.images_per_s; })),
+        encode(MedianOf(passes, [](const Pass& p) { return p.encode.images_per_s; })),
+        pipeline(MedianOf(passes, [](const Pass& p) { return p.pipeline.images_per_s; })),
+        bound(MedianOf(passes, [](const Pass& p) { return p.Bound(); })),
+        share(MedianOf(passes, [](const Pass& p) { return p.Share(); })),
+        http(MedianOf(passes, [](const Pass& p) { return p.http.images_per_s; })),
+        http_cost(MedianOf(passes, [](const Pass& p) { return p.HttpCost(); })),
+        http_cost_net(MedianOf(passes, [](const Pass& p) { return p.HttpCostNet(); })),
+        cpu_share(MedianOf(passes, [](const Pass& p) { return p.pipeline.cpu_share; })),
+        client_share(MedianOf(passes, [](const Pass& p) { return p.http.client_share; })) {}
+};
+
+std::string Printed(const char* format, double a, double b = 0, double c = 0) {
+  char text[512];
+  std::snprintf(text, sizeof(text), format, a, b, c);
+  return text;
+}
+
+class BenchPipelineCommand : public Command {
+ public:
+  std::string path() const override { return "bench.pipeline"; }
+  std::string summary() const override {
+    return "Photos to vectors end to end, beside what decoding and encoding alone would allow";
+  }
+  std::string default_log_level() const override { return "warn"; }
+
+  void Declare(FlagSet& flags) override {
+    flags.Group("Benchmark");
+    flags.Text("images", &images_, "DIR",
+               "photos to use (required); 2-megapixel JPEGs are the usual measure");
+    flags.Integer("most-images", &most_images_, 1, 100'000, "photos kept in memory");
+    flags.Number("seconds", &seconds_, 0.1, 3600, "measured seconds of each kind, over all passes");
+    flags.Integer("passes", &passes_, 1, 100, "times that the kinds take turns");
+    flags.Switch("http", &http_, "also through the HTTP server on loopback");
+    flags.Integer("lanes", &load_.lanes, 1, 1024, "requests that are always unanswered");
+    flags.Integer("images-per-request", &load_.images_per_request, 1, 1000, "images in each");
+    flags.Switch("json", &json_, "print one JSON object");
+    DeclareEngineFlags(flags, &engine_options_);
+  }
+
+  int Run() override {
+    const auto choices = ParseModelChoices(engine_options_.models);
+    if (!choices.ok()) return ReportUsage(choices.status());
+    if (choices->size() > 1) return ReportUsage({Code::kInvalidRequest, "bench takes one --model"});
+    if (images_.empty()) {
+      return ReportUsage(
+          {Code::kInvalidRequest,
+           "--images DIR is required: a folder of photos. photovec has no JPEG encoder to make "
+           "some; scripts/demo derives a few hundred from Debian's wallpapers"});
+    }
+    auto engine = StartEngine(engine_options_, std::make_unique<PathReader>(1, 1), load_.images_per_request);
+    if (!engine.ok()) return ReportFailure(engine.status());
+    const Status status = Measure(**engine);
+    return status.ok() ? kExitOk : ReportFailure(status);
+  }
+
+ private:
+  Status Measure(Engine& engine) {
+    const decode::DecodeOptions decode = ToDecodeOptions(engine_options_);
+    ASSIGN_OR_RETURN(const PhotoSet photos, LoadPhotos(images_, most_images_, engine, decode));
+    RETURN_IF_ERROR(VerifyPipeline(engine, photos, decode));
+    WorkTap tap;
+    TappedPipeline tapped(*engine.pipeline, tap);
+    std::unique_ptr<http::Server> server;
+    if (http_) {
+      http::ServerOptions options;
+      options.port = 0;
+      options.max_body_bytes = uint64_t{1} << 30;
+      server = http::Server::Create(tapped, *engine.registry, options);
+      RETURN_IF_ERROR(server->Start());
+      server->SetReady(true);
+    }
+    std::vector<Pass> passes;
+    StageSummary stages;
+    for (int i = 0; i < passes_; ++i) {
+      ASSIGN_OR_RETURN(Pass pass, RunPass(engine, photos, decode, tapped, tap, server.get(), &stages));
+      if (!json_) PrintPass(i, pass);
+      passes.push_back(pass);
+    }
+    if (server != nullptr) server->Stop(Deadline::After(std::chrono::seconds(5)));
+    const Report report(passes);
+    json_ ? PrintJson(engine, photos, report, stages) : PrintText(engine, photos, report, stages);
+    return Status::Ok();
+  }
+
+  Result<Pass> RunPass(Engine& engine, const PhotoSet& photos, const decode::DecodeOptions& decode,
+                       TappedPipeline& tapped, WorkTap& tap, http::Server* server, StageSummary* stages) {
+    Load load = load_;
+    load.seconds = seconds_ / passes_;
+    Pass pass;
+    ASSIGN_OR_RETURN(pass.decode, DecodeRound(engine, photos, decode, load.seconds));
+    ASSIGN_OR_RETURN(pass.encode, EncodeRound(engine, load.seconds));
+    ASSIGN_OR_RETURN(pass.pipeline, PipelineRound(tapped, tap, photos, load));
+    *stages = tap.TakeStages();
+    if (server != nullptr) {
+      const int dimensions = engine.models[0].encoder.embedding_dim;
+      ASSIGN_OR_RETURN(pass.http, HttpRound(server->port(), tap, photos, load, dimensions));
+    }
+    return pass;
+  }
+
+  void PrintPass(int number, const Pass& pass) const {
+    std::printf("pass %d: decode %.1f, encode %.1f, end to end %.1f img/s (%.1f%% of the bound)", number + 1,
+                pass.decode.images_per_s, pass.encode.images_per_s, pass.pipeline.images_per_s,
+                pass.Share() * 100);
+    if (http_) std::printf(", http %.1f img/s", pass.http.images_per_s);
+    std::printf("\n");
+    std::fflush(stdout);
+  }
+
+  void PrintText(const Engine& engine, const PhotoSet& photos, const Report& report,
+                 StageSummary& stages) const {
+    const ModelSummary& model = engine.models[0];
+    std::printf("\n%s, %s, %d streams, batches of up to %d, %d decoders; %zu photos of %.2f MP and %.0f KB",
+                model.name.c_str(), model.encoder.precision.c_str(), model.streams, model.encoder.max_batch,
+                engine.plan.decoders, photos.photos.size(), photos.mean_megapixels, photos.mean_bytes / 1e3);
+    if (photos.refused > 0) std::printf(" (%d files refused)", photos.refused);
+    std::printf("\nmedians of %d passes:\n", passes_);
+    std::printf("  decode alone    %8.1f img/s\n", report.decode);
+    std::printf("  encode alone    %8.1f img/s\n", report.encode);
+    std::printf("  bound           %8.1f img/s   1/(1/decode + 1/encode): both use the same CPUs\n",
+                report.bound);
+    std::printf(
+        "  end to end      %8.1f img/s   %.1f%% of the bound (target 90%%); %.0f%% of the CPUs' time\n",
+        report.pipeline, report.share * 100, report.cpu_share * 100);
+    if (http_) {
+      std::printf(
+          "  through HTTP    %8.1f img/s   %.1f%% less; %.1f%% without the client's own %.1f%% of the "
+          "CPUs (target 4%%)\n",
+          report.http, report.http_cost * 100, report.http_cost_net * 100, report.client_share * 100);
+    }
+    std::printf("\nstages of the last end-to-end pass (%d requests of %d images at a time):\n%s", load_.lanes,
+                load_.images_per_request, stages.Table().c_str());
+  }
+
+  void PrintJson(const Engine& engine, const PhotoSet& photos, const Report& report,
+                 StageSummary& stages) const {
+    const ModelSummary& model = engine.models[0];
+    const double gflop = model.encoder.executed_flops_per_image / 1e9;
+    std::string out = "{\"benchmark\":\"pipeline\",\"model\":" + JsonString(model.name) +
+                      ",\"fingerprint\":" + JsonString(model.fingerprint) +
+                      ",\"precision\":" + JsonString(model.encoder.precision) +
+                      ",\"batch\":" + std::to_string(model.encoder.max_batch) +
+                      ",\"streams\":" + std::to_string(model.streams) +
+                      ",\"threads_per_stream\":" + std::to_string(engine.plan.threads_per_stream) +
+                      ",\"decoders\":" + std::to_string(engine.plan.decoders) +
+                      ",\"jpeg_scaling\":" + JsonString(engine_options_.jpeg_scaling);
+    out += Printed(",\"images_per_s\":%.3f,\"decode_images_per_s\":%.3f,\"encode_images_per_s\":%.3f",
+                   report.pipeline, report.decode, report.encode);
+    out += Printed(",\"bound_images_per_s\":%.3f,\"share_of_bound\":%.4f,\"share_of_ceiling\":%.4f",
+                   report.bound, report.share, report.share);
+    out += Printed(",\"gflops\":%.3f,\"ceiling_gflops\":%.3f,\"cpu_share\":%.4f", report.pipeline * gflop,
+                   report.bound * gflop, report.cpu_share);
+    if (http_) {
+      out += Printed(",\"http\":{\"images_per_s\":%.3f,\"cost\":%.4f,\"cost_without_client\":%.4f",
+                     report.http, report.http_cost, report.http_cost_net);
+      out += Printed(",\"client_cpu_share\":%.4f}", report.client_share);
+    }
+    out += Printed(",\"photos\":{\"count\":%.0f,\"mean_megapixels\":%.3f,\"mean_bytes\":%.0f}",
+                   static_cast<double>(photos.photos.size()), photos.mean_megapixels, photos.mean_bytes);
+    out += ",\"lanes\":" + std::to_string(load_.lanes) +
+           ",\"images_per_request\":" + std::to_string(load_.images_per_request) +
+           ",\"passes\":" + std::to_string(passes_) + Printed(",\"seconds\":%.3f", seconds_) +
+           ",\"stages\":" + stages.Json() + ",\"machine\":" + MachineJson(ProbeMachine()) + "}";
+    std::printf("%s\n", out.c_str());
+  }
+
+  std::string images_;
+  int most_images_ = 256;
+  double seconds_ = 10;
+  int passes_ = 3;
+  bool http_ = false;
+  bool json_ = false;
+  Load load_;
+  EngineOptions engine_options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeBenchPipelineCommand() { return std::make_unique<BenchPipelineCommand>(); }
+
+}  // namespace photovec::commands
