@@ -34,6 +34,7 @@ class FetchPermit {
   }
   ~FetchPermit() { Release(); }
 
+  uint64_t bytes() const { return memory_.bytes(); }
   void Release();
   /// The photo is here and smaller than it might have been: the rest of the memory goes back.
   void ShrinkTo(uint64_t bytes);

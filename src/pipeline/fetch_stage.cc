@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <optional>
-#include <string_view>
+#include <string>
 #include <utility>
 
 #include "base/thread_pool.h"
@@ -11,12 +11,16 @@
 namespace photovec::pipeline {
 namespace {
 
-// What a fetched photo may weigh. A data URL is never longer than its text.
-uint64_t MemoryNeeded(const std::string& reference, int64_t max_bytes) {
-  const auto limit = static_cast<uint64_t>(max_bytes);
-  if (std::string_view(reference).substr(0, 5) != "data:") return limit;
-  return std::min<uint64_t>(reference.size(), limit);
-}
+// Photos of one collection differ less than fourfold from their mean, nearly all of them.
+constexpr double kAllowanceOverMean = 4.0;
+constexpr double kLeastAllowance = 1 << 20;
+// Before anything is known: 1 MiB is a large photo for the web, and 4 MiB of allowance a usual one of a
+// phone.
+constexpr double kFirstMean = 1 << 20;
+constexpr double kMeanOver = 16.0;
+
+// A data URL never gives more bytes than its text has.
+bool IsDataUrl(const std::string& reference) { return reference.starts_with("data:"); }
 
 }  // namespace
 
@@ -41,6 +45,7 @@ FetchStage::FetchStage(fetch::Fetcher& fetcher, MemoryBudget& budget, Limits lim
       share_(budget.limit() / 2),
       limits_(limits),
       next_(std::move(next)),
+      mean_bytes_(kFirstMean),
       permits_(static_cast<size_t>(models)),
       thread_([this] { Run(); }) {}
 
@@ -117,7 +122,7 @@ bool FetchStage::Permit(Item& item, bool& memory_full) {
   const int model = item.model().index();
   int& out = permits_[static_cast<size_t>(model)];
   if (out >= limits_.look_ahead) return false;
-  const uint64_t bytes = MemoryNeeded(item.reference, limits_.max_bytes);
+  const uint64_t bytes = Allowance(item);
   std::optional<Reservation> share;
   std::optional<Reservation> memory;
   if (!memory_full) share = share_.TryReserve(bytes);
@@ -135,23 +140,44 @@ bool FetchStage::Permit(Item& item, bool& memory_full) {
   return true;
 }
 
-void FetchStage::Start(const ItemPtr& item) {
-  item->times().Mark(Border::kFetchStart);
-  fetch::FetchRequest request;
-  request.reference = std::exchange(item->reference, {});
-  request.deadline = item->request().deadline;
-  request.cancel = item->cancel_flag();
-  request.max_bytes = limits_.max_bytes;
-  // The callback holds the item, and that holds the pipeline: a fetcher's thread cannot outlive this stage
-  // here.
-  fetcher_.Fetch(std::move(request),
-                 [this, item](Result<Bytes> bytes) { OnFetched(item, std::move(bytes)); });
+uint64_t FetchStage::Allowance(const Item& item) const {
+  const auto most = static_cast<uint64_t>(limits_.max_bytes);
+  if (IsDataUrl(item.reference)) return std::min<uint64_t>(item.reference.size(), most);
+  if (item.is_large) return most;
+  return std::min(most, static_cast<uint64_t>(std::max(kLeastAllowance, kAllowanceOverMean * mean_bytes_)));
 }
 
-void FetchStage::OnFetched(const ItemPtr& item, Result<Bytes> bytes) {
+void FetchStage::LearnSize(uint64_t bytes) {
+  std::scoped_lock lock(mutex_);
+  mean_bytes_ += (static_cast<double>(bytes) - mean_bytes_) / kMeanOver;
+}
+
+void FetchStage::Start(const ItemPtr& item) {
+  if (!item->times().Has(Border::kFetchStart)) item->times().Mark(Border::kFetchStart);
+  const auto allowance = static_cast<int64_t>(item->permit.bytes());
+  const bool last_try = IsDataUrl(item->reference) || allowance >= limits_.max_bytes;
+  fetch::FetchRequest request;
+  request.max_bytes = last_try ? limits_.max_bytes : allowance;
+  request.reference = last_try ? std::exchange(item->reference, {}) : item->reference;
+  request.deadline = item->request().deadline;
+  request.cancel = item->cancel_flag();
+  // The callback holds the item, and that holds the pipeline: it cannot come too late for this stage.
+  fetcher_.Fetch(std::move(request), [this, item, last_try](Result<Bytes> bytes) {
+    OnFetched(item, last_try, std::move(bytes));
+  });
+}
+
+void FetchStage::OnFetched(const ItemPtr& item, bool last_try, Result<Bytes> bytes) {
+  if (!last_try && bytes.status().code() == Code::kBodyTooLarge) {
+    item->permit.Release();
+    item->is_large = true;
+    return Push(item);
+  }
   item->times().Mark(Border::kFetchEnd);
+  item->reference = {};
   if (!bytes.ok()) return item->Fail(bytes.status());
   item->bytes = std::move(*bytes);
+  LearnSize(item->bytes.size());
   item->permit.ShrinkTo(item->bytes.size());
   next_(item);
 }

@@ -21,7 +21,9 @@ namespace photovec::pipeline {
 /// Turns references into bytes, ahead of the decoders but not too far. References wait as text, fair between
 /// requests. A fetch starts only with a permit, which its photo holds until it is decoded:
 ///  - at most `look_ahead` permits per model, so that a stuck model cannot use up those of the others;
-///  - each with as much memory reserved as the photo may have, shrunk to what it has when it is here;
+///  - each with memory reserved before its first byte comes: an allowance that follows the sizes seen so far,
+///    shrunk to the real size when the photo is here. A photo larger than its allowance is fetched again with
+///    all that a photo may have (about one in hundreds; the price of never holding more than was reserved);
 ///  - all together with at most half of the budget, so that uploads are not refused for photos that may come.
 /// Without free memory references wait, they are never refused. A model that holds no permit gets one even
 /// then: whatever fills the budget may itself be waiting for a reference (a JSON body is held until it is
@@ -55,8 +57,10 @@ class FetchStage {
   void Run();
   ItemPtr TakeStartable();
   bool Permit(Item& item, bool& memory_full);
+  uint64_t Allowance(const Item& item) const;
+  void LearnSize(uint64_t bytes);
   void Start(const ItemPtr& item);
-  void OnFetched(const ItemPtr& item, Result<Bytes> bytes);
+  void OnFetched(const ItemPtr& item, bool last_try, Result<Bytes> bytes);
   void GiveBack(int model);
 
   fetch::Fetcher& fetcher_;
@@ -67,6 +71,7 @@ class FetchStage {
   std::mutex mutex_;
   std::condition_variable wake_;
   FairQueue<ItemPtr> queue_;
+  double mean_bytes_;            // of the photos fetched lately
   std::vector<int> permits_;     // out, per model
   std::atomic<int> waiting_{0};  // = queue_.size(), readable without the lock
   bool stopped_ = false;

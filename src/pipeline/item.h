@@ -33,8 +33,10 @@ class Item final : public batch::Client {
 
   StageTimes& times() { return result_.times; }
 
-  /// What is to be fetched; moved out when the fetch starts.
+  /// What is to be fetched, until it is.
   std::string reference;
+  /// It proved larger than most: the next fetch gets all the memory that a photo may have.
+  bool is_large = false;
   /// The encoded photo, from upload or fetch until it is decoded.
   Bytes bytes;
   /// What a fetched photo holds of the fetch stage's look-ahead and of the memory budget.
