@@ -26,7 +26,6 @@ class AlignedBuffer {
     return data_.get();
   }
   T* data() { return data_.get(); }
-  size_t capacity_bytes() const { return capacity_ * sizeof(T); }
 
  private:
   static constexpr size_t kAlignment = 64;
