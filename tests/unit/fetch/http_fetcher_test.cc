@@ -464,7 +464,7 @@ TEST_F(HttpTest, AHostAtItsCapDoesNotHoldUpOthers) {
   for (int i = 0; i < 6; ++i) probes.emplace_back(*fetcher_, origin_.Url("/gate"));
   {
     std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return inside == 2; });
+    changed.wait(lock, [&] { return inside >= 2; });
   }
   // Another origin (its name differs), asked for last, is served while four wait.
   EXPECT_THAT(FetchNow(*fetcher_, "http://localhost:" + std::to_string(origin_.port()) + "/none"),
