@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <string>
 
-#include "decode/crop_rows.h"
+#include "decode/crop_window.h"
 #include "decode/decoder.h"
 #include "decode/limits.h"
 #include "decode/pixel_decoder.h"
@@ -64,7 +64,7 @@ class InProcessDecoder final : public Decoder {
     const bool turned = header.orientation >= 5;
     request.scale_denominator = preprocess::FastScaleDenominator(
         turned ? header.height : header.width, turned ? header.width : header.height, *job.spec);
-    request.rows_needed = RowsForCrop(header, request.scale_denominator, *job.spec);
+    request.window = CropWindow(header, request.scale_denominator, *job.spec);
     return request;
   }
 

@@ -13,14 +13,21 @@
 
 namespace photovec::decode {
 
+/// The part of a (scaled) output that anybody will look at. The default is all of it.
+struct PixelWindow {
+  int end_row = std::numeric_limits<int>::max();
+  int first_column = 0;
+  int end_column = std::numeric_limits<int>::max();
+};
+
 /// One photo whose header has passed the limits. Borrows everything.
 struct PixelRequest {
   std::span<const uint8_t> encoded;
   const ImageHeader* header = nullptr;
   int scale_denominator = 1;  ///< 1, 2, 4 or 8; only JPEG scales, the others require 1
-  /// Rows of the (scaled) output that anybody will look at, from the top. A JPEG decoder may leave the rows
-  /// below undefined and their data unread; others ignore it.
-  int rows_needed = std::numeric_limits<int>::max();
+  /// A JPEG decoder may leave pixels outside undefined and the data of the rows below unread; the pixels
+  /// inside are the same as without a window. The other codecs ignore it.
+  PixelWindow window;
   AlphaMode alpha = AlphaMode::kDrop;
   Limits limits;
 };

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <string>
 
-#include "decode/crop_rows.h"
 #include "unit/decode/decode_testing.h"
 
 namespace photovec::decode {
@@ -120,7 +119,7 @@ Status DecodeTop(const test::Encoded& jpeg, int rows, RgbImage* image) {
   PixelRequest request;
   request.encoded = jpeg;
   request.header = &header.value();
-  request.rows_needed = rows;
+  request.window.end_row = rows;
   CodecScratch scratch;
   return DecodePixels(request, &scratch, image);
 }
@@ -136,6 +135,35 @@ TEST(CodecJpeg, StopsBelowTheNeededRowsButStillSeesTruncation) {
     const Status cut = DecodeTop(test::Cut(jpeg, jpeg.size() - 2), 120, &top);
     EXPECT_EQ(cut.code(), Code::kImageCorrupt);
     EXPECT_THAT(cut.message(), HasSubstr("truncated"));
+  }
+}
+
+TEST(CodecJpeg, TheWindowHasThePixelsOfAWholeDecode) {
+  const test::Raster photos[] = {MakePhoto(301, 70, 1), MakePhoto(301, 70, 3), MakePhoto(301, 70, 4)};
+  for (const test::Raster& photo : photos) {
+    for (const auto& [h, v] : {std::pair{1, 1}, {2, 1}, {1, 2}, {2, 2}}) {
+      for (const int d : {1, 2, 4, 8}) {
+        const test::Encoded jpeg = EncodeJpeg(photo, Options(h, v, d == 2));
+        RgbImage whole;
+        RgbImage part;
+        Result<ImageHeader> header = DecodeAll(jpeg, &whole, AlphaMode::kDrop, d);
+        ASSERT_TRUE(header.ok());
+        PixelRequest request;
+        request.encoded = jpeg;
+        request.header = &header.value();
+        request.scale_denominator = d;
+        request.window = {50 / d, 101 / d, 220 / d};
+        CodecScratch scratch;
+        ASSERT_TRUE(DecodePixels(request, &scratch, &part).ok());
+        ASSERT_EQ(part.width(), whole.width());
+        for (int y = 0; y < request.window.end_row; ++y) {
+          const size_t first = static_cast<size_t>(request.window.first_column) * 3;
+          const size_t end = static_cast<size_t>(request.window.end_column) * 3;
+          ASSERT_EQ(std::memcmp(whole.Row(y) + first, part.Row(y) + first, end - first), 0)
+              << photo.channels << " channels, " << h << "x" << v << ", 1/" << d << ", row " << y;
+        }
+      }
+    }
   }
 }
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "decode/crop_rows.h"
+#include "decode/crop_window.h"
 #include "preprocess/resize.h"
 #include "unit/decode/decode_testing.h"
 
@@ -86,8 +86,17 @@ TEST(Decoder, FastIsCloseToExactAndExactDecodesInFull) {
   }
 }
 
-/// Preprocessing must not look at the rows that fast decoding leaves undefined.
-TEST(Decoder, RowsBelowTheCropDoNotMatter) {
+void Poison(const PixelWindow& window, uint8_t value, RgbImage* image) {
+  for (int y = 0; y < image->height(); ++y) {
+    for (int x = 0; x < image->width(); ++x) {
+      const bool inside = y < window.end_row && x >= window.first_column && x < window.end_column;
+      if (!inside) std::fill_n(image->Row(y) + static_cast<ptrdiff_t>(3) * x, 3, value);
+    }
+  }
+}
+
+/// Preprocessing must not look at what fast decoding leaves undefined.
+TEST(Decoder, PixelsOutsideTheWindowDoNotMatter) {
   preprocess::Preprocessor preprocessor;
   for (const preprocess::Filter filter :
        {preprocess::Filter::kBilinear, preprocess::Filter::kBicubic, preprocess::Filter::kLanczos}) {
@@ -102,15 +111,16 @@ TEST(Decoder, RowsBelowTheCropDoNotMatter) {
           header.width = w;
           header.height = h;
           header.orientation = orientation;
-          const int rows = RowsForCrop(header, d, spec);
+          const PixelWindow window = CropWindow(header, d, spec);
           RgbImage image;
           image.Reset((w + d - 1) / d, (h + d - 1) / d);
-          ASSERT_LE(rows, image.height());
+          ASSERT_LE(window.end_row, image.height());
+          ASSERT_LE(window.end_column, image.width());
           std::vector<uint8_t> slots[2];
           for (const uint8_t poison : {uint8_t{0}, uint8_t{255}}) {
             const test::Raster photo = MakePhoto(image.width(), image.height(), 3);
             std::copy(photo.samples.begin(), photo.samples.end(), image.data());
-            std::fill(image.Row(rows), image.Row(image.height()), poison);
+            Poison(window, poison, &image);
             std::vector<uint8_t>& slot = slots[poison & 1];
             slot.resize(spec.slot_bytes());
             ASSERT_TRUE(preprocessor.Run({image.view(), w, h, d, orientation}, spec, slot).ok());
@@ -122,18 +132,24 @@ TEST(Decoder, RowsBelowTheCropDoNotMatter) {
   }
 }
 
-TEST(Decoder, TallPhotosAreReadOnlyDownToTheCrop) {
+TEST(Decoder, OnlyWhatTheCropKeepsIsDecoded) {
   ImageHeader header;
   header.width = 1500;
   header.height = 2000;
   preprocess::Spec spec;
-  EXPECT_LT(RowsForCrop(header, 2, spec), 900);
+  const PixelWindow tall = CropWindow(header, 2, spec);
+  EXPECT_LT(tall.end_row, 900);
+  EXPECT_EQ(tall.first_column, 0);
+  EXPECT_EQ(tall.end_column, 750);
   header.orientation = 6;  // lies on its side: its rows are columns now
-  EXPECT_LT(RowsForCrop(header, 2, spec), 900);
+  EXPECT_LT(CropWindow(header, 2, spec).end_row, 900);
   header.width = 2000;
   header.height = 1500;
-  EXPECT_EQ(RowsForCrop(header, 2, spec), 750);
-  EXPECT_EQ(RowsForCrop(header, 1, preprocess::SquashVariant(spec)), 1500);
+  const PixelWindow wide = CropWindow(header, 2, spec);
+  EXPECT_EQ(wide.end_row, 750);
+  EXPECT_GT(wide.first_column, 100);
+  EXPECT_LT(wide.end_column, 900);
+  EXPECT_GE(CropWindow(header, 1, preprocess::SquashVariant(spec)).end_row, 1500);
 }
 
 TEST(Decoder, SquashImpliesExactDecoding) {
