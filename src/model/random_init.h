@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "base/tensor_view.h"
+#include "model/config.h"
+
+namespace photovec::model {
+
+struct RandomInitOptions {
+  uint64_t seed = 7;
+  DType dtype = DType::kF32;  ///< of the file; the values are drawn in f32 and rounded
+  int threads = 0;            ///< 0: one per CPU. Never changes the result.
+};
+
+/// Names of the files that WriteRandomModel makes.
+inline constexpr const char* kModelFiles[] = {"config.json", "preprocessor_config.json", "model.safetensors"};
+
+/// Writes a complete HuggingFace directory (config.json, preprocessor_config.json, model.safetensors) with
+/// random weights that behave as trained ones do where speed, precision and search are concerned, though they
+/// mean nothing: Student-t tails, outlier channels in the residual stream, spread layernorm gains, sparse
+/// MLPs, and vectors that tell photos apart (docs/models.md has the measured figures). The same seed gives
+/// the same bytes on every machine. Existing files are replaced; `model_dir` must exist. \param config
+/// architecture "CLIPVisionModelWithProjection" (see presets.h). Errors: kUnavailable naming the file and
+/// errno's text; kNotImplemented for an architecture other than CLIP's.
+Status WriteRandomModel(const VisionConfig& config, const std::string& model_dir,
+                        const RandomInitOptions& options);
+
+}  // namespace photovec::model

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+#include "model/random_tensors.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "model/random_source.h"
+#include "model/weight_names.h"
+
+namespace photovec::model {
+namespace {
+
+// The numbers below were chosen on 228 crops of 38 photos, so that for every preset (docs/models.md):
+// different photos have cosines spread over about -0.2 to 0.95, a resized and recompressed copy ranks first,
+// bf16 stays well within its bound, and a wrong GELU or a dropped layer is far outside of it.
+constexpr double kOutlier = 20.0;      // size of the outlier channels in the residual stream
+constexpr double kOutlierGain = 0.05;  // how far layernorm gains turn them down again
+constexpr double kPatchGain = 0.6;     // response of a filter of single pixels
+constexpr double kPositionStd = 0.2;   // beside patch responses of about 0.4
+constexpr double kClassStd = 3e-3;     // so small that the pre-norm's epsilon keeps it from dominating
+constexpr double kQueryKeyStd = 0.7;   // attention looks at 20 to 45 of 50 tokens; sharper is chaotic
+constexpr double kValueStd = 1.0;
+constexpr double kAttentionOutStd = 0.5;
+constexpr double kFc1Std = 0.8;
+constexpr double kFc1BiasMean = -1.5;  // most units are off, as in trained MLPs: there GELUs differ most
+constexpr double kFc1BiasStd = 0.3;
+constexpr double kFc2Std = 1.6;
+constexpr double kBiasStd = 0.05;
+constexpr double kNormSpread = 0.3;
+constexpr double kLayersTuned = 12.0;  // others add more or less per layer, so that the sum stays the same
+
+bool Contains(const std::vector<int64_t>& channels, int64_t channel) {
+  return std::ranges::find(channels, channel) != channels.end();
+}
+
+// Captures by value only: tensors outlive the recipe.
+using Fill = std::function<void(int64_t, std::span<float>)>;
+
+class Recipe {
+ public:
+  Recipe(const VisionConfig& config, uint64_t seed) : config_(config), seed_(seed) {
+    const int d = config.hidden_size;
+    const RandomSource pick(seed, "outlier channels");
+    const auto wanted = static_cast<size_t>(std::min(std::max(d / 200, 2), d));
+    for (uint64_t i = 0; outliers_.size() < wanted; ++i) {
+      const auto channel = static_cast<int64_t>(pick.Bits(i) % static_cast<uint64_t>(d));
+      if (!Contains(outliers_, channel)) outliers_.push_back(channel);
+    }
+    // The outliers swell each row's variance, so layernorm shrinks all else; the gains make up for it.
+    norm_gain_ = std::sqrt(1.0 + static_cast<double>(outliers_.size()) * kOutlier * kOutlier / d);
+    depth_gain_ = std::sqrt(kLayersTuned / config.layers);
+  }
+
+  std::vector<RandomTensor> Build() {
+    const WeightNames& names = kClipNames;
+    const int64_t d = config_.hidden_size;
+    const int64_t p = config_.patch_size;
+    const std::string prefix(names.prefix);
+    const auto at = [&](std::string_view name) { return prefix + std::string(name); };
+    AddWeights(at(names.class_token), {d}, kClassStd);
+    Add(at(names.patch), {d, 3, p, p}, PatchFilters(at(names.patch)));
+    Add(at(names.position), {config_.tokens(), d}, Positions(at(names.position)));
+    AddPreNorm(at(names.pre_norm));
+    for (int i = 0; i < config_.layers; ++i) AddBlock(at(names.block) + std::to_string(i) + ".", names);
+    AddNorm(at(names.post_norm), 1.0, kBiasStd);
+    AddWeights(std::string(names.projection), {config_.projection_dim, d}, 1.0 / std::sqrt(d));
+    return std::move(tensors_);
+  }
+
+ private:
+  void Add(std::string name, std::vector<int64_t> shape, Fill fill) {
+    tensors_.push_back({std::move(name), std::move(shape), std::move(fill)});
+  }
+
+  // mean + std * t, value by value.
+  void AddWeights(const std::string& name, std::vector<int64_t> shape, double std, double mean = 0.0) {
+    const RandomSource source(seed_, name);
+    Add(name, std::move(shape), [=](int64_t r, std::span<float> row) {
+      const uint64_t first = static_cast<uint64_t>(r) * row.size();
+      for (size_t i = 0; i < row.size(); ++i) {
+        row[i] = static_cast<float>(mean + std * source.HeavyTailed(first + i));
+      }
+    });
+  }
+
+  // Gains spread around `gain` by factors, as (1 + v) upwards and 1 / (1 + v) downwards; outlier channels are
+  // turned down.
+  void AddNorm(const std::string& stem, double gain, double bias_std) {
+    const RandomSource source(seed_, stem + ".weight");
+    Add(stem + ".weight", {config_.hidden_size}, [=, outliers = outliers_](int64_t r, std::span<float> row) {
+      const double v = kNormSpread * std::clamp(source.HeavyTailed(static_cast<uint64_t>(r)), -4.0, 4.0);
+      const double spread = v >= 0 ? 1.0 + v : 1.0 / (1.0 - v);
+      row[0] = static_cast<float>(gain * spread * (Contains(outliers, r) ? kOutlierGain : 1.0));
+    });
+    AddWeights(stem + ".bias", {config_.hidden_size}, bias_std);
+  }
+
+  // The outliers enter the residual stream here, as constants: what trained transformers do ("massive
+  // activations", arXiv:2402.17762).
+  void AddPreNorm(const std::string& stem) {
+    const RandomSource source(seed_, stem);
+    Add(stem + ".weight", {config_.hidden_size}, [=](int64_t r, std::span<float> row) {
+      const double v = 0.2 * std::clamp(source.HeavyTailed(static_cast<uint64_t>(r)), -4.0, 4.0);
+      row[0] = static_cast<float>(v >= 0 ? 1.0 + v : 1.0 / (1.0 - v));
+    });
+    const RandomSource bias(seed_, stem + ".bias");
+    Add(stem + ".bias", {config_.hidden_size}, [=, outliers = outliers_](int64_t r, std::span<float> row) {
+      const double t = bias.HeavyTailed(static_cast<uint64_t>(r));
+      const double jump = t >= 0 ? kOutlier : -kOutlier;
+      row[0] = static_cast<float>(kBiasStd * t + (Contains(outliers, r) ? jump : 0.0));
+    });
+  }
+
+  void AddBlock(const std::string& stem, const WeightNames& names) {
+    const int64_t d = config_.hidden_size;
+    const int64_t f = config_.mlp_size;
+    const double per_d = 1.0 / std::sqrt(static_cast<double>(d));
+    const auto at = [&](std::string_view name) { return stem + std::string(name); };
+    AddNorm(at(names.norm1), norm_gain_, 2 * kBiasStd);
+    AddLinear(at(names.q), d, d, kQueryKeyStd * per_d);
+    AddLinear(at(names.k), d, d, kQueryKeyStd * per_d);
+    AddLinear(at(names.v), d, d, kValueStd * per_d);
+    AddLinear(at(names.out), d, d, kAttentionOutStd * depth_gain_ * per_d);
+    AddNorm(at(names.norm2), norm_gain_, 2 * kBiasStd);
+    AddWeights(at(names.fc1) + ".weight", {f, d}, kFc1Std * per_d);
+    AddWeights(at(names.fc1) + ".bias", {f}, kFc1BiasStd, kFc1BiasMean);
+    Add(at(names.fc2) + ".weight", {d, f}, CentredRows(at(names.fc2), f));
+    AddWeights(at(names.fc2) + ".bias", {d}, kBiasStd);
+  }
+
+  void AddLinear(const std::string& stem, int64_t rows, int64_t columns, double std) {
+    AddWeights(stem + ".weight", {rows, columns}, std);
+    AddWeights(stem + ".bias", {rows}, kBiasStd);
+  }
+
+  // GELU's outputs have a common mean; rows that sum to 0 keep it from pushing every image the same way.
+  Fill CentredRows(const std::string& name, int64_t columns) const {
+    const RandomSource source(seed_, name);
+    const double std = kFc2Std * depth_gain_ / std::sqrt(static_cast<double>(columns));
+    return [=](int64_t r, std::span<float> row) {
+      const uint64_t first = static_cast<uint64_t>(r) * row.size();
+      double sum = 0.0;
+      for (size_t i = 0; i < row.size(); ++i) {
+        row[i] = static_cast<float>(std * source.HeavyTailed(first + i));
+        sum += static_cast<double>(row[i]);
+      }
+      const auto mean = static_cast<float>(sum / static_cast<double>(row.size()));
+      for (float& value : row) value -= mean;
+    };
+  }
+
+  // Patch positions sum to 0 per channel, so that averaging attention does not collect them. The class
+  // token's row is as small as the class token itself.
+  Fill Positions(const std::string& name) const {
+    const RandomSource source(seed_, name);
+    const auto patches = static_cast<uint64_t>(config_.patches());
+    const auto width = static_cast<uint64_t>(config_.hidden_size);
+    std::vector<float> means(width);
+    for (uint64_t c = 0; c < width; ++c) {
+      double sum = 0.0;
+      for (uint64_t p = 1; p <= patches; ++p) sum += source.HeavyTailed(p * width + c);
+      means[c] = static_cast<float>(sum / static_cast<double>(patches));
+    }
+    return [=, means = std::move(means)](int64_t r, std::span<float> row) {
+      for (uint64_t c = 0; c < width; ++c) {
+        const double t = source.HeavyTailed(static_cast<uint64_t>(r) * width + c);
+        row[c] =
+            static_cast<float>(r == 0 ? kClassStd * t : kPositionStd * (t - static_cast<double>(means[c])));
+      }
+    };
+  }
+
+  // Filters of several coarseness, like the first layer of a trained model: noise in squares of 1 to 8
+  // pixels, three of four without a mean (edges and textures), the fourth with one (colour). Coarse filters
+  // get a smaller gain, because photos have more energy there.
+  Fill PatchFilters(const std::string& name) const {
+    const RandomSource source(seed_, name);
+    const int p = config_.patch_size;
+    std::vector<int> squares;
+    for (const int square : {1, 2, 4, 7, 8}) {
+      if (p % square == 0) squares.push_back(square);
+    }
+    return [=](int64_t r, std::span<float> row) {
+      const int square = squares[static_cast<size_t>(r) % squares.size()];
+      const int side = p / square;
+      const bool has_mean = r % 4 == 3;
+      double norm = 0.0;
+      for (int channel = 0; channel < 3; ++channel) {
+        const auto noise = [&](int y, int x) {
+          return source.HeavyTailed(static_cast<uint64_t>(r) * row.size() +
+                                    static_cast<uint64_t>((channel * side + y) * side + x));
+        };
+        double mean = 0.0;
+        for (int y = 0; y < side && !has_mean; ++y) {
+          for (int x = 0; x < side; ++x) mean += noise(y, x) / (side * side);
+        }
+        for (int y = 0; y < p; ++y) {
+          for (int x = 0; x < p; ++x) {
+            const double value = noise(y / square, x / square) - mean;
+            norm += value * value;
+            row[static_cast<size_t>((channel * p + y) * p + x)] = static_cast<float>(value);
+          }
+        }
+      }
+      const auto gain = static_cast<float>(kPatchGain / square / std::sqrt(norm + 1e-12));
+      for (float& value : row) value *= gain;
+    };
+  }
+
+  const VisionConfig& config_;
+  const uint64_t seed_;
+  std::vector<int64_t> outliers_;
+  double norm_gain_ = 1.0;
+  double depth_gain_ = 1.0;
+  std::vector<RandomTensor> tensors_;
+};
+
+}  // namespace
+
+std::vector<RandomTensor> RandomTensors(const VisionConfig& config, uint64_t seed) {
+  return Recipe(config, seed).Build();
+}
+
+}  // namespace photovec::model
