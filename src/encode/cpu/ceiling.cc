@@ -127,6 +127,8 @@ class Probe final : public CeilingProbe {
     return batch_ * (ExecutedFlops(config) - attention);
   }
 
+  int threads_per_stream() const override { return encoder_.cpu_stream(0).team().size(); }
+
   double RunPeak(int index, int steps) override {
     const bool bf16 = encoder_.model().element() == Element::kBF16;
     if (bf16 && !has_bf16_) return 0;

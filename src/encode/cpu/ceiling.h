@@ -31,6 +31,7 @@ class CeilingProbe {
   virtual Status RunBatch(int stream, Kind kind) = 0;
   /// 2 x multiply-adds of one RunBatch(); the same for both kinds.
   virtual double flops_per_batch() const = 0;
+  virtual int threads_per_stream() const = 0;
   /// Runs `steps` x 8192 fused multiply-adds of full vectors (bf16: dot products) on each thread of a stream,
   /// in registers; returns how many FLOPs that were, 0 where there is no such instruction to try (AMX).
   virtual double RunPeak(int stream, int steps) = 0;

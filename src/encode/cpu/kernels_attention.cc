@@ -220,7 +220,14 @@ void AttentionT(const AttentionArgs& args) {
     for (int r = 0; r < rows; ++r) {
       const float* from = args.q + static_cast<size_t>(begin + r) * args.q_stride;
       float* to = q + static_cast<size_t>(r) * layout.dims;
-      for (size_t i = 0; i < hd; ++i) to[i] = from[i] + args.q_bias[i];
+      ForVectors(
+          hd,
+          [&](size_t i) {
+            hn::Store(hn::Add(hn::LoadU(d, from + i), hn::LoadU(d, args.q_bias + i)), d, to + i);
+          },
+          [&](size_t i, size_t count) {
+            hn::Store(hn::Add(LoadPart(from + i, count), LoadPart(args.q_bias + i, count)), d, to + i);
+          });
     }
     MultiplyAny(rows, {q, layout.dims, k, layout.keys, hd, scores, layout.keys}, layout.keys / n);
     float scale[kRows];

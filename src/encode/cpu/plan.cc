@@ -10,7 +10,7 @@ namespace {
 
 // A thread's panel of q k v or of fc1 columns: what a product leaves in the second-level cache for the kernel
 // that reads it next.
-constexpr size_t kPanelFloats = size_t{192} * 1024;
+constexpr size_t kPanelFloats = size_t{96} * 1024;
 
 // Heads whose columns can be cut out of a matrix with `per_head` columns a head.
 int HeadUnit(const WeightLayout& layout, int per_head, int heads) {
