@@ -256,10 +256,11 @@ bool ChooseColumns(const PixelWindow& window, Session* session) {
 }
 
 /// When rows were left unread: entropy-coded data never contains an end marker, so its presence proves that
-/// the file was not cut.
-bool EndMarkerFollows(const jpeg_source_mgr& source) {
-  const uint8_t* at = source.next_input_byte;
-  const uint8_t* end = at + source.bytes_in_buffer;
+/// the file was not cut. libjpeg may have met it already while it filled its bit buffer.
+bool EndMarkerFollows(const jpeg_decompress_struct& cinfo) {
+  if (cinfo.unread_marker == JPEG_EOI) return true;
+  const uint8_t* at = cinfo.src->next_input_byte;
+  const uint8_t* end = at + cinfo.src->bytes_in_buffer;
   while (at < end) {
     at = static_cast<const uint8_t*>(std::memchr(at, 0xFF, static_cast<size_t>(end - at)));
     if (at == nullptr || at + 1 >= end) return false;
@@ -300,7 +301,7 @@ Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* 
     return RunGuarded(&session, FinishStep) ? Status::Ok() : FailureStatus(session);
   }
   // A multi-scan file has been read to its end marker already.
-  if (jpeg_has_multiple_scans(&cinfo) != FALSE || EndMarkerFollows(session.source)) return Status::Ok();
+  if (jpeg_has_multiple_scans(&cinfo) != FALSE || EndMarkerFollows(cinfo)) return Status::Ok();
   session.trouble = Trouble::kTruncated;
   return FailureStatus(session);
 }
