@@ -3,6 +3,23 @@
 
 namespace photovec::commands {
 
+void DeclareDecodeFlags(FlagSet& flags, EngineOptions* options) {
+  flags.Group("Decoding");
+  flags.Integer("decoders", &options->decoders, 0, 1024, "decode threads; 0: one per CPU");
+  flags.Choice(
+      "jpeg-scaling", &options->jpeg_scaling, {"fast", "exact"},
+      "fast: smallest DCT scale that is still twice the model's size; exact: as Pillow, bit for bit");
+  flags.Choice("alpha", &options->alpha, {"drop", "white"},
+               "transparent pixels: drop keeps their colour as Pillow does, white composes over white");
+  flags.Integer("max-pixels", &options->limits.max_pixels, 1, 1'000'000'000, "pixels of one photo");
+  flags.Integer("max-side", &options->limits.max_side, 1, 65'535, "pixels along one side of a photo");
+  flags.Size("max-image-bytes", &options->limits.max_file_bytes, 1, "encoded size of one photo",
+             "25,000,000 B");
+  flags.Size("max-decoder-bytes", &options->limits.max_decoder_bytes, uint64_t{1} << 20,
+             "memory of one decode, the picture included");
+  flags.Integer("max-jpeg-scans", &options->limits.max_jpeg_scans, 1, 100'000, "scans of a progressive JPEG");
+}
+
 void DeclareEngineFlags(FlagSet& flags, EngineOptions* options) {
   flags.Group("Model");
   flags.List("model", &options->models, "[NAME=]DIR",
@@ -17,23 +34,9 @@ void DeclareEngineFlags(FlagSet& flags, EngineOptions* options) {
   flags.Integer("max-batch", &options->max_batch, 0, 1024, "images in one batch; 0: the backend's choice");
   flags.Integer("batch-wait-us", &options->batch_wait_us, 0, 10'000'000,
                 "microseconds that a free stream waits for a fuller batch");
-  flags.Group("Decoding");
-  flags.Integer("decoders", &options->decoders, 0, 1024, "decode threads; 0: one per CPU");
-  flags.Choice(
-      "jpeg-scaling", &options->jpeg_scaling, {"fast", "exact"},
-      "fast: smallest DCT scale that is still twice the model's size; exact: as Pillow, bit for bit");
-  flags.Choice("alpha", &options->alpha, {"drop", "white"},
-               "transparent pixels: drop keeps their colour as Pillow does, white composes over white");
-  flags.Group("Limits");
   flags.Size("memory-budget", &options->memory_budget_bytes, 0,
              "memory for photos that wait; 0: a quarter of the machine's, at most 2 GiB", "0");
-  flags.Integer("max-pixels", &options->limits.max_pixels, 1, 1'000'000'000, "pixels of one photo");
-  flags.Integer("max-side", &options->limits.max_side, 1, 65'535, "pixels along one side of a photo");
-  flags.Size("max-image-bytes", &options->limits.max_file_bytes, 1, "encoded size of one photo",
-             "25,000,000 B");
-  flags.Size("max-decoder-bytes", &options->limits.max_decoder_bytes, uint64_t{1} << 20,
-             "memory of one decode, the picture included");
-  flags.Integer("max-jpeg-scans", &options->limits.max_jpeg_scans, 1, 100'000, "scans of a progressive JPEG");
+  DeclareDecodeFlags(flags, options);
 }
 
 decode::DecodeOptions ToDecodeOptions(const EngineOptions& options) {

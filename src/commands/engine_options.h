@@ -26,9 +26,11 @@ struct EngineOptions {
   decode::Limits limits;
 };
 
-/// Declares --model, --precision, ... in the groups Model, Encoder, Decoding and Limits.
+/// Declares --model, --precision, ... in the groups Model, Encoder and Decoding.
 /// \param options outlives `flags`.
 void DeclareEngineFlags(FlagSet& flags, EngineOptions* options);
+/// The group Decoding alone, for commands without an encoder.
+void DeclareDecodeFlags(FlagSet& flags, EngineOptions* options);
 
 /// The part of it that decoders take.
 decode::DecodeOptions ToDecodeOptions(const EngineOptions& options);

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#include "commands/bench_decode_command.h"
+
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "base/machine.h"
+#include "commands/bench_decode.h"
+#include "commands/defaults.h"
+#include "commands/engine_options.h"
+#include "commands/exit_codes.h"
+#include "commands/model_setup.h"
+#include "commands/path_walker.h"
+#include "commands/report.h"
+
+namespace photovec::commands {
+namespace {
+
+class BenchDecodeCommand : public Command {
+ public:
+  std::string path() const override { return "bench.decode"; }
+  std::string summary() const override {
+    return "Decode and resize photos, beside plain libjpeg-turbo on the same files";
+  }
+  std::string default_log_level() const override { return "warn"; }
+
+  void Declare(FlagSet& flags) override {
+    flags.Group("Benchmark");
+    flags.Text("images", &images_, "DIR", "photos to use (required)");
+    flags.Integer("seconds", &seconds_, 1, 3600, "about how long to measure");
+    flags.Switch("json", &json_, "print one JSON object");
+    DeclareDecodeFlags(flags, &options_);
+    flags.Group("Model");
+    flags.List("model", &options_.models, "DIR",
+               "take the preprocessing of this model; none: CLIP's, 224 px");
+  }
+
+  int Run() override {
+    if (images_.empty()) {
+      return ReportUsage({Code::kInvalidRequest, "--images DIR is required: a folder of photos"});
+    }
+    BenchDecodeOptions bench;
+    if (!options_.models.empty()) {
+      const auto choice = ParseModelChoice(options_.models[0]);
+      if (!choice.ok()) return ReportUsage(choice.status());
+      const auto spec = preprocess::LoadSpec(choice->dir);
+      if (!spec.ok()) return ReportFailure(spec.status());
+      bench.spec = *spec;
+    }
+    bench.decode = ToDecodeOptions(options_);
+    bench.seconds = seconds_;
+    bench.threads = MakePlan(ProbeMachine(), options_).decoders;
+    PathWalker walker({images_}, false);
+    while (auto found = walker.Next()) {
+      if (!found->status.ok()) return ReportFailure(found->status);
+      bench.files.push_back(std::move(found->path));
+    }
+    const auto report = RunBenchDecode(bench);
+    if (!report.ok()) return ReportFailure(report.status());
+    const std::string text = json_ ? ToJson(*report) : ToText(*report);
+    std::printf("%s%s", text.c_str(), text.ends_with('\n') ? "" : "\n");
+    return kExitOk;
+  }
+
+ private:
+  std::string images_;
+  int seconds_ = 10;
+  bool json_ = false;
+  EngineOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeBenchDecodeCommand() { return std::make_unique<BenchDecodeCommand>(); }
+
+}  // namespace photovec::commands
