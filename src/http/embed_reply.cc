@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "http/embed_reply.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "http/text_writer.h"
+
+namespace photovec::http {
+namespace {
+
+/// Decoded base64 is paid for by the body it came from, image by image, so that each share is given back as
+/// soon as its image has been decoded.
+void AddImage(pipeline::Request& request, ImageInput image, pipeline::Reservation& budget) {
+  if (!image.status.ok()) {
+    request.AddFailed(std::move(image.status));
+    return;
+  }
+  if (Bytes* bytes = std::get_if<Bytes>(&image.source)) {
+    pipeline::Reservation share = budget.Split(bytes->size());
+    image.source = WithReservation(std::move(*bytes), std::move(share));
+  }
+  request.Add(std::move(image.source));
+}
+
+}  // namespace
+
+size_t EmbeddingDim(const Services& services, std::string_view model) {
+  const auto view = services.pipeline.FindModel(model);
+  return view && view->info != nullptr ? static_cast<size_t>(view->info->embedding_dim) : 0;
+}
+
+Task<EmbedOutcome> RunImages(Exchange& exchange, EmbedCall call, OwnedBody body) {
+  Result<PendingRequest> pending = PendingRequest::Open(exchange, call.model, call.normalize, call.squash);
+  EmbedOutcome outcome;
+  if (!pending.ok()) {
+    outcome.failure = exchange.Error(pending.status());
+    co_return std::move(outcome);
+  }
+  for (ImageInput& image : call.images) AddImage(pending->request(), std::move(image), body.reservation);
+  call.images.clear();
+  body = OwnedBody();  // the references have been copied out of it
+  outcome.result = co_await pending->Await();
+  if (!outcome.result) outcome.failure = ClientGone();
+  co_return std::move(outcome);
+}
+
+std::optional<Status> WholeFailure(const pipeline::RequestResult& result, bool any_error) {
+  if (result.items.empty()) return std::nullopt;
+  const Status& first = result.items.front().status;
+  for (const pipeline::ItemResult& item : result.items) {
+    if (item.status.ok()) return std::nullopt;
+    if (!any_error && item.status.code() != first.code()) return std::nullopt;
+  }
+  const int status = HttpStatus(first.code());
+  const bool servers_fault = status == 429 || status >= 500;
+  if (result.items.size() == 1 || any_error || servers_fault) return first;
+  return std::nullopt;
+}
+
+Task<Response> Reply(Exchange& exchange, const pipeline::RequestResult& result, ReplyPlan plan) {
+  const auto model = exchange.services.pipeline.FindModel(exchange.model);
+  Response response;
+  response.content_type = plan.content_type;
+  {
+    StageClock clock(exchange.timing, RequestStage::kSerialise);
+    const size_t values = result.items.size() * EmbeddingDim(exchange.services, exchange.model);
+    const auto write = [&] { response.body = plan.write(result); };
+    const Status written = co_await exchange.RunSized(values * plan.bytes_per_value, write);
+    if (!written.ok()) co_return exchange.Error(written);
+  }
+  exchange.timing.Stop();
+  exchange.services.metrics.ObserveRequest(exchange.model, exchange.timing);
+  response.headers.emplace_back("Server-Timing", ServerTiming(exchange.timing, result));
+  if (model) {
+    response.headers.emplace_back("X-Photovec-Model", model->name);
+    response.headers.emplace_back("X-Photovec-Fingerprint", model->fingerprint);
+  }
+  co_return response;
+}
+
+void AppendItemErrors(std::string& out, const pipeline::RequestResult& result) {
+  out += '[';
+  bool first = true;
+  for (size_t i = 0; i < result.items.size(); ++i) {
+    const Status& status = result.items[i].status;
+    if (status.ok()) continue;
+    out += first ? "{\"index\":" : ",{\"index\":";
+    first = false;
+    AppendInt(out, static_cast<int64_t>(i));
+    out += ',';
+    AppendErrorMembers(out, status);
+    out += '}';
+  }
+  out += ']';
+}
+
+}  // namespace photovec::http

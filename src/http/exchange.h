@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "http/body_reader.h"
+#include "http/connection_io.h"
+#include "http/errors.h"
+#include "http/request_head.h"
+#include "http/response.h"
+#include "http/services.h"
+#include "http/timing.h"
+#include "pipeline/request.h"
+
+namespace photovec::http {
+
+/// Work on more bytes than this goes to the worker pool, so that it does not hold up an event loop.
+inline constexpr size_t kInlineBytes = 64 * 1024;
+
+/// One request with its surroundings, as a handler sees it. Lives on the connection's loop.
+struct Exchange {
+  Services& services;
+  ConnectionIo& io;
+  const RequestHead& head;
+  BodyReader& body;
+  Dialect dialect = Dialect::kNative;
+  RequestTiming timing;
+  std::string model;  ///< set once it is known: the label of the request's metrics
+
+  Response Error(const Status& status) const { return Error(ApiError{status, "", "", 0}); }
+  /// An error reply; a client that has gone gets none.
+  Response Error(const ApiError& error) const;
+
+  /// Runs `work` here when `bytes` is small, else on the worker pool while the loop goes on. `work` borrows
+  /// from the caller's frame. An exception in it becomes kInternal.
+  Task<Status> RunSized(size_t bytes, std::function<void()> work);
+
+  /// The whole body, timed as kReceive.
+  Task<Result<OwnedBody>> ReceiveBody();
+};
+
+/// A request to the pipeline whose answer comes back to the connection's loop. The destructor gives the
+/// request up if its answer was not awaited.
+class PendingRequest {
+ public:
+  /// Errors: those of Pipeline::Open.
+  static Result<PendingRequest> Open(Exchange& exchange, const std::string& model, bool normalize,
+                                     bool squash);
+  PendingRequest(PendingRequest&&) = default;
+  PendingRequest& operator=(PendingRequest&&) = delete;
+  ~PendingRequest();
+
+  pipeline::Request& request() { return request_; }
+  /// Finishes the request and waits for all results. nullopt: the client went away, and the request was
+  /// cancelled. Call once.
+  Task<std::optional<pipeline::RequestResult>> Await();
+
+ private:
+  struct Shared;
+  PendingRequest(Exchange& exchange, std::shared_ptr<Shared> shared, pipeline::Request request);
+
+  Exchange* exchange_;
+  std::shared_ptr<Shared> shared_;
+  pipeline::Request request_;
+};
+
+}  // namespace photovec::http
