@@ -119,10 +119,10 @@ Result<std::unique_ptr<Pipeline>> Pipeline::Create(std::vector<ModelSetup> model
   for (ModelSetup& model : models) RETURN_IF_ERROR(core->AddModel(std::move(model)));
   core->StartSampling();
   for (const auto& model : core->models) {
-    log::info("model '{}' ({}): {} slots of {}, {}", model->name(), model->view().fingerprint,
-              model->slots().count(), HumanBytes(model->slots().slot_bytes()), model->view().info->detail);
+    log::debug("model '{}' ({}): {} slots of {}, {}", model->name(), model->view().fingerprint,
+               model->slots().count(), HumanBytes(model->slots().slot_bytes()), model->view().info->detail);
   }
-  log::info("{} decoders, memory budget {}", core->options.decoders, HumanBytes(core->budget.limit()));
+  log::debug("{} decoders, memory budget {}", core->options.decoders, HumanBytes(core->budget.limit()));
   return std::unique_ptr<Pipeline>(std::move(pipeline));
 }
 
