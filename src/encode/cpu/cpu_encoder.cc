@@ -22,13 +22,23 @@ constexpr int kMostThreads = 1024;
 
 Status Invalid(std::string message) { return {Code::kInvalidRequest, std::move(message)}; }
 
+// oneDNN may be told (ONEDNN_MAX_CPU_ISA) to use less than the CPU has.
+bool OneDnnHasBf16() {
+  try {
+    const WeightLayout layout(dnnl::engine(dnnl::engine::kind::cpu, 0), 64, 64, 64, Element::kBF16);
+    return layout.row_invariant();
+  } catch (const dnnl::error&) {
+    return false;
+  }
+}
+
 Result<Element> ChooseElement(Precision precision, const Machine& machine) {
-  const bool has_bf16 = machine.has_avx512_bf16 || machine.has_amx_bf16;
+  const bool has_bf16 = (machine.has_avx512_bf16 || machine.has_amx_bf16) && OneDnnHasBf16();
   if (precision == Precision::kAuto) return has_bf16 ? Element::kBF16 : Element::kF32;
   if (precision == Precision::kF32) return Element::kF32;
   if (has_bf16) return Element::kBF16;
-  return Invalid("precision bf16 needs a CPU with AVX512-BF16 or AMX; this one (" + machine.cpu_model +
-                 ") has only " + machine.isa + ": use --precision f32 or auto");
+  return Invalid("precision bf16 needs a CPU with AVX512-BF16 or AMX, and oneDNN using it; this one (" +
+                 machine.cpu_model + ", " + machine.isa + ") cannot: use --precision f32 or auto");
 }
 
 struct Lanes {
