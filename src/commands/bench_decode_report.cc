@@ -65,7 +65,7 @@ std::string ToText(const BenchDecodeReport& report) {
       "decode + preprocess to " + std::to_string(report.crop) + " x " + std::to_string(report.crop) +
       ", --jpeg-scaling=" + std::string(ScalingName(report.jpeg_scaling)) + ", " +
       std::to_string(report.images) + " photos, medians of " + std::to_string(report.repetitions) +
-      " repetitions, one core of " + report.machine.cpu_model + "\n\n";
+      " repetitions, CPU time of one thread on " + report.machine.cpu_model + "\n\n";
   text +=
       "  format            size      photos      MP       kB   bpp decode ms  prep. ms   img/s/c  MP/s/c  "
       "libjpeg ms"
