@@ -19,8 +19,8 @@ struct BenchDecodeOptions {
   int threads = 1;   ///< of the throughput part; per-core figures always come from one thread
 };
 
-/// Photos of one format and size class. Times are of one thread: the median over repetitions for each photo,
-/// then the mean over photos.
+/// Photos of one format and size class. Times are CPU time of one thread: the median over repetitions for
+/// each photo, then the mean over photos.
 struct BenchDecodeClass {
   std::string format;      ///< "jpeg", "jpeg progressive", "png", ...
   std::string size_class;  ///< "2-6 MP"
