@@ -77,6 +77,24 @@ TEST_F(PipelineMetricsTest, GaugesShowWhereImagesWait) {
   EXPECT_EQ(registry.Count("photovec_batch_size,model=clip"), 10);
 }
 
+TEST_F(PipelineMetricsTest, TheRealRegistryExportsThem) {
+  const auto real = metrics::Registry::Create();
+  std::vector<ModelSetup> setups;
+  setups.push_back(Setup("clip", std::make_unique<testing::FakeEncoder>(4)));
+  pipe = Pipeline::Create(std::move(setups), fetcher, Factory(), *real, options).value();
+  Embed({"a", "corrupt"});
+  const std::string text = real->PrometheusText();
+  for (const char* line :
+       {"photovec_images_total{code=\"ok\",model=\"clip\"} 1", "photovec_images_total{code=\"image_corrupt\"",
+        "photovec_image_stage_seconds_count{model=\"clip\",stage=\"encode\"} 1",
+        "photovec_request_stage_seconds_count{model=\"clip\",stage=\"total\"} 1",
+        "photovec_batch_size_count{model=\"clip\"} 1", "photovec_requests_in_flight ",
+        "photovec_stream_busy_ratio{model=\"clip\",stream=\"0\"}", "photovec_memory_budget_used_bytes 0"}) {
+    EXPECT_THAT(text, ::testing::HasSubstr(line));
+  }
+  Destroy();
+}
+
 TEST(ModelMetrics, BusyRatioIsOverTheTimeSinceTheLastLook) {
   testing::FakeRegistry registry;
   ModelMetrics metrics(registry, "m", 2);
