@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "commands/bench_decode_command.h"
+#include "commands/bench_encode_command.h"
 #include "commands/bench_pipeline.h"
 #include "commands/command.h"
 #include "commands/doctor.h"
@@ -13,6 +14,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   std::vector<std::unique_ptr<Command>> commands;
   commands.push_back(MakeServeCommand());
   commands.push_back(MakeEmbedCommand());
+  commands.push_back(MakeBenchEncodeCommand());
   commands.push_back(MakeBenchDecodeCommand());
   commands.push_back(MakeBenchPipelineCommand());
   commands.push_back(MakeInitModelCommand());

@@ -2,8 +2,13 @@
 #include "commands/bench_pipeline.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -12,6 +17,7 @@
 #include "commands/bench_rounds.h"
 #include "commands/engine.h"
 #include "commands/exit_codes.h"
+#include "commands/init_model.h"
 #include "commands/json_text.h"
 #include "commands/machine_report.h"
 #include "commands/path_reader.h"
@@ -28,10 +34,9 @@ struct Pass {
   double Bound() const { return 1.0 / (1.0 / decode.images_per_s + 1.0 / encode.images_per_s); }
   double Share() const { return pipeline.images_per_s / Bound(); }
   double HttpCost() const { return 1.0 - http.images_per_s / pipeline.images_per_s; }
-  // The same without the CPU time that the client's threads took from the server.
-  double HttpCostNet() const {
-    return 1.0 - http.images_per_s / (1.0 - http.client_share) / pipeline.images_per_s;
-  }
+  // The same two figures from CPU time per image: what other programs take does not count in them.
+  double CpuShare() const { return (decode.cpu_ms + encode.cpu_ms) / pipeline.cpu_ms; }
+  double HttpCpuCost() const { return (http.cpu_ms - http.client_ms) / pipeline.cpu_ms - 1.0; }
 };
 
 template <typename Value>
@@ -46,7 +51,8 @@ double MedianOf(const std::vector<Pass>& passes, Value value) {
 // Medians over passes. Shares are medians of each pass's own share, since noise of the machine that lasts
 // longer than a pass then cancels out.
 struct Report {
-  double decode, encode, pipeline, bound, share, http, http_cost, http_cost_net, cpu_share, client_share;
+  double decode, encode, pipeline, bound, share, http, http_cost, busy;
+  double decode_cpu_ms, encode_cpu_ms, pipeline_cpu_ms, http_cpu_ms, client_cpu_ms, cpu_share, http_cpu_cost;
 
   explicit Report(const std::vector<Pass>& passes)
       : decode(MedianOf(passes, [](const Pass& p) { return p.decode.images_per_s; })),
@@ -56,9 +62,14 @@ struct Report {
         share(MedianOf(passes, [](const Pass& p) { return p.Share(); })),
         http(MedianOf(passes, [](const Pass& p) { return p.http.images_per_s; })),
         http_cost(MedianOf(passes, [](const Pass& p) { return p.HttpCost(); })),
-        http_cost_net(MedianOf(passes, [](const Pass& p) { return p.HttpCostNet(); })),
-        cpu_share(MedianOf(passes, [](const Pass& p) { return p.pipeline.cpu_share; })),
-        client_share(MedianOf(passes, [](const Pass& p) { return p.http.client_share; })) {}
+        busy(MedianOf(passes, [](const Pass& p) { return p.pipeline.cpu_share; })),
+        decode_cpu_ms(MedianOf(passes, [](const Pass& p) { return p.decode.cpu_ms; })),
+        encode_cpu_ms(MedianOf(passes, [](const Pass& p) { return p.encode.cpu_ms; })),
+        pipeline_cpu_ms(MedianOf(passes, [](const Pass& p) { return p.pipeline.cpu_ms; })),
+        http_cpu_ms(MedianOf(passes, [](const Pass& p) { return p.http.cpu_ms; })),
+        client_cpu_ms(MedianOf(passes, [](const Pass& p) { return p.http.client_ms; })),
+        cpu_share(MedianOf(passes, [](const Pass& p) { return p.CpuShare(); })),
+        http_cpu_cost(MedianOf(passes, [](const Pass& p) { return p.HttpCpuCost(); })) {}
 };
 
 std::string Printed(const char* format, double a, double b = 0, double c = 0) {
@@ -66,6 +77,35 @@ std::string Printed(const char* format, double a, double b = 0, double c = 0) {
   std::snprintf(text, sizeof(text), format, a, b, c);
   return text;
 }
+
+// A model folder with random weights, removed at the end.
+class TemporaryModel {
+ public:
+  TemporaryModel() = default;
+  ~TemporaryModel() {
+    std::error_code ignored;
+    if (!dir_.empty()) std::filesystem::remove_all(dir_, ignored);
+  }
+  TemporaryModel(const TemporaryModel&) = delete;
+  TemporaryModel& operator=(const TemporaryModel&) = delete;
+
+  Status Make(const std::string& preset) {
+    std::error_code error;
+    std::string pattern = (std::filesystem::temp_directory_path(error) / "photovec-bench-XXXXXX").string();
+    if (error || mkdtemp(pattern.data()) == nullptr) {
+      return {Code::kUnavailable, "cannot make a temporary folder such as " + pattern};
+    }
+    dir_ = pattern;
+    InitModelOptions options;
+    options.preset = preset;
+    options.directory = dir_;
+    return RunInitModel(options);
+  }
+  const std::string& dir() const { return dir_; }
+
+ private:
+  std::string dir_;
+};
 
 class BenchPipelineCommand : public Command {
  public:
@@ -77,6 +117,8 @@ class BenchPipelineCommand : public Command {
 
   void Declare(FlagSet& flags) override {
     flags.Group("Benchmark");
+    flags.Text("preset", &preset_, "NAME",
+               "without --model: random weights of this shape (see init-model), in a temporary folder");
     flags.Text("images", &images_, "DIR",
                "photos to use (required); 2-megapixel JPEGs are the usual measure");
     flags.Integer("most-images", &most_images_, 1, 100'000, "photos kept in memory");
@@ -90,15 +132,25 @@ class BenchPipelineCommand : public Command {
   }
 
   int Run() override {
-    const auto choices = ParseModelChoices(engine_options_.models);
-    if (!choices.ok()) return ReportUsage(choices.status());
-    if (choices->size() > 1) return ReportUsage({Code::kInvalidRequest, "bench takes one --model"});
+    if (!preset_.empty() && !engine_options_.models.empty()) {
+      return ReportUsage({Code::kInvalidRequest, "give --model or --preset, not both"});
+    }
     if (images_.empty()) {
       return ReportUsage(
           {Code::kInvalidRequest,
            "--images DIR is required: a folder of photos. photovec has no JPEG encoder to make "
            "some; scripts/demo derives a few hundred from Debian's wallpapers"});
     }
+    TemporaryModel temporary;
+    if (!preset_.empty()) {
+      const Status made = temporary.Make(preset_);
+      if (made.code() == Code::kInvalidRequest) return ReportUsage(made);
+      if (!made.ok()) return ReportFailure(made);
+      engine_options_.models = {preset_ + "=" + temporary.dir()};
+    }
+    const auto choices = ParseModelChoices(engine_options_.models);
+    if (!choices.ok()) return ReportUsage(choices.status());
+    if (choices->size() > 1) return ReportUsage({Code::kInvalidRequest, "bench takes one --model"});
     auto engine = StartEngine(engine_options_, std::make_unique<PathReader>(1, 1), load_.images_per_request);
     if (!engine.ok()) return ReportFailure(engine.status());
     const Status status = Measure(**engine);
@@ -167,18 +219,27 @@ class BenchPipelineCommand : public Command {
                 engine.plan.decoders, photos.photos.size(), photos.mean_megapixels, photos.mean_bytes / 1e3);
     if (photos.refused > 0) std::printf(" (%d files refused)", photos.refused);
     std::printf("\nmedians of %d passes:\n", passes_);
-    std::printf("  decode alone    %8.1f img/s\n", report.decode);
-    std::printf("  encode alone    %8.1f img/s\n", report.encode);
-    std::printf("  bound           %8.1f img/s   1/(1/decode + 1/encode): both use the same CPUs\n",
-                report.bound);
+    std::printf("  decode alone    %8.1f img/s  %7.2f ms CPU\n", report.decode, report.decode_cpu_ms);
+    std::printf("  encode alone    %8.1f img/s  %7.2f ms CPU\n", report.encode, report.encode_cpu_ms);
     std::printf(
-        "  end to end      %8.1f img/s   %.1f%% of the bound (target 90%%); %.0f%% of the CPUs' time\n",
-        report.pipeline, report.share * 100, report.cpu_share * 100);
+        "  bound           %8.1f img/s  %7.2f ms CPU   1/(1/decode + 1/encode): both use the same CPUs\n",
+        report.bound, report.decode_cpu_ms + report.encode_cpu_ms);
+    std::printf(
+        "  end to end      %8.1f img/s  %7.2f ms CPU   %.1f%% of the bound (target 90%%); by CPU time "
+        "%.1f%%\n",
+        report.pipeline, report.pipeline_cpu_ms, report.share * 100, report.cpu_share * 100);
     if (http_) {
       std::printf(
-          "  through HTTP    %8.1f img/s   %.1f%% less; %.1f%% without the client's own %.1f%% of the "
-          "CPUs (target 4%%)\n",
-          report.http, report.http_cost * 100, report.http_cost_net * 100, report.client_share * 100);
+          "  through HTTP    %8.1f img/s  %7.2f ms CPU   %.1f%% less; by CPU time %.1f%%, without the "
+          "client's own %.2f ms (target 4%%)\n",
+          report.http, report.http_cpu_ms, report.http_cost * 100, report.http_cpu_cost * 100,
+          report.client_cpu_ms);
+    }
+    if (report.busy < 0.9) {
+      std::printf(
+          "note: this process had %.0f%% of the CPUs' time end to end; if other programs took the rest, "
+          "trust the figures by CPU time\n",
+          report.busy * 100);
     }
     std::printf("\nstages of the last end-to-end pass (%d requests of %d images at a time):\n%s", load_.lanes,
                 load_.images_per_request, stages.Table().c_str());
@@ -200,12 +261,16 @@ class BenchPipelineCommand : public Command {
                    report.pipeline, report.decode, report.encode);
     out += Printed(",\"bound_images_per_s\":%.3f,\"share_of_bound\":%.4f,\"share_of_ceiling\":%.4f",
                    report.bound, report.share, report.share);
-    out += Printed(",\"gflops\":%.3f,\"ceiling_gflops\":%.3f,\"cpu_share\":%.4f", report.pipeline * gflop,
-                   report.bound * gflop, report.cpu_share);
+    out += Printed(",\"gflops\":%.3f,\"ceiling_gflops\":%.3f,\"cpus_busy\":%.4f", report.pipeline * gflop,
+                   report.bound * gflop, report.busy);
+    out += Printed(",\"cpu_ms_per_image\":{\"decode\":%.4f,\"encode\":%.4f,\"pipeline\":%.4f}",
+                   report.decode_cpu_ms, report.encode_cpu_ms, report.pipeline_cpu_ms);
+    out += Printed(",\"share_of_bound_by_cpu_time\":%.4f", report.cpu_share);
     if (http_) {
-      out += Printed(",\"http\":{\"images_per_s\":%.3f,\"cost\":%.4f,\"cost_without_client\":%.4f",
-                     report.http, report.http_cost, report.http_cost_net);
-      out += Printed(",\"client_cpu_share\":%.4f}", report.client_share);
+      out += Printed(",\"http\":{\"images_per_s\":%.3f,\"cost\":%.4f,\"cost_by_cpu_time\":%.4f", report.http,
+                     report.http_cost, report.http_cpu_cost);
+      out += Printed(",\"cpu_ms_per_image\":%.4f,\"client_cpu_ms_per_image\":%.4f}", report.http_cpu_ms,
+                     report.client_cpu_ms);
     }
     out += Printed(",\"photos\":{\"count\":%.0f,\"mean_megapixels\":%.3f,\"mean_bytes\":%.0f}",
                    static_cast<double>(photos.photos.size()), photos.mean_megapixels, photos.mean_bytes);
@@ -216,6 +281,7 @@ class BenchPipelineCommand : public Command {
     std::printf("%s\n", out.c_str());
   }
 
+  std::string preset_;
   std::string images_;
   int most_images_ = 256;
   double seconds_ = 10;

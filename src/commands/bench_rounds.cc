@@ -45,9 +45,10 @@ int UsableCpus() {
 // CPU time of this process over the time since it was made, as a share of all usable CPUs.
 class CpuMeter {
  public:
+  double Used() const { return CpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_; }
   double Share() const {
     const double wall = SecondsBetween(begin_, Clock::now());
-    return wall > 0 ? (CpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_) / (wall * UsableCpus()) : 0;
+    return wall > 0 ? Used() / (wall * UsableCpus()) : 0;
   }
 
  private:
@@ -55,23 +56,34 @@ class CpuMeter {
   const double cpu_ = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID);
 };
 
-// Runs `work` (which returns images a second) on each of `count` threads at the workers' priority; the sum.
-Result<double> SumOfThreads(int count, const std::function<Result<double>(int)>& work) {
-  std::vector<Result<double>> rates(static_cast<size_t>(count), 0.0);
+// What one thread did.
+struct Work {
+  int64_t images = 0;
+  double seconds = 0;
+};
+
+// Runs `work` on each of `count` threads at the workers' priority, and adds their rates up.
+Result<RoundResult> SumOfThreads(int count, const std::function<Result<Work>(int)>& work) {
+  const CpuMeter meter;
+  std::vector<Result<Work>> done(static_cast<size_t>(count), Work{});
   std::vector<std::thread> threads;
   for (int i = 0; i < count; ++i) {
     threads.emplace_back([&, i] {
       SetThreadNice(kWorkerNice);
-      rates[static_cast<size_t>(i)] = work(i);
+      done[static_cast<size_t>(i)] = work(i);
     });
   }
   for (std::thread& thread : threads) thread.join();
-  double sum = 0;
-  for (const Result<double>& rate : rates) {
-    if (!rate.ok()) return rate.status();
-    sum += *rate;
+  RoundResult result;
+  int64_t images = 0;
+  for (const Result<Work>& one : done) {
+    if (!one.ok()) return one.status();
+    images += one->images;
+    result.images_per_s += static_cast<double>(one->images) / one->seconds;
   }
-  return sum;
+  result.cpu_share = meter.Share();
+  result.cpu_ms = meter.Used() * 1e3 / static_cast<double>(images);
+  return result;
 }
 
 // Photos in turn, `count` at a time.
@@ -95,6 +107,7 @@ class Turn {
 struct Window {
   TimePoint begin, end;
   double cpu_share = 0;
+  double cpu_seconds = 0;
 };
 
 // Lets the load settle until the first request is answered (at most `seconds`), then watches for `seconds`.
@@ -109,6 +122,7 @@ Window WatchSteadyState(const WorkTap& tap, double seconds) {
   std::this_thread::sleep_until(SecondsFrom(window.begin, seconds));
   window.end = Clock::now();
   window.cpu_share = meter.Share();
+  window.cpu_seconds = meter.Used();
   return window;
 }
 
@@ -133,11 +147,12 @@ Result<RoundResult> RunLanes(WorkTap& tap, const Load& load, const Lane& lane) {
     return Status(Code::kInternal, std::to_string(tap.failed()) + " photos failed while being measured");
   }
   RoundResult result;
-  result.images_per_s =
-      tap.ImagesBetween(window.begin, window.end) / SecondsBetween(window.begin, window.end);
+  const double images = tap.ImagesBetween(window.begin, window.end);
+  result.images_per_s = images / SecondsBetween(window.begin, window.end);
   result.cpu_share = window.cpu_share;
+  result.cpu_ms = window.cpu_seconds * 1e3 / images;
   const double sent = static_cast<double>(tap.requests()) * load.images_per_request;
-  result.client_share = static_cast<double>(cpu_us) * 1e-6 / sent * result.images_per_s / UsableCpus();
+  result.client_ms = static_cast<double>(cpu_us) * 1e-3 / sent;
   return result;
 }
 
@@ -202,8 +217,7 @@ Result<PhotoSet> LoadPhotos(const std::string& dir, int most, const Engine& engi
 Result<RoundResult> DecodeRound(const Engine& engine, const PhotoSet& photos,
                                 const decode::DecodeOptions& decode, double seconds) {
   const preprocess::Spec& spec = engine.models[0].spec;
-  const CpuMeter meter;
-  const auto work = [&](int thread) -> Result<double> {
+  return SumOfThreads(engine.plan.decoders, [&](int thread) -> Result<Work> {
     const auto decoder = decode::MakeInProcessDecoder();
     std::vector<uint8_t> slot(spec.slot_bytes());
     const TimePoint begin = Clock::now();
@@ -214,20 +228,15 @@ Result<RoundResult> DecodeRound(const Engine& engine, const PhotoSet& photos,
       RETURN_IF_ERROR(
           decoder->Decode({photos.photos[next % photos.photos.size()].view(), &spec, decode, slot}).status());
     }
-    return static_cast<double>(images) / SecondsBetween(begin, Clock::now());
-  };
-  RoundResult result;
-  ASSIGN_OR_RETURN(result.images_per_s, SumOfThreads(engine.plan.decoders, work));
-  result.cpu_share = meter.Share();
-  return result;
+    return Work{images, SecondsBetween(begin, Clock::now())};
+  });
 }
 
 Result<RoundResult> EncodeRound(const Engine& engine, double seconds) {
   const ModelSummary& model = engine.models[0];
   const int batch = model.encoder.max_batch;
   ASSIGN_OR_RETURN(const auto pool, SlotPool::Create(model.spec.slot_bytes(), batch * model.streams));
-  const CpuMeter meter;
-  const auto work = [&](int thread) -> Result<double> {
+  return SumOfThreads(model.streams, [&](int thread) -> Result<Work> {
     encode::EncoderStream& stream = model.handle->stream(thread);
     std::vector<SlotRef> held;
     std::vector<PixelSlot> slots;
@@ -246,12 +255,8 @@ Result<RoundResult> EncodeRound(const Engine& engine, double seconds) {
       ASSIGN_OR_RETURN(const encode::Ticket ticket, stream.Submit(slots, out));
       RETURN_IF_ERROR(stream.Wait(ticket));
     }
-    return static_cast<double>(images) / SecondsBetween(begin, Clock::now());
-  };
-  RoundResult result;
-  ASSIGN_OR_RETURN(result.images_per_s, SumOfThreads(model.streams, work));
-  result.cpu_share = meter.Share();
-  return result;
+    return Work{images, SecondsBetween(begin, Clock::now())};
+  });
 }
 
 Result<RoundResult> PipelineRound(TappedPipeline& pipeline, WorkTap& tap, const PhotoSet& photos,

@@ -28,8 +28,9 @@ Result<PhotoSet> LoadPhotos(const std::string& dir, int most, const Engine& engi
 /// One measurement: images a second, and how much of the machine this process had.
 struct RoundResult {
   double images_per_s = 0;
-  double cpu_share = 0;     ///< CPU time of this process / (wall time x usable CPUs)
-  double client_share = 0;  ///< the same for the HTTP client's threads alone
+  double cpu_share = 0;  ///< CPU time of this process / (wall time x usable CPUs)
+  double cpu_ms = 0;     ///< CPU time of this process per image: hardly moved by other programs
+  double client_ms = 0;  ///< the part of it that the HTTP client's threads took
 };
 
 /// All decode threads at once, nothing else running, photos in turn.
@@ -42,7 +43,7 @@ Result<RoundResult> EncodeRound(const Engine& engine, double seconds);
 
 /// How requests are offered to the pipeline or the server: `lanes` of them are always unanswered.
 struct Load {
-  int lanes = 8;
+  int lanes = 4;
   int images_per_request = 32;
   double seconds = 2;
 };

@@ -43,7 +43,8 @@ void DeclareGeneral(Entry& entry) {
 
 CLI::Option* AddOption(CLI::App& app, const Flag& flag) {
   if (flag.type == FlagType::kSwitch) {
-    return app.add_flag("--" + flag.name)->description(flag.help);
+    const std::string on = flag.default_text.empty() ? "" : " [on; --" + flag.name + "=false turns it off]";
+    return app.add_flag("--" + flag.name)->description(flag.help + on);
   }
   const std::string dashed =
       flag.positional ? flag.name

@@ -71,6 +71,12 @@ std::string_view Wanted(FlagType flag) {
   return "";
 }
 
+Status WrongType(const ConfigFile& config, const ConfigEntry& entry, FlagType wanted) {
+  return {Code::kInvalidRequest, Place(config, entry) + ": '" + entry.key + "' must be " +
+                                     std::string(Wanted(wanted)) + ", not " +
+                                     std::string(ConfigTypeName(entry.type))};
+}
+
 // The innermost section wins; [models] and a `model` key of one section add up.
 Status AssignFromConfig(const std::string& command, const Flag& flag, const ConfigFile& config) {
   std::vector<const ConfigEntry*> best;
@@ -83,6 +89,7 @@ Status AssignFromConfig(const std::string& command, const Flag& flag, const Conf
   if (best.empty()) return Status::Ok();
   std::vector<std::string> values;
   for (const ConfigEntry* entry : best) {
+    if (!Fits(flag.type, entry->type)) return WrongType(config, *entry, flag.type);
     values.insert(values.end(), entry->values.begin(), entry->values.end());
   }
   return flag.assign(values).WithContext(Place(config, *best[0]) + ": " + flag.name);
@@ -105,7 +112,7 @@ Status Assign(const std::string& command, const Flag& flag, const Environment& e
 
 Status CheckEntry(const ConfigFile& config, const ConfigEntry& entry,
                   const std::vector<CommandFlags>& commands) {
-  const Flag* flag = nullptr;
+  const Flag* flag = nullptr;  // one that the value fits, if there is any
   bool section_known = false;
   std::vector<std::string> names;
   std::vector<std::string> sections = {"models"};
@@ -114,7 +121,10 @@ Status CheckEntry(const ConfigFile& config, const ConfigEntry& entry,
     if (!SectionApplies(entry.section, command.path)) continue;
     section_known = true;
     const Flag* found = command.flags->Find(entry.key);
-    if (found != nullptr && !found->positional && found->name != "config") flag = found;
+    if (found != nullptr && !found->positional && found->name != "config" &&
+        (flag == nullptr || Fits(found->type, entry.type))) {
+      flag = found;
+    }
     for (const std::string& name : command.flags->Names()) names.push_back(name);
   }
   const std::string place = Place(config, entry) + ": ";
@@ -127,10 +137,7 @@ Status CheckEntry(const ConfigFile& config, const ConfigEntry& entry,
     return {Code::kInvalidRequest,
             place + "unknown key '" + entry.key + "'" + where + DidYouMean(entry.key, names)};
   }
-  if (!Fits(flag->type, entry.type)) {
-    return {Code::kInvalidRequest, place + "'" + entry.key + "' must be " + std::string(Wanted(flag->type)) +
-                                       ", not " + std::string(ConfigTypeName(entry.type))};
-  }
+  if (!Fits(flag->type, entry.type)) return WrongType(config, entry, flag->type);
   return Status::Ok();
 }
 

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "commands/bench_encode_command.h"
 #include "commands/http_client.h"
 #include "commands/work_tap.h"
 
@@ -57,6 +58,16 @@ TEST(WorkTap, FailuresAreCountedAndGiveNoWork) {
   tap.Record(result);
   EXPECT_EQ(tap.failed(), 1);
   EXPECT_EQ(tap.ImagesBetween(TimePoint{}, TimePoint::max()), 0);
+}
+
+TEST(BenchLayout, Parse) {
+  const auto layout = ParseLayout("2x4");
+  ASSERT_TRUE(layout.ok());
+  EXPECT_EQ(layout->streams, 2);
+  EXPECT_EQ(layout->threads, 4);
+  for (const char* bad : {"", "2", "2x", "x2", "0x1", "2x0", "2x1x1", "-1x1", "2*1", "2x1 "}) {
+    EXPECT_FALSE(ParseLayout(bad).ok()) << bad;
+  }
 }
 
 // Answers one connection with fixed bytes, in pieces, and keeps what it was sent.

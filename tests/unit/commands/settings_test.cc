@@ -123,6 +123,22 @@ TEST(Settings, OuterSectionAppliesToNestedCommand) {
   EXPECT_EQ(fixture.host, "in");
 }
 
+// Commands may give one name different types; a value must fit the command that runs.
+TEST(Settings, TypesOfOtherCommandsDoNotDisturb) {
+  Fixture list;
+  std::string text;
+  FlagSet other;
+  other.Text("model", &text, "DIR", "one model");
+  const auto config = ParseConfigFile("f.toml", "model = ['a', 'b']\n");
+  ASSERT_TRUE(config.ok());
+  EXPECT_TRUE(CheckConfig(*config, {{"serve", &list.flags}, {"bench", &other}}).ok());
+  EXPECT_TRUE(CheckConfig(*config, {{"bench", &other}, {"serve", &list.flags}}).ok());
+  const Environment none = [](const std::string&) { return std::nullopt; };
+  EXPECT_TRUE(ApplySettings({"serve", &list.flags}, none, *config).ok());
+  EXPECT_THAT(ApplySettings({"bench", &other}, none, *config).message(),
+              HasSubstr("f.toml:1: 'model' must be a string in quotes, not a list"));
+}
+
 TEST(Settings, ErrorsNameTheirSource) {
   Fixture flag;
   flag.Give("port", {"99999"});
