@@ -24,7 +24,7 @@ class WholeBatch {
   // Call on the thread that will run it, with oneDNN's threads set. Throws dnnl::error.
   WholeBatch(const PackedModel& model, int batch) : stream_(model.engine()) {
     const auto& config = model.config();
-    const auto images = static_cast<size_t>(batch);
+    const auto images = static_cast<size_t>(std::max(batch, kLeastRows));
     const size_t rows = images * static_cast<size_t>(config.tokens());
     const size_t pixels = static_cast<size_t>(config.image_size) * static_cast<size_t>(config.image_size) * 3;
     const size_t widest = std::max({rows * static_cast<size_t>(config.mlp_size),
@@ -35,7 +35,7 @@ class WholeBatch {
     narrow_ = memory_.Take(widest * 4);
     wide_ = memory_.Take(widest * 4);
     float* product = memory_.TakeArray<float>(widest);
-    const auto all = static_cast<int>(rows);
+    const int all = batch * config.tokens();
     Add(model, model.patch, batch * config.patches(), wide_, product);
     for (size_t i = 0; i < model.blocks.size(); ++i) {
       const PackedBlock& block = model.blocks[i];
@@ -60,11 +60,6 @@ class WholeBatch {
   bool Run() const {
     return std::all_of(calls_.begin(), calls_.end(),
                        [&](const MatmulCall& call) { return call.Run(stream_); });
-  }
-  double Flops() const {
-    double flops = 0;
-    for (const MatmulCall& call : calls_) flops += call.flops();
-    return flops;
   }
 
  private:

@@ -26,7 +26,8 @@ Status Invalid(std::string message) { return {Code::kInvalidRequest, std::move(m
 bool OneDnnHasBf16() {
   try {
     const WeightLayout layout(dnnl::engine(dnnl::engine::kind::cpu, 0), 64, 64, 64, Element::kBF16);
-    return layout.row_invariant();
+    return layout.implementation().find("bf16") != std::string::npos ||
+           layout.implementation().find("amx") != std::string::npos;
   } catch (const dnnl::error&) {
     return false;
   }
@@ -99,7 +100,8 @@ CpuEncoder::CpuEncoder(std::unique_ptr<PackedModel> model, const Machine& machin
   info_.precision = model_->element() == Element::kF32 ? "f32" : "bf16";
   info_.detail = "oneDNN " + OneDnnVersion() + ", " + machine.isa + ", " + std::to_string(streams) +
                  (streams == 1 ? " stream x " : " streams x ") + std::to_string(threads) +
-                 (threads == 1 ? " thread" : " threads") + (pin ? ", pinned" : "");
+                 (threads == 1 ? " thread" : " threads") + (pin ? ", pinned, groups of " : ", groups of ") +
+                 std::to_string(model_->group_images());
   info_.image_size = config.image_size;
   info_.embedding_dim = config.embedding_dim();
   info_.max_batch = max_batch;

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "encode/cpu/matmul.h"
 
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#include "base/tensor_view.h"
+
 namespace photovec::encode::cpu {
 namespace {
 using dnnl::memory;
@@ -30,12 +36,11 @@ WeightLayout::WeightLayout(const dnnl::engine& engine, int rows, int depth, int 
   const auto plan = Describe(engine, rows, depth, columns, element, Any(depth, columns, element));
   desc_ = plan.weights_desc();
   implementation_ = plan.impl_info_str();
-  row_invariant_ = implementation_.find("brg") != std::string::npos;
   layout_ = LayoutOf(desc_);
   column_unit_ = columns;
   const auto unit = static_cast<int>(layout_.ColumnBlock());
   // A cut is right only if oneDNN blocks it as it blocks the whole, so ask.
-  if (row_invariant_ && unit > 1 && unit < columns && columns % unit == 0) {
+  if (unit > 1 && unit < columns && columns % unit == 0) {
     const auto part = Describe(engine, rows, depth, unit, element, Any(depth, unit, element)).weights_desc();
     if (LayoutOf(part) == layout_) column_unit_ = unit;
   }
@@ -68,10 +73,62 @@ memory WeightMatrix::Cut(const dnnl::engine& engine, Columns columns) const {
   return {layout_->CutDesc(columns), engine, data_ + layout_->CutOffset(columns)};
 }
 
+bool RowInvariant(const dnnl::engine& engine, const WeightLayout& layout, std::span<const int> rows) {
+  const auto depth = static_cast<size_t>(layout.depth());
+  const auto columns = static_cast<size_t>(layout.columns());
+  const auto most = static_cast<size_t>(*std::max_element(rows.begin(), rows.end()));
+  std::minstd_rand random(1);
+  const auto fill = [&](std::vector<float>& values) {
+    for (float& value : values) value = static_cast<float>(random() % 65536) / 32768.0F - 1.0F;
+  };
+  std::vector<float> weight(depth * columns);
+  fill(weight);
+  std::vector<float> in(most * depth);
+  fill(in);
+  std::vector<uint16_t> in_bf16(layout.element() == Element::kBF16 ? in.size() : 0);
+  std::transform(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(in_bf16.size()), in_bf16.begin(),
+                 FloatToBFloat16);
+  const void* source = in_bf16.empty() ? static_cast<const void*>(in.data()) : in_bf16.data();
+  std::vector<uint8_t> packed(layout.bytes() + 64);
+  const auto at = (reinterpret_cast<uintptr_t>(packed.data()) + 63) / 64 * 64;
+  const WeightMatrix matrix(engine, &layout, weight, reinterpret_cast<void*>(at));
+
+  const dnnl::stream stream(engine);
+  std::vector<uint8_t> scratch;
+  const auto product = [&](Columns part, int m) {
+    std::vector<float> out(static_cast<size_t>(m) * static_cast<size_t>(part.count));
+    MatmulCall call(engine, matrix, part, m, source, out.data());
+    scratch.resize(std::max(scratch.size(), call.scratch_bytes() + 64));
+    call.BindScratch(engine,
+                     reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(scratch.data()) + 63) / 64 * 64));
+    if (!call.Run(stream)) out.clear();
+    return out;
+  };
+  const std::vector<float> whole = product({0, layout.columns()}, static_cast<int>(most));
+  const int cut = layout.column_unit();
+  for (const int m : rows) {
+    const std::vector<float> fewer = product({0, layout.columns()}, m);
+    if (fewer.empty() || std::memcmp(fewer.data(), whole.data(), fewer.size() * sizeof(float)) != 0)
+      return false;
+    if (cut == layout.columns()) continue;
+    const std::vector<float> part = product({layout.columns() - cut, cut}, m);
+    for (size_t r = 0; r < part.size() / static_cast<size_t>(cut); ++r) {
+      const float* row = whole.data() + (r + 1) * columns - static_cast<size_t>(cut);
+      if (std::memcmp(part.data() + r * static_cast<size_t>(cut), row,
+                      static_cast<size_t>(cut) * sizeof(float)) != 0) {
+        return false;
+      }
+    }
+    if (part.empty()) return false;
+  }
+  return true;
+}
+
 MatmulCall::MatmulCall(const dnnl::engine& engine, const WeightMatrix& weight, Columns columns, int rows,
                        const void* in, float* out)
     : columns_(columns), out_(out) {
   const WeightLayout& layout = weight.layout();
+  rows = std::max(rows, kLeastRows);
   const auto plan =
       Describe(engine, rows, layout.depth(), columns.count, layout.element(), layout.CutDesc(columns));
   primitive_ = dnnl::matmul(plan);
@@ -80,7 +137,6 @@ MatmulCall::MatmulCall(const dnnl::engine& engine, const WeightMatrix& weight, C
   out_memory_ = memory(plan.dst_desc(), engine, out);
   scratch_desc_ = plan.scratchpad_desc();
   scratch_bytes_ = scratch_desc_.get_size();
-  flops_ = 2.0 * rows * layout.depth() * columns.count;
   args_ = {{DNNL_ARG_SRC, in_memory_.get()},
            {DNNL_ARG_WEIGHTS, weight_memory_.get()},
            {DNNL_ARG_DST, out_memory_.get()}};

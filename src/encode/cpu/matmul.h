@@ -31,10 +31,9 @@ class WeightLayout {
   const dnnl::memory::desc& desc() const { return desc_; }
   /// Columns can be cut out at multiples of this; equal to columns() when they cannot be cut at all.
   int column_unit() const { return column_unit_; }
-  /// True for kernels that add up K in an order that depends neither on M nor on which columns are computed:
-  /// then neighbours in a batch cannot change a row's bits. (oneDNN's brgemm; not its older gemm:jit.)
-  bool row_invariant() const { return row_invariant_; }
   const std::string& implementation() const { return implementation_; }
+  /// Gives up cutting: see RowInvariant().
+  void ForbidCuts() { column_unit_ = columns_; }
   /// Descriptor and byte offset of a cut; `columns` in units of column_unit().
   dnnl::memory::desc CutDesc(Columns columns) const;
   size_t CutOffset(Columns columns) const;
@@ -45,7 +44,6 @@ class WeightLayout {
   Element element_;
   dnnl::memory::desc desc_;
   int column_unit_;
-  bool row_invariant_;
   std::string implementation_;
   BlockedLayout layout_;
 };
@@ -68,6 +66,15 @@ class WeightMatrix {
   uint8_t* data_ = nullptr;
 };
 
+/// Whether a row of the product has the same bits for each of these M, and in a cut as in the whole: whether
+/// oneDNN adds up K in the same order. Then neighbours in a batch cannot change a row. Found out by
+/// computing, because no library promises it: brgemm does (AVX-512), the older gemm:jit does not. Every M
+/// must be at least 2: for a single row, oneDNN 3 takes another path. Throws dnnl::error.
+bool RowInvariant(const dnnl::engine& engine, const WeightLayout& layout, std::span<const int> rows);
+
+/// The least M that a product is ever run with; see RowInvariant().
+inline constexpr int kLeastRows = 2;
+
 /// One bound product: out[M, count] = in[M, K] * weight columns, f32 out. Created at warm-up, run many times.
 class MatmulCall {
  public:
@@ -83,8 +90,6 @@ class MatmulCall {
   bool Run(const dnnl::stream& stream) const;
   Columns columns() const { return columns_; }
   Panel panel() const { return {out_, columns_.first, columns_.count}; }
-  /// 2 x multiply-adds.
-  double flops() const { return flops_; }
 
  private:
   dnnl::matmul primitive_;
@@ -96,7 +101,6 @@ class MatmulCall {
   Columns columns_;
   float* out_;
   size_t scratch_bytes_;
-  double flops_;
   std::vector<dnnl_exec_arg_t> args_;
 };
 

@@ -18,12 +18,22 @@ PackedModel::PackedModel(const model::VisionConfig& config, Element element)
     : config_(config), element_(element), engine_(dnnl::engine::kind::cpu, 0) {
   group_images_ = std::max(1, kGroupRows / config.tokens());
   AddLayouts();
-  if (!row_invariant()) group_images_ = 1;
+  if (RowInvariantLayouts()) return;
+  group_images_ = 1;
+  for (auto& [shape, layout] : layouts_) layout->ForbidCuts();
 }
 
-bool PackedModel::row_invariant() const {
+// The M that products are run with: rows of all tokens, of all patches, of class tokens alone. Their ends,
+// since what a library decides by size it decides by thresholds; the tests try more.
+bool PackedModel::RowInvariantLayouts() const {
+  const int tokens = config_.tokens();
+  const int group = group_images_;
+  std::vector<int> rows = {kLeastRows, std::max(kLeastRows, group), std::max(kLeastRows, tokens),
+                           group * tokens};
+  std::sort(rows.begin(), rows.end());
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
   return std::all_of(layouts_.begin(), layouts_.end(),
-                     [](const auto& layout) { return layout.second->row_invariant(); });
+                     [&](const auto& layout) { return RowInvariant(engine_, *layout.second, rows); });
 }
 
 void PackedModel::AddLayouts() {

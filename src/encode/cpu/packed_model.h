@@ -41,10 +41,9 @@ class PackedModel {
   Element element() const { return element_; }
   const dnnl::engine& engine() const { return engine_; }
   uint64_t bytes() const { return arena_.used_bytes(); }
-  /// True when every product is row-invariant (see WeightLayout): then images may be computed together.
-  bool row_invariant() const;
   /// Images whose rows are computed together by one thread: enough to feed the matrix kernels, few enough to
-  /// stay in the caches. 1 when the products are not row-invariant.
+  /// stay in the caches. 1, and no product is ever cut, where oneDNN's kernels would let images of one batch
+  /// change each other's bits (see RowInvariant).
   int group_images() const { return group_images_; }
 
   WeightMatrix patch;
@@ -60,6 +59,7 @@ class PackedModel {
   PackedModel(const model::VisionConfig& config, Element element);
   const WeightLayout& Layout(int depth, int columns) const { return *layouts_.at({depth, columns}); }
   void AddLayouts();
+  bool RowInvariantLayouts() const;
   size_t TotalBytes() const;
   void Pack(const model::VisionModel& model, const PixelNormalization& normalization);
   WeightMatrix PackMatrix(int depth, int columns, std::span<const float> weight);

@@ -153,7 +153,7 @@ void ForEachCall(RankPlan& plan, Visit visit) {
 
 Result<LaneMemory> LaneMemory::Create(const PackedModel& model) {
   const auto& config = model.config();
-  const auto images = static_cast<size_t>(model.group_images());
+  const auto images = static_cast<size_t>(std::max(model.group_images(), kLeastRows));
   const size_t element = ElementBytes(model.element());
   const size_t rows = images * static_cast<size_t>(config.tokens());
   const auto dim = static_cast<size_t>(config.hidden_size);
@@ -189,14 +189,6 @@ size_t GroupPlan::ScratchBytes() const {
 
 void GroupPlan::BindScratch(const dnnl::engine& engine, int rank, void* memory) {
   ForEachCall(ranks[static_cast<size_t>(rank)], [&](MatmulCall& call) { call.BindScratch(engine, memory); });
-}
-
-double GroupPlan::Flops() const {
-  double flops = 0;
-  for (const RankPlan& rank : ranks) {
-    ForEachCall(const_cast<RankPlan&>(rank), [&](const MatmulCall& call) { flops += call.flops(); });
-  }
-  return flops;
 }
 
 GroupPlan MakeGroupPlan(const PackedModel& model, int images, const std::vector<LaneMemory*>& lanes) {

@@ -77,7 +77,6 @@ struct GroupPlan {
   size_t ScratchBytes() const;
   /// \param memory ScratchBytes() for this rank.
   void BindScratch(const dnnl::engine& engine, int rank, void* memory);
-  double Flops() const;
 };
 
 /// \param lanes one per rank; the group's shared buffers are lanes[0]'s. Throws dnnl::error.
