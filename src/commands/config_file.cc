@@ -69,13 +69,18 @@ Status ReadModels(const std::string& path, const toml::table& table, ConfigFile&
   entry.key = "model";
   entry.type = ConfigType::kTextList;
   entry.line = static_cast<int>(table.source().begin.line);
+  // toml++ sorts keys by name; the first model of the file must stay the first, since it is the default.
+  std::vector<std::pair<toml::source_index, std::string>> models;
   for (const auto& [name, node] : table) {
     const auto* dir = node.as_string();
     if (dir == nullptr) {
       return At(path, node.source(), "model '" + std::string(name.str()) + "' must be a directory in quotes");
     }
-    entry.values.push_back(std::string(name.str()) + "=" + dir->get());
+    models.emplace_back(node.source().begin.line, std::string(name.str()) + "=" + dir->get());
   }
+  std::stable_sort(models.begin(), models.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (auto& [line, model] : models) entry.values.push_back(std::move(model));
   file.entries.push_back(std::move(entry));
   return Status::Ok();
 }

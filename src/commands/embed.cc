@@ -24,6 +24,8 @@ namespace photovec::commands {
 namespace {
 
 constexpr int kReaders = 8;
+// More than the pipeline ever asks for at a time.
+constexpr size_t kMaxReads = EmbedRun::kChunk * EmbedRun::kMaxHeld;
 
 // Counts the input beside the work, so that the progress line can say how much is left.
 class InputCounter {
@@ -135,8 +137,8 @@ class EmbedCommand : public Command {
       return output.status().code() == Code::kInvalidRequest ? ReportUsage(output.status())
                                                              : ReportFailure(output.status());
     }
-    auto engine = StartEngine(engine_options_, std::make_unique<PathReader>(kReaders, EmbedRun::kMaxFetches),
-                              EmbedRun::kChunk);
+    auto engine =
+        StartEngine(engine_options_, std::make_unique<PathReader>(kReaders, kMaxReads), EmbedRun::kChunk);
     if (!engine.ok()) return ReportFailure(engine.status());
     return Embed(**engine, **output, stop);
   }
@@ -147,7 +149,10 @@ class EmbedCommand : public Command {
     const TimePoint begin = Clock::now();
     Progress progress;
     const InputCounter counter(inputs_, all_files_, progress.enabled());
-    EmbedRun run(*engine.pipeline, walker, output,
+    const ModelSummary& model = engine.models[0];
+    // As the pipeline sizes its slots: a batch for each stream, one more, and one photo a decoder.
+    const int slots = (model.streams + 1) * model.encoder.max_batch + engine.plan.decoders;
+    EmbedRun run(*engine.pipeline, walker, output, EmbedRun::UnfinishedFor(slots),
                  {[&] { return stop.requested(); },
                   [&](int64_t done, int64_t failed) { progress.Update(done, failed, counter.total()); }});
     Status written = run.Run();
@@ -157,7 +162,6 @@ class EmbedCommand : public Command {
     outcome.seconds = static_cast<double>(MicrosBetween(begin, Clock::now())) / 1e6;
     outcome.complete = !run.stopped() && !device_failed;
     outcome.skipped = walker.skipped();
-    const ModelSummary& model = engine.models[0];
     if (written.ok()) {
       written = output.Commit(model.encoder.embedding_dim,
                               MetaJson(model, engine_options_, run.summary(), outcome));

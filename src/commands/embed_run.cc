@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands/embed_run.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -8,8 +9,18 @@
 
 namespace photovec::commands {
 
-EmbedRun::EmbedRun(pipeline::Pipeline& pipeline, PathWalker& walker, EmbedOutput& output, Hooks hooks)
-    : pipeline_(pipeline), walker_(walker), output_(output), hooks_(std::move(hooks)) {}
+EmbedRun::EmbedRun(pipeline::Pipeline& pipeline, PathWalker& walker, EmbedOutput& output,
+                   size_t max_unfinished, Hooks hooks)
+    : pipeline_(pipeline),
+      walker_(walker),
+      output_(output),
+      max_unfinished_(max_unfinished),
+      hooks_(std::move(hooks)) {}
+
+size_t EmbedRun::UnfinishedFor(int slots) {
+  const auto photos = static_cast<size_t>(slots) * 3;
+  return std::clamp<size_t>((photos + kChunk - 1) / kChunk, 2, kMaxHeld);
+}
 
 Status EmbedRun::Run() {
   while (true) {
@@ -37,7 +48,7 @@ Status EmbedRun::Run() {
 bool EmbedRun::MayTakeMore() {
   if (input_ended_ || stopped_ || held_.size() >= kMaxHeld) return false;
   std::scoped_lock lock(shared_->mutex);
-  return shared_->unfinished < kMaxUnfinished;
+  return shared_->unfinished < max_unfinished_;
 }
 
 std::shared_ptr<EmbedRun::Chunk> EmbedRun::NextChunk() {
@@ -82,7 +93,7 @@ std::shared_ptr<EmbedRun::Chunk> EmbedRun::WaitForOldest() {
   std::unique_lock lock(shared_->mutex);
   shared_->changed.wait_for(lock, std::chrono::milliseconds(100), [&] {
     return oldest->finished ||
-           (!input_ended_ && !stopped_ && held_.size() < kMaxHeld && shared_->unfinished < kMaxUnfinished);
+           (!input_ended_ && !stopped_ && held_.size() < kMaxHeld && shared_->unfinished < max_unfinished_);
   });
   if (!oldest->finished) return nullptr;
   held_.pop_front();

@@ -24,17 +24,20 @@ namespace photovec::commands {
 class EmbedRun {
  public:
   static constexpr int kChunk = 64;
-  static constexpr size_t kMaxUnfinished = 8;  ///< requests in the pipeline: 512 photos keep any CPU busy
-  static constexpr size_t kMaxHeld = 64;       ///< with finished ones that wait their turn: 8 MiB of vectors
-  /// The most fetches that can be outstanding, for the fetcher's queue.
-  static constexpr size_t kMaxFetches = kChunk * kMaxUnfinished;
+  static constexpr size_t kMaxHeld = 64;  ///< with finished ones that wait their turn: 8 MiB of vectors
 
   struct Hooks {
     std::function<bool()> stop;  ///< asked between requests; true: take no more input
     std::function<void(int64_t done, int64_t failed)> progress;  ///< at least 5 times a second
   };
 
-  EmbedRun(pipeline::Pipeline& pipeline, PathWalker& walker, EmbedOutput& output, Hooks hooks);
+  /// \param max_unfinished requests in the pipeline at a time; see UnfinishedFor().
+  EmbedRun(pipeline::Pipeline& pipeline, PathWalker& walker, EmbedOutput& output, size_t max_unfinished,
+           Hooks hooks);
+
+  /// How many requests keep a pipeline with that many pixel slots busy: three photos for each slot, at least
+  /// two requests. No more, since Ctrl-C waits for them.
+  static size_t UnfinishedFor(int slots);
 
   /// Until the input ends, `stop` says so, or the device failed; then what is in flight is finished and
   /// written. Errors: kUnavailable when the output cannot be written.
@@ -67,6 +70,7 @@ class EmbedRun {
   pipeline::Pipeline& pipeline_;
   PathWalker& walker_;
   EmbedOutput& output_;
+  const size_t max_unfinished_;
   Hooks hooks_;
   StageSummary summary_;
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();

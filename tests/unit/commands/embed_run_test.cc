@@ -114,7 +114,7 @@ class EmbedRunTest : public ::testing::Test {
         std::vector{(root_ / "in").string(), (root_ / "gone.jpg").string()}, false);
     auto output = EmbedOutput::Create((root_ / "v.npy").string());
     EXPECT_TRUE(output.ok()) << output.status().ToString();
-    run_ = std::make_unique<EmbedRun>(*pipeline_, *walker_, **output,
+    run_ = std::make_unique<EmbedRun>(*pipeline_, *walker_, **output, 4,
                                       EmbedRun::Hooks{std::move(stop), [](int64_t, int64_t) {}});
     const Status status = run_->Run();
     EXPECT_TRUE(status.ok()) << status.ToString();
@@ -125,7 +125,7 @@ class EmbedRunTest : public ::testing::Test {
   bool broken_ = false;
   fs::path root_;
   std::unique_ptr<metrics::Registry> registry_ = metrics::Registry::Create();
-  PathReader reader_{4, EmbedRun::kMaxFetches};
+  PathReader reader_{4, 4096};
   std::unique_ptr<pipeline::Pipeline> pipeline_;
   std::unique_ptr<PathWalker> walker_;
   std::unique_ptr<EmbedRun> run_;
@@ -183,6 +183,12 @@ TEST_F(EmbedRunTest, DeviceFailureEndsTheRunAndKeepsEveryLine) {
   EXPECT_TRUE(pipeline_->device_failed());
   EXPECT_LT(summary.images(), 1501);
   EXPECT_GT(summary.failures().at("device_failed"), 0);
+}
+
+TEST(EmbedRun, RequestsInFlightFollowTheSlots) {
+  EXPECT_EQ(EmbedRun::UnfinishedFor(1), 2U);
+  EXPECT_EQ(EmbedRun::UnfinishedFor(98), 5U);
+  EXPECT_EQ(EmbedRun::UnfinishedFor(1'000'000), EmbedRun::kMaxHeld);
 }
 
 TEST_F(EmbedRunTest, OutputMustBeNpy) {

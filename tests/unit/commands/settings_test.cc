@@ -106,11 +106,11 @@ TEST(Settings, EveryTypeFromEnvironment) {
 }
 
 TEST(Settings, SectionOfTheCommandBeatsTheTop) {
-  const std::string toml = "port = 1\n[serve]\nport = 2\n[models]\nclip = '/m'\n";
+  const std::string toml = "port = 1\n[serve]\nport = 2\n[models]\nzebra = '/z'\nclip = '/m'\n";
   Fixture fixture;
   ASSERT_TRUE(fixture.Apply({}, toml).ok());
   EXPECT_EQ(fixture.port, 2);
-  EXPECT_THAT(fixture.models, ElementsAre("clip=/m"));
+  EXPECT_THAT(fixture.models, ElementsAre("zebra=/z", "clip=/m")) << "in the file's order";
 }
 
 TEST(Settings, OuterSectionAppliesToNestedCommand) {
