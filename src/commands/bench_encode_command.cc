@@ -38,8 +38,7 @@ class BenchEncodeCommand : public Command {
 
   void Declare(FlagSet& flags) override {
     flags.Group("Benchmark");
-    flags.Text("model", &bench_.model, "DIR|PRESET",
-               "model folder, or a preset for random weights in memory");
+    flags.List("model", &models_, "DIR|PRESET", "model folder, or a preset for random weights in memory");
     flags.List("precision", &precisions_, "auto|f32|bf16", "repeatable");
     flags.List("layout", &layouts_, "SxT", "S streams of T threads, such as 2x1; repeatable; none: as serve");
     flags.List("batch", &batches_, "N", "images in a batch of one stream, 1 to 64; repeatable");
