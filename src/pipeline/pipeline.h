@@ -64,7 +64,8 @@ class Pipeline {
   virtual ~Pipeline() = default;
 
   /// Opens a request; `done` is called exactly once after Finish(), on a thread of the pipeline or of the
-  /// fetcher (or inside Finish), and must not block; it may open further requests, but not call Drain() or destroy the pipeline.
+  /// fetcher (or inside Finish), and must not block; it may open further requests, but not call Drain() or
+  /// destroy the pipeline.
   /// Errors: kNotFound for an unknown model (the message lists those there are); kUnavailable when draining;
   /// kDeviceFailed after a device failed.
   virtual Result<Request> Open(RequestOptions options, RequestDone done) = 0;

@@ -115,7 +115,9 @@ void RequestTable::Run() {
     } else if (deadlines_.empty()) {
       wake_.wait(lock);
     } else {
-      wake_.wait_until(lock, deadlines_.begin()->first);
+      // A copy: wait_until reads its argument again after the wait, when that request may be gone.
+      const TimePoint next = deadlines_.begin()->first;
+      wake_.wait_until(lock, next);
     }
   }
 }
