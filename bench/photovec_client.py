@@ -15,9 +15,9 @@ STAGES = ["admit_wait", "fetch", "decode_wait", "decode", "preprocess", "batch_w
 
 
 def find_binary():
-    """The photovec to use: $PHOTOVEC_BINARY, or the newest of build/*/bin/photovec."""
-    if os.environ.get("PHOTOVEC_BINARY"):
-        return pathlib.Path(os.environ["PHOTOVEC_BINARY"])
+    """The photovec to use: $DEMO_BINARY, or the newest of build/*/bin/photovec."""
+    if os.environ.get("DEMO_BINARY"):
+        return pathlib.Path(os.environ["DEMO_BINARY"])
     built = sorted(ROOT.glob("build/*/bin/photovec"), key=lambda p: p.stat().st_mtime)
     if not built:
         raise SystemExit("no photovec binary under build/: run cmake --preset release && cmake --build --preset release")
@@ -117,6 +117,8 @@ def stage_table(stats):
                                               key=lambda kv: STAGES.index(kv[0]) if kv[0] in STAGES else 99)]
     rows += [("request", s, r) for s, r in stage_rows(stats, "photovec_request_stage_seconds").items()]
     for per, stage, row in rows:
+        if row["count"] == 0:  # an upload is neither fetched nor made to wait for it
+            continue
         lines.append(f"{stage:<22}{per:<9}{row['count']:>8}{row['p50_ms']:>10.2f}{row['p95_ms']:>10.2f}{row['mean_ms']:>10.2f}")
     return "\n".join(lines)
 
