@@ -36,7 +36,7 @@ class Crops:
         for number, path in enumerate(paths):
             with Image.open(path) as opened:
                 bits.append(8 * path.stat().st_size / (opened.width * opened.height))
-                opened.draft("RGB", (1000, 1000))  # large enough for every crop below, and fast
+                opened.draft("RGB", (700, 700))  # large enough for every crop below, and fast
                 photo = opened.convert("RGB")
             chance = random.Random(f"crop/{number}")
             for _ in range(CROPS_PER_PHOTO):

@@ -147,7 +147,7 @@ def to_size(image, megapixels, chance):
     return Image.fromarray(np.clip(np.asarray(resized) + 4 * noise, 0, 255).astype(np.uint8))
 
 
-def derive_from(index, path, numbers, seed, outdir):
+def derive_from(path, numbers, seed, outdir, largest_mp):
     """Writes the JPEGs with these numbers, all from one original; returns (name, pixels, bytes) of each."""
     photo = load(path)
     made = []
@@ -155,8 +155,10 @@ def derive_from(index, path, numbers, seed, outdir):
         chance = random.Random(f"{seed}/{number}")
         crop = random_crop(photo, chance)
         # Mostly what the original has; one of ten is as large as a phone's photo.
-        high = 12.0 if chance.random() < 0.1 else max(SMALLEST_MP, min(12.0, crop.width * crop.height / 1e6))
-        low = 8.0 if high == 12.0 else SMALLEST_MP
+        high = min(largest_mp, max(SMALLEST_MP, crop.width * crop.height / 1e6))
+        low = SMALLEST_MP
+        if chance.random() < 0.1:
+            low, high = largest_mp * 2 / 3, largest_mp
         picture = to_size(crop, low * (high / low) ** chance.random(), chance)
         name = f"{number:04d}-{path.stem if path.parent.name != 'images' else path.parent.parent.parent.name}.jpg"
         picture.save(outdir / name, "JPEG", quality=chance.randint(78, 95), progressive=chance.random() < 0.15,
@@ -177,7 +179,7 @@ def copy_of(number, source, seed, outdir):
     return name, picture.width * picture.height, (outdir / name).stat().st_size
 
 
-def derive(count, outdir, seed=1):
+def derive(count, outdir, seed=1, largest_mp=12.0):
     """Writes `count` JPEGs into `outdir` (emptied of earlier ones) and copies.json; returns {copy: original}."""
     outdir = pathlib.Path(outdir)
     outdir.mkdir(parents=True, exist_ok=True)
@@ -186,9 +188,9 @@ def derive(count, outdir, seed=1):
     sources = originals()
     copies = [n for n in range(count) if n % 10 == 9]
     plain = [n for n in range(count) if n % 10 != 9]
-    shares = [(i, path, plain[i :: len(sources)]) for i, path in enumerate(sources) if plain[i :: len(sources)]]
+    shares = [(path, plain[i :: len(sources)]) for i, path in enumerate(sources) if plain[i :: len(sources)]]
     with concurrent.futures.ProcessPoolExecutor() as pool:
-        jobs = [pool.submit(derive_from, *share, seed, outdir) for share in shares]
+        jobs = [pool.submit(derive_from, *share, seed, outdir, largest_mp) for share in shares]
         made = [one for job in jobs for one in job.result()]
         names = {int(name[:4]): name for name, _, _ in made}
         chosen = {n: names[random.Random(f"{seed}/pick/{n}").choice([m for m in plain if m < n])] for n in copies}
