@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands/bench_encode_command.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <system_error>
@@ -42,6 +43,7 @@ class BenchEncodeCommand : public Command {
     flags.List("precision", &precisions_, "auto|f32|bf16", "repeatable");
     flags.List("layout", &layouts_, "SxT", "S streams of T threads, such as 2x1; repeatable; none: as serve");
     flags.List("batch", &batches_, "N", "images in a batch of one stream, 1 to 64; repeatable");
+    flags.Number("seconds", &seconds_, 0, 3600, "about how long to measure in all; 0: as --rounds says");
     flags.Integer("rounds", &bench_.rounds, 1, 10'000, "encoder and ceiling take turns this often");
     flags.Number("slice", &bench_.slice_seconds, 0.001, 60,
                  "seconds that each lasts within a round, at least");
@@ -81,10 +83,19 @@ class BenchEncodeCommand : public Command {
       ASSIGN_OR_RETURN(const int batch, ParseBatch(text));
       bench_.batches.push_back(batch);
     }
+    if (seconds_ > 0) bench_.rounds = RoundsFor(seconds_);
     return Status::Ok();
   }
 
+  // Each round of each row runs the encoder and its two ceilings. Medians need a few rounds.
+  int RoundsFor(double seconds) const {
+    const auto rows =
+        static_cast<double>(bench_.precisions.size() * bench_.layouts.size() * bench_.batches.size());
+    return std::max(3, static_cast<int>(seconds / (rows * 3 * bench_.slice_seconds)));
+  }
+
   BenchEncodeOptions bench_;
+  double seconds_ = 0;
   std::vector<std::string> models_ = {"clip-vit-b-32"};
   std::vector<std::string> precisions_ = {"auto"};
   std::vector<std::string> layouts_;

@@ -106,6 +106,7 @@ class ServeCommand : public Command {
     const std::unique_ptr<http::Server> server =
         http::Server::Create(*engine.pipeline, *engine.registry, server_);
     const Status started = server->Start();
+    if (started.code() == Code::kInvalidRequest) return ReportUsage(started);  // --host, --port
     if (!started.ok()) return ReportFailure(started);
     const auto port_file = PortFile::Write(port_file_, server->port());
     if (!port_file.ok()) return ReportFailure(port_file.status());

@@ -165,18 +165,21 @@ Status CheckConfig(const ConfigFile& config, const std::vector<CommandFlags>& co
 
 std::vector<std::string> UnknownEnvironment(const std::vector<std::string>& names,
                                             const std::vector<CommandFlags>& commands) {
-  std::set<std::string> known;
+  constexpr std::string_view kPrefix = "PHOTOVEC_";
+  std::set<std::string> known;  // without the prefix
   for (const CommandFlags& command : commands) {
     for (const Flag& flag : command.flags->flags()) {
-      if (!flag.positional) known.insert(flag.EnvironmentName());
+      if (!flag.positional) known.insert(flag.EnvironmentName().substr(kPrefix.size()));
     }
   }
   const std::vector<std::string> candidates(known.begin(), known.end());
   std::vector<std::string> lines;
   for (const std::string& name : names) {
-    if (name.rfind("PHOTOVEC_", 0) != 0 || known.contains(name)) continue;
+    if (name.rfind(kPrefix, 0) != 0) continue;
+    const std::string rest = name.substr(kPrefix.size());
+    if (known.contains(rest) || Nearest(rest, candidates).empty()) continue;
     lines.push_back("the environment variable " + name + " is no setting of photovec" +
-                    DidYouMean(name, candidates));
+                    DidYouMean(rest, candidates, kPrefix));
   }
   return lines;
 }

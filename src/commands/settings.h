@@ -32,8 +32,8 @@ Status ApplySettings(CommandFlags command, const Environment& environment, const
 /// Errors: kInvalidRequest as "PATH:LINE: ...", naming the nearest known key.
 Status CheckConfig(const ConfigFile& config, const std::vector<CommandFlags>& commands);
 
-/// One line for each PHOTOVEC_* name in `names` that no command knows. A warning, not an error: other
-/// programs may use the prefix too.
+/// One line for each PHOTOVEC_* name in `names` that no command knows but that is close to one it does: a
+/// typing error. Other names are left alone, since scripts may use the prefix too.
 std::vector<std::string> UnknownEnvironment(const std::vector<std::string>& names,
                                             const std::vector<CommandFlags>& commands);
 /// The names of all variables of this process.

@@ -178,10 +178,10 @@ TEST(Settings, MissingConfigFileIsNamed) {
   EXPECT_THAT(loaded.status().message(), HasSubstr("/nonexistent/photovec.toml"));
 }
 
-TEST(Settings, UnknownVariablesAreReported) {
+TEST(Settings, MistypedVariablesAreReported) {
   Fixture fixture;
-  const auto lines =
-      UnknownEnvironment({"PHOTOVEC_PROT", "PHOTOVEC_HOST", "HOME"}, {{"serve", &fixture.flags}});
+  const auto lines = UnknownEnvironment({"PHOTOVEC_PROT", "PHOTOVEC_HOST", "PHOTOVEC_BINARY", "HOME"},
+                                        {{"serve", &fixture.flags}});
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_THAT(lines[0], HasSubstr("PHOTOVEC_PROT is no setting of photovec; did you mean 'PHOTOVEC_PORT'?"));
 }
