@@ -39,8 +39,8 @@ class Crops:
                 opened.draft("RGB", (700, 700))  # large enough for every crop below, and fast
                 photo = opened.convert("RGB")
             chance = random.Random(f"crop/{number}")
-            for _ in range(CROPS_PER_PHOTO):
-                self.images.append(photo_source.random_crop(photo, chance))
+            for crop in range(CROPS_PER_PHOTO):  # the first is the whole photo, the others are not
+                self.images.append(photo_source.random_crop(photo, chance, whole=crop == 0))
                 self.origin.append(number)
         self.origin = np.array(self.origin)
         print(f"\n{len(self.images)} crops of {len(paths)} photographs, {min(bits):.2f} to {max(bits):.2f} "

@@ -127,9 +127,9 @@ def load(path):
         return image.convert("RGB")
 
 
-def random_crop(image, chance, smallest=0.45):
-    """A crop of `smallest` to 1 of each side; the whole photo in one of six."""
-    if chance.random() < 1 / 6:
+def random_crop(image, chance, smallest=0.45, whole=1 / 6):
+    """A crop of `smallest` to 1 of each side; the whole photo with probability `whole`."""
+    if chance.random() < whole:
         return image
     width, height = (round(side * chance.uniform(smallest, 1)) for side in image.size)
     left, top = chance.randint(0, image.width - width), chance.randint(0, image.height - height)
