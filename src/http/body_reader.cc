@@ -30,7 +30,7 @@ Bytes WithReservation(Bytes bytes, pipeline::Reservation reservation) {
     Bytes bytes;
     pipeline::Reservation reservation;
   };
-  auto owner = std::make_shared<const Paid>(std::move(bytes), std::move(reservation));
+  auto owner = std::make_shared<const Paid>(Paid{std::move(bytes), std::move(reservation)});
   const std::span<const uint8_t> view = owner->bytes.view();
   return {std::move(owner), view};
 }
@@ -88,7 +88,9 @@ pipeline::Reservation BodyReader::Take(uint64_t bytes) {
 }
 
 Deadline BodyReader::CurrentDeadline() const {
-  return Deadline(started_ + limits_.timeout + std::chrono::seconds(received_ / kMinReadBytesPerSecond));
+  // Bytes that came fast must not buy a long silence afterwards.
+  const auto earned = std::chrono::seconds(received_ / kMinReadBytesPerSecond);
+  return Deadline(std::min(Clock::now() + limits_.timeout, started_ + limits_.timeout + earned));
 }
 
 Task<Result<size_t>> BodyReader::Read(std::span<uint8_t> dest) {

@@ -20,7 +20,7 @@ class RequestParser;
 
 struct BodyLimits {
   uint64_t max_bytes = 0;
-  Clock::duration timeout{};  ///< without progress of at least 8 KiB/s
+  Clock::duration timeout{};  ///< for a silence; more in all at 8 KiB/s
 };
 
 /// A body in memory, with the share of the memory budget that pays for it.

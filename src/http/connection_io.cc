@@ -138,6 +138,7 @@ Task<IoResult> ConnectionIo::ReadSome(std::span<uint8_t> dest, size_t* got, Dead
 }
 
 Task<IoResult> ConnectionIo::Write(std::string_view first, std::string_view second, Deadline deadline) {
+  const auto patience = deadline.at() - Clock::now();  // for a peer that takes nothing at all
   uint64_t written = 0;
   while (!first.empty() || !second.empty()) {
     const std::array buffers = {asio::const_buffer(first.data(), first.size()),
@@ -154,7 +155,8 @@ Task<IoResult> ConnectionIo::Write(std::string_view first, std::string_view seco
       co_return IoResult::kEnd;
     }
     const auto earned = std::chrono::seconds(written / kMinWriteBytesPerSecond);
-    const IoResult result = co_await WaitWritable(Deadline(deadline.at() + earned));
+    const Deadline stop(std::min(Clock::now() + patience, deadline.at() + earned));
+    const IoResult result = co_await WaitWritable(stop);
     if (result != IoResult::kOk) co_return result;
   }
   co_return IoResult::kOk;

@@ -51,7 +51,7 @@ class ConnectionIo : public std::enable_shared_from_this<ConnectionIo> {
   Task<IoResult> Fill(Deadline deadline);
   /// Some bytes straight into `dest` (from buffered() first): *got >= 1 on kOk.
   Task<IoResult> ReadSome(std::span<uint8_t> dest, size_t* got, Deadline deadline);
-  /// All of both buffers. The deadline moves on by 1 s for each 8 KiB that the peer takes.
+  /// All of both buffers. Each byte taken starts the time anew, but at most 1 s per 8 KiB is gained.
   Task<IoResult> Write(std::string_view first, std::string_view second, Deadline deadline);
 
   /// Looks, without waiting, whether the peer has closed, and keeps one wait for input pending so that a

@@ -155,7 +155,7 @@ class ServerImpl final : public Server {
     if (!drained) {
       log::warn("{} connections are broken at the end of the drain", open_);
       for (const auto& loop : loops_) {
-        asio::post(loop->context, [this, loop] { AbortConnections(*loop, false); });
+        asio::post(loop->context, [loop] { AbortConnections(*loop, false); });
       }
       while (!all_gone_.wait_for(lock, kStopReport, gone)) {
         log::warn("{} connections wait for the pipeline to answer their cancelled requests", open_);

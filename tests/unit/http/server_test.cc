@@ -8,6 +8,7 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "unit/http/server_fixture.h"
 
@@ -198,6 +199,10 @@ TEST_F(ServerTest, SlowRequestsTimeOut) {
   TestReply reply = slow_body.Ask("POST /embed HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nabc");
   EXPECT_EQ(reply.status, 408);
   EXPECT_THAT(reply.body, HasSubstr("request_timeout"));
+  TestClient stops(port());  // what came fast buys no long silence
+  stops.Send("POST /embed HTTP/1.1\r\nHost: t\r\nContent-Length: 2000000\r\n\r\n" +
+             std::string(1'000'000, 'x'));
+  EXPECT_EQ(stops.Read().status, 408);
   TestClient slow_chunks(port());
   EXPECT_EQ(
       slow_chunks.Ask("POST /embed HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab").status,
@@ -214,6 +219,18 @@ TEST_F(ServerTest, SlowRequestsTimeOut) {
   EXPECT_TRUE(idle.Closed());
   EXPECT_TRUE(WaitForNoConnections());
   EXPECT_EQ(pipeline_->budget().used(), 0U);
+}
+
+TEST_F(ServerTest, AReaderThatStopsIsLetGo) {
+  ServerOptions options;
+  options.body_timeout_ms = 100;
+  Launch(options);
+  pipeline_->set_dim(1 << 16);
+  TestClient client(port(), 64 * 1024);
+  client.Send(Post("/embed", Multipart(std::vector<std::string>(100, "x")),
+                   std::string(kMultipartType) + "Accept: application/octet-stream\r\n"));
+  EXPECT_TRUE(pipeline_->WaitForImages(100));
+  EXPECT_TRUE(WaitForNoConnections()) << "26 MB of reply that nobody reads";
 }
 
 TEST_F(ServerTest, AClientThatLeavesCancelsItsRequest) {

@@ -25,7 +25,8 @@ struct TestReply {
 /// an ended connection.
 class TestClient {
  public:
-  explicit TestClient(uint16_t port);
+  /// \param receive_buffer_bytes how much the kernel takes for us; 0: its own choice.
+  explicit TestClient(uint16_t port, int receive_buffer_bytes = 0);
   ~TestClient();
   TestClient(const TestClient&) = delete;
   TestClient& operator=(const TestClient&) = delete;
