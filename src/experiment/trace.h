@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "experiment/request_record.h"
+
+namespace photovec::experiment {
+
+/// A trace for Perfetto or chrome://tracing (Trace Event Format, JSON): one track per decode worker, one per
+/// stream (each batch one slice, with its size and the requests in it) and one per request (its images'
+/// stages as nested slices), so that overlap can be seen. \param from_us, to_us CLOCK_MONOTONIC; requests
+/// that touch the window are shown.
+std::string TraceJson(std::span<const RequestRecord> records, int64_t from_us, int64_t to_us);
+
+}  // namespace photovec::experiment
