@@ -5,6 +5,7 @@
 #include "commands/command.h"
 #include "commands/doctor.h"
 #include "commands/embed.h"
+#include "commands/experiment_command.h"
 #include "commands/init_model.h"
 #include "commands/serve.h"
 
@@ -14,6 +15,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   std::vector<std::unique_ptr<Command>> commands;
   commands.push_back(MakeServeCommand());
   commands.push_back(MakeEmbedCommand());
+  commands.push_back(MakeExperimentCommand());
   commands.push_back(MakeBenchEncodeCommand());
   commands.push_back(MakeBenchDecodeCommand());
   commands.push_back(MakeBenchPipelineCommand());
