@@ -19,6 +19,8 @@ constexpr size_t kLogTailLines = 12;
 // What a run takes besides its load, until the first run has shown it.
 constexpr double kGuessedStartStopSeconds = 5;
 constexpr std::chrono::milliseconds kProgressEvery{250};
+// A search from a good first guess takes about so many; only for the progress line.
+constexpr double kUsualTrials = 7;
 
 void ReplaceAll(std::string& text, std::string_view from, const std::string& to) {
   for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
@@ -114,6 +116,16 @@ void Sweep::Report(const std::string& what, double seconds_in) const {
   // The run that is on never counts as done before it is.
   const double done = static_cast<double>(runs_done_) + std::min(seconds_in / each, 0.99);
   options_.on_progress({what, std::min(done / runs, 1.0), std::max(0.0, (runs - done) * each)});
+}
+
+void Sweep::ReportTrial(size_t variant, int trial, const LoadOptions& load) const {
+  if (!options_.on_progress) return;
+  char text[96];
+  std::snprintf(text, sizeof(text), ": capacity, trying %.2f requests/s", load.requests_per_s);
+  const double variants = static_cast<double>(options_.variants.size());
+  const double done = (static_cast<double>(variant) + std::min(1.0, trial / kUsualTrials)) / variants;
+  const double each = kUsualTrials * (load.warmup_s + load.seconds);
+  options_.on_progress({options_.variants[variant].name + text, done, (1 - done) * variants * each});
 }
 
 Result<Sweep::Server> Sweep::StartServer(size_t variant, const std::string& label,
@@ -226,11 +238,10 @@ Result<Capacity> Sweep::FindCapacity(size_t variant, double first_guess, const s
   load.arrival = Arrival::kPoisson;
   load.seconds = options_.capacity_trial_s;
   load.warmup_s = std::min(load.warmup_s, options_.capacity_trial_s / 4);
+  int trials = 0;
   while (!search.done() && !stop) {
     load.requests_per_s = search.NextRate();
-    char text[64];
-    std::snprintf(text, sizeof(text), ": trying %.2f requests/s", load.requests_per_s);
-    Report(options_.variants[variant].name + text, 0);
+    ReportTrial(variant, trials++, load);
     ASSIGN_OR_RETURN(const LoadResult result, RunLoad(load, stop));
     std::vector<double> totals_ms;
     bool failed = result.samples.empty();

@@ -79,6 +79,7 @@ class Sweep {
   std::string PathFor(const std::string& label, const char* suffix) const;
   double ExpectedRunSeconds() const;
   void Report(const std::string& what, double seconds_in) const;
+  void ReportTrial(size_t variant, int trial, const LoadOptions& load) const;
 
   const SweepOptions options_;
   Server store_;
