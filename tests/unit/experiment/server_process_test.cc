@@ -57,8 +57,10 @@ TEST_F(ServerProcessTest, SaysHowAServerEndedThatNeverGotReady) {
 }
 
 TEST_F(ServerProcessTest, NamesTheSignalOfACrash) {
-  auto server = ServerProcess::Start(Shell(Ready() + "kill -SEGV $$"), stop_);
+  auto server = ServerProcess::Start(
+      Shell(Ready() + "until [ -e " + dir_ + "/go ]; do sleep 0.01; done; kill -SEGV $$"), stop_);
   ASSERT_TRUE(server.ok());
+  std::ofstream(dir_ + "/go") << "now";
   while ((*server)->Running()) {
   }
   EXPECT_THAT((*server)->Stop().message(), HasSubstr("killed by signal 11"));
