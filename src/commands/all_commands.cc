@@ -6,6 +6,7 @@
 #include "commands/doctor.h"
 #include "commands/embed.h"
 #include "commands/init_model.h"
+#include "commands/object_store_command.h"
 #include "commands/serve.h"
 
 namespace photovec::commands {
@@ -17,6 +18,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeBenchEncodeCommand());
   commands.push_back(MakeBenchDecodeCommand());
   commands.push_back(MakeBenchPipelineCommand());
+  commands.push_back(MakeObjectStoreCommand());
   commands.push_back(MakeInitModelCommand());
   commands.push_back(MakeDoctorCommand());
   return commands;
