@@ -7,6 +7,7 @@
 #include "commands/embed.h"
 #include "commands/experiment_command.h"
 #include "commands/init_model.h"
+#include "commands/object_store_command.h"
 #include "commands/serve.h"
 
 namespace photovec::commands {
@@ -19,6 +20,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeBenchEncodeCommand());
   commands.push_back(MakeBenchDecodeCommand());
   commands.push_back(MakeBenchPipelineCommand());
+  commands.push_back(MakeObjectStoreCommand());
   commands.push_back(MakeInitModelCommand());
   commands.push_back(MakeDoctorCommand());
   return commands;
