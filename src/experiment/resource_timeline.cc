@@ -92,7 +92,7 @@ void ResourceTimeline::Run() {
     lock.unlock();
     Reading now = Read();
     samples_.push_back(Between(before, now));
-    before = std::move(now);
+    before = now;
     next += kInterval;
     lock.lock();
   }
