@@ -176,6 +176,12 @@ std::optional<pipeline::RequestOptions> FakePipeline::last_options() const {
 void FakePipeline::Hold(std::shared_ptr<pipeline::RequestState> state) {
   std::scoped_lock lock(mutex_);
   held_.push_back(std::move(state));
+  changed_.notify_all();
+}
+
+bool FakePipeline::WaitForHeld(size_t requests) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return held_.size() >= requests; });
 }
 
 void FakePipeline::ReleaseHeld() {
