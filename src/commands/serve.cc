@@ -16,6 +16,7 @@
 #include "fetch/router.h"
 #include "http/server.h"
 #include "metrics/resource_sampler.h"
+#include "pipeline/request_log.h"
 
 namespace photovec::commands {
 namespace {
@@ -35,6 +36,8 @@ class ServeCommand : public Command {
     flags.Text("host", &server_.host, "ADDRESS", "address to listen on; 0.0.0.0 or :: for all");
     flags.Integer("port", &server_.port, 0, 65'535, "TCP port; 0: any free one, see --port-file");
     flags.Text("port-file", &port_file_, "FILE", "write the port there once requests are served");
+    flags.Text("request-log", &request_log_, "FILE",
+               "append the times of each embedding request to it, as a line of JSON; empty: off");
     flags.Size("max-body", &server_.max_body_bytes, 1024, "largest request body");
     flags.Integer("max-images-per-request", &max_images_, 1, 1'000'000, "images that a request may name");
     flags.Integer("max-connections", &server_.max_connections, 0, 1'000'000,
@@ -65,6 +68,13 @@ class ServeCommand : public Command {
     const StopSignal stop;  // before any thread is made
     auto router = fetch::CreateRouter(fetch_);
     if (!router.ok()) return ReportUsage(router.status());
+    std::unique_ptr<pipeline::RequestLog> request_log;  // outlives the server, which writes to it
+    if (!request_log_.empty()) {
+      auto opened = pipeline::RequestLog::Open(request_log_);
+      if (!opened.ok()) return ReportFailure(opened.status());
+      request_log = std::move(*opened);
+      server_.request_log = request_log.get();
+    }
     auto engine = StartEngine(engine_, std::move(*router), max_images_);
     if (!engine.ok()) return ReportFailure(engine.status());
     return Serve(**engine, stop);
@@ -114,6 +124,7 @@ class ServeCommand : public Command {
   fetch::FetchOptions fetch_;
   EngineOptions engine_;
   std::string port_file_;
+  std::string request_log_;
   int max_images_ = 1000;
   double drain_seconds_ = 30;
   double request_seconds_ = 300;

@@ -183,10 +183,16 @@ void FakePipeline::Hold(std::shared_ptr<pipeline::RequestState> state) {
     // Released between its last image and here, as a test may do that waits for images only.
     if (state->last_image > released_images_) {
       held_.push_back(std::move(state));
+      changed_.notify_all();
       return;
     }
   }
   Answer(std::move(state));
+}
+
+bool FakePipeline::WaitForHeld(size_t requests) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return held_.size() >= requests; });
 }
 
 void FakePipeline::ReleaseHeld() {

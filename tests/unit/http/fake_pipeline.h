@@ -41,6 +41,8 @@ class FakePipeline final : public pipeline::Pipeline {
   bool WaitForImages(size_t images);
   /// Blocks until `requests` have been cancelled; false after 10 s.
   bool WaitForCancelled(size_t requests);
+  /// Blocks until `requests` wait for ReleaseHeld(); false after 10 s.
+  bool WaitForHeld(size_t requests);
   void ReleaseHeld();
   std::optional<pipeline::RequestOptions> last_options() const;
   void set_device_failed(bool failed) { device_failed_ = failed; }
