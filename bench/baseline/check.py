@@ -43,10 +43,15 @@ class QuietFiles(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+class WebServer(http.server.ThreadingHTTPServer):
+    request_queue_size = 1024  # a request's images are all asked for at once
+    daemon_threads = True  # connections that a client keeps open
+
+
 @contextlib.contextmanager
 def web_server(folder):
     """Serves a folder on a loopback port; gives its URL."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietFiles, directory=str(folder)))
+    server = WebServer(("127.0.0.1", 0), functools.partial(QuietFiles, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -43,6 +43,7 @@ class RequestTimes:
     """What one request cost; None: not reached."""
 
     id: int
+    route: str
     started_us: int
     status: int = 0
     parse_us: int | None = None
@@ -55,7 +56,7 @@ class RequestTimes:
     items: list[ImageTimes] = dataclasses.field(default_factory=list)
 
     def as_json(self):
-        line = {"id": self.id, "model": "baseline", "route": "/clip/embedding", "status": self.status, "started": self.started_us}
+        line = {"id": self.id, "model": "baseline", "route": self.route, "status": self.status, "started": self.started_us}
         for name in ("total", "parse", "load_decode", "pool_wait", "preprocess", "embed", "serialise"):
             value = getattr(self, name + "_us")
             if value is not None:

@@ -35,8 +35,8 @@ class Service:
         self.log = log
         self.ids = itertools.count(1)
 
-    async def answer(self, request, times):
-        """The reply's bytes; fills `times`."""
+    async def answer(self, request, times, write):
+        """The reply's bytes, as `write` makes them of {name: vector}; fills `times`."""
         began = times.started_us
         names = (await request.json())["images"]
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
@@ -50,14 +50,14 @@ class Service:
         resumed = now_us()
         times.preprocess_us, times.embed_us = done.preprocess_us, done.embed_us
         times.pool_wait_us = resumed - loaded - done.job_us
-        body = pickle.dumps({"message": "success", "data": done.vectors})
+        body = write(done.vectors)
         times.serialise_us = now_us() - resumed
         return body
 
-    async def embed(self, request: fastapi.Request):
-        times = RequestTimes(next(self.ids), started_us=now_us())
+    async def embed(self, request, write):
+        times = RequestTimes(next(self.ids), request.url.path, started_us=now_us())
         try:
-            body = await self.answer(request, times)
+            body = await self.answer(request, times, write)
             times.status = 200
         except Exception as error:  # whatever failed was the whole request's, and a 500
             print(f"request {times.id} failed: {type(error).__name__}: {error}", file=sys.stderr)
@@ -70,12 +70,24 @@ class Service:
         return fastapi.Response(body, status_code=times.status, media_type="application/octet-stream")
 
 
+def as_pickle(vectors):
+    return pickle.dumps({"message": "success", "data": vectors})
+
+
+def as_rows(vectors):
+    return torch.stack(list(vectors.values())).numpy().tobytes()
+
+
 def make_app(options, embedder):
     app = fastapi.FastAPI(lifespan=lambda app: lifespan(app, options, embedder), openapi_url=None)
 
     @app.post("/clip/embedding")
     async def embed(request: fastapi.Request):
-        return await app.state.service.embed(request)
+        return await app.state.service.embed(request, as_pickle)
+
+    @app.post("/embed")  # which the replaced service did not have: for loads that use photovec's own API
+    async def embed_rows(request: fastapi.Request):
+        return await app.state.service.embed(request, as_rows)
 
     @app.get("/health/info")
     @app.get("/healthz")

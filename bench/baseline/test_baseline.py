@@ -55,14 +55,14 @@ class StageArithmetic(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "log")
             log = RequestLog(path)
-            log.write(RequestTimes(1, 5_000_000, 200, 10, 20, 30, 40, 50, 60, 210, [ImageTimes()]))
-            log.write(RequestTimes(2, 6_000_000, status=500, total_us=7))
+            log.write(RequestTimes(1, "/clip/embedding", 5_000_000, 200, 10, 20, 30, 40, 50, 60, 210, [ImageTimes()]))
+            log.write(RequestTimes(2, "/embed", 6_000_000, status=500, total_us=7))
             log.close()
             first, second = (json.loads(line) for line in path.read_text().splitlines())
         self.assertEqual({key: first[key] for key in first if key != "items"},
                          {"id": 1, "model": "baseline", "route": "/clip/embedding", "status": 200, "started": 5_000_000, "total": 210,
                           "parse": 10, "load_decode": 20, "pool_wait": 30, "preprocess": 40, "embed": 50, "serialise": 60})
-        self.assertEqual(second, {"id": 2, "model": "baseline", "route": "/clip/embedding", "status": 500, "started": 6_000_000,
+        self.assertEqual(second, {"id": 2, "model": "baseline", "route": "/embed", "status": 500, "started": 6_000_000,
                                   "total": 7, "items": []})
 
 
@@ -185,11 +185,20 @@ class Live(unittest.TestCase):
             self.assertEqual((item["code"], item["ref"]), ("ok", True))
         self.assertGreater(min(item["bytes"] for item in line["items"]), 1000)
 
-    def test_more_than_a_batch(self):
+    def test_more_than_a_batch_and_the_same_as_rows(self):
         server = self.serve("--streams", "2")
         names = [f"{i}.jpg" for i in range(BATCH + 3)]
-        status, reply = self.post(server, json.dumps({"images": names}))
+        body = json.dumps({"images": names})
+        status, reply = self.post(server, body)
         self.assertEqual((status, list(reply["data"])), (200, names))
+        connection = server.connect()
+        self.addCleanup(connection.close)
+        connection.request("POST", "/embed", body)
+        response = connection.getresponse()
+        rows = np.frombuffer(response.read(), np.float32).reshape(len(names), -1)
+        self.assertEqual((response.status, response.headers["Content-Type"]), (200, "application/octet-stream"))
+        self.assertTrue(np.array_equal(rows, torch.stack(list(reply["data"].values())).numpy()))
+        self.assertEqual([line["route"] for line in self.lines(server)], ["/clip/embedding", "/embed"])
 
     def test_one_bad_image_fails_its_request_and_only_that(self):
         server = self.serve()
