@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "commands/serve.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <memory>
 #include <string>
@@ -10,9 +8,9 @@
 #include <vector>
 
 #include "base/log.h"
-#include "commands/atomic_file.h"
 #include "commands/engine.h"
 #include "commands/exit_codes.h"
+#include "commands/port_file.h"
 #include "commands/report.h"
 #include "commands/stop_signal.h"
 #include "fetch/router.h"
@@ -26,33 +24,6 @@ using std::chrono::milliseconds;
 
 // How often the main thread looks for a failed device.
 constexpr milliseconds kLook{100};
-
-// Tells others (tests, supervisors) which port was taken; gone when the server is.
-class PortFile {
- public:
-  static Result<std::unique_ptr<PortFile>> Write(const std::string& path, uint16_t port) {
-    if (!path.empty()) {
-      ASSIGN_OR_RETURN(auto file, AtomicFile::Create(path));
-      RETURN_IF_ERROR(file->Append(std::to_string(port) + "\n"));
-      RETURN_IF_ERROR(file->Commit());
-    }
-    return std::unique_ptr<PortFile>(new PortFile(path));
-  }
-  ~PortFile() {
-    if (!path_.empty()) unlink(path_.c_str());
-  }
-  PortFile(const PortFile&) = delete;
-  PortFile& operator=(const PortFile&) = delete;
-
- private:
-  explicit PortFile(std::string path) : path_(std::move(path)) {}
-  const std::string path_;
-};
-
-std::string Url(const std::string& host, uint16_t port) {
-  const bool v6 = host.find(':') != std::string::npos;
-  return "http://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
-}
 
 class ServeCommand : public Command {
  public:
@@ -111,7 +82,7 @@ class ServeCommand : public Command {
     const auto port_file = PortFile::Write(port_file_, server->port());
     if (!port_file.ok()) return ReportFailure(port_file.status());
     server->SetReady(true);  // SetUpModel has run every stream
-    log::info("listening on {}", Url(server_.host, server->port()));
+    log::info("listening on {}", ServerUrl(server_.host, server->port()));
 
     while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) {
     }
