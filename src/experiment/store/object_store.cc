@@ -14,7 +14,6 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -47,6 +46,7 @@ using Task = asio::awaitable<T>;
 
 constexpr uint32_t kMaxHeaderBytes = 16 * 1024;
 constexpr uint64_t kMaxBodyBytes = 1024 * 1024;  // nobody needs one; read, so that the connection can go on
+constexpr int kSendBufferBytes = 1024 * 1024;    // a photo goes to the kernel in one call
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);  // after accept fails, e.g. for want of files
 // A paced body goes out in pieces of this much time: fine beside a photo's tens of milliseconds, few writes.
 constexpr auto kPieceTime = std::chrono::milliseconds(4);
@@ -165,6 +165,8 @@ class ObjectStoreImpl final : public ObjectStore {
   Task<void> Serve(tcp::socket socket) {
     ErrorCode ignored;  // a socket that died already shows it at the first read
     socket.set_option(tcp::no_delay(true), ignored);
+    socket.set_option(tcp::socket::send_buffer_size(kSendBufferBytes), ignored);
+    socket.non_blocking(true, ignored);
     Turn turn(socket);
     bool keep = true;
     while (keep) keep = co_await ServeRequest(turn);
@@ -214,16 +216,13 @@ class ObjectStoreImpl final : public ObjectStore {
   Task<std::optional<uint64_t>> Send(Turn& turn, const ObjectReply& reply) {
     ErrorCode error;
     if (options_.bandwidth_bytes_per_s == 0 || reply.text) {
-      const std::array buffers = {asio::buffer(reply.head),
-                                  asio::buffer(reply.body.data(), reply.body.size())};
-      co_await asio::async_write(turn.socket, buffers, asio::redirect_error(asio::use_awaitable, error));
+      error = co_await Write(turn.socket, reply.head, reply.body);
       if (error) co_return std::nullopt;
       co_return reply.body.size();
     }
     // The last byte of each piece leaves when a line of that bandwidth would have delivered it.
     const TimePoint begin = Clock::now();
-    co_await asio::async_write(turn.socket, asio::buffer(reply.head),
-                               asio::redirect_error(asio::use_awaitable, error));
+    error = co_await Write(turn.socket, reply.head, {});
     const auto bandwidth = static_cast<double>(options_.bandwidth_bytes_per_s);
     const double piece_time = std::chrono::duration<double>(kPieceTime).count();
     const auto piece = std::max<size_t>(1, static_cast<size_t>(bandwidth * piece_time));
@@ -232,11 +231,28 @@ class ObjectStoreImpl final : public ObjectStore {
       sent += part.size();
       turn.timer.expires_at(begin + Seconds(static_cast<double>(sent) / bandwidth));
       co_await turn.timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
-      co_await asio::async_write(turn.socket, asio::buffer(part.data(), part.size()),
-                                 asio::redirect_error(asio::use_awaitable, error));
+      error = co_await Write(turn.socket, part, {});
     }
     if (error) co_return std::nullopt;
     co_return reply.body.size();
+  }
+
+  /// All of both. Not asio::async_write, which cuts whatever it is given into pieces of 64 KiB.
+  static Task<ErrorCode> Write(tcp::socket& socket, std::string_view first, std::string_view second) {
+    ErrorCode error;
+    while (!first.empty() || !second.empty()) {
+      const std::array buffers = {asio::buffer(first.data(), first.size()),
+                                  asio::buffer(second.data(), second.size())};
+      const size_t n = socket.write_some(buffers, error);
+      const size_t head = std::min(n, first.size());
+      first.remove_prefix(head);
+      second.remove_prefix(n - head);
+      if (error == asio::error::would_block || error == asio::error::try_again) {
+        co_await socket.async_wait(tcp::socket::wait_write, asio::redirect_error(asio::use_awaitable, error));
+      }
+      if (error) break;
+    }
+    co_return error;
   }
 
   static std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
