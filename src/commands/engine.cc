@@ -45,7 +45,7 @@ void LogPlan(const Machine& machine, const Plan& plan, const EngineOptions& opti
 
 Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
                                             std::unique_ptr<fetch::Fetcher> fetcher,
-                                            int max_items_per_request) {
+                                            int max_items_per_request, const SlowStages& slow) {
   auto engine = std::make_unique<Engine>();
   ASSIGN_OR_RETURN(const auto choices, ParseModelChoices(options.models));
   const Machine machine = ProbeMachine();
@@ -55,6 +55,7 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
   std::vector<pipeline::ModelSetup> setups;
   for (const ModelChoice& choice : choices) {
     ASSIGN_OR_RETURN(LoadedModel loaded, SetUpModel(choice, options, engine->plan, choices.size() == 1));
+    loaded.setup.encoder = SlowDown(std::move(loaded.setup.encoder), slow.encode);
     engine->models.push_back(Summarize(loaded));
     LogModel(engine->models.back());
     setups.push_back(std::move(loaded.setup));
@@ -66,10 +67,11 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
   pipeline.batch_wait_us = options.batch_wait_us;
   pipeline.max_items_per_request = max_items_per_request;
   engine->registry = metrics::Registry::Create();
-  engine->fetcher = std::move(fetcher);
+  engine->fetcher = SlowDown(std::move(fetcher), slow.fetch);
   ASSIGN_OR_RETURN(engine->pipeline,
                    pipeline::Pipeline::Create(std::move(setups), *engine->fetcher,
-                                              decode::MakeInProcessDecoder, *engine->registry, pipeline));
+                                              SlowDown(decode::MakeInProcessDecoder, slow.decode),
+                                              *engine->registry, pipeline));
   return engine;
 }
 

@@ -9,6 +9,7 @@
 #include "commands/defaults.h"
 #include "commands/engine_options.h"
 #include "commands/model_setup.h"
+#include "commands/slow_stages.h"
 #include "fetch/fetcher.h"
 #include "metrics/registry.h"
 #include "pipeline/pipeline.h"
@@ -40,9 +41,10 @@ struct Engine {
 /// Loads the models and starts decoders and streams; logs one block that says what runs and why.
 /// \param fetcher where references are fetched from.
 /// \param max_items_per_request as PipelineOptions.
+/// \param slow stages that are slowed down, for tests.
 /// Errors: as ParseModelChoices, SetUpModel and Pipeline::Create.
 Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
                                             std::unique_ptr<fetch::Fetcher> fetcher,
-                                            int max_items_per_request);
+                                            int max_items_per_request, const SlowStages& slow = {});
 
 }  // namespace photovec::commands

@@ -12,6 +12,8 @@
 #include "commands/exit_codes.h"
 #include "commands/port_file.h"
 #include "commands/report.h"
+#include "commands/settings.h"
+#include "commands/slow_stages.h"
 #include "commands/stop_signal.h"
 #include "fetch/router.h"
 #include "http/server.h"
@@ -64,6 +66,9 @@ class ServeCommand : public Command {
   int Run() override {
     const auto choices = ParseModelChoices(engine_.models);
     if (!choices.ok()) return ReportUsage(choices.status());
+    const auto slow = ParseSlowStages(ProcessEnvironment()(kSlowStagesVariable).value_or(""));
+    if (!slow.ok()) return ReportUsage(slow.status());
+    LogSlowStages(*slow);
     fetch_.max_bytes = engine_.limits.max_file_bytes;
     const StopSignal stop;  // before any thread is made
     auto router = fetch::CreateRouter(fetch_);
@@ -75,7 +80,7 @@ class ServeCommand : public Command {
       request_log = std::move(*opened);
       server_.request_log = request_log.get();
     }
-    auto engine = StartEngine(engine_, std::move(*router), max_images_);
+    auto engine = StartEngine(engine_, std::move(*router), max_images_, *slow);
     if (!engine.ok()) return ReportFailure(engine.status());
     return Serve(**engine, stop);
   }

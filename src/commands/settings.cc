@@ -177,6 +177,7 @@ std::vector<std::string> UnknownEnvironment(const std::vector<std::string>& name
   for (const std::string& name : names) {
     if (name.rfind(kPrefix, 0) != 0) continue;
     const std::string rest = name.substr(kPrefix.size());
+    if (rest.rfind("TEST_", 0) == 0) continue;  // for tests, not settings (slow_stages.h)
     if (known.contains(rest) || Nearest(rest, candidates).empty()) continue;
     lines.push_back("the environment variable " + name + " is no setting of photovec" +
                     DidYouMean(rest, candidates, kPrefix));

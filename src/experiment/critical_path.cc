@@ -77,12 +77,13 @@ std::vector<PathPart> CriticalPath(const RequestRecord& record) {
   const int64_t admitted_us = item != nullptr ? std::max<int64_t>(0, item->At(Border::kAdmitted)) : reply_us;
   walk.Until("receive", std::min(record.receive_us, admitted_us));
   walk.Until("parse", std::min(walk.at() + record.parse_us, admitted_us));
-  walk.Until(kOtherPart, admitted_us);
   if (item != nullptr) {
+    walk.Until(kOtherPart, record.opened_us >= 0 ? std::min(record.opened_us, admitted_us) : admitted_us);
+    walk.Until(kOpenPart, admitted_us);
     for (const StageSpan& span : item->Spans()) walk.Until(StageName(span.stage), span.end_us);
   }
   walk.Until("receive", std::min(record.receive_us, reply_us));
-  walk.Until(kOtherPart, reply_us);
+  walk.Until(item != nullptr ? kHandOverPart : kOtherPart, reply_us);
   walk.Until("serialise", record.total_us);
   return walk.Finish();
 }

@@ -261,7 +261,9 @@ std::vector<Piece> RequestPieces(const RequestRecord& record) {
   const int64_t received = begin + std::max<int64_t>(0, record.receive_us);
   pieces.push_back({"receive", begin, received});
   pieces.push_back({"parse", received, received + std::max<int64_t>(0, record.parse_us)});
-  pieces.push_back({"serialise", end - std::max<int64_t>(0, record.serialise_us), end});
+  const int64_t reply = end - std::max<int64_t>(0, record.serialise_us);
+  if (record.finished_us >= 0) pieces.push_back({kHandOverPart, begin + record.finished_us, reply});
+  pieces.push_back({"serialise", reply, end});
   return pieces;
 }
 

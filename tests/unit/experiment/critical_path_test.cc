@@ -28,14 +28,16 @@ TEST(CriticalPath, GoesThroughTheImageThatWasCollectedLast) {
   record.receive_us = 100;
   record.parse_us = 50;
   record.serialise_us = 80;
+  record.opened_us = 155;
   record.items = {MakeItem({160, 161, 162, 163, 164, 165, 166, 167, 168}),
                   MakeItem({170, 180, 400, 410, 500, 520, 600, 880, 890}),
                   MakeItem({175, 176, 300, 310, 400, 420, 600, 880, 885})};
-  EXPECT_THAT(Path(record), ElementsAre(Pair("receive", 100), Pair("parse", 50), Pair("admit_wait", 10),
-                                        Pair("fetch", 220), Pair("decode_wait", 10), Pair("decode", 90),
-                                        Pair("preprocess", 20), Pair("batch_wait", 80), Pair("encode", 280),
-                                        Pair("collect", 10), Pair("serialise", 80), Pair("other", 50)))
-      << "20 us until the image was admitted, 30 until the reply was begun";
+  EXPECT_THAT(Path(record), ElementsAre(Pair("receive", 100), Pair("parse", 50), Pair("open", 15),
+                                        Pair("admit_wait", 10), Pair("fetch", 220), Pair("decode_wait", 10),
+                                        Pair("decode", 90), Pair("preprocess", 20), Pair("batch_wait", 80),
+                                        Pair("encode", 280), Pair("collect", 10), Pair("hand_over", 30),
+                                        Pair("serialise", 80), Pair("other", 5)))
+      << "5 us between parsing and opening";
 }
 
 // The upload's last parts came while the image that decides was already being worked on.
@@ -43,11 +45,13 @@ TEST(CriticalPath, WhatStreamsInMeanwhileIsNotCountedTwice) {
   RequestRecord record = MakeRequest(1, 0, 1000);
   record.receive_us = 700;
   record.serialise_us = 100;
+  record.opened_us = 20;
   record.items = {MakeItem({300, 300, 300, 350, 400, 450, 500, 880, 890}, false),
                   MakeItem({690, 690, 690, 691, 700, 710, 720, 800, 810}, false)};
   EXPECT_THAT(Path(record), ElementsAre(Pair("receive", 300), Pair("decode_wait", 50), Pair("decode", 50),
                                         Pair("preprocess", 50), Pair("batch_wait", 50), Pair("encode", 380),
-                                        Pair("collect", 10), Pair("serialise", 100), Pair("other", 10)));
+                                        Pair("collect", 10), Pair("hand_over", 10), Pair("serialise", 100),
+                                        Pair("other", 0)));
 }
 
 // The form's end came after all of its images were done.
@@ -56,17 +60,18 @@ TEST(CriticalPath, WhatIsReceivedAfterTheLastImageIsReceiving) {
   record.receive_us = 900;
   record.serialise_us = 90;
   record.items = {MakeItem({300, 300, 300, 310, 320, 330, 340, 390, 400}, false)};
-  EXPECT_THAT(Path(record),
-              ElementsAre(Pair("receive", 300 + 500), Pair("decode_wait", 10), Pair("decode", 10),
-                          Pair("preprocess", 10), Pair("batch_wait", 10), Pair("encode", 50),
-                          Pair("collect", 10), Pair("serialise", 90), Pair("other", 10)));
+  EXPECT_THAT(Path(record), ElementsAre(Pair("receive", 300 + 500), Pair("decode_wait", 10),
+                                        Pair("decode", 10), Pair("preprocess", 10), Pair("batch_wait", 10),
+                                        Pair("encode", 50), Pair("collect", 10), Pair("hand_over", 10),
+                                        Pair("serialise", 90), Pair("other", 0)));
 }
 
 TEST(CriticalPath, AFailedImageEndsInTheStageInWhichItFailed) {
   RequestRecord record = MakeRequest(1, 0, 100);
   record.items = {MakeItem({10, 20, 30, 40, -1, -1, -1, -1, 95})};
   EXPECT_THAT(Path(record), ElementsAre(Pair("admit_wait", 10), Pair("fetch", 10), Pair("decode_wait", 10),
-                                        Pair("decode", 55), Pair("other", 15)));
+                                        Pair("decode", 55), Pair("hand_over", 5), Pair("other", 10)))
+      << "when it was opened is not known";
 }
 
 TEST(CriticalPath, ARequestWithoutResultsIsReceivedAndNothingElseIsKnown) {
@@ -105,6 +110,7 @@ TEST(CriticalPath, AlwaysAddsUpToTheTotal) {
     record.receive_us = random(1200);
     record.parse_us = random(300);
     record.serialise_us = random(1200);
+    record.opened_us = random(1200);
     if (round % 4 == 0) record.load_decode_us = random(1200);
     if (round % 4 == 0) record.embed_us = random(1200);
     record.items.resize(static_cast<size_t>(random(4) + 1));

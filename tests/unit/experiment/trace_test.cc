@@ -110,6 +110,7 @@ std::vector<RequestRecord> TwoRequests() {
   records[0].receive_us = 50;
   records[0].parse_us = 20;
   records[0].serialise_us = 30;
+  records[0].finished_us = 906;
   records[0].items = {MakeItem({100, 110, 200, 210, 300, 320, 400, 900, 905}),
                       MakeItem({101, 111, 210, 320, 380, 390, 400, 900, 906})};
   records[1].items = {MakeItem({10, 10, 10, 290, 295, 300, 300, 800, 801}, false)};
@@ -163,8 +164,8 @@ TEST(Trace, RequestsShowTheirImagesStagesNested) {
                                   std::to_string(slice.end));
   }
   EXPECT_EQ(tracks.size(), 5U) << "two requests, three images";
-  EXPECT_THAT(tracks["id 0"],
-              ElementsAre("request 12 0-1000", "receive 0-50", "parse 50-70", "serialise 970-1000"));
+  EXPECT_THAT(tracks["id 0"], ElementsAre("request 12 0-1000", "receive 0-50", "parse 50-70",
+                                          "hand_over 906-970", "serialise 970-1000"));
   EXPECT_THAT(tracks["id 0.0"], ElementsAre("request 12 100-905", "admit_wait 100-110", "fetch 110-200",
                                             "decode_wait 200-210", "decode 210-300", "preprocess 300-320",
                                             "batch_wait 320-400", "encode 400-900", "collect 900-905"));
