@@ -34,32 +34,51 @@ def quantile(values, q):
 
 
 def read_report(path):
-    """{server's name: Figures} of a report.json. Raises Void when a run or a request failed."""
+    """{server's name: Figures} of a report.json (docs/experiment.md). Raises Void when a run, a request or an image failed."""
     report = json.loads(pathlib.Path(path).read_text())
-    return {variant["name"]: variant_figures(variant, report["cpus"], path) for variant in report["variants"]}
+    if report["interrupted"]:
+        raise Void(f"it was interrupted ({path})")
+    return {variant["name"]: variant_figures(variant, real(report["cpus"]), path) for variant in report["variants"]}
+
+
+def real(micro):
+    """Real numbers are integers of a millionth in a report."""
+    return micro / 1e6
+
+
+def column(table, name, fallback=0):
+    """A column of a table of a report, which leaves out columns that hold nothing but the fallback."""
+    return table.get(name) or [fallback] * table["count"]
+
+
+def latencies_ms(run, what):
+    """Of every request, from the moment it was to start until its whole reply was there."""
+    client = run["client"]
+    if run["failure"] or client["count"] == 0:
+        raise Void(f"{what}: {run['failure'] or 'no request was answered'}")
+    for status, lost, error in zip(column(client, "status"), column(client, "failed_images"), column(client, "error")):
+        if status != 200 or lost > 0:
+            raise Void(f"{what}: a request failed (status {status}, {lost} images lost): {run['errors'][error]}")
+    failed = [run["codes"][code] for code in column(run["items"], "code") if code != 0]
+    if failed:
+        raise Void(f"{what}: {len(failed)} images failed on the server, the first with {failed[0]}")
+    return [(done - intended) / 1000 for done, intended in zip(column(client, "done_us"), column(client, "intended_us"))]
 
 
 def variant_figures(variant, cpus, path):
-    name, runs = variant["name"], variant["runs"]
+    runs = variant["runs"]
     if not runs:
-        raise Void(f"{name} was not run ({path})")
-    latencies_ms = []
-    for run in runs:
-        if run["failure"]:
-            raise Void(f"{name}, repetition {run['repetition'] + 1}: {run['failure']} ({path})")
-        client = run["client"]
-        for i, status in enumerate(client["status"]):
-            if status != 200 or client["failed_images"][i] > 0:
-                raise Void(f"{name}: a request failed (status {status}, {client['failed_images'][i]} images lost; {path})")
-            latencies_ms.append((client["done_us"][i] - client["intended_us"][i]) / 1000)
-        if not client["status"]:
-            raise Void(f"{name}, repetition {run['repetition'] + 1}: no request was answered ({path})")
-    seconds = sum(run["seconds"] for run in runs)
-    images = sum(run["images_completed"] for run in runs)
-    return Figures(images_per_s=images / seconds, requests_per_s=sum(run["requests_completed"] for run in runs) / seconds,
-                   p50_ms=quantile(latencies_ms, 0.5), p95_ms=quantile(latencies_ms, 0.95),
-                   cpu_ms_per_image=1000 * sum(run["server_cpu_seconds"] for run in runs) / images,
-                   load_cpu_share=sum(run["load_cpu_seconds"] for run in runs) / seconds / cpus, requests=len(latencies_ms))
+        raise Void(f"{variant['name']} was not run ({path})")
+    totals = [ms for run in runs for ms in latencies_ms(run, f"{variant['name']}, repetition {run['repetition'] + 1} ({path})")]
+
+    def whole(field):
+        return sum(run[field] for run in runs)
+
+    seconds = real(whole("seconds"))
+    return Figures(images_per_s=whole("images_completed") / seconds, requests_per_s=whole("requests_completed") / seconds,
+                   p50_ms=quantile(totals, 0.5), p95_ms=quantile(totals, 0.95),
+                   cpu_ms_per_image=1000 * real(whole("server_cpu_seconds")) / whole("images_completed"),
+                   load_cpu_share=real(whole("load_cpu_seconds")) / seconds / cpus, requests=len(totals))
 
 
 @dataclasses.dataclass

@@ -67,25 +67,30 @@ class StageArithmetic(unittest.TestCase):
 
 
 class Summary(unittest.TestCase):
-    def report(self, **changes):
-        client = {"intended_us": [0, 10], "done_us": [1_000_000, 3_000_010], "status": [200, 200], "failed_images": [0, 0]}
-        run = {"repetition": 0, "failure": "", "seconds": 10, "client": client, "requests_completed": 2, "images_completed": 80,
-               "server_cpu_seconds": 0.4, "load_cpu_seconds": 1, **changes}
+    def figures(self, **changes):
+        client = {"count": 2, "intended_us": [0, 10], "done_us": [1_000_000, 3_000_010], "status": [200, 200]}
+        run = {"repetition": 0, "failure": "", "seconds": 10_000_000, "client": client, "errors": [""], "requests_completed": 2,
+               "images_completed": 80, "server_cpu_seconds": 400_000, "load_cpu_seconds": 1_000_000, "items": {"count": 80}, "codes": ["ok"],
+               **changes}
+        report = {"cpus": 2_000_000, "interrupted": False, "variants": [{"name": "baseline", "runs": [run]}]}
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "report.json")
-            path.write_text(json.dumps({"cpus": 2, "variants": [{"name": "baseline", "runs": [run]}]}))
+            path.write_text(json.dumps(report))
             return read_report(path)["baseline"]
 
     def test_figures_of_a_report(self):
-        figures = self.report()
+        figures = self.figures()
         self.assertEqual((figures.images_per_s, figures.requests_per_s, figures.cpu_ms_per_image), (8, 0.2, 5))
         self.assertEqual((figures.p50_ms, figures.load_cpu_share), (2000, 0.05))
 
-    def test_a_failed_request_or_run_voids_the_race(self):
-        client = {"intended_us": [0], "done_us": [1], "status": [429], "failed_images": [40]}
-        for changes in ({"client": client}, {"failure": "the server ended"}):
-            with self.assertRaises(Void):
-                self.report(**changes)
+    def test_whatever_fails_voids_the_race_and_is_named(self):
+        refused = {"count": 1, "intended_us": [0], "done_us": [1], "status": [429], "failed_images": [40], "error": [1]}
+        for changes, reason in (({"client": refused, "errors": ["", "too busy"]}, "too busy"),
+                                ({"failure": "the server ended"}, "the server ended"),
+                                ({"client": {"count": 0}}, "no request"),
+                                ({"items": {"count": 2, "code": [0, 1]}, "codes": ["ok", "image_corrupt"]}, "image_corrupt")):
+            with self.assertRaisesRegex(Void, reason):
+                self.figures(**changes)
 
     def test_quantiles(self):
         self.assertEqual([quantile([4, 1, 3, 2], q) for q in (0, 0.5, 1)], [1, 2.5, 4])

@@ -184,6 +184,7 @@ Status SetLoad(const ExperimentOptions& options, experiment::LoadOptions& load) 
   RETURN_IF_ERROR(range("images-per-request", options.images_per_request, images));
   RETURN_IF_ERROR(seconds("duration", options.duration, load.seconds));
   RETURN_IF_ERROR(seconds("warmup", options.warmup, load.warmup_s));
+  RETURN_IF_ERROR(seconds("drain", options.drain, load.drain_s));
   if (images.low < 1) return Invalid("--images-per-request: at least 1 image");
   if (load.seconds < 1) return Invalid("--duration: at least 1s");
   load.think_min_s = think.low;
@@ -235,6 +236,7 @@ void DeclareExperimentFlags(FlagSet& flags, ExperimentOptions* options) {
   flags.Text("images-per-request", &options->images_per_request, "N-M", "photos a request");
   flags.Text("duration", &options->duration, "TIME", "measured time of one run: 60s, 2m");
   flags.Text("warmup", &options->warmup, "TIME", "the same load before that, not measured");
+  flags.Text("drain", &options->drain, "TIME", "how long, at most, the last replies are awaited");
   flags.Integer("repetitions", &options->repetitions, 1, 100, "runs of each variant, interleaved");
   flags.Text("find-capacity", &options->objective, "OBJECTIVE",
              "then search the highest rate that keeps it, such as 'p95<800ms'");

@@ -28,6 +28,7 @@ struct ExperimentOptions {
   std::string images_per_request = "30-50";
   std::string duration = "60s";
   std::string warmup = "5s";
+  std::string drain = "60s";
   int repetitions = 3;
   std::string objective;
   std::string capacity_trial = "15s";
