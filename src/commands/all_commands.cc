@@ -3,6 +3,7 @@
 #include "commands/bench_encode_command.h"
 #include "commands/bench_pipeline.h"
 #include "commands/command.h"
+#include "commands/compare_command.h"
 #include "commands/doctor.h"
 #include "commands/embed.h"
 #include "commands/init_model.h"
@@ -17,6 +18,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeBenchEncodeCommand());
   commands.push_back(MakeBenchDecodeCommand());
   commands.push_back(MakeBenchPipelineCommand());
+  commands.push_back(MakeCompareCommand());
   commands.push_back(MakeInitModelCommand());
   commands.push_back(MakeDoctorCommand());
   return commands;

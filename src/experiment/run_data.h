@@ -55,8 +55,10 @@ struct Run {
   std::vector<RequestRecord> requests;  ///< those that began within the measured time
   std::vector<ClientSample> client;     ///< the same, as clients saw them
   std::vector<ResourceSample> resources;
+  int64_t images_completed = 0;    ///< within the measured time, whenever their request began: the throughput
+  int64_t requests_completed = 0;  ///< the same of requests
   LoopLag loop_lag;
-  double load_cpu_seconds = 0;   ///< of the load generator
+  double load_cpu_seconds = 0;   ///< within the measured time, of the load generator
   double store_cpu_seconds = 0;  ///< of the object-store simulator
   double server_cpu_seconds = 0;
 };
