@@ -8,6 +8,7 @@ inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailure = 1;        ///< it could not do what it was asked
 inline constexpr int kExitUsage = 2;          ///< wrong flags, environment or config file
 inline constexpr int kExitSomeFailed = 3;     ///< embed: vectors were written, but some images failed
+inline constexpr int kExitRegressed = 4;      ///< compare: a stage became worse by more than the threshold
 inline constexpr int kExitDeviceFailed = 70;  ///< the compute device failed; restart the process
 
 }  // namespace photovec::commands

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "experiment/report/stream_time.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "experiment/report/stage_rows.h"
+
+namespace photovec::experiment {
+namespace {
+
+using Span = std::pair<double, double>;  // microseconds since the measured time began
+
+// Overlapping and touching spans become one.
+std::vector<Span> Union(std::vector<Span> spans) {
+  std::sort(spans.begin(), spans.end());
+  std::vector<Span> merged;
+  for (const Span& span : spans) {
+    if (!merged.empty() && span.first <= merged.back().second) {
+      merged.back().second = std::max(merged.back().second, span.second);
+    } else {
+      merged.push_back(span);
+    }
+  }
+  return merged;
+}
+
+std::vector<std::vector<Span>> SpansByStream(const Run& run, int streams) {
+  std::vector<std::vector<Span>> spans(static_cast<size_t>(streams));
+  for (const RequestRecord& request : run.requests) {
+    const auto offset = static_cast<double>(request.started_us - run.began_us);
+    for (const ItemRecord& item : request.items) {
+      const int64_t begin = item.At(Border::kEncodeStart);
+      const int64_t end = item.At(Border::kEncodeEnd);
+      if (item.stream < 0 || item.stream >= streams || begin < 0 || end < begin) continue;
+      spans[static_cast<size_t>(item.stream)].emplace_back(offset + static_cast<double>(begin),
+                                                           offset + static_cast<double>(end));
+    }
+  }
+  return spans;
+}
+
+double LeadIn(const Run& run, double length_us) {
+  Figures totals;
+  for (const RequestRecord& request : run.requests) {
+    if (request.total_us >= 0) totals.Add(static_cast<double>(request.total_us), 0);
+  }
+  if (totals.size() == 0) return 0;
+  SortDescending(totals);
+  return std::min(Quantile(totals, 0.99), length_us / 2);
+}
+
+}  // namespace
+
+int CountStreams(const Variant& variant) {
+  int streams = 0;
+  for (const Run& run : variant.runs) {
+    for (const RequestRecord& request : run.requests) {
+      for (const ItemRecord& item : request.items) streams = std::max(streams, item.stream + 1);
+    }
+  }
+  return streams;
+}
+
+void AddStreamTime(const Run& run, int streams, size_t seconds, size_t first_group, Figures& out) {
+  const double length_us = Rounded(run.seconds) * 1e6;
+  if (streams <= 0 || length_us <= 0 || run.requests.empty()) return;
+  const double lead_in = LeadIn(run, length_us);
+  const double group_us = length_us / static_cast<double>(seconds);
+  const auto first = std::min(seconds - 1, static_cast<size_t>(std::ceil(lead_in / group_us)));
+  std::vector<double> busy_us(seconds, 0.0);
+  for (std::vector<Span>& spans : SpansByStream(run, streams)) {
+    for (const Span& span : Union(std::move(spans))) {
+      const double begin = std::max(span.first, 0.0);
+      const double end = std::min(span.second, length_us);
+      if (end <= begin) continue;
+      const auto last = std::min(seconds - 1, static_cast<size_t>(end / group_us));
+      for (auto i = std::min(last, static_cast<size_t>(begin / group_us)); i <= last; ++i) {
+        const double from = std::max(begin, static_cast<double>(i) * group_us);
+        const double to = i == last ? end : static_cast<double>(i + 1) * group_us;
+        busy_us[i] += std::max(0.0, to - from);
+      }
+    }
+  }
+  for (size_t i = first; i < seconds; ++i) out.Add(busy_us[i] / group_us / streams, first_group + i);
+}
+
+}  // namespace photovec::experiment

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "experiment/report/variant_facts.h"
+
+#include <algorithm>
+
+#include "experiment/critical_path.h"
+
+namespace photovec::experiment {
+namespace {
+
+constexpr std::string_view kOther = "other";
+
+struct CpuUse {
+  double seconds = 0;
+  double load = 0;
+  double store = 0;
+};
+
+void CountRun(const Run& run, VariantFacts& facts, CpuUse& use) {
+  ++facts.whole_runs;
+  for (const ClientSample& sample : run.client) {
+    ++facts.requests;
+    facts.images += static_cast<size_t>(std::max(sample.images, 0));
+    facts.failed_images += static_cast<size_t>(std::max(sample.failed_images, 0));
+    if (!Succeeded(sample)) ++facts.failed_requests;
+  }
+  const double seconds = Rounded(run.seconds);
+  use.seconds += seconds;
+  use.load += Rounded(run.load_cpu_seconds);
+  use.store += Rounded(run.store_cpu_seconds);
+  if (seconds > 0) facts.images_per_s.push_back(static_cast<double>(run.images_completed) / seconds);
+  facts.loop_lag.p50_ms = std::max(facts.loop_lag.p50_ms, Rounded(run.loop_lag.p50_ms));
+  facts.loop_lag.p99_ms = std::max(facts.loop_lag.p99_ms, Rounded(run.loop_lag.p99_ms));
+  facts.loop_lag.max_ms = std::max(facts.loop_lag.max_ms, Rounded(run.loop_lag.max_ms));
+}
+
+// p95 of a run's totals; < 0: it has none.
+double TotalP95(const Run& run) {
+  Figures totals;
+  for (const RequestRecord& request : run.requests) {
+    if (Succeeded(request) && request.total_us >= 0) totals.Add(static_cast<double>(request.total_us), 0);
+  }
+  if (totals.size() == 0) return -1;
+  SortDescending(totals);
+  return Quantile(totals, kQuantiles[kP95]);
+}
+
+double Spread(std::vector<double> values) {
+  if (values.size() < 2) return 0;
+  std::sort(values.begin(), values.end());
+  const size_t n = values.size();
+  const double median = n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+  return median > 0 ? (values.back() - values.front()) / median : 0;
+}
+
+// Sums per part over all requests. A part that a request lacks counts as 0 there.
+struct PathSums {
+  std::vector<PathMean> parts;
+  double total_us = 0;
+  double explained_us = 0;
+  size_t requests = 0;
+
+  void Add(const RequestRecord& request) {
+    if (!Succeeded(request) || request.total_us <= 0) return;
+    size_t place = 0;  // where a part that is new belongs: behind the one before it
+    for (const PathPart& part : CriticalPath(request)) {
+      auto at = std::find_if(parts.begin(), parts.end(),
+                             [&](const PathMean& known) { return known.name == part.name; });
+      if (at == parts.end()) {
+        at = parts.insert(parts.begin() + static_cast<std::ptrdiff_t>(place), {part.name, 0});
+      }
+      at->ms += static_cast<double>(part.us);
+      place = static_cast<size_t>(at - parts.begin()) + 1;
+      if (part.name != kOther) explained_us += static_cast<double>(part.us);
+    }
+    total_us += static_cast<double>(request.total_us);
+    ++requests;
+  }
+};
+
+}  // namespace
+
+VariantFacts CollectFacts(const Variant& variant, double cpus) {
+  VariantFacts facts;
+  CpuUse use;
+  PathSums sums;
+  std::vector<double> p95s;
+  for (const Run& run : variant.runs) {
+    if (!run.failure.empty()) {
+      ++facts.failed_runs;
+      continue;
+    }
+    CountRun(run, facts, use);
+    for (const RequestRecord& request : run.requests) sums.Add(request);
+    if (const double p95 = TotalP95(run); p95 >= 0) p95s.push_back(p95);
+  }
+  facts.spread = Spread(std::move(p95s));
+  if (const double available = use.seconds * Rounded(cpus); available > 0) {
+    facts.load_share = use.load / available;
+    facts.store_share = use.store / available;
+  }
+  if (sums.requests == 0) return facts;
+  const double per_request_ms = 1e-3 / static_cast<double>(sums.requests);
+  for (PathMean& part : sums.parts) part.ms *= per_request_ms;
+  // The rest stands last, whatever request brought it in first.
+  std::stable_partition(sums.parts.begin(), sums.parts.end(),
+                        [](const PathMean& part) { return part.name != kOther; });
+  facts.path = std::move(sums.parts);
+  facts.path_total_ms = sums.total_us * per_request_ms;
+  facts.accounted = sums.explained_us / sums.total_us;
+  return facts;
+}
+
+}  // namespace photovec::experiment
