@@ -52,7 +52,7 @@ struct LoadResult {
   std::vector<ClientSample> samples;  ///< of the measured time, in order of intended_us
   int64_t began_us = 0;               ///< of the measured time, CLOCK_MONOTONIC
   double seconds = 0;                 ///< measured time until its end (without the drain)
-  double cpu_seconds = 0;             ///< of the generator's own thread
+  double cpu_seconds = 0;             ///< of the generator's own thread, from began_us until the drain's end
   double late_p99_ms = 0;             ///< open loop: how late requests were sent after their arrival
 };
 
