@@ -77,9 +77,10 @@ Result<PendingRequest> PendingRequest::Open(Exchange& exchange, const std::strin
     };
     asio::post(executor, std::move(deliver));
   };
-  exchange.opened = Clock::now();
+  const TimePoint opened = Clock::now();
   Result<pipeline::Request> request = exchange.services.pipeline.Open(std::move(options), std::move(done));
   if (!request.ok()) return request.status();
+  exchange.opened = opened;
   const auto view = exchange.services.pipeline.FindModel(model);
   if (view) exchange.model = view->name;
   return PendingRequest(exchange, std::move(shared), *std::move(request));

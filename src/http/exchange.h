@@ -31,7 +31,7 @@ struct Exchange {
   Dialect dialect = Dialect::kNative;
   RequestTiming timing;
   std::string model;      ///< set once it is known: the label of the request's metrics
-  TimePoint opened = {};  ///< when the pipeline was first asked for a request; unset: never
+  TimePoint opened = {};  ///< when a request was opened in the pipeline; unset: never
   std::optional<pipeline::RequestResult> result = {};  ///< what came of it, until the reply's body is written
 
   Response Error(const Status& status) const { return Error(ApiError{status, "", "", 0}); }

@@ -22,7 +22,7 @@ struct RequestLogEntry {
   std::string_view route;
   int status = 0;           ///< HTTP
   TimePoint started;        ///< the end of the request's HTTP header
-  TimePoint opened;         ///< the pipeline was asked for a request
+  TimePoint opened;         ///< a request was opened in the pipeline
   int64_t receive_us = -1;  ///< -1: not known
   int64_t parse_us = -1;
   int64_t serialise_us = -1;
