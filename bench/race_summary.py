@@ -2,7 +2,10 @@
 """The race's verdict, from the reports of `photovec experiment` and the rates of the two engines alone."""
 import dataclasses
 import json
+import math
 import pathlib
+import re
+import statistics
 
 BASELINE = "baseline"
 OPEN_LOOP_SHARE = 0.8  # of what the baseline reached in the closed loop
@@ -95,6 +98,26 @@ class Engines:
         return self.photovec[precision] / self.pytorch
 
 
+def slowest_download_ms(latency, images_min, images_max, q):
+    """The quantile q, over requests, of the longest of a request's download latencies: no server that downloads everything
+    at once can have a lower quantile of its total. `latency`: as for photovec object-store, log-normal, or 0."""
+    spec = re.fullmatch(r"p50=([\d.]+)(ms|s),p95=([\d.]+)(ms|s)", latency)
+    if not spec:
+        return 0.0
+    p50, p95 = (float(number) * (1000 if unit == "s" else 1) for number, unit in (spec.group(1, 2), spec.group(3, 4)))
+    normal = statistics.NormalDist()
+    sigma = math.log(p95 / p50) / normal.inv_cdf(0.95)
+    counts = range(images_min, images_max + 1)
+    low, high = -10.0, 10.0  # in standard deviations of the logarithm
+    for _ in range(60):
+        z = (low + high) / 2
+        if statistics.fmean(normal.cdf(z) ** count for count in counts) < q:
+            low = z
+        else:
+            high = z
+    return p50 * math.exp(sigma * high)
+
+
 def targets(model, precision, engines):
     """(lowest ratio of throughputs, highest ratio of p95s) that this race is about; None: none was set."""
     if model == "tiny":
@@ -111,8 +134,8 @@ def verdict(value, target, at_least):
     return f"(target {'>=' if at_least else '<='} {target:.2f}: {'met' if met else 'MISSED'})"
 
 
-def summary(model, closed, opened, engines):
-    """Markdown of one model's race. \\param closed, opened: {name: Figures}; engines: Engines."""
+def summary(model, closed, opened, engines, download_p95_ms):
+    """Markdown of one model's race. `closed`, `opened`: {name: Figures}; `download_p95_ms`: see slowest_download_ms."""
     lines = [f"## {model}", "",
              "| server | closed loop: img/s | p95 ms | CPU ms a photo | open loop: img/s | p50 ms | p95 ms |",
              "|---|---|---|---|---|---|---|"]
@@ -122,11 +145,12 @@ def summary(model, closed, opened, engines):
                      f"{o.p50_ms:.0f} | {o.p95_ms:.0f} |")
     rate = OPEN_LOOP_SHARE * closed[BASELINE].requests_per_s
     encode = ", ".join(f"photovec {precision} {rate:.1f}" for precision, rate in engines.photovec.items())
-    lines += ["", f"Open loop: Poisson, {rate:.2f} requests/s, {OPEN_LOOP_SHARE:.0%} of the baseline's closed-loop throughput.",
-              f"Encoding alone, img/s: PyTorch {engines.pytorch:.1f} ({engines.pytorch_how}), {encode}.",
-              f"libjpeg-turbo's full decode of a photo alone: {engines.libjpeg_ms:.2f} ms of CPU time.",
-              f"The load generator used at most {100 * max(f.load_cpu_share for f in (*closed.values(), *opened.values())):.1f}% "
-              "of the machine.", ""]
+    lines += ["", f"* Open loop: Poisson, {rate:.2f} requests/s, {OPEN_LOOP_SHARE:.0%} of the baseline's closed-loop throughput.",
+              f"* Encoding alone, img/s: PyTorch {engines.pytorch:.1f} ({engines.pytorch_how}), {encode}.",
+              f"* libjpeg-turbo's full decode of a photo alone: {engines.libjpeg_ms:.2f} ms of CPU time.",
+              f"* The load generator used at most {100 * max(f.load_cpu_share for f in (*closed.values(), *opened.values())):.1f}% "
+              "of the machine.",
+              f"* A request's slowest download alone has a p95 of {download_p95_ms:.0f} ms (the store's latencies, computed): no p95 goes below.", ""]
     for name in closed:
         if name != BASELINE:
             lines.append(comparison(model, name, closed, opened, engines))

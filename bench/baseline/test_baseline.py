@@ -26,7 +26,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from embedder import BATCH, Embedder  # noqa: E402
 from photovec_client import Server, find_binary  # noqa: E402
-from race_summary import Engines, Figures, Void, quantile, read_report, summary  # noqa: E402
+from race_summary import Engines, Figures, Void, quantile, read_report, slowest_download_ms, summary  # noqa: E402
 from request_log import ImageTimes, RequestLog, RequestTimes  # noqa: E402
 
 LATENCY_S = 0.03  # of the store: no image can be there sooner
@@ -95,12 +95,20 @@ class Summary(unittest.TestCase):
     def test_quantiles(self):
         self.assertEqual([quantile([4, 1, 3, 2], q) for q in (0, 0.5, 1)], [1, 2.5, 4])
 
+    def test_the_slowest_of_many_downloads(self):
+        self.assertAlmostEqual(slowest_download_ms("p50=40ms,p95=180ms", 1, 1, 0.95), 180, places=6)
+        self.assertAlmostEqual(slowest_download_ms("p50=40ms,p95=180ms", 1, 1, 0.5), 40, places=6)
+        chance = np.random.default_rng(7)
+        drawn = 40 * np.exp(np.log(180 / 40) / 1.6448536 * chance.standard_normal((100_000, 40)))
+        self.assertAlmostEqual(slowest_download_ms("p50=40ms,p95=180ms", 40, 40, 0.95) / np.quantile(drawn.max(1), 0.95), 1, delta=0.02)
+        self.assertEqual(slowest_download_ms("0", 30, 50, 0.95), 0)
+
     def test_verdicts(self):
         engines = Engines(pytorch=40, pytorch_how="", photovec={"f32": 56, "bf16": 110}, libjpeg_ms=2.1)
         base = Figures(40, 1, 100, 1000, 50, 0.02, 9)
         fast = Figures(52, 1.3, 50, 249, 30, 0.02, 9)
         text = summary("clip-vit-b-32", {"baseline": base, "photovec-f32": fast, "photovec-bf16": fast},
-                       {"baseline": base, "photovec-f32": fast, "photovec-bf16": fast}, engines)
+                       {"baseline": base, "photovec-f32": fast, "photovec-bf16": fast}, engines, 632)
         self.assertIn("1.30x the throughput (target >= 1.26: met)", text)  # 0.9 of 56 / 40
         self.assertIn("1.30x the throughput (target >= 2.50: MISSED)", text)
         self.assertIn("p95 0.249 of the baseline's (target <= 0.25: met)", text)
