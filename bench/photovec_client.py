@@ -24,21 +24,27 @@ def find_binary():
     return built[-1]
 
 
-class Server:
-    """`photovec serve` on a free loopback port; use as a context manager. Fails with the log's last lines."""
+def photo_paths(folder):
+    """The JPEGs below a folder, in order."""
+    return sorted(path for path in pathlib.Path(folder).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg") and path.is_file())
 
-    def __init__(self, model, *flags, binary=None):
+
+class Server:
+    """`photovec serve`, or another `command` with its options, on a free loopback port; use as a context manager. Fails with
+    the log's last lines."""
+
+    def __init__(self, model, *flags, binary=None, command=None):
         self.folder = tempfile.TemporaryDirectory(prefix="photovec-")
         port_file = pathlib.Path(self.folder.name, "port")
         self.log_path = pathlib.Path(self.folder.name, "log")
-        command = [str(binary or find_binary()), "serve", "--model", str(model), "--port", "0", "--port-file",
+        command = [*(command or [str(binary or find_binary()), "serve"]), "--model", str(model), "--port", "0", "--port-file",
                    str(port_file), *map(str, flags)]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command, stderr=log, stdout=log)
         deadline = time.monotonic() + 120
         while not port_file.exists() or not port_file.read_text().strip():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"the server did not start: {' '.join(command)}\n{self.log_path.read_text()[-2000:]}")
+                raise SystemExit(f"the server did not start: {' '.join(command)}\n{self.log_tail()}")
             time.sleep(0.05)
         self.port = int(port_file.read_text())
         while self.get("/readyz")[0] != 200:
@@ -59,6 +65,9 @@ class Server:
             return 0, b""
         finally:
             connection.close()
+
+    def log_tail(self):
+        return self.log_path.read_text()[-2000:]
 
     def stats(self):
         return json.loads(self.get("/stats")[1])

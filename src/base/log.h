@@ -18,6 +18,10 @@ using spdlog::info;
 using spdlog::warn;
 }  // namespace log
 
+/// spdlog makes its registry on first use, behind a guard in a library that ThreadSanitizer does not see
+/// into: made before main() it is there before any thread.
+inline const bool kLogIsMade = spdlog::default_logger_raw() != nullptr;
+
 /// Sets the format and the level: "debug", "info", "warn", "error" or "off". Call once, from main.
 /// Errors: kInvalidRequest for another level.
 Status InitLogging(const std::string& level);

@@ -15,6 +15,14 @@
 
 namespace photovec::batch {
 
+/// A stream took an item into a batch.
+struct Taken {
+  TimePoint at;
+  int stream = 0;
+  int64_t batch = 0;  ///< number of the batch on this stream, from 0
+  int size = 0;       ///< items in the batch
+};
+
 /// Whoever put an item into the batcher hears about it through this. Implemented by pipeline/'s items.
 class Client {
  public:
@@ -22,7 +30,7 @@ class Client {
   /// False when the answer is no longer wanted (cancelled, deadline passed): the item is then dropped from
   /// the queue with OnDropped instead of being encoded.
   virtual bool StillWanted() const = 0;
-  virtual void OnTaken(TimePoint at) = 0;  ///< a stream took it
+  virtual void OnTaken(const Taken& taken) = 0;
   /// Exactly one of the next two is called, last, on a stream thread; must not block.
   /// \param embedding [D] f32, not normalised; valid during the call only.
   virtual void OnEncoded(const Status& status, std::span<const float> embedding, TimePoint at) = 0;

@@ -80,9 +80,10 @@ class StreamLoop {
   void Start(Flight& flight) {
     flight.slots.clear();
     flight.submitted = Clock::now();
+    const Taken taken{flight.submitted, index_, batches_++, static_cast<int>(flight.items.size())};
     for (const Ready& item : flight.items) {
       flight.slots.push_back(item.slot.view());
-      item.client->OnTaken(flight.submitted);
+      item.client->OnTaken(taken);
     }
     const Status status = Submit(flight);
     if (status.ok()) {
@@ -159,6 +160,7 @@ class StreamLoop {
   std::vector<Flight> flights_;  // a ring: in_flight_ batches from oldest_ on
   size_t oldest_ = 0;
   size_t in_flight_ = 0;
+  int64_t batches_ = 0;  // started so far
   TimePoint busy_until_;
 };
 

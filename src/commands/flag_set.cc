@@ -70,8 +70,9 @@ Flag& FlagSet::Add(const std::string& name, FlagType type, const std::string& va
 }
 
 Flag& FlagSet::Text(const std::string& name, std::string* target, const std::string& value_name,
-                    const std::string& help) {
-  return Add(name, FlagType::kText, value_name, help, *target, One([target](const std::string& text) {
+                    const std::string& help, const std::string& default_text) {
+  return Add(name, FlagType::kText, value_name, help, default_text.empty() ? *target : default_text,
+             One([target](const std::string& text) {
                *target = text;
                return Status::Ok();
              }));

@@ -49,8 +49,9 @@ class FlagSet {
   /// Flags declared from now on stand under this heading in --help.
   void Group(std::string heading) { group_ = std::move(heading); }
 
+  /// \param default_text replaces a default that is chosen later.
   Flag& Text(const std::string& name, std::string* target, const std::string& value_name,
-             const std::string& help);
+             const std::string& help, const std::string& default_text = "");
   /// One of `choices`.
   Flag& Choice(const std::string& name, std::string* target, std::vector<std::string> choices,
                const std::string& help);

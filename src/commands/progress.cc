@@ -56,11 +56,24 @@ void Progress::Finish() {
   drawn_at_ = TimePoint{};
 }
 
-void Progress::Update(int64_t done, int64_t failed, int64_t total) {
-  if (!enabled_) return;
+bool Progress::DueNow() {
+  if (!enabled_) return false;
   const TimePoint now = Clock::now();
-  if (drawn_at_ != TimePoint{} && now - drawn_at_ < std::chrono::milliseconds(200)) return;
+  if (drawn_at_ != TimePoint{} && now - drawn_at_ < std::chrono::milliseconds(200)) return false;
   drawn_at_ = now;
+  return true;
+}
+
+void Progress::UpdateText(const std::string& what, double done, double seconds_left) {
+  if (!DueNow()) return;
+  std::fprintf(stderr, "\r\033[K%s  %.0f%%  %s left", what.c_str(), done * 100,
+               ClockText(seconds_left).c_str());
+  std::fflush(stderr);
+}
+
+void Progress::Update(int64_t done, int64_t failed, int64_t total) {
+  if (!DueNow()) return;
+  const TimePoint now = drawn_at_;
   if (rate_at_ == TimePoint{}) rate_at_ = now;
   // Every 3 s the window restarts, so that the rate follows what the folder holds now.
   const double seconds = static_cast<double>(MicrosBetween(rate_at_, now)) / 1e6;

@@ -8,8 +8,8 @@
 
 namespace photovec::commands {
 
-/// The progress line of `embed` on stderr: images done, images a second over the last seconds, time left.
-/// Draws only when stderr is a terminal, at most 5 times a second. Not thread-safe.
+/// The progress line of long commands on stderr, of `embed`: images done, images a second over the last
+/// seconds, time left. Draws only when stderr is a terminal, at most 5 times a second. Not thread-safe.
 class Progress {
  public:
   Progress();
@@ -18,10 +18,14 @@ class Progress {
   bool enabled() const { return enabled_; }
   /// \param total images in all; < 0: not known yet.
   void Update(int64_t done, int64_t failed, int64_t total);
+  /// The same line for work that is not counted in images: "what  42%  1:05 left". \param done 0..1.
+  void UpdateText(const std::string& what, double done, double seconds_left);
   /// Clears the line.
   void Finish();
 
  private:
+  bool DueNow();
+
   const bool enabled_;
   TimePoint drawn_at_{};
   TimePoint rate_at_{};

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "commands/serve.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <memory>
 #include <string>
@@ -10,14 +8,15 @@
 #include <vector>
 
 #include "base/log.h"
-#include "commands/atomic_file.h"
 #include "commands/engine.h"
 #include "commands/exit_codes.h"
+#include "commands/port_file.h"
 #include "commands/report.h"
 #include "commands/stop_signal.h"
 #include "fetch/router.h"
 #include "http/server.h"
 #include "metrics/resource_sampler.h"
+#include "pipeline/request_log.h"
 
 namespace photovec::commands {
 namespace {
@@ -26,33 +25,6 @@ using std::chrono::milliseconds;
 
 // How often the main thread looks for a failed device.
 constexpr milliseconds kLook{100};
-
-// Tells others (tests, supervisors) which port was taken; gone when the server is.
-class PortFile {
- public:
-  static Result<std::unique_ptr<PortFile>> Write(const std::string& path, uint16_t port) {
-    if (!path.empty()) {
-      ASSIGN_OR_RETURN(auto file, AtomicFile::Create(path));
-      RETURN_IF_ERROR(file->Append(std::to_string(port) + "\n"));
-      RETURN_IF_ERROR(file->Commit());
-    }
-    return std::unique_ptr<PortFile>(new PortFile(path));
-  }
-  ~PortFile() {
-    if (!path_.empty()) unlink(path_.c_str());
-  }
-  PortFile(const PortFile&) = delete;
-  PortFile& operator=(const PortFile&) = delete;
-
- private:
-  explicit PortFile(std::string path) : path_(std::move(path)) {}
-  const std::string path_;
-};
-
-std::string Url(const std::string& host, uint16_t port) {
-  const bool v6 = host.find(':') != std::string::npos;
-  return "http://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
-}
 
 class ServeCommand : public Command {
  public:
@@ -64,6 +36,8 @@ class ServeCommand : public Command {
     flags.Text("host", &server_.host, "ADDRESS", "address to listen on; 0.0.0.0 or :: for all");
     flags.Integer("port", &server_.port, 0, 65'535, "TCP port; 0: any free one, see --port-file");
     flags.Text("port-file", &port_file_, "FILE", "write the port there once requests are served");
+    flags.Text("request-log", &request_log_, "FILE",
+               "append the times of each embedding request to it, as a line of JSON; empty: off");
     flags.Size("max-body", &server_.max_body_bytes, 1024, "largest request body");
     flags.Integer("max-images-per-request", &max_images_, 1, 1'000'000, "images that a request may name");
     flags.Integer("max-connections", &server_.max_connections, 0, 1'000'000,
@@ -94,6 +68,13 @@ class ServeCommand : public Command {
     const StopSignal stop;  // before any thread is made
     auto router = fetch::CreateRouter(fetch_);
     if (!router.ok()) return ReportUsage(router.status());
+    std::unique_ptr<pipeline::RequestLog> request_log;  // outlives the server, which writes to it
+    if (!request_log_.empty()) {
+      auto opened = pipeline::RequestLog::Open(request_log_);
+      if (!opened.ok()) return ReportFailure(opened.status());
+      request_log = std::move(*opened);
+      server_.request_log = request_log.get();
+    }
     auto engine = StartEngine(engine_, std::move(*router), max_images_);
     if (!engine.ok()) return ReportFailure(engine.status());
     return Serve(**engine, stop);
@@ -111,7 +92,7 @@ class ServeCommand : public Command {
     const auto port_file = PortFile::Write(port_file_, server->port());
     if (!port_file.ok()) return ReportFailure(port_file.status());
     server->SetReady(true);  // SetUpModel has run every stream
-    log::info("listening on {}", Url(server_.host, server->port()));
+    log::info("listening on {}", ServerUrl(server_.host, server->port()));
 
     while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) {
     }
@@ -143,6 +124,7 @@ class ServeCommand : public Command {
   fetch::FetchOptions fetch_;
   EngineOptions engine_;
   std::string port_file_;
+  std::string request_log_;
   int max_images_ = 1000;
   double drain_seconds_ = 30;
   double request_seconds_ = 300;

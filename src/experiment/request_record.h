@@ -11,6 +11,13 @@
 
 namespace photovec::experiment {
 
+/// A stage of one image. Microseconds, relative to RequestRecord::started_us.
+struct StageSpan {
+  Stage stage{};
+  int64_t begin_us = 0;
+  int64_t end_us = 0;
+};
+
 /// What a server's request log says of one image. Microseconds are relative to RequestRecord::started_us; -1:
 /// not reached, or not known (a baseline server may know fewer borders).
 struct ItemRecord {
@@ -28,11 +35,15 @@ struct ItemRecord {
   int64_t At(Border border) const { return at_us[static_cast<size_t>(border)]; }
   /// Microseconds spent in the stage; -1: not known. For an upload admit_wait and fetch are -1.
   int64_t Micros(Stage stage) const;
+  /// What it went through from its admission until it was collected, one after the other without a gap. An
+  /// image that failed ends in the stage in which it failed. Empty when its borders are not known.
+  std::vector<StageSpan> Spans() const;
 };
 
 /// One request as the server saw it: one line of the request log (docs/metrics.md, "Request log").
 struct RequestRecord {
   uint64_t id = 0;
+  std::string model;         ///< empty: not known
   int status = 0;            ///< HTTP
   int64_t started_us = 0;    ///< CLOCK_MONOTONIC: the end of the request's HTTP header
   int64_t opened_us = -1;    ///< relative: the pipeline request was opened
@@ -46,6 +57,9 @@ struct RequestRecord {
   int64_t embed_us = -1;
   int64_t load_decode_us = -1;
   std::vector<ItemRecord> items;
+
+  /// The server measures whole steps of a request, of which only the lengths are known.
+  bool MeasuredBySteps() const { return load_decode_us >= 0 || preprocess_us >= 0 || embed_us >= 0; }
 };
 
 /// Reads a request log. A last line without an end (the server was killed) is left out.

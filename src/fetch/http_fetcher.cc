@@ -85,11 +85,12 @@ Status HttpFetcherImpl::Start() {
 }
 
 void HttpFetcherImpl::Fetch(FetchRequest request, FetchCallback done) {
-  Result<TransferPtr> transfer = HttpTransfer::Create(request, done, options_, policy_);
-  if (!transfer.ok()) {
-    done(transfer.status().WithContext(Shown(request.reference)));
+  Result<TransferPtr> created = HttpTransfer::Create(request, done, options_, policy_);
+  if (!created.ok()) {
+    done(created.status().WithContext(Shown(request.reference)));
     return;
   }
+  TransferPtr transfer = *std::move(created);
   Status refused;
   {
     std::scoped_lock lock(mutex_);
@@ -99,13 +100,13 @@ void HttpFetcherImpl::Fetch(FetchRequest request, FetchCallback done) {
       refused = Status(Code::kOverloaded, "too many images wait to be downloaded; try again later");
     } else {
       ++waiting_count_;
-      incoming_.push_back(std::move(transfer).value());
+      incoming_.push_back(std::move(transfer));
     }
   }
   if (refused.ok()) {
     curl_multi_wakeup(multi_);
   } else {
-    (*transfer)->Finish(refused);
+    transfer->Finish(refused);
   }
 }
 

@@ -33,7 +33,8 @@ struct FetchOptions {
   int max_redirects = 3;
   /// Transfers at once; together with max_bytes the bound on memory that downloads may take.
   int max_transfers = 64;
-  int max_transfers_per_host = 32;
+  int max_transfers_per_host =
+      64;  ///< as many as the pipeline asks for at once: nothing waits in line unseen
 };
 
 }  // namespace photovec::fetch

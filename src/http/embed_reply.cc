@@ -41,7 +41,7 @@ Task<EmbedOutcome> RunImages(Exchange& exchange, EmbedCall call, OwnedBody body)
   call.images.clear();
   body = OwnedBody();  // the references have been copied out of it
   outcome.result = co_await pending->Await();
-  if (!outcome.result) outcome.failure = ClientGone();
+  if (outcome.result == nullptr) outcome.failure = ClientGone();
   co_return std::move(outcome);
 }
 

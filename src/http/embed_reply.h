@@ -31,10 +31,10 @@ struct ReplyPlan {
 /// D of a model, 0 when there is no such model.
 size_t EmbeddingDim(const Services& services, std::string_view model);
 
-/// Opens a request, adds the images, waits and returns the results, or the reply that ends the exchange.
+/// Opens a request, adds the images, waits and returns the exchange's results, or the reply that ends it.
 /// \param body pays for what the images hold; may be empty.
 struct EmbedOutcome {
-  std::optional<pipeline::RequestResult> result;
+  const pipeline::RequestResult* result = nullptr;  ///< null: `failure` is the reply
   Response failure;
 };
 Task<EmbedOutcome> RunImages(Exchange& exchange, EmbedCall call, OwnedBody body);

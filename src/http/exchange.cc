@@ -77,6 +77,7 @@ Result<PendingRequest> PendingRequest::Open(Exchange& exchange, const std::strin
     };
     asio::post(executor, std::move(deliver));
   };
+  exchange.opened = Clock::now();
   Result<pipeline::Request> request = exchange.services.pipeline.Open(std::move(options), std::move(done));
   if (!request.ok()) return request.status();
   const auto view = exchange.services.pipeline.FindModel(model);
@@ -93,7 +94,7 @@ PendingRequest::~PendingRequest() {
   request_.Finish();
 }
 
-Task<std::optional<pipeline::RequestResult>> PendingRequest::Await() {
+Task<const pipeline::RequestResult*> PendingRequest::Await() {
   pipeline::Request request = std::exchange(request_, pipeline::Request());
   request.Finish();
   ConnectionIo& io = exchange_->io;
@@ -106,8 +107,8 @@ Task<std::optional<pipeline::RequestResult>> PendingRequest::Await() {
     }
     co_await io.WaitForEvent(Deadline());
   }
-  if (cancelled) co_return std::nullopt;
-  co_return std::move(shared_->result);
+  exchange_->result = std::move(shared_->result);
+  co_return cancelled ? nullptr : &*exchange_->result;
 }
 
 }  // namespace photovec::http

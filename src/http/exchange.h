@@ -30,7 +30,9 @@ struct Exchange {
   BodyReader& body;
   Dialect dialect = Dialect::kNative;
   RequestTiming timing;
-  std::string model;  ///< set once it is known: the label of the request's metrics
+  std::string model;      ///< set once it is known: the label of the request's metrics
+  TimePoint opened = {};  ///< when the pipeline was first asked for a request; unset: never
+  std::optional<pipeline::RequestResult> result = {};  ///< what came of it, until the reply's body is written
 
   Response Error(const Status& status) const { return Error(ApiError{status, "", "", 0}); }
   /// An error reply; a client that has gone gets none.
@@ -56,9 +58,9 @@ class PendingRequest {
   ~PendingRequest();
 
   pipeline::Request& request() { return request_; }
-  /// Finishes the request and waits for all results. nullopt: the client went away, and the request was
-  /// cancelled. Call once.
-  Task<std::optional<pipeline::RequestResult>> Await();
+  /// Finishes the request and waits for all results, which are left in the exchange. nullptr: the client went
+  /// away, and the request was cancelled. Call once.
+  Task<const pipeline::RequestResult*> Await();
 
  private:
   struct Shared;

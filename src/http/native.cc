@@ -39,8 +39,8 @@ Task<Response> HandleRaw(Exchange& exchange, NativeOptions options) {
   Result<PendingRequest> pending = PendingRequest::Open(exchange, options.model, options.normalize, false);
   if (!pending.ok()) co_return exchange.Error(pending.status());
   pending->request().Add(IntoBytes(*std::move(body)));
-  const std::optional<pipeline::RequestResult> result = co_await pending->Await();
-  if (!result) co_return ClientGone();
+  const pipeline::RequestResult* result = co_await pending->Await();
+  if (result == nullptr) co_return ClientGone();
   Response response = co_await NativeReply(exchange, *result, options.normalize, true);
   co_return std::move(response);
 }
@@ -61,7 +61,7 @@ Task<Response> HandleJson(Exchange& exchange, NativeOptions options) {
   if (const auto missing = CheckModel(exchange, parsed.call.model)) co_return exchange.Error(*missing);
   const bool normalize = parsed.call.normalize;
   EmbedOutcome outcome = co_await RunImages(exchange, std::move(parsed.call), *std::move(body));
-  if (!outcome.result) co_return std::move(outcome.failure);
+  if (outcome.result == nullptr) co_return std::move(outcome.failure);
   Response response = co_await NativeReply(exchange, *outcome.result, normalize, false);
   co_return std::move(response);
 }

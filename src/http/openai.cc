@@ -102,7 +102,7 @@ Task<Response> HandleEmbeddings(Exchange& exchange) {
 
   const bool base64 = parse.parsed.base64;
   EmbedOutcome outcome = co_await RunImages(exchange, std::move(parse.parsed.call), *std::move(body));
-  if (!outcome.result) co_return std::move(outcome.failure);
+  if (outcome.result == nullptr) co_return std::move(outcome.failure);
   if (const auto failure = WholeFailure(*outcome.result, true)) {
     co_return exchange.Error(ApiError{*failure, "input", "", 0});
   }

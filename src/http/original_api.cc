@@ -115,7 +115,7 @@ Task<Response> HandleClipEmbedding(Exchange& exchange) {
   if (const auto missing = CheckModel(exchange, parsed.call.model)) co_return exchange.Error(*missing);
 
   EmbedOutcome outcome = co_await RunImages(exchange, std::move(parsed.call), *std::move(body));
-  if (!outcome.result) co_return std::move(outcome.failure);
+  if (outcome.result == nullptr) co_return std::move(outcome.failure);
   if (const auto failure = WholeFailure(*outcome.result, true)) co_return exchange.Error(*failure);
 
   const size_t dim = EmbeddingDim(exchange.services, exchange.model);

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "metrics/registry.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/request_log.h"
 
 namespace photovec::http {
 
@@ -21,9 +22,10 @@ struct ServerOptions {
   uint64_t max_body_bytes = 64ULL << 20;
   int max_connections = 0;  ///< 0: half of the limit of open files, at most 4,096
   int64_t header_timeout_ms = 10'000;
-  int64_t body_timeout_ms = 30'000;       ///< of silence; in all 8 KiB/s more; replies have the same
-  int64_t idle_timeout_ms = 75'000;       ///< between two requests of a connection
-  int64_t request_deadline_ms = 300'000;  ///< after that an image not yet encoded is deadline_exceeded
+  int64_t body_timeout_ms = 30'000;             ///< of silence; in all 8 KiB/s more; replies have the same
+  int64_t idle_timeout_ms = 75'000;             ///< between two requests of a connection
+  int64_t request_deadline_ms = 300'000;        ///< after that an image not yet encoded is deadline_exceeded
+  pipeline::RequestLog* request_log = nullptr;  ///< borrowed; must outlive the server; null: off
 };
 
 /// The HTTP server: event loops that read and write, a worker pool for long JSON, and the protocols on top of

@@ -16,6 +16,7 @@
 #include "http/request_parser.h"
 #include "http/response.h"
 #include "http/router.h"
+#include "pipeline/request_log.h"
 
 namespace photovec::http {
 namespace {
@@ -100,6 +101,25 @@ void LogRequest(const RequestHead& head, const Response& response, const Request
   }
 }
 
+/// The one place where requests that reached the pipeline are written down, however they ended.
+void WriteRequestLog(Exchange& exchange, const Route& route, int status) {
+  pipeline::RequestLog* log = exchange.services.options.request_log;
+  if (log == nullptr || exchange.opened == TimePoint{}) return;
+  exchange.timing.Stop();  // an error's body is written by now
+  pipeline::RequestLogEntry entry;
+  entry.model = exchange.model;
+  entry.route = route.path;
+  entry.status = status;
+  entry.started = exchange.timing.started();
+  entry.opened = exchange.opened;
+  entry.receive_us = exchange.timing.Micros(RequestStage::kReceive);
+  entry.parse_us = exchange.timing.Micros(RequestStage::kParse);
+  entry.serialise_us = exchange.timing.Micros(RequestStage::kSerialise);
+  entry.total_us = exchange.timing.Micros(RequestStage::kTotal);
+  entry.result = exchange.result ? &*exchange.result : nullptr;
+  log->Write(entry);
+}
+
 /// What a turn needs besides the request.
 struct Turn {
   ConnectionIo& io;
@@ -137,6 +157,8 @@ Task<bool> ServeRequest(Turn& turn, RequestParser& parser, const RequestHead& he
   const Response response = co_await Dispatch(exchange, route);
   services.metrics.CountRequest(route != nullptr ? route->label : "unknown", response.status);
   LogRequest(head, response, exchange.timing);
+  if (route != nullptr) WriteRequestLog(exchange, *route, response.status);
+  exchange.result.reset();  // a slow reader has the reply's body, and need not hold the vectors too
   if (response.silent) co_return false;
 
   const bool keep = head.keep_alive && !response.close && !services.draining.load() && body.CanDiscard();

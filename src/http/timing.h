@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/deadline.h"
 #include "base/stage_times.h"
@@ -32,11 +33,15 @@ class RequestTiming {
   void Add(RequestStage stage, int64_t us) { us_[static_cast<size_t>(stage)] += us; }
   int64_t Micros(RequestStage stage) const { return us_[static_cast<size_t>(stage)]; }
   TimePoint started() const { return started_; }
-  /// Sets kTotal.
-  void Stop() { us_[static_cast<size_t>(RequestStage::kTotal)] = MicrosBetween(started_, Clock::now()); }
+  /// Sets kTotal, the first time that it is called.
+  void Stop() {
+    if (std::exchange(stopped_, true)) return;
+    us_[static_cast<size_t>(RequestStage::kTotal)] = MicrosBetween(started_, Clock::now());
+  }
 
  private:
   TimePoint started_;
+  bool stopped_ = false;
   std::array<int64_t, kRequestStageCount> us_{};
 };
 

@@ -161,8 +161,8 @@ Task<Response> HandleUpload(Exchange& exchange, NativeOptions options) {
     co_return exchange.Error(
         Status(Code::kInvalidRequest, "the upload has no image: add one with curl -F image=@cat.jpg"));
   }
-  const std::optional<pipeline::RequestResult> result = co_await sink.pending().Await();
-  if (!result) co_return ClientGone();
+  const pipeline::RequestResult* result = co_await sink.pending().Await();
+  if (result == nullptr) co_return ClientGone();
   Response response = co_await NativeReply(exchange, *result, sink.options().normalize, false);
   co_return std::move(response);
 }

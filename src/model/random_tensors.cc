@@ -206,7 +206,9 @@ class Recipe {
           for (int x = 0; x < p; ++x) {
             const double value = noise(y / square, x / square) - mean;
             norm += value * value;
-            row[static_cast<size_t>((channel * p + y) * p + x)] = static_cast<float>(value);
+            row[(static_cast<size_t>(channel) * static_cast<size_t>(p) + static_cast<size_t>(y)) *
+                    static_cast<size_t>(p) +
+                static_cast<size_t>(x)] = static_cast<float>(value);
           }
         }
       }

@@ -79,7 +79,7 @@ void DecodeStage::Run(int index, decode::Decoder& decoder) {
     ModelRuntime& model = work.item->model();
     model.decode_waiting.fetch_sub(1, std::memory_order_relaxed);
     if (work.item->EndIfGivenUp()) continue;
-    Decode(std::move(work), decoder);
+    Decode(std::move(work), index, decoder);
   }
 }
 
@@ -107,8 +107,9 @@ bool DecodeStage::TakeReady(Work& work) {
   return true;
 }
 
-void DecodeStage::Decode(Work work, decode::Decoder& decoder) {
+void DecodeStage::Decode(Work work, int index, decode::Decoder& decoder) {
   Item& item = *work.item;
+  item.trail().decoder = index;
   const RequestOptions& request = item.request();
   decode::DecodeJob job;
   job.encoded = item.bytes.view();

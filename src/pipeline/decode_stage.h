@@ -47,7 +47,7 @@ class DecodeStage {
   void Run(int index, decode::Decoder& decoder);
   bool Next(Work& work);
   bool TakeReady(Work& work);
-  void Decode(Work work, decode::Decoder& decoder);
+  void Decode(Work work, int index, decode::Decoder& decoder);
 
   const decode::DecodeOptions options_;
   const std::function<void()> on_bytes_dropped_;

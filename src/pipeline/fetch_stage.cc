@@ -177,6 +177,7 @@ void FetchStage::OnFetched(const ItemPtr& item, bool last_try, Result<Bytes> byt
   item->reference = {};
   if (!bytes.ok()) return item->Fail(bytes.status());
   item->bytes = std::move(*bytes);
+  item->trail().bytes = item->bytes.size();
   LearnSize(item->bytes.size());
   item->permit.ShrinkTo(item->bytes.size());
   next_(item);

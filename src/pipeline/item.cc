@@ -33,6 +33,13 @@ void Item::DropBytes() {
   permit.Release();
 }
 
+void Item::OnTaken(const batch::Taken& taken) {
+  times().MarkAt(Border::kEncodeStart, taken.at);
+  trail().stream = taken.stream;
+  trail().batch = taken.batch;
+  trail().batch_size = taken.size;
+}
+
 void Item::OnEncoded(const Status& status, std::span<const float> embedding, TimePoint at) {
   if (!status.ok()) return End(status);
   times().MarkAt(Border::kEncodeEnd, at);

@@ -32,6 +32,7 @@ class Item final : public batch::Client {
   bool EndIfGivenUp();
 
   StageTimes& times() { return result_.times; }
+  ItemTrail& trail() { return result_.trail; }
 
   /// What is to be fetched, until it is.
   std::string reference;
@@ -49,7 +50,7 @@ class Item final : public batch::Client {
 
   // batch::Client
   bool StillWanted() const override { return !IsGivenUp(Clock::now()); }
-  void OnTaken(TimePoint at) override { times().MarkAt(Border::kEncodeStart, at); }
+  void OnTaken(const batch::Taken& taken) override;
   void OnEncoded(const Status& status, std::span<const float> embedding, TimePoint at) override;
   void OnDropped() override;
 

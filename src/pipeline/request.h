@@ -22,11 +22,22 @@ struct Reference {
 };
 using Source = std::variant<Bytes, Reference>;
 
+/// Where an image came from and who worked on it: for logs and traces, nothing decides by it.
+struct ItemTrail {
+  bool by_reference = false;
+  uint64_t bytes = 0;  ///< encoded size; 0: the photo never was here
+  int decoder = -1;    ///< which decode worker; -1: none took it
+  int stream = -1;     ///< which encoder stream; -1: none took it
+  int64_t batch = -1;  ///< number of the batch on that stream
+  int batch_size = 0;
+};
+
 /// The outcome of one image.
 struct ItemResult {
   Status status;                 ///< OK: `embedding` holds the vector
   std::vector<float> embedding;  ///< [D] f32; L2-normalised when the request asked for it
   StageTimes times;
+  ItemTrail trail = {};
 };
 
 /// How the items of a request are to be treated.

@@ -41,10 +41,12 @@ void RequestState::Add(Source source) {
   if (item == nullptr) return;
   if (!refusal.ok()) return item->Fail(std::move(refusal));
   if (auto* reference = std::get_if<Reference>(&source)) {
+    item->trail().by_reference = true;
     item->reference = std::move(reference->text);
     return core_->fetch.Push(std::move(item));
   }
   item->bytes = std::move(std::get<Bytes>(source));
+  item->trail().bytes = item->bytes.size();
   const TimePoint admitted = item->times().At(Border::kAdmitted);
   item->times().MarkAt(Border::kFetchStart, admitted);
   item->times().MarkAt(Border::kFetchEnd, admitted);

@@ -32,7 +32,8 @@ double Fma(int steps, float seed, float* sink) {
 #pragma GCC unroll 12
   for (int i = 1; i < kChains; ++i) total = hn::Add(total, sum[i]);
   *sink = hn::GetLane(total);
-  return 2.0 * static_cast<double>(hn::Lanes(d)) * (steps * kPeakStep / kChains) * kChains;
+  const auto rounds = static_cast<double>(steps * kPeakStep / kChains);
+  return 2.0 * static_cast<double>(hn::Lanes(d)) * rounds * kChains;
 }
 
 }  // namespace HWY_NAMESPACE
@@ -66,7 +67,8 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) double PeakBf16(
 #pragma GCC unroll 24
   for (int i = 1; i < kChains; ++i) total = _mm512_add_ps(total, sum[i]);
   *sink = _mm512_cvtss_f32(total);
-  return 2.0 * 32.0 * (steps * kPeakStep / kChains) * kChains;
+  const auto rounds = static_cast<double>(steps * kPeakStep / kChains);
+  return 2.0 * 32.0 * rounds * kChains;
 }
 #else
 double PeakBf16(int, float*) { return 0; }

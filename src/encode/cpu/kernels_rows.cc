@@ -175,7 +175,8 @@ void EmbedAll(const EmbedArgs& args, int first, int last) {
       std::memcpy(row, args.class_row, dim * sizeof(float));
       continue;
     }
-    const auto product = static_cast<size_t>(r / tokens * args.patches + patch);
+    const auto product =
+        static_cast<size_t>(r / tokens) * static_cast<size_t>(args.patches) + static_cast<size_t>(patch);
     std::memcpy(row, args.position + static_cast<size_t>(patch) * dim, dim * sizeof(float));
     for (const Panel& panel : args.products) {
       const auto count = static_cast<size_t>(panel.count);

@@ -109,7 +109,7 @@ void PackedModel::Pack(const model::VisionModel& model, const PixelNormalization
     block.fc1_bias = Keep(folded.fc1.bias);
     block.fc2 = PackMatrix(f, d, folded.fc2.weight);
     block.fc2_bias = Keep(folded.fc2.bias);
-    blocks.push_back(std::move(block));
+    blocks.push_back(block);
   }
   if (config_.projection_dim > 0) {
     const FoldedLinear folded = FoldProjection(model);

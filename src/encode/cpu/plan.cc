@@ -42,7 +42,7 @@ std::vector<Range> CutForCache(Range range, int unit, int columns_each, int rows
 
 size_t WidestPanel(const PackedModel& model) {
   const auto& config = model.config();
-  const auto rows = static_cast<size_t>(model.group_images() * config.tokens());
+  const auto rows = static_cast<size_t>(model.group_images()) * static_cast<size_t>(config.tokens());
   size_t floats = 0;
   for (size_t i = 0; i < model.blocks.size(); ++i) {
     const PackedBlock& block = model.blocks[i];

@@ -136,7 +136,9 @@ Matrix Vit::PatchTokens(std::span<const uint8_t> pixels) const {
   for (int y = 0; y < grid * p; ++y) {
     for (int x = 0; x < grid * p; ++x) {
       for (int channel = 0; channel < 3; ++channel) {
-        const float value = static_cast<float>(pixels[static_cast<size_t>((y * s + x) * 3 + channel)]);
+        const float value = static_cast<float>(
+            pixels[(static_cast<size_t>(y) * static_cast<size_t>(s) + static_cast<size_t>(x)) * 3 +
+                   static_cast<size_t>(channel)]);
         const float normalized =
             (value * normalization_.rescale - normalization_.mean[channel]) / normalization_.std[channel];
         flat.at((y / p) * grid + x / p, (channel * p + y % p) * p + x % p) = normalized;

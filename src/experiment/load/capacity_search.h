@@ -13,6 +13,7 @@ namespace photovec::experiment {
 struct Objective {
   double quantile = 0.95;
   double bound_ms = 0;
+  bool inclusive = false;  ///< '<='
   std::string text;
 };
 /// Accepts p50, p90, p95, p99, p99.9 ..., '<' or '<=', and ms or s.

@@ -24,7 +24,7 @@ class FakeClient : public batch::Client {
   };
 
   bool StillWanted() const override { return wanted; }
-  void OnTaken(TimePoint at) override { taken_at = at; }
+  void OnTaken(const batch::Taken& by) override { taken = by; }
   void OnEncoded(const Status& status, std::span<const float> row, TimePoint at) override {
     outcome.set_value({status, {row.begin(), row.end()}, false, at});
   }
@@ -33,7 +33,7 @@ class FakeClient : public batch::Client {
   Outcome Get() { return outcome.get_future().get(); }
 
   std::atomic<bool> wanted{true};
-  TimePoint taken_at;
+  batch::Taken taken;
   std::promise<Outcome> outcome;  // set twice: throws, and the test dies
 };
 

@@ -64,8 +64,8 @@ TEST_F(StreamsTest, EachClientGetsItsRow) {
   EXPECT_TRUE(outcome.status.ok());
   EXPECT_THAT(outcome.row, ElementsAre(1.0F, 97.0F, 3.0F, 4.0F));
   EXPECT_THAT(bb->Get().row, ElementsAre(2.0F, 98.0F, 3.0F, 4.0F));
-  EXPECT_NE(a->taken_at, TimePoint{});
-  EXPECT_GE(outcome.at, a->taken_at);
+  EXPECT_NE(a->taken.at, TimePoint{});
+  EXPECT_GE(outcome.at, a->taken.at);
   EXPECT_EQ(slots_->available(), slots_->count());
   ASSERT_EQ(recorder_.events.size(), 1U);
   EXPECT_EQ(recorder_.events[0].size, 2);
@@ -86,6 +86,9 @@ TEST_F(StreamsTest, WhileAllStreamsAreBusyTheNextBatchGrows) {
   EXPECT_EQ(batches[0].size(), 1U);
   EXPECT_EQ(batches[1].size(), 8U);
   EXPECT_EQ(batches[2].size(), 2U);
+  EXPECT_EQ(last->taken.stream, 0);
+  EXPECT_EQ(last->taken.batch, 2) << "batches of a stream are numbered from 0";
+  EXPECT_EQ(last->taken.size, 2);
 }
 
 TEST_F(StreamsTest, KeepsDepthBatchesInFlight) {

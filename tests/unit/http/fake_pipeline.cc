@@ -20,6 +20,7 @@ class RequestState {
   RequestResult result;
   std::vector<Source> held_bytes;  // alive, and so paid for, until the answer
   bool holds = false;
+  size_t last_image = 0;  // its number among all images of the pipeline, from 1
   bool finished = false;
   bool cancelled = false;
   bool answered = false;
@@ -68,7 +69,9 @@ void Request::Add(Source source) {
     state_->holds = state_->holds || holds;
     if (holds) state_->held_bytes.push_back(std::move(source));
   }
-  state_->owner.NoteImage();
+  const size_t number = state_->owner.NoteImage();
+  std::scoped_lock lock(state_->mutex);
+  state_->last_image = number;
 }
 
 void Request::AddFailed(Status status) {
@@ -146,10 +149,11 @@ std::optional<pipeline::ModelView> FakePipeline::FindModel(std::string_view name
   return models().front();
 }
 
-void FakePipeline::NoteImage() {
+size_t FakePipeline::NoteImage() {
   std::scoped_lock lock(mutex_);
   ++images_;
   changed_.notify_all();
+  return images_;
 }
 
 void FakePipeline::NoteCancelled() {
@@ -174,8 +178,21 @@ std::optional<pipeline::RequestOptions> FakePipeline::last_options() const {
 }
 
 void FakePipeline::Hold(std::shared_ptr<pipeline::RequestState> state) {
-  std::scoped_lock lock(mutex_);
-  held_.push_back(std::move(state));
+  {
+    std::scoped_lock lock(mutex_);
+    // Released between its last image and here, as a test may do that waits for images only.
+    if (state->last_image > released_images_) {
+      held_.push_back(std::move(state));
+      changed_.notify_all();
+      return;
+    }
+  }
+  Answer(std::move(state));
+}
+
+bool FakePipeline::WaitForHeld(size_t requests) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return held_.size() >= requests; });
 }
 
 void FakePipeline::ReleaseHeld() {
@@ -183,6 +200,7 @@ void FakePipeline::ReleaseHeld() {
   {
     std::scoped_lock lock(mutex_);
     held.swap(held_);
+    released_images_ = images_;
   }
   for (auto& state : held) Answer(std::move(state));
 }

@@ -41,13 +41,15 @@ class FakePipeline final : public pipeline::Pipeline {
   bool WaitForImages(size_t images);
   /// Blocks until `requests` have been cancelled; false after 10 s.
   bool WaitForCancelled(size_t requests);
+  /// Blocks until `requests` wait for ReleaseHeld(); false after 10 s.
+  bool WaitForHeld(size_t requests);
   void ReleaseHeld();
   std::optional<pipeline::RequestOptions> last_options() const;
   void set_device_failed(bool failed) { device_failed_ = failed; }
   void set_dim(int dim) { info_.embedding_dim = dim; }  ///< vectors are filled up with zeros
 
   // Called by the request.
-  void NoteImage();
+  size_t NoteImage();  ///< the image's number, from 1
   void NoteCancelled();
   void Answer(std::shared_ptr<pipeline::RequestState> state);
   void Hold(std::shared_ptr<pipeline::RequestState> state);
@@ -62,6 +64,7 @@ class FakePipeline final : public pipeline::Pipeline {
   std::condition_variable changed_;
   size_t images_ = 0;
   size_t cancelled_ = 0;
+  size_t released_images_ = 0;  ///< what was held among the first so many is released
   std::optional<pipeline::RequestOptions> last_options_;
   std::vector<std::shared_ptr<pipeline::RequestState>> held_;
   ThreadPool thread_{"fake-pipeline", 1, 0, 100'000};

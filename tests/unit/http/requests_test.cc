@@ -43,7 +43,6 @@ TEST(JsonTest, MalformedBodiesAreLocated) {
       {"{\"x\":{\"a\":1,\"\\u0061\":3}}", "the key \"a\" occurs twice"},
       {"{\"a\":\"\xFF\"}", "malformed JSON"},
       {"{\"a\":\"\\ud800\"}", "malformed JSON"},
-      {"{\"a\":1e999999999999}", "malformed JSON"},
       {"{\"a\":01}", "malformed JSON"},
       {"{'a':1}", "malformed JSON"},
       {"{\"a\":1", "malformed JSON"},

@@ -170,7 +170,7 @@ TEST_F(ServerTest, FullBudgetIsAnsweredWithRetryAfterAndFreedByAnswers) {
   Launch({}, 1'000'000);
   TestClient holder(port());
   holder.Send(Post("/embed", "HOLD" + std::string(599'996, 'x')));
-  ASSERT_TRUE(pipeline_->WaitForImages(1));
+  ASSERT_TRUE(pipeline_->WaitForHeld(1));
   TestReply reply = Ask(Post("/embed", std::string(600'000, 'y')));
   EXPECT_EQ(reply.status, 429);
   EXPECT_EQ(reply.Header("retry-after"), "1");
@@ -258,7 +258,7 @@ TEST_F(ServerTest, BytesReadWhileWaitingBelongToTheNextRequest) {
   Launch();
   TestClient client(port());
   client.Send(Post("/embed", "HOLD") + Get("/healthz") + Post("/embed", std::string(200'000, 'x')));
-  ASSERT_TRUE(pipeline_->WaitForImages(1));
+  ASSERT_TRUE(pipeline_->WaitForHeld(1));
   pipeline_->ReleaseHeld();
   EXPECT_THAT(client.Read().body, HasSubstr("\"embedding\""));
   EXPECT_EQ(client.Read().body, "{\"status\":\"ok\"}\n");
@@ -271,7 +271,7 @@ TEST_F(ServerTest, DrainFinishesWhatIsInFlight) {
   EXPECT_EQ(idle.Ask(Get("/readyz")).status, 200);
   TestClient busy(port());
   busy.Send(Post("/embed", "HOLD"));
-  ASSERT_TRUE(pipeline_->WaitForImages(1));
+  ASSERT_TRUE(pipeline_->WaitForHeld(1));
   server_->BeginDrain();
   EXPECT_TRUE(idle.Closed());
   std::thread stopper([&] { server_->Stop(Deadline::After(std::chrono::seconds(20))); });

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#include "experiment/load/load_message.h"
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <charconv>
+#include <utility>
+
+namespace photovec::experiment {
+namespace {
+
+constexpr size_t kErrorBytes = 200;
+constexpr std::string_view kPartHead =
+    "--photovec-load-5b1f0c9a77de42e8\r\nContent-Disposition: form-data; name=\"image\"; "
+    "filename=\"photo\"\r\n"
+    "Content-Type: application/octet-stream\r\n\r\n";
+constexpr std::string_view kPartTail = "\r\n";
+constexpr std::string_view kFormTail = "--photovec-load-5b1f0c9a77de42e8--\r\n";
+constexpr std::string_view kFormType = "multipart/form-data; boundary=photovec-load-5b1f0c9a77de42e8";
+constexpr std::string_view kRows = "application/octet-stream";
+
+std::string PercentEncode(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.' || c == '~';
+    if (plain) {
+      out += c;
+    } else {
+      const auto byte = static_cast<uint8_t>(c);
+      out += '%';
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    }
+  }
+  return out;
+}
+
+/// The beginning of a reply, fit for a report: printable ASCII.
+std::string Beginning(std::string_view body) {
+  std::string text(body.substr(0, kErrorBytes));
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c < 0x20 || c > 0x7E; }, ' ');
+  return text;
+}
+
+}  // namespace
+
+LoadMessages::LoadMessages(const LoadOptions& options) : options_(options) {
+  const bool original = options.api == LoadApi::kOriginal;
+  const bool upload = options.api == LoadApi::kUpload;
+  head_ = original ? "POST /clip/embedding" : "POST /embed";
+  if (!options.model.empty()) head_ += "?model=" + PercentEncode(options.model);
+  head_ += " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(options.port) + "\r\nContent-Type: ";
+  head_ += upload ? kFormType : "application/json";
+  if (!original) head_ += "\r\nAccept: " + std::string(kRows);
+  head_ += "\r\nContent-Length: ";
+  if (upload) return;
+  quoted_.reserve(options.references.size());
+  for (const std::string& reference : options.references) {
+    quoted_.push_back(boost::json::serialize(boost::json::string_view(reference.data(), reference.size())));
+  }
+}
+
+void LoadMessages::Write(std::span<const uint32_t> images, LoadMessage* out) const {
+  out->images = static_cast<int>(images.size());
+  out->pieces.clear();
+  out->pieces.emplace_back();  // the head's place
+  size_t body_bytes = 0;
+  if (options_.api == LoadApi::kUpload) {
+    for (const uint32_t image : images) {
+      const std::string& photo = options_.photos[image];
+      out->pieces.insert(out->pieces.end(), {kPartHead, photo, kPartTail});
+      body_bytes += kPartHead.size() + photo.size() + kPartTail.size();
+    }
+    out->pieces.push_back(kFormTail);
+    body_bytes += kFormTail.size();
+  } else {
+    out->body = "{\"images\":[";
+    for (const uint32_t image : images) out->body.append(quoted_[image]).append(",");
+    out->body.back() = ']';
+    out->body += '}';
+    out->pieces.emplace_back(out->body);
+    body_bytes = out->body.size();
+  }
+  out->head = head_ + std::to_string(body_bytes) + "\r\n\r\n";
+  out->pieces.front() = out->head;
+}
+
+LoadMessages::Verdict LoadMessages::Judge(int images, const LoadReply& reply) const {
+  const auto failed = [&](std::string error) { return Verdict{images, std::move(error)}; };
+  if (reply.status != 200) {
+    const std::string beginning = Beginning(reply.body);
+    return failed(beginning.empty() ? "HTTP " + std::to_string(reply.status) + " without a body" : beginning);
+  }
+  if (reply.body.empty()) return failed("HTTP 200 without a body");
+  if (options_.api == LoadApi::kOriginal) return {};
+  if (!reply.content_type.starts_with(kRows)) {
+    return failed("vectors were asked for as " + std::string(kRows) + ", and came as '" +
+                  Beginning(reply.content_type) + "'");
+  }
+  if (reply.body.size() % (4 * static_cast<size_t>(images)) != 0) {
+    return failed(std::to_string(reply.body.size()) + " bytes are not " + std::to_string(images) +
+                  " vectors of float32");
+  }
+  if (reply.error_count.empty()) return {};
+  int count = 0;
+  const char* end = reply.error_count.data() + reply.error_count.size();
+  const auto [stop, error] = std::from_chars(reply.error_count.data(), end, count);
+  if (error != std::errc() || stop != end || count < 0 || count > images) {
+    return failed("X-Photovec-Error-Count is '" + Beginning(reply.error_count) + "' for " +
+                  std::to_string(images) + " images");
+  }
+  return {count, ""};
+}
+
+}  // namespace photovec::experiment
