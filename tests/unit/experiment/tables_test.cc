@@ -77,7 +77,8 @@ TEST(Tables, ThePathExplainsTheTotal) {
 TEST(Tables, EveryRowAndPartHasALabel) {
   for (const StageRow& row : StageRows()) EXPECT_TRUE(HasText("row_" + std::string(row.key))) << row.key;
   for (const MeanRow& row : MeanRows()) EXPECT_TRUE(HasText("row_" + std::string(row.key))) << row.key;
-  for (const PathMean& part : Analyse(MakeShowcase()).facts[0].path) {
+  const Analysis analysis = Analyse(MakeShowcase());
+  for (const PathMean& part : analysis.facts[0].path) {
     EXPECT_TRUE(HasText("row_" + std::string(part.name))) << part.name;
   }
 }
