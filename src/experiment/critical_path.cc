@@ -67,6 +67,7 @@ std::vector<PathPart> CriticalPath(const RequestRecord& record) {
     walk.For("receive", record.receive_us);
     walk.For("parse", record.parse_us);
     walk.For("load_decode", record.load_decode_us);
+    walk.For("pool_wait", record.pool_wait_us);
     walk.For("preprocess", record.preprocess_us);
     walk.For("embed", record.embed_us);
     walk.For("serialise", serialise_us);

@@ -165,6 +165,7 @@ Status ReadRecord(const json::value& line, RequestRecord& record) {
   members.Integer("preprocess", record.preprocess_us);
   members.Integer("embed", record.embed_us);
   members.Integer("load_decode", record.load_decode_us);
+  members.Integer("pool_wait", record.pool_wait_us);
   if (const json::array* items = members.Array("items")) {
     record.items.reserve(items->size());
     for (size_t i = 0; i < items->size() && error.ok(); ++i) {

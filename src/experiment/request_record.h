@@ -56,6 +56,7 @@ struct RequestRecord {
   int64_t preprocess_us = -1;
   int64_t embed_us = -1;
   int64_t load_decode_us = -1;
+  int64_t pool_wait_us = -1;  ///< between its steps, for a thread to run the next one
   std::vector<ItemRecord> items;
 
   /// The server measures whole steps of a request, of which only the lengths are known.

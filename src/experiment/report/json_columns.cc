@@ -29,6 +29,8 @@ constexpr auto kRequestColumns = std::to_array<JsonColumn<RequestRecord>>({
      [](RequestRecord& e, int64_t v) { e.embed_us = v; }},
     {"load_decode_us", -1, [](const RequestRecord& e) { return e.load_decode_us; },
      [](RequestRecord& e, int64_t v) { e.load_decode_us = v; }},
+    {"pool_wait_us", -1, [](const RequestRecord& e) { return e.pool_wait_us; },
+     [](RequestRecord& e, int64_t v) { e.pool_wait_us = v; }},
 });
 
 constexpr auto kItemColumns = std::to_array<JsonColumn<ItemRecord>>({
