@@ -203,13 +203,25 @@ class Writer {
     }
   }
 
+  // One sentence a variant: what is full, and what has room.
   void WriteFullness(size_t v) {
+    const std::string words = "$$";  // text.h: {key} is a word there
+    std::string full = words;
+    std::string room = words;
     for (const std::string_view key : {"cpu", "gpu", "streams"}) {
       const Cell& cell = CellOf(analysis_.usage, key, v);
       if (cell.samples == 0) continue;
-      const std::string name(key);
-      Add(name + (cell.value >= kFull ? "_full" : "_room"), Kind::kInfo, static_cast<int>(v),
-          {Name(v), FormatPercent(cell.value)});
+      std::string& list = cell.value >= kFull ? full : room;
+      if (list != words) list += ", ";
+      list += "{row_" + std::string(key) + "} " + FormatPercent(cell.value);
+    }
+    const auto variant = static_cast<int>(v);
+    if (full != words && room != words) {
+      Add("use_mixed", Kind::kInfo, variant, {Name(v), full, room});
+    } else if (full != words) {
+      Add("use_full", Kind::kInfo, variant, {Name(v), full});
+    } else if (room != words) {
+      Add("use_room", Kind::kInfo, variant, {Name(v), room});
     }
   }
 

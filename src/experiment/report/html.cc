@@ -173,6 +173,8 @@ class Page {
     Section("findings");
     out_ += "<ul class=\"findings\">\n";
     for (size_t i = 1; i < analysis_.findings.size(); ++i) {
+      const Finding::Kind kind = analysis_.findings[i].kind;
+      if (kind == Finding::Kind::kBad || kind == Finding::Kind::kWarning) continue;  // they stand at the top
       out_ += "<li>" + EscapeHtml(FindingText(analysis_.findings[i], language_)) + "</li>\n";
     }
     out_ += "</ul>\n";

@@ -76,7 +76,8 @@ ul.findings li::marker { color: var(--soft); }
 .legend i { width: 20px; height: 0; border-top: 3px solid var(--tone); }
 .legend i.box { width: 12px; height: 12px; border: 0; border-radius: 3px; background: var(--tone); }
 .legend i.dash2 { border-top-style: dashed; } .legend i.dash3 { border-top-style: dotted; }
-svg { display: block; width: 100%; height: auto; overflow: visible; }
+svg { display: block; width: 100%; overflow: visible; }
+svg[viewBox] { height: auto; }
 svg text { font: 11.5px system-ui, sans-serif; fill: var(--soft); font-variant-numeric: tabular-nums; }
 svg text.name { fill: var(--ink); font-weight: 600; font-size: 12px; }
 svg text.value { fill: var(--ink); font-size: 12px; }
@@ -86,7 +87,7 @@ svg text.inside { fill: #fff; font-size: 10.5px; }
 .line { fill: none; stroke: var(--tone); stroke-width: 1.8; stroke-linejoin: round; }
 .line.s2 { stroke-dasharray: 6 3; } .line.s3 { stroke-dasharray: 2 3; }
 .bar { fill: var(--tone); }
-.part { fill: var(--tone); }
+.part { fill: var(--tone); stroke: var(--card); stroke-width: 1; }
 .s0 { --tone: var(--s0); } .s1 { --tone: var(--s1); } .s2 { --tone: var(--s2); } .s3 { --tone: var(--s3); }
 .s4 { --tone: var(--s4); } .s5 { --tone: var(--s5); } .s6 { --tone: var(--s6); } .s7 { --tone: var(--s7); }
 .p0 { --tone: var(--p0); } .p1 { --tone: var(--p1); } .p2 { --tone: var(--p2); } .p3 { --tone: var(--p3); }

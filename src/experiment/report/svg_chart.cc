@@ -38,10 +38,21 @@ std::string OpenSvg(double width, double height, const std::string& title) {
          EscapeHtml(title) + "\">";
 }
 
+std::string Percent(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f%%", value);
+  return text.data();
+}
+
+std::string TextAt(const std::string& x, double y, std::string_view css_class, std::string_view anchor,
+                   const std::string& text) {
+  return "<text x=\"" + x + "\" y=\"" + Number(y) + "\" class=\"" + std::string(css_class) +
+         "\" text-anchor=\"" + std::string(anchor) + "\">" + EscapeHtml(text) + "</text>";
+}
+
 std::string TextAt(double x, double y, std::string_view css_class, std::string_view anchor,
                    const std::string& text) {
-  return "<text x=\"" + Number(x) + "\" y=\"" + Number(y) + "\" class=\"" + std::string(css_class) +
-         "\" text-anchor=\"" + std::string(anchor) + "\">" + EscapeHtml(text) + "</text>";
+  return TextAt(Number(x), y, css_class, anchor, text);
 }
 
 std::string LineAt(double x1, double y1, double x2, double y2, std::string_view css_class) {
@@ -126,32 +137,33 @@ std::string DrawLines(const LineChart& chart) {
   return out + "</svg>";
 }
 
+// Not scaled by a view box: places are percentages, so bars are as wide as the page and text stays its size.
 std::string DrawStackedBars(const std::string& title, const std::vector<StackedBar>& bars) {
   constexpr double kBarHeight = 30;
   constexpr double kRow = 62;
+  constexpr double kNarrowest = 320;  // pixels that a phone gives the chart: labels must fit there
   double longest = 0;
   for (const StackedBar& bar : bars) {
     double sum = 0;
     for (const BarSegment& segment : bar.segments) sum += segment.value;
     longest = std::max(longest, sum);
   }
-  std::string out = OpenSvg(kWidth, kRow * static_cast<double>(bars.size()), title);
+  std::string out = "<svg width=\"100%\" height=\"" + Number(kRow * static_cast<double>(bars.size())) +
+                    "\" class=\"fixed\" role=\"img\" aria-label=\"" + EscapeHtml(title) + "\">";
   if (longest <= 0) return out + "</svg>";
   double y = 0;
   for (const StackedBar& bar : bars) {
-    out += TextAt(0, y + 15, "name", "start", bar.name);
-    out += TextAt(kWidth, y + 15, "value", "end", bar.total);
+    out += TextAt("0", y + 15, "name", "start", bar.name) + TextAt("100%", y + 15, "value", "end", bar.total);
     double x = 0;
     for (const BarSegment& segment : bar.segments) {
-      const double width = kWidth * segment.value / longest;
-      if (width < 0.2) continue;
-      out += "<rect x=\"" + Number(x) + "\" y=\"" + Number(y + 22) + "\" width=\"" +
-             Number(std::max(width - 0.8, 0.4)) + "\" height=\"" + Number(kBarHeight) + "\" class=\"part p" +
-             std::to_string(segment.color) + "\"><title>" + EscapeHtml(segment.name + ": " + segment.label) +
-             "</title></rect>";
-      if (width > static_cast<double>(segment.label.size()) * kCharWidth + 6) {
-        out += TextAt(x + width / 2, y + 22 + kBarHeight / 2 + 4, "inside q" + std::to_string(segment.color),
-                      "middle", segment.label);
+      const double width = 100 * segment.value / longest;
+      if (width < 0.05) continue;
+      out += "<rect x=\"" + Percent(x) + "\" y=\"" + Number(y + 22) + "\" width=\"" + Percent(width) +
+             "\" height=\"" + Number(kBarHeight) + "\" class=\"part p" + std::to_string(segment.color) +
+             "\"><title>" + EscapeHtml(segment.name + ": " + segment.label) + "</title></rect>";
+      if (width / 100 * kNarrowest > static_cast<double>(segment.label.size()) * kCharWidth + 6) {
+        out += TextAt(Percent(x + width / 2), y + 22 + kBarHeight / 2 + 4,
+                      "inside q" + std::to_string(segment.color), "middle", segment.label);
       }
       x += width;
     }

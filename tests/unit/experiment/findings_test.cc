@@ -114,9 +114,10 @@ TEST(Findings, TellWhatIsFull) {
   spec.gpu = 0.5;
   spec.encode = 2'000;  // 60 requests of it in 30 s: always one in flight
   const Analysis analysis = Analyse(MakeSyntheticData({spec}));
-  EXPECT_NE(Find(analysis, "cpu_full"), nullptr);
-  EXPECT_NE(Find(analysis, "gpu_room"), nullptr);
-  EXPECT_NE(Find(analysis, "streams_full"), nullptr);
+  ASSERT_NE(Find(analysis, "use_mixed"), nullptr);
+  const std::string text = English(*Find(analysis, "use_mixed"));
+  EXPECT_NE(text.find("full are CPU, machine 9"), std::string::npos) << text;
+  EXPECT_NE(text.find("streams busy 100.0%; with room: GPU "), std::string::npos) << text;
   EXPECT_NE(Find(analysis, "next_encoder_full"), nullptr);
 }
 
