@@ -164,9 +164,10 @@ class ExperimentCommand : public Command {
         options_.language == "ko" ? experiment::Language::kKorean : experiment::Language::kEnglish;
     const experiment::Analysis analysis = experiment::Analyse(data);
     const std::string base = options_.out + "/report";
-    for (const auto& [suffix, text] : {std::pair{".json", experiment::ReportJson(data, analysis)},
-                                       std::pair{".md", experiment::ReportMarkdown(data, analysis, language)},
-                                       std::pair{".html", experiment::ReportHtml(data, analysis, language)}}) {
+    for (const auto& [suffix, text] :
+         {std::pair{".json", experiment::ReportJson(data, analysis)},
+          std::pair{".md", experiment::ReportMarkdown(data, analysis, language)},
+          std::pair{".html", experiment::ReportHtml(data, analysis, language)}}) {
       const Status written = WriteWhole(base + suffix, text);
       if (!written.ok()) return ReportFailure(written);
     }
@@ -174,8 +175,8 @@ class ExperimentCommand : public Command {
       const Status written = WriteTraces(data);
       if (!written.ok()) return ReportFailure(written);
     }
-    std::printf("%s\nreport: %s.html (also .md and .json)\n", experiment::ReportText(data, analysis, language).c_str(),
-                base.c_str());
+    std::printf("%s\nreport: %s.html (also .md and .json)\n",
+                experiment::ReportText(data, analysis, language).c_str(), base.c_str());
     if (data.interrupted) {
       log::warn("interrupted: {} runs had ended", runs);
       return kExitFailure;

@@ -31,7 +31,8 @@ inline constexpr std::string_view kOtherPart = "other";
 /// 0 are left out, except "other". Empty when total_us is not known.
 ///
 /// Of a server that logs whole steps of a request (load_decode_us, preprocess_us, embed_us) the parts are
-/// "receive", "parse", "load_decode", "pool_wait", "preprocess", "embed", "serialise", those that it knows, and "other".
+/// "receive", "parse", "load_decode", "pool_wait", "preprocess", "embed", "serialise", those that it knows,
+/// and "other".
 std::vector<PathPart> CriticalPath(const RequestRecord& record);
 
 }  // namespace photovec::experiment

@@ -68,6 +68,10 @@ struct VariantFacts {
   double path_total_ms = 0;    ///< their mean total
   double accounted = 0;        ///< share of it that the parts without "other" explain; 0: no requests
   LoopLag loop_lag;            ///< the worst of the runs
+  double streams_busy = 0;     ///< share of time with work, 0..1
+  double decoders_busy = 0;
+  /// Of the time that images held a download slot (until they were decoded), the share that was downloading.
+  double loading_share = 1;
 };
 
 struct Finding {

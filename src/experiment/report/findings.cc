@@ -19,20 +19,35 @@ double PartMs(const VariantFacts& facts, std::string_view name) {
   return 0;
 }
 
-// One candidate: where it waits, and the stages that do its work.
+// One candidate: the stages that do its work, and where images wait for it.
 struct Candidate {
   Wall wall;
-  std::string_view wait;  // "" when nothing of it is waiting
-  std::array<std::string_view, 4> work;
+  std::array<std::string_view, 6> work;
 };
 constexpr std::array<Candidate, 6> kCandidates = {{
-    {Wall::kStore, "admit_wait", {"fetch"}},
-    {Wall::kDecoders, "decode_wait", {"decode", "preprocess"}},
-    {Wall::kEncoder, "batch_wait", {"encode", "embed"}},
-    {Wall::kServer, "", {"receive", "parse", "collect", "serialise"}},
-    {Wall::kLoadDecode, "", {"load_decode"}},
-    {Wall::kPreprocess, "", {"preprocess"}},
+    {Wall::kStore, {"fetch"}},
+    {Wall::kDecoders, {"decode", "preprocess"}},
+    {Wall::kEncoder, {"encode", "embed"}},
+    {Wall::kServer, {"receive", "parse", "open", "collect", "hand_over", "serialise"}},
+    {Wall::kLoadDecode, {"load_decode"}},
+    {Wall::kPreprocess, {"preprocess"}},
 }};
+
+// What images wait for in a stage that waits. Queues fill backwards: an image waits for a decoder also when
+// all slots are with the encoder, and for a download slot also when those who hold one wait to be decoded. So
+// a wait counts to what is full behind it.
+struct WaitTarget {
+  std::string_view stage;
+  Wall wall;
+};
+std::array<WaitTarget, 4> WaitTargets(const VariantFacts& facts) {
+  const bool encoder_full = facts.streams_busy >= kFull && facts.streams_busy > facts.decoders_busy;
+  const Wall behind = encoder_full ? Wall::kEncoder : Wall::kDecoders;
+  return {{{"admit_wait", facts.loading_share >= 0.5 ? Wall::kStore : behind},
+           {"decode_wait", behind},
+           {"batch_wait", Wall::kEncoder},
+           {"pool_wait", Wall::kEncoder}}};
+}
 
 const Cell& CellOf(const std::vector<TableRow>& rows, std::string_view key, size_t variant) {
   static const Cell kEmpty;
@@ -292,13 +307,16 @@ class Writer {
 WallShare FindWall(const VariantFacts& facts) {
   WallShare best;
   if (facts.path_total_ms <= 0) return best;
+  const auto targets = WaitTargets(facts);
   // Where decode workers exist they preprocess too; elsewhere preprocessing is a step of its own.
   const bool workers = PartMs(facts, "decode") > 0 || PartMs(facts, "decode_wait") > 0;
   for (const Candidate& candidate : kCandidates) {
     if (candidate.wall == (workers ? Wall::kPreprocess : Wall::kDecoders)) continue;
     WallShare share;
     share.wall = candidate.wall;
-    share.wait_ms = candidate.wait.empty() ? 0 : PartMs(facts, candidate.wait);
+    for (const WaitTarget& target : targets) {
+      if (target.wall == candidate.wall) share.wait_ms += PartMs(facts, target.stage);
+    }
     share.ms = share.wait_ms;
     double longest = -1;
     for (const std::string_view stage : candidate.work) {

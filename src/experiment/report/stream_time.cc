@@ -27,19 +27,39 @@ std::vector<Span> Union(std::vector<Span> spans) {
   return merged;
 }
 
-std::vector<std::vector<Span>> SpansByStream(const Run& run, int streams) {
-  std::vector<std::vector<Span>> spans(static_cast<size_t>(streams));
+// What a kind of worker is busy with: which of them it was, and from which border of an item to which.
+struct Worker {
+  int ItemRecord::*index;
+  Border begin;
+  Border end;
+};
+constexpr Worker kStream{&ItemRecord::stream, Border::kEncodeStart, Border::kEncodeEnd};
+constexpr Worker kDecoder{&ItemRecord::decoder, Border::kDecodeStart, Border::kPreprocessEnd};
+
+std::vector<std::vector<Span>> SpansByWorker(const Run& run, const Worker& worker, int workers) {
+  std::vector<std::vector<Span>> spans(static_cast<size_t>(workers));
   for (const RequestRecord& request : run.requests) {
     const auto offset = static_cast<double>(request.started_us - run.began_us);
     for (const ItemRecord& item : request.items) {
-      const int64_t begin = item.At(Border::kEncodeStart);
-      const int64_t end = item.At(Border::kEncodeEnd);
-      if (item.stream < 0 || item.stream >= streams || begin < 0 || end < begin) continue;
-      spans[static_cast<size_t>(item.stream)].emplace_back(offset + static_cast<double>(begin),
-                                                           offset + static_cast<double>(end));
+      const int index = item.*worker.index;
+      const int64_t begin = item.At(worker.begin);
+      const int64_t end = item.At(worker.end);
+      if (index < 0 || index >= workers || begin < 0 || end < begin) continue;
+      spans[static_cast<size_t>(index)].emplace_back(offset + static_cast<double>(begin),
+                                                     offset + static_cast<double>(end));
     }
   }
   return spans;
+}
+
+int CountWorkers(const Variant& variant, const Worker& worker) {
+  int workers = 0;
+  for (const Run& run : variant.runs) {
+    for (const RequestRecord& request : run.requests) {
+      for (const ItemRecord& item : request.items) workers = std::max(workers, item.*worker.index + 1);
+    }
+  }
+  return workers;
 }
 
 double LeadIn(const Run& run, double length_us) {
@@ -52,26 +72,15 @@ double LeadIn(const Run& run, double length_us) {
   return std::min(Quantile(totals, 0.99), length_us / 2);
 }
 
-}  // namespace
-
-int CountStreams(const Variant& variant) {
-  int streams = 0;
-  for (const Run& run : variant.runs) {
-    for (const RequestRecord& request : run.requests) {
-      for (const ItemRecord& item : request.items) streams = std::max(streams, item.stream + 1);
-    }
-  }
-  return streams;
-}
-
-void AddStreamTime(const Run& run, int streams, size_t seconds, size_t first_group, Figures& out) {
+void AddWorkerTime(const Run& run, const Worker& worker, int workers, size_t seconds, size_t first_group,
+                   Figures& out) {
   const double length_us = Rounded(run.seconds) * 1e6;
-  if (streams <= 0 || length_us <= 0 || run.requests.empty()) return;
+  if (workers <= 0 || length_us <= 0 || run.requests.empty()) return;
   const double lead_in = LeadIn(run, length_us);
   const double group_us = length_us / static_cast<double>(seconds);
   const auto first = std::min(seconds - 1, static_cast<size_t>(std::ceil(lead_in / group_us)));
   std::vector<double> busy_us(seconds, 0.0);
-  for (std::vector<Span>& spans : SpansByStream(run, streams)) {
+  for (std::vector<Span>& spans : SpansByWorker(run, worker, workers)) {
     for (const Span& span : Union(std::move(spans))) {
       const double begin = std::max(span.first, 0.0);
       const double end = std::min(span.second, length_us);
@@ -84,7 +93,32 @@ void AddStreamTime(const Run& run, int streams, size_t seconds, size_t first_gro
       }
     }
   }
-  for (size_t i = first; i < seconds; ++i) out.Add(busy_us[i] / group_us / streams, first_group + i);
+  for (size_t i = first; i < seconds; ++i) out.Add(busy_us[i] / group_us / workers, first_group + i);
 }
+
+double MeanBusy(const Variant& variant, const Worker& worker) {
+  const int workers = CountWorkers(variant, worker);
+  double sum = 0;
+  size_t count = 0;
+  for (const Run& run : variant.runs) {
+    if (!run.failure.empty()) continue;
+    Figures shares;
+    AddWorkerTime(run, worker, workers, std::max<size_t>(1, static_cast<size_t>(run.seconds)), 0, shares);
+    for (const double share : shares.value) sum += share;
+    count += shares.size();
+  }
+  return count > 0 ? sum / static_cast<double>(count) : 0;
+}
+
+}  // namespace
+
+int CountStreams(const Variant& variant) { return CountWorkers(variant, kStream); }
+
+void AddStreamTime(const Run& run, int streams, size_t seconds, size_t first_group, Figures& out) {
+  AddWorkerTime(run, kStream, streams, seconds, first_group, out);
+}
+
+double StreamsBusy(const Variant& variant) { return MeanBusy(variant, kStream); }
+double DecodersBusy(const Variant& variant) { return MeanBusy(variant, kDecoder); }
 
 }  // namespace photovec::experiment

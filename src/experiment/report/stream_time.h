@@ -16,4 +16,9 @@ int CountStreams(const Variant& variant);
 /// `first_group`.
 void AddStreamTime(const Run& run, int streams, size_t seconds, size_t first_group, Figures& out);
 
+/// The share of time that streams (decode workers) had work, mean over all of them and over whole runs; 0
+/// when the server's log does not tell.
+double StreamsBusy(const Variant& variant);
+double DecodersBusy(const Variant& variant);
+
 }  // namespace photovec::experiment

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "experiment/critical_path.h"
+#include "experiment/report/stream_time.h"
 
 namespace photovec::experiment {
 namespace {
@@ -78,6 +79,24 @@ struct PathSums {
   }
 };
 
+// The fetch stage lends a place from an image's fetch until it is decoded.
+double LoadingShare(const Variant& variant) {
+  double loading_us = 0;
+  double held_us = 0;
+  for (const Run& run : variant.runs) {
+    for (const RequestRecord& request : run.requests) {
+      for (const ItemRecord& item : request.items) {
+        const int64_t fetch_us = item.Micros(Stage::kFetch);
+        const int64_t end_us = item.At(Border::kDecodeEnd);
+        if (fetch_us < 0 || end_us < 0) continue;
+        loading_us += static_cast<double>(fetch_us);
+        held_us += static_cast<double>(end_us - item.At(Border::kFetchStart));
+      }
+    }
+  }
+  return held_us > 0 ? loading_us / held_us : 1;
+}
+
 }  // namespace
 
 VariantFacts CollectFacts(const Variant& variant, double cpus) {
@@ -95,6 +114,9 @@ VariantFacts CollectFacts(const Variant& variant, double cpus) {
     if (const double p95 = TotalP95(run); p95 >= 0) p95s.push_back(p95);
   }
   facts.spread = Spread(std::move(p95s));
+  facts.streams_busy = StreamsBusy(variant);
+  facts.decoders_busy = DecodersBusy(variant);
+  facts.loading_share = LoadingShare(variant);
   if (const double available = use.seconds * Rounded(cpus); available > 0) {
     facts.load_share = use.load / available;
     facts.store_share = use.store / available;

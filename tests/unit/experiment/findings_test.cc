@@ -70,6 +70,25 @@ TEST(Findings, SayWhatIsWaitedForAndHowLong) {
   EXPECT_NE(text.find("310.0 of 401.5 ms"), std::string::npos) << "300 + 8 + 2 of all: " << text;
 }
 
+TEST(Findings, AWaitCountsToWhatIsFullBehindIt) {
+  VariantFacts facts;
+  facts.path = {{"admit_wait", 500}, {"fetch", 60}, {"decode_wait", 300}, {"decode", 5}, {"encode", 20}};
+  facts.path_total_ms = 885;
+  facts.decoders_busy = 0.5;
+  facts.streams_busy = 0.97;
+  facts.loading_share = 0.2;  // whoever holds a download slot mostly waits to be decoded, and that for the encoder
+  const WallShare encoder = FindWall(facts);
+  EXPECT_EQ(encoder.wall, Wall::kEncoder);
+  EXPECT_DOUBLE_EQ(encoder.wait_ms, 800);
+  facts.streams_busy = 0.3;
+  facts.decoders_busy = 0.98;
+  EXPECT_EQ(FindWall(facts).wall, Wall::kDecoders);
+  facts.loading_share = 0.9;  // the slots are full of downloads
+  const WallShare store = FindWall(facts);
+  EXPECT_EQ(store.wall, Wall::kStore);
+  EXPECT_DOUBLE_EQ(store.wait_ms, 500);
+}
+
 TEST(Findings, AServerThatWaitsForItsSlowestImageIsToldSo) {
   VariantFacts facts;
   facts.path = {{"load_decode", 600}, {"preprocess", 100}, {"embed", 200}, {"other", 10}};
