@@ -186,15 +186,19 @@ std::string PathChart(const Analysis& analysis, Language language) {
 }
 
 std::vector<PathKey> PathLegend(const Analysis& analysis, Language language) {
-  std::vector<PathKey> keys;
+  // In the order of the flow, so first all parts, then without those that are too thin to see in every bar.
+  std::vector<std::pair<std::string_view, double>> shares;
   for (const VariantFacts& facts : analysis.facts) {
     for (const PathMean& part : facts.path) {
-      if (part.ms < facts.path_total_ms * 0.005) continue;
-      const PathKey key{RowLabel(part.name, language), PartColor(part.name)};
-      const bool known =
-          std::any_of(keys.begin(), keys.end(), [&](const PathKey& other) { return other.name == key.name; });
-      if (!known) keys.push_back(key);
+      auto at = std::find_if(shares.begin(), shares.end(),
+                             [&](const auto& known) { return known.first == part.name; });
+      if (at == shares.end()) at = shares.insert(shares.end(), {part.name, 0.0});
+      at->second = std::max(at->second, part.ms / facts.path_total_ms);
     }
+  }
+  std::vector<PathKey> keys;
+  for (const auto& [name, share] : shares) {
+    if (share >= 0.005) keys.push_back({RowLabel(name, language), PartColor(name)});
   }
   return keys;
 }

@@ -45,6 +45,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
   padding: 12px 16px 14px; min-width: 0; }
 .tile h3 { margin: 0 0 4px; }
 .tile b { font-size: 27px; line-height: 1.2; font-weight: 680; font-variant-numeric: tabular-nums; }
+.tile b, .tile span { white-space: nowrap; }
 .tile p { margin: 0; color: var(--soft); font-size: 13px; }
 .alerts { list-style: none; padding: 0; margin: 0 0 16px; display: grid; gap: 8px; }
 .alerts li { padding: 9px 14px; border-radius: 9px; border-left: 4px solid; }
@@ -113,6 +114,7 @@ footer { color: var(--soft); font-size: 13px; margin: 22px 2px 0; }
   body { padding: 18px 12px 40px; }
   section { padding: 15px 14px; border-radius: 10px; }
   .tiles { grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); }
+  .tile { padding: 10px 12px 12px; } .tile b { font-size: 22px; }
   td, th { padding-left: 14px; }
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 8px; }
 }

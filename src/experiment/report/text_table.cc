@@ -29,8 +29,8 @@ constexpr auto kTexts = std::to_array<TextEntry>({
     {"row_first_vector", "first vector", "첫 벡터까지"},
     {"row_serialise", "serialise", "직렬화"},
     {"row_other", "other", "기타"},
-    {"row_cpu", "CPU, machine", "CPU (머신)"},
-    {"row_cpu_server", "CPU, server", "CPU (서버)"},
+    {"row_cpu", "machine CPU", "CPU (머신)"},
+    {"row_cpu_server", "server CPU", "CPU (서버)"},
     {"row_gpu", "GPU", "GPU"},
     {"row_streams", "streams busy", "스트림 사용률"},
     {"row_images_per_s", "images/s", "이미지/초"},
@@ -85,11 +85,11 @@ constexpr auto kTexts = std::to_array<TextEntry>({
      "되지 않습니다."},
     {"where_note",
      "Mean critical path of a request, ms: the chain of steps that decided when its last vector was there. "
-     "The named "
-     "parts account for {0} of the total.",
+     "Share of the "
+     "total that its named parts account for: {0}.",
      "요청의 평균 임계 경로 (ms): 마지막 벡터가 완성되는 시점을 결정한 단계들의 연쇄입니다. 이름 있는 부분이 "
-     "총 시간의 "
-     "{0}를 설명합니다."},
+     "총 시간에서 "
+     "차지하는 비율: {0}."},
     {"cdf_note",
      "Share of figures (vertical) up to a time in ms (horizontal, logarithmic). Dotted: 50% and 95%.",
      "가로축: 시간 (ms, 로그), 세로축: 그 이하인 표본의 비율. 점선: 50%와 95%."},
@@ -257,8 +257,7 @@ constexpr auto kTexts = std::to_array<TextEntry>({
      "cores.",
      "{0}의 다음 단계: 가장 느린 이미지를 기다리지 말고 도착하는 대로 다음 단계로 보내고, 모든 코어에서 "
      "디코딩하십시오."},
-    {"finding_use_mixed", "{0}: full are {1}; with room: {2}.",
-     "{0}: 가득 찬 자원: {1}. 여유 있는 자원: {2}."},
+    {"finding_use_mixed", "{0}: full: {1}; with room: {2}.", "{0}: 가득 찬 자원: {1}. 여유 있는 자원: {2}."},
     {"finding_use_full", "{0}: everything is full: {1}.", "{0}: 모든 자원이 가득 찼습니다: {1}."},
     {"finding_use_room", "{0}: nothing is full: {1}.", "{0}: 가득 찬 자원이 없습니다: {1}."},
     {"finding_differs", "{0} against {1}, certain: {2}.", "{0} ({1} 대비), 확실한 차이: {2}."},

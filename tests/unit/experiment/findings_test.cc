@@ -135,7 +135,7 @@ TEST(Findings, TellWhatIsFull) {
   const Analysis analysis = Analyse(MakeSyntheticData({spec}));
   ASSERT_NE(Find(analysis, "use_mixed"), nullptr);
   const std::string text = English(*Find(analysis, "use_mixed"));
-  EXPECT_NE(text.find("full are CPU, machine 9"), std::string::npos) << text;
+  EXPECT_NE(text.find("full: machine CPU 9"), std::string::npos) << text;
   EXPECT_NE(text.find("streams busy 100.0%; with room: GPU "), std::string::npos) << text;
   EXPECT_NE(Find(analysis, "next_encoder_full"), nullptr);
 }
