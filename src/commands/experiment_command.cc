@@ -124,8 +124,9 @@ class ExperimentCommand : public Command {
     sweep->on_progress = [&](const experiment::SweepProgress& at) {
       progress.UpdateText(at.what, at.done, at.seconds_left);
     };
-    std::fprintf(stderr, "%zu variants, %d times each; results go to %s\n", sweep->variants.size(),
-                 sweep->repetitions, options_.out.c_str());
+    std::fprintf(stderr, "%zu variant%s, %d run%s each; results go to %s\n", sweep->variants.size(),
+                 sweep->variants.size() == 1 ? "" : "s", sweep->repetitions,
+                 sweep->repetitions == 1 ? "" : "s", options_.out.c_str());
     experiment::Sweep runner(*std::move(sweep));
     const Status ran = runner.Execute(data, stop);
     progress.Finish();

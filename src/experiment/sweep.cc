@@ -56,6 +56,13 @@ double FirstGuess(const Variant& variant) {
   return requests > 0 && seconds > 0 ? requests / seconds : 1.0;
 }
 
+void Warn(const std::string& variant, const Run& run) {
+  std::string text = variant + ": " + run.failure;
+  if (!run.log_tail.empty()) text += "; its last lines:";
+  for (const std::string& line : run.log_tail) text += "\n  | " + line;
+  log::warn("{}", text);
+}
+
 double Quantile(std::vector<double> values, double q) {
   if (values.empty()) return 0;
   const auto rank = static_cast<size_t>(q * static_cast<double>(values.size() - 1) + 0.5);
@@ -208,6 +215,8 @@ Run Sweep::RunOnce(size_t variant, int repetition, const std::atomic<bool>& stop
   }
   Measure(**server, what, run, stop);
   if (!run.failure.empty()) fail(run.failure);
+  if (stop && run.failure.empty())
+    run.failure = "interrupted";  // a part of it would not compare with whole runs
   const bool alive = (*server)->Running();
   if (alive) {
     auto lag = FetchLoopLag((*server)->port());
@@ -266,7 +275,7 @@ Status Sweep::Execute(ExperimentData& data, const std::atomic<bool>& stop) {
       const int64_t began = MonotonicMicros();
       auto run = RunOnce(i, repetition, stop);
       if (stop && run.client.empty()) break;  // Ctrl-C before there was anything to report
-      if (!run.failure.empty()) log::warn("{}: {}", options_.variants[i].name, run.failure);
+      if (!run.failure.empty() && !stop) Warn(options_.variants[i].name, run);
       data.variants[i].runs.push_back(std::move(run));
       finished_seconds_ += static_cast<double>(MonotonicMicros() - began) / 1e6;
       ++runs_done_;
