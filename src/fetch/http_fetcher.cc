@@ -33,6 +33,7 @@ class HttpFetcherImpl final : public HttpFetcher {
   void Fetch(FetchRequest request, FetchCallback done) override;
 
  private:
+  Status Enqueue(TransferPtr& transfer);
   void Run();
   /// Takes what came in; false when it is time to stop.
   bool TakeIncoming();
@@ -91,23 +92,21 @@ void HttpFetcherImpl::Fetch(FetchRequest request, FetchCallback done) {
     return;
   }
   TransferPtr transfer = *std::move(created);
-  Status refused;
-  {
-    std::scoped_lock lock(mutex_);
-    if (stopping_) {
-      refused = Status(Code::kCancelled, "the server is shutting down");
-    } else if (waiting_count_ >= options_.max_queued) {
-      refused = Status(Code::kOverloaded, "too many images wait to be downloaded; try again later");
-    } else {
-      ++waiting_count_;
-      incoming_.push_back(std::move(transfer));
-    }
+  const Status queued = Enqueue(transfer);
+  if (!queued.ok()) return transfer->Finish(queued);
+  curl_multi_wakeup(multi_);
+}
+
+// Takes the transfer when it returns OK.
+Status HttpFetcherImpl::Enqueue(TransferPtr& transfer) {
+  std::scoped_lock lock(mutex_);
+  if (stopping_) return {Code::kCancelled, "the server is shutting down"};
+  if (waiting_count_ >= options_.max_queued) {
+    return {Code::kOverloaded, "too many images wait to be downloaded; try again later"};
   }
-  if (refused.ok()) {
-    curl_multi_wakeup(multi_);
-  } else {
-    transfer->Finish(refused);
-  }
+  ++waiting_count_;
+  incoming_.push_back(std::move(transfer));
+  return Status::Ok();
 }
 
 void HttpFetcherImpl::Run() {

@@ -24,7 +24,8 @@ double Fma(int steps, float seed, float* sink) {
   hn::Vec<decltype(d)> sum[kChains];
 #pragma GCC unroll 12
   for (int i = 0; i < kChains; ++i) sum[i] = hn::Set(d, static_cast<float>(i));
-  for (int step = 0; step < steps * kPeakStep / kChains; ++step) {
+  const auto rounds = steps * kPeakStep / kChains;
+  for (int step = 0; step < rounds; ++step) {
 #pragma GCC unroll 12
     for (int i = 0; i < kChains; ++i) sum[i] = hn::MulAdd(sum[i], a, b);
   }
@@ -32,8 +33,7 @@ double Fma(int steps, float seed, float* sink) {
 #pragma GCC unroll 12
   for (int i = 1; i < kChains; ++i) total = hn::Add(total, sum[i]);
   *sink = hn::GetLane(total);
-  const auto rounds = static_cast<double>(steps * kPeakStep / kChains);
-  return 2.0 * static_cast<double>(hn::Lanes(d)) * rounds * kChains;
+  return 2.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(rounds) * kChains;
 }
 
 }  // namespace HWY_NAMESPACE
@@ -55,7 +55,8 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) double PeakBf16(
   __m512 sum[kChains];
 #pragma GCC unroll 24
   for (int i = 0; i < kChains; ++i) sum[i] = _mm512_set1_ps(static_cast<float>(i));
-  for (int step = 0; step < steps * kPeakStep / kChains; ++step) {
+  const auto rounds = steps * kPeakStep / kChains;
+  for (int step = 0; step < rounds; ++step) {
 #pragma GCC unroll 24
     for (int i = 0; i < kChains; ++i) {
       sum[i] = _mm512_dpbf16_ps(sum[i], a, a);
@@ -67,8 +68,7 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) double PeakBf16(
 #pragma GCC unroll 24
   for (int i = 1; i < kChains; ++i) total = _mm512_add_ps(total, sum[i]);
   *sink = _mm512_cvtss_f32(total);
-  const auto rounds = static_cast<double>(steps * kPeakStep / kChains);
-  return 2.0 * 32.0 * rounds * kChains;
+  return 2.0 * 32.0 * static_cast<double>(rounds) * kChains;
 }
 #else
 double PeakBf16(int, float*) { return 0; }

@@ -103,7 +103,7 @@ asio::awaitable<void> LoadConnection::Exchange(const LoadMessage& message, PostO
   }
   auto& response = parser.get();
   outcome->failure.clear();
-  outcome->reply.status = response.result_int();
+  outcome->reply.status = static_cast<int>(response.result_int());
   outcome->reply.content_type = View(response[http::field::content_type]);
   outcome->reply.error_count = View(response["X-Photovec-Error-Count"]);
   outcome->reply.body = std::move(response.body());

@@ -145,7 +145,7 @@ ComparedVariant CompareVariants(const Pair& pair, const ExperimentData& before, 
     ComparedRow row{key, unit, better, MakeCell(a), MakeCell(b), false};
     if (ChangeRate(a, b)) row.after.change = MakeChange(a, b);
     row.regressed = Regressed(row, threshold);
-    result.rows.push_back(std::move(row));
+    result.rows.push_back(row);
   };
   const auto rows = StageRows();
   for (size_t i = 0; i < rows.size(); ++i) {
