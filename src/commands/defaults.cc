@@ -33,6 +33,11 @@ void PlanStreams(const Machine& machine, const EngineOptions& options, Plan& pla
     plan.streams = std::max(1, cores / plan.threads_per_stream);
     plan.streams_why = (options.threads_per_stream > 0 ? "threads as set; " : "") + cores_text;
   }
+  const auto cpus = static_cast<int64_t>(machine.cpus.size());
+  plan.pin_threads = int64_t{plan.streams} * plan.threads_per_stream <= cpus;
+  if (!plan.pin_threads) {
+    plan.streams_why += "; not pinned, being more threads than the " + std::to_string(cpus) + " CPUs";
+  }
 }
 
 void PlanPrecision(const Machine& machine, const EngineOptions& options, Plan& plan) {

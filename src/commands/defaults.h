@@ -14,6 +14,7 @@ struct Plan {
   int streams = 1;
   int threads_per_stream = 1;
   std::string streams_why;
+  bool pin_threads = true;  ///< false: there are more stream threads than CPUs
   int decoders = 1;
   std::string decoders_why;
   uint64_t memory_budget_bytes = 0;
@@ -26,8 +27,8 @@ struct Plan {
 ///
 /// Streams: one thread each up to 4 cores, two up to 16, four beyond: with few threads a team loses least at
 /// its barriers, with more a single photo is answered sooner. Physical cores only, and no more than the
-/// cgroup's quota. Decoders: one per CPU, since they share the CPUs with the streams at equal priority and
-/// whoever has work takes them.
+/// cgroup's quota. Whoever sets more threads than there are CPUs gets them, unpinned. Decoders: one per CPU,
+/// since they share the CPUs with the streams at equal priority and whoever has work takes them.
 Plan MakePlan(const Machine& machine, const EngineOptions& options);
 
 }  // namespace photovec::commands

@@ -54,7 +54,8 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
 
   std::vector<pipeline::ModelSetup> setups;
   for (const ModelChoice& choice : choices) {
-    ASSIGN_OR_RETURN(LoadedModel loaded, SetUpModel(choice, options, engine->plan, choices.size() == 1));
+    ASSIGN_OR_RETURN(LoadedModel loaded, SetUpModel(choice, options, engine->plan,
+                                                    choices.size() == 1 && engine->plan.pin_threads));
     loaded.setup.encoder = SlowDown(std::move(loaded.setup.encoder), slow.encode);
     engine->models.push_back(Summarize(loaded));
     LogModel(engine->models.back());

@@ -7,7 +7,7 @@ namespace photovec::commands {
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailure = 1;        ///< it could not do what it was asked
 inline constexpr int kExitUsage = 2;          ///< wrong flags, environment or config file
-inline constexpr int kExitSomeFailed = 3;     ///< embed: vectors were written, but some images failed
+inline constexpr int kExitSomeFailed = 3;     ///< embed: some images failed; experiment: some runs failed
 inline constexpr int kExitRegressed = 4;      ///< compare: a stage became worse by more than the threshold
 inline constexpr int kExitDeviceFailed = 70;  ///< the compute device failed; restart the process
 

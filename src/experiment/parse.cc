@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -16,24 +17,38 @@ bool ParseNumber(std::string_view text, double& value) {
   return error == std::errc() && end == text.data() + text.size() && std::isfinite(value) && value >= 0;
 }
 
+struct Duration {
+  double value = 0;
+  std::optional<double> unit_s;  // none was written
+};
+std::optional<Duration> ParseUnit(std::string_view text) {
+  constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"us", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
+  Duration duration;
+  for (const auto& [unit, seconds] : kUnits) {
+    if (!text.ends_with(unit)) continue;
+    duration.unit_s = seconds;
+    text.remove_suffix(unit.size());
+    break;
+  }
+  if (!ParseNumber(text, duration.value)) return std::nullopt;
+  return duration;
+}
+
 }  // namespace
 
 Result<double> ParseSeconds(std::string_view text) {
-  constexpr std::pair<std::string_view, double> kUnits[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
-  double factor = 1;
-  std::string_view number = text;
-  for (const auto& [unit, seconds] : kUnits) {
-    if (!text.ends_with(unit)) continue;
-    factor = seconds;
-    number.remove_suffix(unit.size());
-    break;
-  }
-  double value = 0;
-  if (!ParseNumber(number, value)) {
-    return Status(Code::kInvalidRequest,
-                  "'" + std::string(text) + "' is no duration; write for instance 60s, 500ms or 2m");
-  }
-  return value * factor;
+  const std::optional<Duration> duration = ParseUnit(text);
+  if (duration) return duration->value * duration->unit_s.value_or(1);
+  return Status(Code::kInvalidRequest,
+                "'" + std::string(text) + "' is no duration; write for instance 60s, 500ms or 2m");
+}
+
+Result<double> ParseMilliseconds(std::string_view text) {
+  const std::optional<Duration> duration = ParseUnit(text);
+  if (duration && duration->unit_s) return duration->value * *duration->unit_s * 1e3;
+  return Status(Code::kInvalidRequest,
+                "'" + std::string(text) + "' is not a duration; write 40ms, 1.5s or 250us");
 }
 
 Result<Range> ParseRange(std::string_view text) {

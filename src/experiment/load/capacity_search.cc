@@ -6,7 +6,7 @@
 #include <cmath>
 #include <utility>
 
-#include "experiment/duration_text.h"
+#include "experiment/parse.h"
 
 namespace photovec::experiment {
 

@@ -70,6 +70,7 @@ struct VariantFacts {
   LoopLag loop_lag;            ///< the worst of the runs
   double streams_busy = 0;     ///< share of time with work, 0..1
   double decoders_busy = 0;
+  double machine_cpu = 0;  ///< 0..1, mean over the samples
   /// Of the time that images held a download slot (until they were decoded), the share that was downloading.
   double loading_share = 1;
 };

@@ -41,9 +41,12 @@ struct WaitTarget {
   Wall wall;
 };
 std::array<WaitTarget, 4> WaitTargets(const VariantFacts& facts) {
-  const bool encoder_full = facts.streams_busy >= kFull && facts.streams_busy > facts.decoders_busy;
+  const bool cpu_full = facts.machine_cpu >= kFull;
+  const bool encoder_full =
+      facts.streams_busy > facts.decoders_busy && (cpu_full || facts.streams_busy >= kFull);
   const Wall behind = encoder_full ? Wall::kEncoder : Wall::kDecoders;
-  return {{{"admit_wait", facts.loading_share >= 0.5 ? Wall::kStore : behind},
+  const bool store_holds = facts.loading_share >= 0.5 && !cpu_full;
+  return {{{"admit_wait", store_holds ? Wall::kStore : behind},
            {"decode_wait", behind},
            {"batch_wait", Wall::kEncoder},
            {"pool_wait", Wall::kEncoder}}};

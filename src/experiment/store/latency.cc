@@ -3,7 +3,7 @@
 #include <string>
 
 #include "experiment/counter_random.h"
-#include "experiment/duration_text.h"
+#include "experiment/parse.h"
 #include "experiment/store/object_store.h"
 
 namespace photovec::experiment {

@@ -140,6 +140,18 @@ TEST(Plan, WhatIsSetWins) {
   EXPECT_EQ(plan.precision, "f32");
 }
 
+TEST(Plan, MoreThreadsThanCpusAreNotPinned) {
+  EngineOptions options;
+  options.streams = 4;
+  const Plan plan = MakePlan(MachineOf(2, 2, uint64_t{8} << 30), options);
+  EXPECT_EQ(plan.streams, 4);
+  EXPECT_EQ(plan.threads_per_stream, 1);
+  EXPECT_FALSE(plan.pin_threads);
+  EXPECT_THAT(plan.streams_why, HasSubstr("not pinned"));
+  options.streams = 2;
+  EXPECT_TRUE(MakePlan(MachineOf(2, 2, uint64_t{8} << 30), options).pin_threads);
+}
+
 TEST(Plan, BudgetIsAQuarterUpToTwoGiB) {
   EXPECT_EQ(MakePlan(MachineOf(2, 2, uint64_t{4} << 30), {}).memory_budget_bytes, uint64_t{1} << 30);
   EXPECT_EQ(MakePlan(MachineOf(2, 2, uint64_t{64} << 30), {}).memory_budget_bytes, uint64_t{2} << 30);
