@@ -35,7 +35,7 @@ constexpr std::array<Candidate, 6> kCandidates = {{
 
 // What images wait for in a stage that waits. Queues fill backwards: an image waits for a decoder also when
 // all slots are with the encoder, and for a download slot also when those who hold one wait to be decoded. So
-// a wait counts to what is full behind it.
+// a wait counts to what is full behind it; with the CPU full nothing is gained by having more photos here.
 struct WaitTarget {
   std::string_view stage;
   Wall wall;

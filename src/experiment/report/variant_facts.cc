@@ -12,6 +12,8 @@ namespace {
 constexpr std::string_view kOther = "other";
 
 struct CpuUse {
+  double machine_sum = 0;
+  size_t samples = 0;
   double seconds = 0;
   double load = 0;
   double store = 0;
@@ -27,6 +29,8 @@ void CountRun(const Run& run, VariantFacts& facts, CpuUse& use) {
   }
   const double seconds = Rounded(run.seconds);
   use.seconds += seconds;
+  for (const ResourceSample& sample : run.resources) use.machine_sum += Rounded(sample.machine_cpu);
+  use.samples += run.resources.size();
   use.load += Rounded(run.load_cpu_seconds);
   use.store += Rounded(run.store_cpu_seconds);
   if (seconds > 0) facts.images_per_s.push_back(static_cast<double>(run.images_completed) / seconds);
@@ -114,6 +118,7 @@ VariantFacts CollectFacts(const Variant& variant, double cpus) {
     if (const double p95 = TotalP95(run); p95 >= 0) p95s.push_back(p95);
   }
   facts.spread = Spread(std::move(p95s));
+  if (use.samples > 0) facts.machine_cpu = use.machine_sum / static_cast<double>(use.samples);
   facts.streams_busy = StreamsBusy(variant);
   facts.decoders_busy = DecodersBusy(variant);
   facts.loading_share = LoadingShare(variant);

@@ -89,6 +89,8 @@ TEST(Findings, AWaitCountsToWhatIsFullBehindIt) {
   const WallShare store = FindWall(facts);
   EXPECT_EQ(store.wall, Wall::kStore);
   EXPECT_DOUBLE_EQ(store.wait_ms, 500);
+  facts.machine_cpu = 0.99;  // more downloads at once would only wait for the CPU
+  EXPECT_EQ(FindWall(facts).wall, Wall::kDecoders);
 }
 
 TEST(Findings, AServerThatWaitsForItsSlowestImageIsToldSo) {
