@@ -203,23 +203,26 @@ constexpr auto kTexts = std::to_array<TextEntry>({
     {"finding_next_encoder_full",
      "Next step for {0}: streams are busy {1} of the time and the CPU is full; only more cores, a GPU or a "
      "lower precision "
-     "(--precision bf16) make it faster, not more streams.",
+     "(--precision bf16, if not used yet) make it faster, not more streams.",
      "{0}의 다음 단계: 스트림이 {1}의 시간 동안 바쁘고 CPU도 가득 찼습니다. 스트림을 늘리기보다 코어 추가, "
      "GPU, 또는 더 낮은 "
-     "정밀도(--precision bf16)가 필요합니다."},
+     "정밀도(아직 아니라면 --precision bf16)가 필요합니다."},
     {"finding_next_encoder_streams_full",
      "Next step for {0}: streams are busy {1} of the time while the CPU has room; try more streams or more "
      "threads per "
-     "stream (--streams, --threads-per-stream), then a lower precision (--precision bf16) or a GPU.",
+     "stream (--streams, --threads-per-stream), then a lower precision (--precision bf16, if not used yet) "
+     "or a GPU.",
      "{0}의 다음 단계: 스트림이 {1}의 시간 동안 바쁘지만 CPU에는 여유가 있습니다. 스트림 수나 스트림당 "
      "스레드 수(--streams, "
-     "--threads-per-stream)를 늘리고, 그다음 더 낮은 정밀도(--precision bf16)나 GPU를 시도하십시오."},
+     "--threads-per-stream)를 늘리고, 그다음 더 낮은 정밀도(아직 아니라면 --precision bf16)나 GPU를 "
+     "시도하십시오."},
     {"finding_next_encoder_room",
      "Next step for {0}: a batch's own time decides, the encoder is not full. Try more threads per stream "
-     "(--threads-per-stream), smaller batches (--max-batch) or a lower precision (--precision bf16).",
+     "(--threads-per-stream), smaller batches (--max-batch) or a lower precision (--precision bf16, if not "
+     "used yet).",
      "{0}의 다음 단계: 인코더는 가득 차지 않았고 배치 하나의 시간이 결정합니다. 스트림당 스레드 "
      "수(--threads-per-stream), 더 작은 "
-     "배치(--max-batch) 또는 더 낮은 정밀도(--precision bf16)를 시도하십시오."},
+     "배치(--max-batch) 또는 더 낮은 정밀도(아직 아니라면 --precision bf16)를 시도하십시오."},
     {"finding_next_store",
      "Next step for {0}: load more images at once, or bring the store nearer (same region, a cache, smaller "
      "photos); more "
