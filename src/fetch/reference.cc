@@ -125,7 +125,8 @@ Result<std::string> PercentDecode(std::string_view text) {
 
 std::string PercentEncode(std::string_view text, std::string_view also) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
-  constexpr std::string_view kUnreserved = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+  constexpr std::string_view kUnreserved =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
   std::string out;
   out.reserve(text.size() + 16);
   for (const char c : text) {
