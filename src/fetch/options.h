@@ -34,6 +34,13 @@ struct FetchOptions {
   int64_t low_speed_bytes_per_s = 8'192;            ///< slower than this for low_speed_time is kSourceTimeout
   std::chrono::seconds low_speed_time{5};
   int max_redirects = 3;
+  int max_attempts = 3;                   ///< --fetch-attempts: of one image, the first included
+  std::chrono::milliseconds backoff{50};  ///< the longest pause before the second attempt; doubles with each
+  std::chrono::milliseconds throttled_backoff{1'000};  ///< the same after 429 and 503
+  /// --fetch-hedge: a second request beside one to an object store that is slower than the live p95; at most
+  /// 2% more requests.
+  bool hedge = true;
+  bool use_env_proxy = false;  ///< --fetch-proxy-from-env: http_proxy and https_proxy, for object stores only
   /// Transfers at once; together with max_bytes the bound on memory that downloads may take.
   int max_transfers = 64;
   int max_transfers_per_host =

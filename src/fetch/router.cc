@@ -5,9 +5,10 @@
 #include <utility>
 
 #include "fetch/data_url.h"
+#include "fetch/engine.h"
 #include "fetch/fetch_pool.h"
 #include "fetch/file_fetcher.h"
-#include "fetch/http_fetcher.h"
+#include "fetch/http_source.h"
 #include "fetch/reference.h"
 
 namespace photovec::fetch {
@@ -59,10 +60,11 @@ class Router final : public Fetcher {
     files_ = std::make_unique<FileFetcher>(std::move(root), *pool_);
     return Status::Ok();
   }
-  Status AddHttp(const FetchOptions& options) {
+  Status AddEngine(const FetchOptions& options, FetchObserver* observer) {
     ASSIGN_OR_RETURN(UrlPolicy policy, UrlPolicy::Create(options.allow_hosts, options.allow_cidrs));
     if (options.allow_hosts.empty()) return Status::Ok();
-    ASSIGN_OR_RETURN(http_, HttpFetcher::Create(options, std::move(policy)));
+    ASSIGN_OR_RETURN(engine_, Engine::Create(options, std::move(policy), observer));
+    engine_->AddSource(std::make_unique<HttpSource>(engine_->policy()));
     return Status::Ok();
   }
 
@@ -86,7 +88,7 @@ class Router final : public Fetcher {
       case Scheme::kFile:
         return *files_;
       case Scheme::kHttp:
-        return *http_;
+        return Ported("http", *http_);
       case Scheme::kGcs:
       case Scheme::kS3:
         return *stores_;
@@ -96,11 +98,17 @@ class Router final : public Fetcher {
     return *unknown_;
   }
 
+  Fetcher& Ported(std::string_view source, Fetcher& otherwise) {
+    Fetcher* port = engine_ != nullptr ? engine_->Get(source) : nullptr;
+    return port != nullptr ? *port : otherwise;
+  }
+
   const int64_t max_bytes_;
   std::unique_ptr<FetchPool> pool_;
   std::unique_ptr<Fetcher> data_;
   std::unique_ptr<Fetcher> files_;
   std::unique_ptr<Fetcher> http_;
+  std::unique_ptr<Engine> engine_;
   std::unique_ptr<Fetcher> stores_;
   std::unique_ptr<Fetcher> unknown_;
 };
@@ -121,11 +129,11 @@ Status CheckNumbers(const FetchOptions& o) {
 
 }  // namespace
 
-Result<std::unique_ptr<Fetcher>> CreateRouter(const FetchOptions& options) {
+Result<std::unique_ptr<Fetcher>> CreateRouter(const FetchOptions& options, FetchObserver* observer) {
   RETURN_IF_ERROR(CheckNumbers(options));
   auto router = std::make_unique<Router>(options);
   RETURN_IF_ERROR(router->AddFiles(options));
-  RETURN_IF_ERROR(router->AddHttp(options));
+  RETURN_IF_ERROR(router->AddEngine(options, observer));
   return std::unique_ptr<Fetcher>(std::move(router));
 }
 

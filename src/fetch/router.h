@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "fetch/fetcher.h"
+#include "fetch/observer.h"
 #include "fetch/options.h"
 
 namespace photovec::fetch {
@@ -13,6 +14,7 @@ namespace photovec::fetch {
 /// http(s) when there is a host pattern; gs:// and s3:// end as kNotImplemented; other schemes as
 /// kSourceNotAllowed. Owns its threads. Destroying it ends what is in flight with kCancelled and joins; not
 /// from a callback. Errors: kInvalidRequest naming the option that is wrong.
-Result<std::unique_ptr<Fetcher>> CreateRouter(const FetchOptions& options);
+/// \param observer may be null; else it outlives the fetcher.
+Result<std::unique_ptr<Fetcher>> CreateRouter(const FetchOptions& options, FetchObserver* observer = nullptr);
 
 }  // namespace photovec::fetch

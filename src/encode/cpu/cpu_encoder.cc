@@ -25,7 +25,8 @@ Status Invalid(std::string message) { return {Code::kInvalidRequest, std::move(m
 // oneDNN may be told (ONEDNN_MAX_CPU_ISA) to use less than the CPU has.
 bool OneDnnHasBf16() {
   try {
-    const WeightLayout layout(dnnl::engine(dnnl::engine::kind::cpu, 0), 64, 64, 64, Element::kBF16);
+    const WeightLayout layout(dnnl::engine(dnnl::engine::kind::cpu, 0), 64, 64, 64, Element::kBF16,
+                              Primitive::kMatmul);
     return layout.implementation().find("bf16") != std::string::npos ||
            layout.implementation().find("amx") != std::string::npos;
   } catch (const dnnl::error&) {

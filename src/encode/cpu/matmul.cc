@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <random>
+#include <utility>
 
 #include "base/tensor_view.h"
 
@@ -15,53 +16,84 @@ memory::data_type TypeOf(Element element) {
   return element == Element::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
 }
 
-memory::desc Dense(int rows, int columns, memory::data_type type) {
-  return {{rows, columns}, type, memory::format_tag::ab};
+/// A primitive for one product, and what it wants its operands to look like.
+struct Product {
+  dnnl::primitive primitive;
+  memory::desc src, weights, dst, scratch;
+  std::string implementation;
+};
+
+template <typename PrimitiveDesc, typename Made>
+Product From(const PrimitiveDesc& plan, Made made) {
+  return {std::move(made), plan.src_desc(),        plan.weights_desc(),
+          plan.dst_desc(), plan.scratchpad_desc(), plan.impl_info_str()};
 }
 
-dnnl::matmul::primitive_desc Describe(const dnnl::engine& engine, int rows, int depth, int columns,
-                                      Element element, const memory::desc& weights) {
-  return MakeMatmul(engine, Dense(rows, depth, TypeOf(element)), weights,
-                    Dense(rows, columns, memory::data_type::f32));
+Product Describe(const dnnl::engine& engine, int rows, int depth, int columns, Element element,
+                 Primitive primitive, const memory::desc& weights) {
+  const memory::data_type type = TypeOf(element);
+  constexpr auto kOut = memory::data_type::f32;
+  if (primitive == Primitive::kMatmul) {
+    const auto plan = MakeMatmul(engine, {{rows, depth}, type, memory::format_tag::ab}, weights,
+                                 {{rows, columns}, kOut, memory::format_tag::ab});
+    return From(plan, dnnl::matmul(plan));
+  }
+  const auto plan = MakePointwise(engine, {{1, depth, 1, rows}, type, memory::format_tag::nhwc}, weights,
+                                  {{1, columns, 1, rows}, kOut, memory::format_tag::nhwc});
+  return From(plan, dnnl::convolution_forward(plan));
 }
 
-memory::desc Any(int depth, int columns, Element element) {
-  return {{depth, columns}, TypeOf(element), memory::format_tag::any};
+memory::dims WeightDims(int depth, int columns, Primitive primitive) {
+  if (primitive == Primitive::kMatmul) return {depth, columns};
+  return {columns, depth, 1, 1};
 }
+
+memory::desc Any(int depth, int columns, Element element, Primitive primitive) {
+  return {WeightDims(depth, columns, primitive), TypeOf(element), memory::format_tag::any};
+}
+
+int ColumnAxis(Primitive primitive) { return primitive == Primitive::kMatmul ? 1 : 0; }
 
 }  // namespace
 
-WeightLayout::WeightLayout(const dnnl::engine& engine, int rows, int depth, int columns, Element element)
-    : depth_(depth), columns_(columns), element_(element) {
-  const auto plan = Describe(engine, rows, depth, columns, element, Any(depth, columns, element));
-  desc_ = plan.weights_desc();
-  implementation_ = plan.impl_info_str();
+WeightLayout::WeightLayout(const dnnl::engine& engine, int rows, int depth, int columns, Element element,
+                           Primitive primitive)
+    : depth_(depth), columns_(columns), element_(element), primitive_(primitive) {
+  const auto describe = [&](int count) {
+    return Describe(engine, rows, depth, count, element, primitive, Any(depth, count, element, primitive));
+  };
+  const Product whole = describe(columns);
+  desc_ = whole.weights;
+  implementation_ = whole.implementation;
   layout_ = LayoutOf(desc_);
   column_unit_ = columns;
-  const auto unit = static_cast<int>(layout_.ColumnBlock());
+  const auto unit = static_cast<int>(layout_.ColumnBlock(ColumnAxis(primitive)));
   // A cut is right only if oneDNN blocks it as it blocks the whole, so ask.
   if (unit > 1 && unit < columns && columns % unit == 0) {
-    const auto part = Describe(engine, rows, depth, unit, element, Any(depth, unit, element)).weights_desc();
-    if (LayoutOf(part) == layout_) column_unit_ = unit;
+    if (LayoutOf(describe(unit).weights) == layout_) column_unit_ = unit;
   }
 }
 
 memory::desc WeightLayout::CutDesc(Columns columns) const {
   if (columns.count == columns_) return desc_;
-  return desc_.submemory_desc({depth_, columns.count}, {0, 0});
+  const memory::dims dims = WeightDims(depth_, columns.count, primitive_);
+  return desc_.submemory_desc(dims, memory::dims(dims.size(), 0));
 }
 
 size_t WeightLayout::CutOffset(Columns columns) const {
   const auto block = static_cast<size_t>(columns.first) / static_cast<size_t>(column_unit_);
-  return column_unit_ == columns_ ? 0
-                                  : block * static_cast<size_t>(layout_.strides[1]) * ElementBytes(element_);
+  const auto stride = static_cast<size_t>(layout_.strides[static_cast<size_t>(ColumnAxis(primitive_))]);
+  return column_unit_ == columns_ ? 0 : block * stride * ElementBytes(element_);
 }
 
 WeightMatrix::WeightMatrix(const dnnl::engine& engine, const WeightLayout* layout,
                            std::span<const float> weight, void* memory_at)
     : layout_(layout), data_(static_cast<uint8_t*>(memory_at)) {
-  const memory::desc plain({layout->depth(), layout->columns()}, memory::data_type::f32,
-                           memory::format_tag::ba);
+  // Checkpoints store [N, K], which is what a convolution calls it too.
+  const bool matmul = layout->primitive() == Primitive::kMatmul;
+  const memory::desc plain(WeightDims(layout->depth(), layout->columns(), layout->primitive()),
+                           memory::data_type::f32,
+                           matmul ? memory::format_tag::ba : memory::format_tag::abcd);
   memory from(plain, engine, const_cast<float*>(weight.data()));
   memory to(layout->desc(), engine, data_);
   dnnl::stream stream(engine);
@@ -129,13 +161,13 @@ MatmulCall::MatmulCall(const dnnl::engine& engine, const WeightMatrix& weight, C
     : columns_(columns), out_(out) {
   const WeightLayout& layout = weight.layout();
   rows = std::max(rows, kLeastRows);
-  const auto plan =
-      Describe(engine, rows, layout.depth(), columns.count, layout.element(), layout.CutDesc(columns));
-  primitive_ = dnnl::matmul(plan);
-  in_memory_ = memory(plan.src_desc(), engine, const_cast<void*>(in));
+  const Product product = Describe(engine, rows, layout.depth(), columns.count, layout.element(),
+                                   layout.primitive(), layout.CutDesc(columns));
+  primitive_ = product.primitive;
+  in_memory_ = memory(product.src, engine, const_cast<void*>(in));
   weight_memory_ = weight.Cut(engine, columns);
-  out_memory_ = memory(plan.dst_desc(), engine, out);
-  scratch_desc_ = plan.scratchpad_desc();
+  out_memory_ = memory(product.dst, engine, out);
+  scratch_desc_ = product.scratch;
   scratch_bytes_ = scratch_desc_.get_size();
   args_ = {{DNNL_ARG_SRC, in_memory_.get()},
            {DNNL_ARG_WEIGHTS, weight_memory_.get()},

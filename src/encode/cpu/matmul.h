@@ -18,16 +18,25 @@ struct Columns {
   int count = 0;
 };
 
-/// The form in which oneDNN wants a [K, N] weight matrix. Depends on K, N and the element type, not on M.
+/// Which of oneDNN's primitives computes a product. With AVX-512 its matmul keeps weights packed (brgemm).
+/// Without, matmul is the old gemm, which packs the weights anew at every call (at 50 rows a third of its
+/// time) and adds up K in an order that depends on M; a 1x1 convolution of the same numbers has kernels of
+/// its own, with packed weights.
+enum class Primitive { kMatmul, kPointwise };
+
+/// The form in which oneDNN wants a [K, N] weight matrix. Depends on K, N, the primitive and the element
+/// type, not on M.
 class WeightLayout {
  public:
   /// \param rows the M that will be used most. Throws dnnl::error.
-  WeightLayout(const dnnl::engine& engine, int rows, int depth, int columns, Element element);
+  WeightLayout(const dnnl::engine& engine, int rows, int depth, int columns, Element element,
+               Primitive primitive);
 
   size_t bytes() const { return desc_.get_size(); }
   int depth() const { return depth_; }
   int columns() const { return columns_; }
   Element element() const { return element_; }
+  Primitive primitive() const { return primitive_; }
   const dnnl::memory::desc& desc() const { return desc_; }
   /// Columns can be cut out at multiples of this; equal to columns() when they cannot be cut at all.
   int column_unit() const { return column_unit_; }
@@ -42,6 +51,7 @@ class WeightLayout {
   int depth_;
   int columns_;
   Element element_;
+  Primitive primitive_;
   dnnl::memory::desc desc_;
   int column_unit_;
   std::string implementation_;
@@ -68,8 +78,8 @@ class WeightMatrix {
 
 /// Whether a row of the product has the same bits for each of these M, and in a cut as in the whole: whether
 /// oneDNN adds up K in the same order. Then neighbours in a batch cannot change a row. Found out by
-/// computing, because no library promises it: brgemm does (AVX-512), the older gemm:jit does not. Every M
-/// must be at least 2: for a single row, oneDNN 3 takes another path. Throws dnnl::error.
+/// computing, because no library promises it: brgemm (AVX-512) and the convolutions do, the older gemm:jit
+/// does not. Every M must be at least 2: for a single row, oneDNN 3 takes another path. Throws dnnl::error.
 bool RowInvariant(const dnnl::engine& engine, const WeightLayout& layout, std::span<const int> rows);
 
 /// The least M that a product is ever run with; see RowInvariant().
@@ -92,7 +102,7 @@ class MatmulCall {
   Panel panel() const { return {out_, columns_.first, columns_.count}; }
 
  private:
-  dnnl::matmul primitive_;
+  dnnl::primitive primitive_;
   dnnl::memory in_memory_;
   dnnl::memory weight_memory_;
   dnnl::memory out_memory_;

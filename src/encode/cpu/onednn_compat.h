@@ -22,16 +22,38 @@ inline dnnl::matmul::primitive_desc MakeMatmul(const dnnl::engine& engine, const
 #endif
 }
 
-/// How a [K, N] weight matrix is blocked in memory.
+/// The same product as a 1x1 convolution: src [1,K,1,M], weights [N,K,1,1], dst [1,N,1,M], channels last,
+/// which in memory are the rows of src and dst as above. Throws dnnl::error.
+inline dnnl::convolution_forward::primitive_desc MakePointwise(const dnnl::engine& engine,
+                                                               const dnnl::memory::desc& src,
+                                                               const dnnl::memory::desc& weights,
+                                                               const dnnl::memory::desc& dst) {
+  constexpr auto kKind = dnnl::prop_kind::forward_inference;
+  constexpr auto kHow = dnnl::algorithm::convolution_direct;
+  const dnnl::memory::dims stride = {1, 1};
+  const dnnl::memory::dims padding = {0, 0};
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, kKind, kHow, src, weights, dst, stride, padding, padding, attr};
+#else
+  return {dnnl::convolution_forward::desc(kKind, kHow, src, weights, dst, stride, padding, padding), attr,
+          engine};
+#endif
+}
+
+/// How a weight matrix is blocked in memory. Its dimensions are K and N for a matrix product, N and K (and
+/// two of size 1) for a convolution.
 struct BlockedLayout {
-  std::vector<int64_t> strides;  ///< elements from one block to the next, for K and N
+  std::vector<int64_t> strides;  ///< elements from one block to the next, for each dimension
   std::vector<int64_t> blocks;   ///< sizes of the inner blocks, outermost first
-  std::vector<int64_t> axes;     ///< which dimension each inner block cuts: 0 is K, 1 is N
+  std::vector<int64_t> axes;     ///< which dimension each inner block cuts
 
   /// Columns that lie together: whole multiples of them can be cut out of the matrix by address.
-  int64_t ColumnBlock() const {
+  /// \param axis the dimension that is N.
+  int64_t ColumnBlock(int axis) const {
     int64_t block = 1;
-    for (size_t i = 0; i < blocks.size(); ++i) block *= axes[i] == 1 ? blocks[i] : 1;
+    for (size_t i = 0; i < blocks.size(); ++i) block *= axes[i] == axis ? blocks[i] : 1;
     return block;
   }
   bool operator==(const BlockedLayout&) const = default;

@@ -17,8 +17,11 @@ constexpr int kGroupRows = 400;
 PackedModel::PackedModel(const model::VisionConfig& config, Element element)
     : config_(config), element_(element), engine_(dnnl::engine::kind::cpu, 0) {
   group_images_ = std::max(1, kGroupRows / config.tokens());
-  AddLayouts();
-  if (RowInvariantLayouts()) return;
+  for (const Primitive primitive : {Primitive::kMatmul, Primitive::kPointwise}) {
+    AddLayouts(primitive);
+    if (RowInvariantLayouts()) return;
+  }
+  AddLayouts(Primitive::kMatmul);
   group_images_ = 1;
   for (auto& [shape, layout] : layouts_) layout->ForbidCuts();
 }
@@ -36,7 +39,8 @@ bool PackedModel::RowInvariantLayouts() const {
                      [&](const auto& layout) { return RowInvariant(engine_, *layout.second, rows); });
 }
 
-void PackedModel::AddLayouts() {
+void PackedModel::AddLayouts(Primitive primitive) {
+  layouts_.clear();
   const int d = config_.hidden_size;
   const int f = config_.mlp_size;
   const int rows = group_images_ * config_.tokens();
@@ -46,7 +50,7 @@ void PackedModel::AddLayouts() {
   for (const auto& shape : shapes) {
     auto& layout = layouts_[shape];
     if (layout == nullptr) {
-      layout = std::make_unique<WeightLayout>(engine_, rows, shape.first, shape.second, element_);
+      layout = std::make_unique<WeightLayout>(engine_, rows, shape.first, shape.second, element_, primitive);
     }
   }
 }
