@@ -214,7 +214,13 @@ Result<std::unique_ptr<Source>> MakeGcsSource(const GcsOptions& options,
   if (options.auth == GcsOptions::Auth::kAuto && !endpoint.emulator) {
     ASSIGN_OR_RETURN(GcsCredentials credentials, FindGcsCredentials(environment, std::move(http)));
     log::info("gs://: signing in as {}", credentials.who);
-    tokens = std::make_unique<Tokens>("gcs-token", std::move(credentials.make), kRenewAhead);
+    // Clients hear of a failure too, but not whose it is. At most once a second, by Refreshing.
+    auto make = [credentials = std::move(credentials)] {
+      Result<Tokens::Made> made = credentials.make();
+      if (!made.ok()) log::warn("gs://: no token for {}: {}", credentials.who, made.status().ToString());
+      return made;
+    };
+    tokens = std::make_unique<Tokens>("gcs-token", std::move(make), kRenewAhead);
   } else {
     log::info("gs://: without credentials, from {}", endpoint.url);
   }

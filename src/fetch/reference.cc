@@ -68,6 +68,10 @@ Scheme SchemeOf(std::string_view reference) {
   return other ? Scheme::kUnknown : Scheme::kFile;
 }
 
+bool IsBareName(std::string_view reference) {
+  return SchemeOf(reference) == Scheme::kFile && !StartsWithIgnoringCase(reference, "file:");
+}
+
 std::string Shown(std::string_view reference) {
   std::string shown = "'";
   const Scheme scheme = SchemeOf(reference);

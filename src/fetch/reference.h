@@ -15,6 +15,9 @@ enum class Scheme { kData, kHttp, kFile, kGcs, kS3, kUnknown };
 /// name); kUnknown for "something://".
 Scheme SchemeOf(std::string_view reference);
 
+/// A kFile reference without "file:" before it.
+bool IsBareName(std::string_view reference);
+
 /// A reference as messages may show it: in quotes, without query string, fragment or credentials, valid UTF-8
 /// without control characters, at most about 200 bytes ("..." marks a cut). Data URLs: only their beginning.
 std::string Shown(std::string_view reference);

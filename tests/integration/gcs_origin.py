@@ -132,7 +132,7 @@ class Objects(Base):
         self.objects = objects
         self.tokens = tokens
         self.wrong_checksums = {}  # name -> how many answers have one
-        self.hash_names = ("crc32c", "md5")
+        self.refused = 0  # for their token
 
     def handle_get(self, request):
         self.note(request)
@@ -145,6 +145,8 @@ class Objects(Base):
             with self.tokens.lock:
                 known = scheme == "Bearer" and token in self.tokens.good
             if not known:
+                with self.lock:
+                    self.refused += 1
                 return request.answer(401, error(401, "Invalid Credentials", "authError"))
         name = urllib.parse.unquote(parts[6])
         if name not in self.objects:

@@ -133,12 +133,12 @@ def keys():
     return [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2)]
 
 
-def key_file(folder, key, tokens, **changes):
+def key_file(folder, key, tokens, name="key.json", **changes):
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                             serialization.NoEncryption()).decode()
     fields = {"type": "service_account", "client_email": "photovec@project.iam.gserviceaccount.com",
               "private_key": pem, "private_key_id": "key-1", "token_uri": f"{tokens.url}/token", **changes}
-    path = folder / "key.json"
+    path = folder / name
     path.write_text(json.dumps(fields))
     return str(path)
 
@@ -195,9 +195,9 @@ def test_tokens_that_live_for_seconds_are_renewed(keys, jpegs, model, tmp_path):
                 with tokens.lock:  # the endpoint believes in the last two only, as if older ones had ended
                     tokens.good.intersection_update(tokens.issued[-2:])
                 assert asked < 100_000
-        used = [authorization for _, authorization in origin.seen]
-        assert {"Bearer token-1", "Bearer token-2", "Bearer token-3"} <= set(used)
-        assert len(used) == asked, "a token was used after its end"
+        used = {authorization for _, authorization in origin.seen}
+        assert {"Bearer token-1", "Bearer token-2", "Bearer token-3"} <= used
+        assert origin.refused == 0, "a token was used after its end"
 
 
 def test_an_endpoint_that_believes_no_token_is_not_asked_for_ever(keys, jpegs, model, tmp_path):
@@ -209,7 +209,7 @@ def test_an_endpoint_that_believes_no_token_is_not_asked_for_ever(keys, jpegs, m
                 status, code, message = failure(server, "gs://photos/0.jpg")
         assert (status, code) == (502, "source_failed")
         assert "denied access: Invalid Credentials" in message and "token-" not in message
-        assert len(origin.seen) == 2 and len(tokens.issued) == 2, "tried again once, with a new token"
+        assert origin.refused == 2 and len(tokens.issued) == 2, "tried again once, with a new token"
 
 
 def test_another_accounts_key_is_named_when_it_is_refused(keys, jpegs, model, tmp_path):
@@ -247,10 +247,11 @@ def test_wrong_credentials_end_the_start(keys, jpegs, model, tmp_path):
         for path, words in [
             (str(broken), ["GOOGLE_APPLICATION_CREDENTIALS", "broken.json", "not valid JSON"]),
             (str(tmp_path / "none.json"), ["GOOGLE_APPLICATION_CREDENTIALS", "none.json"]),
-            (key_file(tmp_path, keys[0], tokens, private_key="-----BEGIN PRIVATE KEY-----\nabc\n"),
-             ["key.json", "'private_key'"]),
-            (key_file(tmp_path, keys[0], tokens, client_email=None), ["key.json", "'client_email'"]),
-            (key_file(tmp_path, keys[0], tokens, type="external_account"), ["key.json", "external_account"]),
+            (key_file(tmp_path, keys[0], tokens, "pem.json", private_key="-----BEGIN PRIVATE KEY-----\nabc\n"),
+             ["pem.json", "'private_key'"]),
+            (key_file(tmp_path, keys[0], tokens, "nobody.json", client_email=None), ["nobody.json", "'client_email'"]),
+            (key_file(tmp_path, keys[0], tokens, "type.json", type="external_account"),
+             ["type.json", "external_account"]),
         ]:
             said = start(path)
             assert all(word in said for word in words), said
@@ -272,8 +273,8 @@ def test_checksums_are_compared(jpegs, model, tmp_path):
             origin.wrong_checksums["b.jpg"] = 1_000
             status, code, message = failure(server, "gs://photos/b.jpg")
             assert (status, code) == (502, "checksum_mismatch") and "CRC-32C" in message
-        paths = [path for path, _ in origin.seen]
-        assert sum("/a.jpg" in path for path in paths) == 2 and sum("/b.jpg" in path for path in paths) == 2
+        asked = sum("/b.jpg" in path for path, _ in origin.seen)
+        assert 2 <= asked <= 3, f"tried {asked} times"  # once more, and perhaps beside a slow attempt
         assert {authorization for _, authorization in origin.seen} == {None}
 
 

@@ -130,6 +130,13 @@ TEST(Reference, PercentEncodeIsUndoneByPercentDecode) {
   EXPECT_EQ(*back, every);
 }
 
+TEST(Reference, BareNames) {
+  for (const char* bare : {"cat.jpg", "a/b", "/srv/x", "files:x", ""}) EXPECT_TRUE(IsBareName(bare)) << bare;
+  for (const char* other : {"file:///x", "FILE:x", "gs://a/b", "http://h/", "data:,x", "ftp://h/x"}) {
+    EXPECT_FALSE(IsBareName(other)) << other;
+  }
+}
+
 TEST(Reference, IsUtf8) {
   for (const char* good : {"", "a", "\xC2\x80", "\xEC\x82\xAC", "\xF0\x9F\x98\xBA"})
     EXPECT_TRUE(IsUtf8(good)) << good;

@@ -12,6 +12,8 @@
 #include "fake_http.h"
 #include "fetch/checksum.h"
 #include "fetch/gcs_reply.h"
+#include "fetch/options.h"
+#include "fetch/router.h"
 
 namespace photovec::fetch {
 namespace {
@@ -229,6 +231,29 @@ TEST(GcsSource, ADeadTokenEndpointIsAnErrorOfTheFetch) {
   ASSERT_FALSE(headers.ok());
   EXPECT_EQ(headers.status().code(), Code::kSourceFailed);
   EXPECT_NE(headers.status().message().find("404"), std::string::npos) << headers.status().message();
+}
+
+// What a whole router makes of the options, without a network.
+TEST(GcsRouter, GsIsOffByDefaultAndBareNamesHaveOneMeaning) {
+  const auto fetched = [](const FetchOptions& options, const std::string& reference) {
+    const auto router = CreateRouter(options, Variables());
+    if (!router.ok()) return router.status();
+    std::promise<Status> promise;
+    auto future = promise.get_future();
+    (*router)->Fetch({.reference = reference},
+                     [&](const Result<Bytes>& bytes) { promise.set_value(bytes.status()); });
+    return future.get();
+  };
+  EXPECT_EQ(fetched({}, "gs://photos/x").code(), Code::kSourceNotAllowed);
+  FetchOptions options;
+  options.gcs = {.default_bucket = "photos", .auth = GcsOptions::Auth::kAnonymous};
+  EXPECT_EQ(fetched(options, "gs://other/x").code(), Code::kSourceNotAllowed);
+  EXPECT_EQ(fetched(options, "gs://photos").code(), Code::kInvalidRequest);
+  EXPECT_EQ(fetched(options, "..").code(), Code::kInvalidRequest) << "a bare name did not reach the bucket";
+  EXPECT_EQ(fetched(options, "file:///x").code(), Code::kSourceNotAllowed)
+      << "a file: URL is never an object";
+  options.image_root = testing::TempDir();
+  EXPECT_EQ(fetched(options, "x").code(), Code::kInvalidRequest) << "two meanings of a bare name";
 }
 
 std::string Json(int code, const std::string& message, const std::string& reason) {
