@@ -13,7 +13,7 @@ void DeclareSourceFlags(FlagSet& flags, SourceOptions* options) {
              "http(s) host that clients may name: images.example.com, *.example.com, host:9000; none: off");
   flags.List("allow-cidr", &options->fetch.allow_cidrs, "CIDR",
              "private network that those hosts may resolve to, such as 10.1.0.0/16");
-  flags.Text("default-bucket", &options->default_bucket, "gs://NAME",
+  flags.Text("default-bucket", &options->default_bucket, "gs://NAME|s3://NAME",
              "bucket where bare names are looked up; empty: none");
   flags.List("gcs-bucket", &options->fetch.gcs.allowed_buckets, "NAME",
              "bucket that clients may name as gs://NAME/OBJECT; *: any; none: gs:// is off");
@@ -23,22 +23,40 @@ void DeclareSourceFlags(FlagSet& flags, SourceOptions* options) {
              "where gs:// objects are read; empty: STORAGE_EMULATOR_HOST, else Google");
   flags.Text("gcs-user-project", &options->fetch.gcs.user_project, "ID",
              "project that pays for requester-pays buckets");
+  flags.List("s3-bucket", &options->fetch.s3.allowed_buckets, "NAME",
+             "bucket that clients may name as s3://NAME/KEY; *: any; none: s3:// is off");
+  flags.Choice("s3-auth", &options->s3_auth, {"auto", "anonymous"},
+               "auto: the credentials that the AWS SDKs find; anonymous: public buckets");
+  flags.Text("s3-endpoint", &options->fetch.s3.endpoint, "URL",
+             "where s3:// objects are read (MinIO, R2, Ceph); empty: AWS_ENDPOINT_URL_S3, else AWS");
+  flags.Text("s3-region", &options->fetch.s3.region, "REGION",
+             "region of the buckets; empty: AWS_REGION, the profile's, else us-east-1");
+  flags.Choice("s3-addressing", &options->s3_addressing, {"auto", "path", "virtual"},
+               "https://endpoint/bucket/key or https://bucket.endpoint/key; auto: virtual on AWS alone");
 }
 
 Result<fetch::FetchOptions> ToFetchOptions(const SourceOptions& options) {
+  using fetch::S3Options;
   constexpr std::string_view kGcs = "gs://";
+  constexpr std::string_view kS3 = "s3://";
   fetch::FetchOptions fetch = options.fetch;
   fetch.gcs.auth =
       options.gcs_auth == "anonymous" ? fetch::GcsOptions::Auth::kAnonymous : fetch::GcsOptions::Auth::kAuto;
+  fetch.s3.auth = options.s3_auth == "anonymous" ? S3Options::Auth::kAnonymous : S3Options::Auth::kAuto;
+  if (options.s3_addressing == "path") fetch.s3.addressing = S3Options::Addressing::kPath;
+  if (options.s3_addressing == "virtual") fetch.s3.addressing = S3Options::Addressing::kVirtual;
   if (options.default_bucket.empty()) return fetch;
   if (!fetch.image_root.empty()) {
     return Status(Code::kInvalidRequest,
                   "--default-bucket and --image-root both say what a bare name means; give one of them");
   }
-  if (!options.default_bucket.starts_with(kGcs)) {
-    return Status(Code::kInvalidRequest, "--default-bucket must be written gs://NAME");
+  if (options.default_bucket.starts_with(kGcs)) {
+    fetch.gcs.default_bucket = options.default_bucket.substr(kGcs.size());
+  } else if (options.default_bucket.starts_with(kS3)) {
+    fetch.s3.default_bucket = options.default_bucket.substr(kS3.size());
+  } else {
+    return Status(Code::kInvalidRequest, "--default-bucket must be written gs://NAME or s3://NAME");
   }
-  fetch.gcs.default_bucket = options.default_bucket.substr(kGcs.size());
   return fetch;
 }
 

@@ -12,11 +12,13 @@ namespace photovec::commands {
 /// Where photos may come from, as flags say it.
 struct SourceOptions {
   fetch::FetchOptions fetch;
-  std::string default_bucket;  ///< "gs://NAME" or empty
+  std::string default_bucket;  ///< "gs://NAME", "s3://NAME" or empty
   std::string gcs_auth = "auto";
+  std::string s3_addressing = "auto";
+  std::string s3_auth = "auto";
 };
 
-/// Declares --image-root, --allow-host, --gcs-bucket, ... in the group Sources.
+/// Declares --image-root, --allow-host, --gcs-bucket, --s3-bucket, ... in the group Sources.
 /// \param options outlives `flags`.
 void DeclareSourceFlags(FlagSet& flags, SourceOptions* options);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fetch/gcs_options.h"
+#include "fetch/s3_options.h"
 
 namespace photovec::fetch {
 
@@ -23,6 +24,7 @@ struct FetchOptions {
   /// "::1/128").
   std::vector<std::string> allow_cidrs{};
   GcsOptions gcs{};  ///< gs://
+  S3Options s3{};    ///< s3://
 
   int64_t max_bytes = 25'000'000;  ///< --max-image-bytes; a request may ask for less, not for more
 
