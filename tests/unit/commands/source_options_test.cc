@@ -50,10 +50,38 @@ TEST(SourceOptions, GcsFlags) {
   EXPECT_TRUE(all->gcs.enabled());
 }
 
+TEST(SourceOptions, S3Flags) {
+  using fetch::S3Options;
+  const auto none = Given({});
+  ASSERT_TRUE(none.ok());
+  EXPECT_FALSE(none->s3.enabled()) << "object stores are off by default";
+  EXPECT_EQ(none->s3.addressing, S3Options::Addressing::kAuto);
+  EXPECT_EQ(none->s3.auth, S3Options::Auth::kAuto);
+  const auto all = Given({{"s3-bucket", "a"},
+                          {"s3-bucket", "*"},
+                          {"default-bucket", "s3://c"},
+                          {"s3-auth", "anonymous"},
+                          {"s3-endpoint", "http://h:1"},
+                          {"s3-region", "auto"},
+                          {"s3-addressing", "virtual"}});
+  ASSERT_TRUE(all.ok()) << all.status().ToString();
+  EXPECT_EQ(all->s3.allowed_buckets, (std::vector<std::string>{"a", "*"}));
+  EXPECT_EQ(all->s3.default_bucket, "c");
+  EXPECT_EQ(all->s3.auth, S3Options::Auth::kAnonymous);
+  EXPECT_EQ(all->s3.endpoint, "http://h:1");
+  EXPECT_EQ(all->s3.region, "auto");
+  EXPECT_EQ(all->s3.addressing, S3Options::Addressing::kVirtual);
+  EXPECT_FALSE(all->gcs.enabled());
+  EXPECT_EQ(Given({{"s3-addressing", "path"}})->s3.addressing, S3Options::Addressing::kPath);
+}
+
 TEST(SourceOptions, WhatContradictsItselfIsRefused) {
   for (const auto& given : std::vector<std::vector<std::pair<std::string, std::string>>>{
            {{"default-bucket", "gs://c"}, {"image-root", "/srv"}},
            {{"default-bucket", "c"}},
+           {{"default-bucket", "s3://c"}, {"image-root", "/srv"}},
+           {{"s3-auth", "maybe"}},
+           {{"s3-addressing", "maybe"}},
            {{"gcs-auth", "maybe"}}}) {
     const auto options = Given(given);
     ASSERT_FALSE(options.ok()) << given[0].second;
