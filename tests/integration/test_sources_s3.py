@@ -140,7 +140,6 @@ def test_session_tokens(moto, model, tmp_path):
     good = dict(AWS_ACCESS_KEY_ID=key, AWS_SECRET_ACCESS_KEY=secret, AWS_SESSION_TOKEN=token)
     with serving(model, tmp_path, *flags(moto), **good) as server:
         vector(server, "s3://photos/date=2024-01/1+1=2.jpg")
-    (tmp_path / "port").unlink()
     with serving(model, tmp_path, *flags(moto), **{**good, "AWS_SESSION_TOKEN": "hidden"}) as server:
         status, code, message = failure(server, "s3://photos/plain.jpg")
     assert (status, code) == (502, "source_failed") and "InvalidToken" in message and "hidden" not in message
