@@ -18,5 +18,6 @@ demo_packages=(curl python3 python3-numpy python3-pil)
 test_packages=(
   libgtest-dev libgmock-dev clang-format clang-tidy
   python3 python3-venv python3-numpy python3-pil python3-opencv python3-torch curl
+  python3-jwt python3-cryptography   # judge and make the tokens of pretended Google accounts
   libopenblas0-pthread   # without it torch multiplies matrices with the reference BLAS, 30 times slower
 )

@@ -141,6 +141,8 @@ EngineImpl::~EngineImpl() {
   }
   loop_->Wake();
   thread_.join();
+  // Whoever still waits for a token is answered by the end of its source, and writes here what it got.
+  ports_.clear();
 }
 
 Status EngineImpl::Start() {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "fetch/gcs_options.h"
+
 namespace photovec::fetch {
 
 /// Which sources may be read, and at what cost. The defaults allow data URLs only. Docs: docs/security.md.
@@ -20,6 +22,7 @@ struct FetchOptions {
   /// --allow-cidr, repeatable: networks to reopen that are not the public internet ("10.1.0.0/16",
   /// "::1/128").
   std::vector<std::string> allow_cidrs{};
+  GcsOptions gcs{};  ///< gs://
 
   int64_t max_bytes = 25'000'000;  ///< --max-image-bytes; a request may ask for less, not for more
 

@@ -68,6 +68,10 @@ Scheme SchemeOf(std::string_view reference) {
   return other ? Scheme::kUnknown : Scheme::kFile;
 }
 
+bool IsBareName(std::string_view reference) {
+  return SchemeOf(reference) == Scheme::kFile && !StartsWithIgnoringCase(reference, "file:");
+}
+
 std::string Shown(std::string_view reference) {
   std::string shown = "'";
   const Scheme scheme = SchemeOf(reference);
@@ -121,6 +125,32 @@ Result<std::string> PercentDecode(std::string_view text) {
     i += 2;
   }
   return out;
+}
+
+std::string PercentEncode(std::string_view text, std::string_view also) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  constexpr std::string_view kUnreserved =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+  std::string out;
+  out.reserve(text.size() + 16);
+  for (const char c : text) {
+    if (kUnreserved.find(c) != std::string_view::npos || also.find(c) != std::string_view::npos) {
+      out += c;
+      continue;
+    }
+    const auto byte = static_cast<uint8_t>(c);
+    out += {'%', kHex[byte >> 4], kHex[byte & 15]};
+  }
+  return out;
+}
+
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t length = Utf8Length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
 }
 
 }  // namespace photovec::fetch

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "commands/flag_set.h"
+#include "fetch/options.h"
+
+namespace photovec::commands {
+
+/// Where photos may come from, as flags say it.
+struct SourceOptions {
+  fetch::FetchOptions fetch;
+  std::string default_bucket;  ///< "gs://NAME" or empty
+  std::string gcs_auth = "auto";
+};
+
+/// Declares --image-root, --allow-host, --gcs-bucket, ... in the group Sources.
+/// \param options outlives `flags`.
+void DeclareSourceFlags(FlagSet& flags, SourceOptions* options);
+
+/// What the fetchers take. Errors: kInvalidRequest naming the flag that is wrong, or two that contradict each
+/// other.
+Result<fetch::FetchOptions> ToFetchOptions(const SourceOptions& options);
+
+}  // namespace photovec::commands
