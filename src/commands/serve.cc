@@ -14,6 +14,7 @@
 #include "commands/report.h"
 #include "commands/settings.h"
 #include "commands/slow_stages.h"
+#include "commands/source_options.h"
 #include "commands/stop_signal.h"
 #include "fetch/router.h"
 #include "http/server.h"
@@ -54,12 +55,7 @@ class ServeCommand : public Command {
     flags.Number("body-timeout", &body_seconds_, 0.001, 86'400,
                  "seconds for a request's body, plus 1 for each 8 KiB received");
     flags.Number("idle-timeout", &idle_seconds_, 0.001, 86'400, "seconds between requests of a connection");
-    flags.Group("Sources");
-    flags.Text("image-root", &fetch_.image_root, "DIR", "folder whose files clients may name; empty: none");
-    flags.List("allow-host", &fetch_.allow_hosts, "PATTERN",
-               "http(s) host that clients may name: images.example.com, *.example.com, host:9000; none: off");
-    flags.List("allow-cidr", &fetch_.allow_cidrs, "CIDR",
-               "private network that those hosts may resolve to, such as 10.1.0.0/16");
+    DeclareSourceFlags(flags, &sources_);
     DeclareEngineFlags(flags, &engine_);
   }
 
@@ -69,9 +65,11 @@ class ServeCommand : public Command {
     const auto slow = ParseSlowStages(ProcessEnvironment()(kSlowStagesVariable).value_or(""));
     if (!slow.ok()) return ReportUsage(slow.status());
     LogSlowStages(*slow);
-    fetch_.max_bytes = engine_.limits.max_file_bytes;
+    auto fetch = ToFetchOptions(sources_);
+    if (!fetch.ok()) return ReportUsage(fetch.status());
+    fetch->max_bytes = engine_.limits.max_file_bytes;
     const StopSignal stop;  // before any thread is made
-    auto router = fetch::CreateRouter(fetch_);
+    auto router = fetch::CreateRouter(*fetch, nullptr, ProcessEnvironment());
     if (!router.ok()) return ReportUsage(router.status());
     std::unique_ptr<pipeline::RequestLog> request_log;  // outlives the server, which writes to it
     if (!request_log_.empty()) {
@@ -126,7 +124,7 @@ class ServeCommand : public Command {
   }
 
   http::ServerOptions server_;
-  fetch::FetchOptions fetch_;
+  SourceOptions sources_;
   EngineOptions engine_;
   std::string port_file_;
   std::string request_log_;

@@ -99,7 +99,7 @@ class EngineImpl final : public Engine {
   void Remove(Flight& flight);
   void Tick();
   void TickOne(const FlightPtr& flight, TimePoint now);
-  void DropDeadWaiters(Flight& flight);
+  static std::vector<std::pair<Waiter, Status>> TakeDeadWaiters(Flight& flight);
   void MaybeHedge(Flight& flight, TimePoint now);
   void ForgetGroups();
   void CancelAll();
@@ -141,6 +141,8 @@ EngineImpl::~EngineImpl() {
   }
   loop_->Wake();
   thread_.join();
+  // Whoever still waits for a token is answered by the end of its source, and writes here what it got.
+  ports_.clear();
 }
 
 Status EngineImpl::Start() {
@@ -480,8 +482,11 @@ void EngineImpl::Tick() {
 }
 
 void EngineImpl::TickOne(const FlightPtr& flight, TimePoint now) {
-  DropDeadWaiters(*flight);
-  if (flight->waiters.empty()) return Remove(*flight);
+  const auto dead = TakeDeadWaiters(*flight);
+  const bool over = flight->waiters.empty();
+  if (over) Remove(*flight);
+  for (const auto& [waiter, status] : dead) Answer(waiter, status);
+  if (over) return;
   if (flight->give_up_at && now >= *flight->give_up_at) {
     const std::string ms = std::to_string(options_.total_timeout.count());
     return Fail(flight, {Code::kSourceTimeout, "the origin took longer than " + ms + " ms"});
@@ -490,19 +495,23 @@ void EngineImpl::TickOne(const FlightPtr& flight, TimePoint now) {
   if (flight->state == Flight::State::kRunning) MaybeHedge(*flight, now);
 }
 
-void EngineImpl::DropDeadWaiters(Flight& flight) {
+// Those who are not wanted any more, and why. Their place in line is given back before they hear of it: who
+// is told to go may ask anew at once.
+std::vector<std::pair<Waiter, Status>> EngineImpl::TakeDeadWaiters(Flight& flight) {
+  std::vector<std::pair<Waiter, Status>> dead;
   const auto wanted = [](const Waiter& waiter) { return StillWanted(waiter.request).ok(); };
-  if (std::all_of(flight.waiters.begin(), flight.waiters.end(), wanted)) return;
+  if (std::all_of(flight.waiters.begin(), flight.waiters.end(), wanted)) return dead;
   std::vector<Waiter> kept;
   for (Waiter& waiter : flight.waiters) {
-    const Status status = StillWanted(waiter.request);
+    Status status = StillWanted(waiter.request);
     if (status.ok()) {
       kept.push_back(std::move(waiter));
     } else {
-      Answer(waiter, status);
+      dead.emplace_back(std::move(waiter), std::move(status));
     }
   }
   flight.waiters = std::move(kept);
+  return dead;
 }
 
 void EngineImpl::MaybeHedge(Flight& flight, TimePoint now) {

@@ -2,12 +2,16 @@
 #include "fetch/router.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "fetch/data_url.h"
 #include "fetch/engine.h"
 #include "fetch/fetch_pool.h"
 #include "fetch/file_fetcher.h"
+#include "fetch/gcs_source.h"
+#include "fetch/http_call.h"
 #include "fetch/http_source.h"
 #include "fetch/reference.h"
 
@@ -42,11 +46,11 @@ class Router final : public Fetcher {
                     "files of the server are not offered; start it with --image-root DIR to offer a folder");
     http_ = Refuse(Code::kSourceNotAllowed,
                    "http(s) sources are off; start the server with --allow-host HOST to allow a host");
-    // Object stores come with signing and retries, as Fetchers of their own beside HttpFetcher.
-    stores_ =
-        Refuse(Code::kNotImplemented,
-               "gs:// and s3:// sources are not available yet; upload the image, or name it by an https:// "
-               "URL of an allowed host");
+    gcs_ = Refuse(Code::kSourceNotAllowed,
+                  "gs:// sources are off; start the server with --gcs-bucket NAME to allow a bucket");
+    s3_ = Refuse(Code::kNotImplemented,
+                 "s3:// sources are not available yet; upload the image, or name it by an https:// URL of an "
+                 "allowed host");
     unknown_ =
         Refuse(Code::kSourceNotAllowed,
                "this kind of URL is not supported; use data:, http:, https:, file: or a name under the "
@@ -60,12 +64,20 @@ class Router final : public Fetcher {
     files_ = std::make_unique<FileFetcher>(std::move(root), *pool_);
     return Status::Ok();
   }
-  Status AddEngine(const FetchOptions& options, FetchObserver* observer) {
+  Status AddEngine(const FetchOptions& options, FetchObserver* observer,
+                   const EnvironmentLookup& environment) {
     ASSIGN_OR_RETURN(UrlPolicy policy, UrlPolicy::Create(options.allow_hosts, options.allow_cidrs));
-    if (options.allow_hosts.empty()) return Status::Ok();
+    if (options.allow_hosts.empty() && !options.gcs.enabled()) return Status::Ok();
     ASSIGN_OR_RETURN(engine_, Engine::Create(options, std::move(policy), observer));
-    engine_->AddSource(std::make_unique<HttpSource>(engine_->policy()));
-    return Status::Ok();
+    if (!options.allow_hosts.empty()) {
+      engine_->AddSource(std::make_unique<HttpSource>(engine_->policy()));
+    }
+    if (options.gcs.enabled()) {
+      ASSIGN_OR_RETURN(auto source,
+                       MakeGcsSource(options.gcs, std::make_shared<const CurlCaller>(), environment));
+      engine_->AddSource(std::move(source));
+    }
+    return ChooseBareNames(options);
   }
 
   void Fetch(FetchRequest request, FetchCallback done) override {
@@ -76,11 +88,21 @@ class Router final : public Fetcher {
     } else if (scheme != Scheme::kData && request.reference.size() > kMaxReferenceBytes) {
       done(Status(Code::kInvalidRequest, "the image reference is longer than 8 KiB"));
     } else {
-      Pick(scheme).Fetch(std::move(request), std::move(done));
+      const bool object = bare_names_ != nullptr && IsBareName(request.reference);
+      (object ? *bare_names_ : Pick(scheme)).Fetch(std::move(request), std::move(done));
     }
   }
 
  private:
+  Status ChooseBareNames(const FetchOptions& options) {
+    if (options.gcs.default_bucket.empty()) return Status::Ok();
+    if (!options.image_root.empty()) {
+      return {Code::kInvalidRequest, "default-bucket and image-root both say what a bare name means"};
+    }
+    bare_names_ = engine_->Get("gs");
+    return Status::Ok();
+  }
+
   Fetcher& Pick(Scheme scheme) {
     switch (scheme) {
       case Scheme::kData:
@@ -90,8 +112,9 @@ class Router final : public Fetcher {
       case Scheme::kHttp:
         return Ported("http", *http_);
       case Scheme::kGcs:
+        return Ported("gs", *gcs_);
       case Scheme::kS3:
-        return *stores_;
+        return Ported("s3", *s3_);
       case Scheme::kUnknown:
         break;
     }
@@ -108,8 +131,10 @@ class Router final : public Fetcher {
   std::unique_ptr<Fetcher> data_;
   std::unique_ptr<Fetcher> files_;
   std::unique_ptr<Fetcher> http_;
+  std::unique_ptr<Fetcher> gcs_;
+  std::unique_ptr<Fetcher> s3_;
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<Fetcher> stores_;
+  Fetcher* bare_names_ = nullptr;  // in a bucket; null: files
   std::unique_ptr<Fetcher> unknown_;
 };
 
@@ -129,11 +154,13 @@ Status CheckNumbers(const FetchOptions& o) {
 
 }  // namespace
 
-Result<std::unique_ptr<Fetcher>> CreateRouter(const FetchOptions& options, FetchObserver* observer) {
+Result<std::unique_ptr<Fetcher>> CreateRouter(const FetchOptions& options, FetchObserver* observer,
+                                              const EnvironmentLookup& environment) {
   RETURN_IF_ERROR(CheckNumbers(options));
   auto router = std::make_unique<Router>(options);
   RETURN_IF_ERROR(router->AddFiles(options));
-  RETURN_IF_ERROR(router->AddEngine(options, observer));
+  const auto nothing = [](const std::string& /*name*/) -> std::optional<std::string> { return std::nullopt; };
+  RETURN_IF_ERROR(router->AddEngine(options, observer, environment ? environment : nothing));
   return std::unique_ptr<Fetcher>(std::move(router));
 }
 

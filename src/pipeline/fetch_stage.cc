@@ -108,6 +108,10 @@ void FetchStage::Run() {
 
 // The next reference whose turn it is and that may start now, with its permit; null when there is none.
 ItemPtr FetchStage::TakeStartable() {
+  // Woken for memory with no place to fill it: thousands may be waiting, and each would be looked at. Sweep()
+  // finds those that were given up.
+  const auto full = [&](int out) { return out >= limits_.look_ahead; };
+  if (std::all_of(permits_.begin(), permits_.end(), full)) return nullptr;
   const TimePoint now = Clock::now();
   bool memory_full = false;
   std::optional<ItemPtr> item = queue_.PopIf(

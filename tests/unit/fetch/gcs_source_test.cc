@@ -6,6 +6,8 @@
 #include <future>
 #include <map>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/strings.h"
@@ -14,6 +16,7 @@
 #include "fetch/gcs_reply.h"
 #include "fetch/options.h"
 #include "fetch/router.h"
+#include "origin_server.h"
 
 namespace photovec::fetch {
 namespace {
@@ -236,7 +239,7 @@ TEST(GcsSource, ADeadTokenEndpointIsAnErrorOfTheFetch) {
 // What a whole router makes of the options, without a network.
 TEST(GcsRouter, GsIsOffByDefaultAndBareNamesHaveOneMeaning) {
   const auto fetched = [](const FetchOptions& options, const std::string& reference) {
-    const auto router = CreateRouter(options, Variables());
+    const auto router = CreateRouter(options, nullptr, Variables());
     if (!router.ok()) return router.status();
     std::promise<Status> promise;
     auto future = promise.get_future();
@@ -254,6 +257,37 @@ TEST(GcsRouter, GsIsOffByDefaultAndBareNamesHaveOneMeaning) {
       << "a file: URL is never an object";
   options.image_root = testing::TempDir();
   EXPECT_EQ(fetched(options, "x").code(), Code::kInvalidRequest) << "two meanings of a bare name";
+}
+
+TEST(GcsRouter, TheEndWhileATokenIsAskedForAnswersTheFetch) {
+  // The metadata server answers the probe, and the token only when the router is about to end.
+  OriginServer metadata;
+  std::promise<void> asked;
+  std::promise<void> ending;
+  const auto end = ending.get_future().share();
+  metadata.On("/", [](Connection& client, const std::string&) {
+    client.Reply("200 OK", "Metadata-Flavor: Google\r\n", "");
+  });
+  metadata.OnOnce("/computeMetadata/v1/instance/service-accounts/default/token", [&](Connection& client,
+                                                                                     const std::string&) {
+    asked.set_value();
+    end.wait();
+    client.Reply("200 OK", "Metadata-Flavor: Google\r\n", R"({"access_token":"t","expires_in":9})");
+  });
+  FetchOptions options;
+  options.gcs.allowed_buckets = {"photos"};
+  auto router = CreateRouter(
+      options, nullptr, Variables({{"GCE_METADATA_HOST", "127.0.0.1:" + std::to_string(metadata.port())}}));
+  ASSERT_TRUE(router.ok()) << router.status().ToString();
+  std::promise<Code> outcome;
+  auto answered = outcome.get_future();
+  (*router)->Fetch({.reference = "gs://photos/x"},
+                   [&](const Result<Bytes>& bytes) { outcome.set_value(bytes.status().code()); });
+  asked.get_future().wait();
+  std::thread ender([&] { router->reset(); });
+  EXPECT_EQ(answered.get(), Code::kCancelled) << "the end waited for the token";
+  ending.set_value();
+  ender.join();
 }
 
 std::string Json(int code, const std::string& message, const std::string& reason) {
