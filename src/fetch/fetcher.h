@@ -34,7 +34,7 @@ class Fetcher {
   /// Errors given to `done`: kSourceNotAllowed, kNotFound, kBodyTooLarge, kSourceFailed, kSourceTimeout,
   /// kCancelled, kDeadlineExceeded, kInvalidRequest (malformed reference), kTooManyRedirects, kSourceChanged
   /// (a file was written while it was read), kOverloaded (the bounded queue of this kind of source is full),
-  /// kChecksumMismatch, kNotImplemented (s3://), kUnavailable (out of descriptors or memory).
+  /// kChecksumMismatch, kUnavailable (out of descriptors or memory).
   virtual void Fetch(FetchRequest request, FetchCallback done) = 0;
 };
 

@@ -2,6 +2,7 @@
 #include "fetch/router.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "fetch/http_call.h"
 #include "fetch/http_source.h"
 #include "fetch/reference.h"
+#include "fetch/s3_source.h"
 
 namespace photovec::fetch {
 namespace {
@@ -48,9 +50,8 @@ class Router final : public Fetcher {
                    "http(s) sources are off; start the server with --allow-host HOST to allow a host");
     gcs_ = Refuse(Code::kSourceNotAllowed,
                   "gs:// sources are off; start the server with --gcs-bucket NAME to allow a bucket");
-    s3_ = Refuse(Code::kNotImplemented,
-                 "s3:// sources are not available yet; upload the image, or name it by an https:// URL of an "
-                 "allowed host");
+    s3_ = Refuse(Code::kSourceNotAllowed,
+                 "s3:// sources are off; start the server with --s3-bucket NAME to allow a bucket");
     unknown_ =
         Refuse(Code::kSourceNotAllowed,
                "this kind of URL is not supported; use data:, http:, https:, file: or a name under the "
@@ -67,7 +68,7 @@ class Router final : public Fetcher {
   Status AddEngine(const FetchOptions& options, FetchObserver* observer,
                    const EnvironmentLookup& environment) {
     ASSIGN_OR_RETURN(UrlPolicy policy, UrlPolicy::Create(options.allow_hosts, options.allow_cidrs));
-    if (options.allow_hosts.empty() && !options.gcs.enabled()) return Status::Ok();
+    if (options.allow_hosts.empty() && !options.gcs.enabled() && !options.s3.enabled()) return Status::Ok();
     ASSIGN_OR_RETURN(engine_, Engine::Create(options, std::move(policy), observer));
     if (!options.allow_hosts.empty()) {
       engine_->AddSource(std::make_unique<HttpSource>(engine_->policy()));
@@ -75,6 +76,12 @@ class Router final : public Fetcher {
     if (options.gcs.enabled()) {
       ASSIGN_OR_RETURN(auto source,
                        MakeGcsSource(options.gcs, std::make_shared<const CurlCaller>(), environment));
+      engine_->AddSource(std::move(source));
+    }
+    if (options.s3.enabled()) {
+      ASSIGN_OR_RETURN(auto source,
+                       MakeS3Source(options.s3, std::make_shared<const CurlCaller>(), environment,
+                                    [] { return std::chrono::system_clock::now(); }));
       engine_->AddSource(std::move(source));
     }
     return ChooseBareNames(options);
@@ -95,11 +102,13 @@ class Router final : public Fetcher {
 
  private:
   Status ChooseBareNames(const FetchOptions& options) {
-    if (options.gcs.default_bucket.empty()) return Status::Ok();
-    if (!options.image_root.empty()) {
+    const int meanings = (options.image_root.empty() ? 0 : 1) + (options.gcs.default_bucket.empty() ? 0 : 1) +
+                         (options.s3.default_bucket.empty() ? 0 : 1);
+    if (meanings > 1) {
       return {Code::kInvalidRequest, "default-bucket and image-root both say what a bare name means"};
     }
-    bare_names_ = engine_->Get("gs");
+    if (!options.gcs.default_bucket.empty()) bare_names_ = engine_->Get("gs");
+    if (!options.s3.default_bucket.empty()) bare_names_ = engine_->Get("s3");
     return Status::Ok();
   }
 

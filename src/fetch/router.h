@@ -12,8 +12,8 @@
 namespace photovec::fetch {
 
 /// The fetcher of a server: picks by scheme. Data URLs always work; files when there is an image root;
-/// http(s) when there is a host pattern; gs:// when there is a bucket; s3:// ends as kNotImplemented; other
-/// schemes as kSourceNotAllowed. Bare names are files, or objects of the default bucket. Owns its threads.
+/// http(s) when there is a host pattern; gs:// and s3:// when there is a bucket; other schemes end as
+/// kSourceNotAllowed. Bare names are files, or objects of the default bucket. Owns its threads.
 /// Destroying it ends what is in flight with kCancelled and joins; not from a callback.
 /// \param observer may be null; else it outlives the fetcher.
 /// \param environment where object stores look for credentials and endpoints; not kept. Without it there are
