@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fetch/file_fetcher.h"
 
+#include <fcntl.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -76,6 +77,9 @@ Result<Bytes> ReadRegularFile(int fd, int64_t max_bytes, const std::function<Sta
                   "it has " + HumanBytes(static_cast<uint64_t>(size)) + ", the limit is " +
                       HumanBytes(static_cast<uint64_t>(std::max<int64_t>(max_bytes, 0))));
   }
+  // The kernel reads all of it ahead while the first chunk is copied; only advice, so it cannot fail in a way
+  // that matters.
+  posix_fadvise(fd, 0, size, POSIX_FADV_WILLNEED);
   std::vector<uint8_t> data(static_cast<size_t>(size));
   bool complete = true;
   for (int64_t at = 0; at < size && complete; at += kChunkBytes) {
