@@ -75,6 +75,8 @@ Status Transfer::Prepare(const std::string& url, curl_slist* headers) {
   set(CURLOPT_QUICK_EXIT, 1L);
   set(CURLOPT_OPENSOCKETFUNCTION, &Transfer::OnOpenSocket);
   set(CURLOPT_OPENSOCKETDATA, this);
+  set(CURLOPT_PREREQFUNCTION, &Transfer::OnRequest);
+  set(CURLOPT_PREREQDATA, this);
   set(CURLOPT_WRITEFUNCTION, &Transfer::OnBody);
   set(CURLOPT_WRITEDATA, this);
   set(CURLOPT_HTTPHEADER, headers);
@@ -103,6 +105,18 @@ curl_socket_t Transfer::OnOpenSocket(void* self, curlsocktype /*purpose*/, curl_
   }
   transfer->tried_ = true;
   return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/// A connection that is used again opened no socket for this transfer, and a store's may lead where clients
+/// may not go.
+int Transfer::OnRequest(void* self, char* remote_ip, char* /*local_ip*/, int /*remote_port*/,
+                        int /*local_port*/) {
+  auto* transfer = static_cast<Transfer*>(self);
+  if (transfer->trust_ == Trust::kOperator) return CURL_PREREQFUNC_OK;
+  const auto ip = IpAddress::Parse(remote_ip);
+  if (ip && transfer->context_.policy.AddressAllowed(*ip)) return CURL_PREREQFUNC_OK;
+  transfer->denied_ = true;
+  return CURL_PREREQFUNC_ABORT;
 }
 
 size_t Transfer::OnBody(char* data, size_t size, size_t count, void* self) {

@@ -77,6 +77,7 @@ class Transfer final : public Reply {
   Status Prepare(const std::string& url, curl_slist* headers);
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
   static curl_socket_t OnOpenSocket(void* self, curlsocktype purpose, curl_sockaddr* address);
+  static int OnRequest(void* self, char* remote_ip, char* local_ip, int remote_port, int local_port);
   size_t Receive(const char* data, size_t bytes);
   void BeginBody();
   Outcome Fail(Status status, bool worth_retrying);
