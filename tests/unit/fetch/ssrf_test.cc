@@ -199,7 +199,11 @@ TEST(Ssrf, NoConnectionLeavesWhateverIsAskedFor) {
     const Result<Bytes> result = Probe(*fetcher, url).Get();
     EXPECT_EQ(connects.load() - before, 0) << url;
     ASSERT_FALSE(result.ok()) << url;
-    EXPECT_THAT(result.status().code(), AnyOf(Code::kSourceNotAllowed, Code::kInvalidRequest)) << url;
+    // Some resolvers know no address with a dot behind it; that is an answer too.
+    EXPECT_THAT(result.status().ToString(),
+                AnyOf(StartsWith("source_not_allowed: "), StartsWith("invalid_request: "),
+                      HasSubstr("could not be resolved")))
+        << url;
   }
   EXPECT_FALSE(trap.Sprung());
 }
@@ -228,10 +232,12 @@ TEST(Ssrf, NorWhenAnAllowedOriginRedirectsThere) {
     const std::string outcome = FetchNow(*fetcher, origin.Url("/" + std::to_string(i)));
     // One connection may lead to the origin itself; a relative target is asked for there.
     EXPECT_LE(connects.load() - before, 1) << i;
-    EXPECT_THAT(outcome, AnyOf(StartsWith("source_not_allowed: "), StartsWith("not_found: "))) << i;
+    EXPECT_THAT(outcome, AnyOf(StartsWith("source_not_allowed: "), StartsWith("not_found: "),
+                               HasSubstr("could not be resolved")))
+        << i;
     EXPECT_THAT(outcome, Not(HasSubstr("127.0.0.2"))) << "tells where it led";
   }
-  EXPECT_EQ(static_cast<size_t>(connects.load() > 0), 1U) << "the counter counts nothing";
+  EXPECT_GT(connects.load(), 0) << "the counter counts nothing";
   EXPECT_FALSE(trap.Sprung());
 }
 
