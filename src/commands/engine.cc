@@ -45,7 +45,8 @@ void LogPlan(const Machine& machine, const Plan& plan, const EngineOptions& opti
 
 Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
                                             std::unique_ptr<fetch::Fetcher> fetcher,
-                                            int max_items_per_request, const SlowStages& slow) {
+                                            int max_items_per_request, const SlowStages& slow,
+                                            std::unique_ptr<metrics::Registry> registry) {
   auto engine = std::make_unique<Engine>();
   ASSIGN_OR_RETURN(const auto choices, ParseModelChoices(options.models));
   const Machine machine = ProbeMachine();
@@ -67,7 +68,7 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
   pipeline.memory_budget_bytes = engine->plan.memory_budget_bytes;
   pipeline.batch_wait_us = options.batch_wait_us;
   pipeline.max_items_per_request = max_items_per_request;
-  engine->registry = metrics::Registry::Create();
+  engine->registry = registry != nullptr ? std::move(registry) : metrics::Registry::Create();
   engine->fetcher = SlowDown(std::move(fetcher), slow.fetch);
   ASSIGN_OR_RETURN(engine->pipeline,
                    pipeline::Pipeline::Create(std::move(setups), *engine->fetcher,

@@ -42,9 +42,11 @@ struct Engine {
 /// \param fetcher where references are fetched from.
 /// \param max_items_per_request as PipelineOptions.
 /// \param slow stages that are slowed down, for tests.
+/// \param registry where its metrics go; a new one when null.
 /// Errors: as ParseModelChoices, SetUpModel and Pipeline::Create.
 Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
                                             std::unique_ptr<fetch::Fetcher> fetcher,
-                                            int max_items_per_request, const SlowStages& slow = {});
+                                            int max_items_per_request, const SlowStages& slow = {},
+                                            std::unique_ptr<metrics::Registry> registry = nullptr);
 
 }  // namespace photovec::commands

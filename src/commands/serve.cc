@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "commands/engine.h"
 #include "commands/exit_codes.h"
+#include "commands/fetch_metrics.h"
 #include "commands/port_file.h"
 #include "commands/report.h"
 #include "commands/settings.h"
@@ -69,7 +70,9 @@ class ServeCommand : public Command {
     if (!fetch.ok()) return ReportUsage(fetch.status());
     fetch->max_bytes = engine_.limits.max_file_bytes;
     const StopSignal stop;  // before any thread is made
-    auto router = fetch::CreateRouter(*fetch, nullptr, ProcessEnvironment());
+    auto registry = metrics::Registry::Create();
+    FetchMetrics fetch_metrics(*registry);  // outlives the engine, whose fetcher reports to it
+    auto router = fetch::CreateRouter(*fetch, &fetch_metrics, ProcessEnvironment());
     if (!router.ok()) return ReportUsage(router.status());
     std::unique_ptr<pipeline::RequestLog> request_log;  // outlives the server, which writes to it
     if (!request_log_.empty()) {
@@ -78,7 +81,7 @@ class ServeCommand : public Command {
       request_log = std::move(*opened);
       server_.request_log = request_log.get();
     }
-    auto engine = StartEngine(engine_, std::move(*router), max_images_, *slow);
+    auto engine = StartEngine(engine_, std::move(*router), max_images_, *slow, std::move(registry));
     if (!engine.ok()) return ReportFailure(engine.status());
     return Serve(**engine, stop);
   }

@@ -1,9 +1,39 @@
 // SPDX-License-Identifier: MIT
 #include "commands/source_options.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
 #include <string_view>
 
 namespace photovec::commands {
+
+namespace {
+
+// How images move, wherever over the network they come from.
+void DeclareTransferFlags(FlagSet& flags, SourceOptions* options) {
+  flags.Number("fetch-timeout", &options->fetch_seconds, 0.001, 3'600,
+               "seconds that the download of one image may take, over all attempts and redirects");
+  flags.Number("fetch-connect-timeout", &options->connect_seconds, 0.001, 3'600,
+               "seconds to connect to an origin or a store, TLS included");
+  flags.Integer("fetch-attempts", &options->fetch.max_attempts, 1, 10,
+                "times that one image is asked for when it fails in passing; 1: no retries");
+  flags.Choice("fetch-hedge", &options->hedge, {"on", "off"},
+               "ask an object store a second time, beside a request that is slower than 95% of the last; at "
+               "most 2% more requests");
+  flags.Integer("fetch-concurrency", &options->fetch.max_transfers, 1, 4'096, "downloads at a time");
+  flags.Integer("fetch-concurrency-per-host", &options->fetch.max_transfers_per_host, 1, 4'096,
+                "downloads at a time from one host or bucket");
+  flags.Switch("fetch-proxy-from-env", &options->fetch.use_env_proxy,
+               "reach object stores through http_proxy and https_proxy; plain URLs never use them");
+}
+
+std::chrono::milliseconds Milliseconds(double seconds) {
+  return std::chrono::milliseconds(std::max<int64_t>(1, std::llround(seconds * 1e3)));
+}
+
+}  // namespace
 
 void DeclareSourceFlags(FlagSet& flags, SourceOptions* options) {
   flags.Group("Sources");
@@ -33,6 +63,7 @@ void DeclareSourceFlags(FlagSet& flags, SourceOptions* options) {
              "region of the buckets; empty: AWS_REGION, the profile's, else us-east-1");
   flags.Choice("s3-addressing", &options->s3_addressing, {"auto", "path", "virtual"},
                "https://endpoint/bucket/key or https://bucket.endpoint/key; auto: virtual on AWS alone");
+  DeclareTransferFlags(flags, options);
 }
 
 Result<fetch::FetchOptions> ToFetchOptions(const SourceOptions& options) {
@@ -40,6 +71,9 @@ Result<fetch::FetchOptions> ToFetchOptions(const SourceOptions& options) {
   constexpr std::string_view kGcs = "gs://";
   constexpr std::string_view kS3 = "s3://";
   fetch::FetchOptions fetch = options.fetch;
+  fetch.total_timeout = Milliseconds(options.fetch_seconds);
+  fetch.connect_timeout = Milliseconds(options.connect_seconds);
+  fetch.hedge = options.hedge == "on";
   fetch.gcs.auth =
       options.gcs_auth == "anonymous" ? fetch::GcsOptions::Auth::kAnonymous : fetch::GcsOptions::Auth::kAuto;
   fetch.s3.auth = options.s3_auth == "anonymous" ? S3Options::Auth::kAnonymous : S3Options::Auth::kAuto;

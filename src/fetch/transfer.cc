@@ -52,6 +52,7 @@ Status Transfer::Prepare(const std::string& url, curl_slist* headers) {
   if (easy_ == nullptr) return {Code::kUnavailable, "out of memory"};
   body_.clear();
   received_bytes_ = 0;
+  reusable_ = false;
   body_begun_ = is_image_ = encoded_ = too_large_ = denied_ = tried_ = false;
 
   const FetchOptions& options = context_.options;
@@ -213,6 +214,7 @@ Transfer::Outcome Transfer::BodyDone(CURLcode code) {
 }
 
 Transfer::Outcome Transfer::HopDone(CURLcode code) {
+  reusable_ = code == CURLE_OK;
   const long answered = status();
   if (answered == 0) return ConnectFailed(code);
   if (!body_begun_) BeginBody();
@@ -245,7 +247,9 @@ Transfer::Outcome Transfer::Redirect(const std::string& location) {
   }
   // Headers that were signed for one origin are nobody else's business.
   if (next->Origin() != url_->Origin()) headers_ = HeaderList({"Accept-Encoding: identity"});
-  context_.handles.Give(std::move(easy_));  // it refers to the URL that goes away now
+  // It refers to the URL that goes away now.
+  if (std::exchange(reusable_, false)) context_.handles.Give(std::move(easy_));
+  easy_.reset();
   url_ = std::move(next).value();
   Status prepared = Prepare({}, headers_.get());
   return prepared.ok() ? Outcome::kNextHop : Fail(std::move(prepared), false);

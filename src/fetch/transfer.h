@@ -38,7 +38,9 @@ class Transfer final : public Reply {
   /// \param owner whatever the engine wants to find again.
   Transfer(const TransferContext& context, Trust trust, int64_t max_bytes, uint64_t owner)
       : context_(context), trust_(trust), max_bytes_(max_bytes), owner_(owner) {}
-  ~Transfer() override { context_.handles.Give(std::move(easy_)); }
+  ~Transfer() override {
+    if (reusable_) context_.handles.Give(std::move(easy_));
+  }
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
@@ -100,6 +102,8 @@ class Transfer final : public Reply {
   HeaderList headers_;
   EasyPool::Handle easy_;
   std::string body_;
+  bool reusable_ =
+      false;  // libcurl 7.88 refuses CURLOPT_BUFFERSIZE on a handle that failed before connecting
   size_t received_bytes_ = 0;
   bool body_begun_ = false;
   bool is_image_ = false;  // the status is 200, so the body is what was asked for

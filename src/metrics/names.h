@@ -30,7 +30,13 @@ inline constexpr std::string_view kMachineCpuRatio = "photovec_machine_cpu_ratio
 inline constexpr std::string_view kThreads = "process_threads";
 inline constexpr std::string_view kOpenFds = "process_open_fds";
 inline constexpr std::string_view kMaxFds = "process_max_fds";
-inline constexpr std::string_view kBuildInfo = "photovec_build_info";  ///< version
+inline constexpr std::string_view kFetchAttempts = "photovec_fetch_attempts_total";         ///< source, code
+inline constexpr std::string_view kFetchRetries = "photovec_fetch_retries_total";           ///< source, code
+inline constexpr std::string_view kFetchHedges = "photovec_fetch_hedges_total";             ///< source, code
+inline constexpr std::string_view kFetchBytes = "photovec_fetch_bytes_total";               ///< source
+inline constexpr std::string_view kFetchShared = "photovec_fetch_shared_total";             ///< source
+inline constexpr std::string_view kFetchAttemptSeconds = "photovec_fetch_attempt_seconds";  ///< source
+inline constexpr std::string_view kBuildInfo = "photovec_build_info";                       ///< version
 }  // namespace name
 
 namespace label {
@@ -41,6 +47,7 @@ inline constexpr std::string_view kRoute = "route";
 inline constexpr std::string_view kStatus = "status";
 inline constexpr std::string_view kQueue = "queue";
 inline constexpr std::string_view kStream = "stream";
+inline constexpr std::string_view kSource = "source";
 inline constexpr std::string_view kVersion = "version";
 }  // namespace label
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -89,6 +90,32 @@ TEST(SourceOptions, WhatContradictsItselfIsRefused) {
     EXPECT_NE(options.status().message().find("--" + given[0].first), std::string::npos)
         << options.status().message();
   }
+}
+
+TEST(SourceOptions, HowImagesMove) {
+  const auto standard = Given({});
+  ASSERT_TRUE(standard.ok());
+  const fetch::FetchOptions defaults;
+  EXPECT_EQ(standard->total_timeout, defaults.total_timeout) << "the flag has a default of its own";
+  EXPECT_EQ(standard->connect_timeout, defaults.connect_timeout);
+  EXPECT_EQ(standard->hedge, defaults.hedge);
+  const auto all = Given({{"fetch-timeout", "2.5"},
+                          {"fetch-connect-timeout", "0.25"},
+                          {"fetch-attempts", "5"},
+                          {"fetch-hedge", "off"},
+                          {"fetch-concurrency", "7"},
+                          {"fetch-concurrency-per-host", "6"},
+                          {"fetch-proxy-from-env", "true"}});
+  ASSERT_TRUE(all.ok()) << all.status().ToString();
+  EXPECT_EQ(all->total_timeout, std::chrono::milliseconds(2'500));
+  EXPECT_EQ(all->connect_timeout, std::chrono::milliseconds(250));
+  EXPECT_EQ(all->max_attempts, 5);
+  EXPECT_FALSE(all->hedge);
+  EXPECT_EQ(all->max_transfers, 7);
+  EXPECT_EQ(all->max_transfers_per_host, 6);
+  EXPECT_TRUE(all->use_env_proxy);
+  EXPECT_FALSE(Given({{"fetch-attempts", "0"}}).ok());
+  EXPECT_FALSE(Given({{"fetch-hedge", "maybe"}}).ok());
 }
 
 }  // namespace

@@ -348,6 +348,19 @@ TEST_F(HttpTest, ProxiesOfTheEnvironmentAreIgnored) {
   EXPECT_FALSE(proxy.Sprung());
 }
 
+// Handles of failed transfers cannot all be used again: libcurl 7.88 refuses options on some.
+TEST_F(HttpTest, ANameWithoutAnAddressSpoilsNothingThatFollows) {
+  origin_.On("/", [](Connection& c, const std::string&) { c.Reply("200 OK", "", "cat"); });
+  origin_.On("/away", [](Connection& c, const std::string&) {
+    c.Reply("302 Found", "Location: http://nobody.invalid/\r\n", "");
+  });
+  Start();
+  EXPECT_THAT(FetchNow(*fetcher_, "http://nobody.invalid/"), HasSubstr("could not be resolved"));
+  EXPECT_EQ(Get("/"), "ok:cat");
+  EXPECT_THAT(Get("/away"), HasSubstr("could not be resolved"));
+  EXPECT_EQ(Get("/"), "ok:cat");
+}
+
 TEST_F(HttpTest, NobodyListens) {
   int port = 0;
   close(Listen("127.0.0.1", &port));
