@@ -264,7 +264,7 @@ TEST(Router, EverythingIsOffUnlessItIsTurnedOn) {
   EXPECT_THAT(FetchNow(*fetcher, "http://127.0.0.1/x"), HasSubstr("--allow-host"));
   EXPECT_THAT(FetchNow(*fetcher, "https://example.com/x"), StartsWith("source_not_allowed: "));
   EXPECT_THAT(FetchNow(*fetcher, "gs://bucket/object"), HasSubstr("--gcs-bucket"));
-  EXPECT_THAT(FetchNow(*fetcher, "s3://bucket/object"), StartsWith("source_not_allowed: "));
+  EXPECT_THAT(FetchNow(*fetcher, "s3://bucket/object"), HasSubstr("--s3-bucket"));
   EXPECT_THAT(FetchNow(*fetcher, "gopher://127.0.0.1:70/x"), StartsWith("source_not_allowed: "));
   EXPECT_THAT(FetchNow(*fetcher, ""), StartsWith("invalid_request: "));
   EXPECT_THAT(FetchNow(*fetcher, std::string(9000, 'x')), StartsWith("invalid_request: "));
