@@ -14,7 +14,7 @@ enum class Border : uint8_t {
   kAdmitted,       ///< the item joined its request
   kFetchStart,     ///< its bytes were asked for (for an upload: at once)
   kFetchEnd,       ///< all of its encoded bytes are here
-  kDecodeStart,    ///< a decode worker took it
+  kDecodeStart,    ///< a decode worker took it, or its vector was found in the result cache
   kDecodeEnd,      ///< pixels exist
   kPreprocessEnd,  ///< the [S,S,3] slot is full
   kEncodeStart,    ///< an encoder stream took it in a batch
@@ -43,7 +43,8 @@ constexpr std::string_view StageName(Stage stage) {
   return kNames[static_cast<size_t>(stage)];
 }
 
-/// Timestamps of one item. A border that was not reached (the item failed before it) stays unset.
+/// Timestamps of one item. A border that was not reached (the item failed before it, or its vector was in the
+/// result cache and spared it the way) stays unset.
 /// Written by whoever holds the item, one thread at a time; not thread-safe.
 class StageTimes {
  public:

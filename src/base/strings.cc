@@ -125,21 +125,29 @@ Result<uint64_t> ParseBytes(std::string_view text) {
 }
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr);
+  ok_ = context_ != nullptr &&
+        EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr) == 1;
 }
 Sha256::~Sha256() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
 
 void Sha256::Update(std::span<const uint8_t> bytes) {
-  EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size());
+  ok_ = ok_ && EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size()) == 1;
 }
 
 void Sha256::Update(std::string_view text) {
-  EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), text.data(), text.size());
+  Update(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
+}
+
+std::optional<std::array<uint8_t, 32>> Sha256::Digest() {
+  std::array<uint8_t, 32> digest{};
+  if (!ok_ || EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest.data(), nullptr) != 1) {
+    return std::nullopt;
+  }
+  return digest;
 }
 
 std::string Sha256::HexDigest() {
-  std::array<uint8_t, 32> digest{};
-  EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest.data(), nullptr);
+  const std::array<uint8_t, 32> digest = Digest().value_or(std::array<uint8_t, 32>{});
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string out;
   for (const uint8_t byte : digest) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,7 +24,7 @@ std::string HumanBytes(uint64_t bytes);
 /// Errors: kInvalidRequest quoting the text.
 Result<uint64_t> ParseBytes(std::string_view text);
 
-/// Lower-case hex SHA-256 (64 characters) of the concatenation of what Update() got. Not thread-safe.
+/// SHA-256 of the concatenation of what Update() got. Not thread-safe.
 class Sha256 {
  public:
   Sha256();
@@ -31,10 +33,14 @@ class Sha256 {
   Sha256& operator=(const Sha256&) = delete;
   void Update(std::span<const uint8_t> bytes);
   void Update(std::string_view text);
-  std::string HexDigest();  ///< call once, last
+  /// The digest; nullopt when the crypto library failed (no memory, SHA-256 switched off), which must not be
+  /// taken for a digest that all inputs share. Call one of these two, once, last.
+  std::optional<std::array<uint8_t, 32>> Digest();
+  std::string HexDigest();  ///< 64 lower-case characters; zeros when the crypto library failed
 
  private:
   void* context_;
+  bool ok_;
 };
 
 }  // namespace photovec

@@ -39,6 +39,7 @@ void LogPlan(const Machine& machine, const Plan& plan, const EngineOptions& opti
   log::info("decoders {} ({}), jpeg scaling {}, alpha {}, memory budget {} ({})", plan.decoders,
             plan.decoders_why, options.jpeg_scaling, options.alpha, HumanBytes(plan.memory_budget_bytes),
             plan.memory_why);
+  if (options.cache_bytes > 0) log::info("result cache of {}", HumanBytes(options.cache_bytes));
 }
 
 }  // namespace
@@ -66,6 +67,7 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
   pipeline.decoders = engine->plan.decoders;
   pipeline.decode = ToDecodeOptions(options);
   pipeline.memory_budget_bytes = engine->plan.memory_budget_bytes;
+  pipeline.cache_bytes = options.cache_bytes;
   pipeline.batch_wait_us = options.batch_wait_us;
   pipeline.max_items_per_request = max_items_per_request;
   engine->registry = registry != nullptr ? std::move(registry) : metrics::Registry::Create();

@@ -22,6 +22,7 @@ struct EngineOptions {
   std::string jpeg_scaling = "fast";
   std::string alpha = "drop";
   uint64_t memory_budget_bytes = 0;
+  uint64_t cache_bytes = 0;  ///< result cache; 0: none
   int64_t batch_wait_us = 0;
   decode::Limits limits;
 };

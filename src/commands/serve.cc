@@ -42,6 +42,8 @@ class ServeCommand : public Command {
     flags.Text("port-file", &port_file_, "FILE", "write the port there once requests are served");
     flags.Text("request-log", &request_log_, "FILE",
                "append the times of each embedding request to it, as a line of JSON; empty: off");
+    flags.Integer("cache-mb", &cache_mib_, 0, 1 << 20,
+                  "MiB of vectors to keep in memory, to answer photos that come again; 0: off");
     flags.Size("max-body", &server_.max_body_bytes, 1024, "largest request body");
     flags.Integer("max-images-per-request", &max_images_, 1, 1'000'000, "images that a request may name");
     flags.Integer("max-connections", &server_.max_connections, 0, 1'000'000,
@@ -66,6 +68,7 @@ class ServeCommand : public Command {
     const auto slow = ParseSlowStages(ProcessEnvironment()(kSlowStagesVariable).value_or(""));
     if (!slow.ok()) return ReportUsage(slow.status());
     LogSlowStages(*slow);
+    engine_.cache_bytes = static_cast<uint64_t>(cache_mib_) << 20U;
     auto fetch = ToFetchOptions(sources_);
     if (!fetch.ok()) return ReportUsage(fetch.status());
     fetch->max_bytes = engine_.limits.max_file_bytes;
@@ -132,6 +135,7 @@ class ServeCommand : public Command {
   std::string port_file_;
   std::string request_log_;
   int max_images_ = 1000;
+  int cache_mib_ = 0;
   double drain_seconds_ = 30;
   double request_seconds_ = 300;
   double header_seconds_ = 10;

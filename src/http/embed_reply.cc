@@ -23,6 +23,17 @@ void AddImage(pipeline::Request& request, ImageInput image, pipeline::Reservatio
   request.Add(std::move(image.source));
 }
 
+/// "hit=3, miss=29": the images that were looked up; one that failed before is neither.
+std::string CacheHeader(const pipeline::RequestResult& result) {
+  size_t hits = 0;
+  size_t lookups = 0;
+  for (const pipeline::ItemResult& item : result.items) {
+    if (item.trail.looked_up) ++lookups;
+    if (item.trail.cached) ++hits;
+  }
+  return "hit=" + std::to_string(hits) + ", miss=" + std::to_string(lookups - hits);
+}
+
 }  // namespace
 
 size_t EmbeddingDim(const Services& services, std::string_view model) {
@@ -75,6 +86,9 @@ Task<Response> Reply(Exchange& exchange, const pipeline::RequestResult& result, 
   if (model) {
     response.headers.emplace_back("X-Photovec-Model", model->name);
     response.headers.emplace_back("X-Photovec-Fingerprint", model->fingerprint);
+  }
+  if (exchange.services.pipeline.options().cache_bytes > 0) {
+    response.headers.emplace_back("X-Photovec-Cache", CacheHeader(result));
   }
   co_return response;
 }

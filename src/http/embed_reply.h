@@ -44,7 +44,7 @@ Task<EmbedOutcome> RunImages(Exchange& exchange, EmbedCall call, OwnedBody body)
 std::optional<Status> WholeFailure(const pipeline::RequestResult& result, bool any_error);
 
 /// Writes the reply by `plan` and adds the headers Server-Timing, X-Photovec-Model and
-/// X-Photovec-Fingerprint, and observes the request's stages.
+/// X-Photovec-Fingerprint (with a result cache also X-Photovec-Cache), and observes the request's stages.
 Task<Response> Reply(Exchange& exchange, const pipeline::RequestResult& result, ReplyPlan plan);
 
 /// `[{"index":1,"code":"...","message":"..."}]`, one object per failed image.

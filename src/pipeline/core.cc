@@ -21,7 +21,8 @@ Core::Core(PipelineOptions given, fetch::Fetcher& fetcher, metrics::Registry& me
     : options(std::move(given)),
       registry(metrics_registry),
       budget(options.memory_budget_bytes),
-      decode(std::move(decoders), options.decode, [this] { fetch.Wake(); }),
+      cache(options.cache_bytes > 0 ? std::make_unique<ResultCache>(options.cache_bytes) : nullptr),
+      decode(std::move(decoders), options.decode, cache.get(), [this] { fetch.Wake(); }),
       fetch(fetcher, budget, {kLookAheadPerDecoder * options.decoders, options.decode.limits.max_file_bytes},
             model_count, [this](ItemPtr item) { decode.Push(std::move(item)); }),
       requests([this] {
@@ -58,6 +59,14 @@ void Core::StartSampling() {
   registry.GetGauge(name::kBudgetLimitBytes, "What photovec_memory_budget_used_bytes may reach", {})
       ->Set(static_cast<double>(budget.limit()));
   in_flight_ = registry.GetGauge(name::kRequestsInFlight, "Requests opened but not answered", {});
+  if (cache != nullptr) {
+    cache_bytes_ = registry.GetGauge(name::kCacheBytes, "Bytes that the result cache holds", {});
+    registry.GetGauge(name::kCacheLimitBytes, "What photovec_cache_bytes may reach", {})
+        ->Set(static_cast<double>(cache->limit_bytes()));
+    cache_entries_ = registry.GetGauge(name::kCacheEntries, "Vectors in the result cache", {});
+    cache_evictions_ =
+        registry.GetCounter(name::kCacheEvictions, "Vectors that left the result cache for others", {});
+  }
   sampler_id_ = registry.AddSampler([this] { Sample(); });
 }
 
@@ -66,6 +75,11 @@ void Core::Sample() {
   for (const auto& model : models) model->Sample();
   budget_used_->Set(static_cast<double>(budget.used()));
   in_flight_->Set(static_cast<double>(requests.size()));
+  if (cache == nullptr) return;
+  const CacheStats stats = cache->stats();
+  cache_bytes_->Set(static_cast<double>(stats.bytes));
+  cache_entries_->Set(static_cast<double>(stats.entries));
+  cache_evictions_->Add(static_cast<double>(stats.evictions) - cache_evictions_->Value());
 }
 
 void Core::Stop() {
@@ -75,6 +89,7 @@ void Core::Stop() {
   fetch.Stop();
   decode.Stop();
   for (const auto& model : models) model->Stop();
+  cache.reset();  // after the last thread that could use it
 }
 
 }  // namespace photovec::pipeline

@@ -15,6 +15,7 @@
 #include "pipeline/model_runtime.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/request_table.h"
+#include "pipeline/result_cache.h"
 
 namespace photovec::pipeline {
 
@@ -41,6 +42,7 @@ struct Core {
   MemoryBudget budget;
   std::vector<std::unique_ptr<ModelRuntime>> models;
   std::atomic<bool> device_failed{false};
+  std::unique_ptr<ResultCache> cache;  ///< null: none
   DecodeStage decode;
   FetchStage fetch;
   RequestTable requests;
@@ -51,6 +53,9 @@ struct Core {
 
   metrics::Gauge* budget_used_ = nullptr;
   metrics::Gauge* in_flight_ = nullptr;
+  metrics::Gauge* cache_bytes_ = nullptr;  // this and the next two only with a cache
+  metrics::Gauge* cache_entries_ = nullptr;
+  metrics::Counter* cache_evictions_ = nullptr;
   std::mutex sampling_;  // two expositions at once would both claim the busy time since the last one
   int sampler_id_ = -1;
   bool stopped_ = false;

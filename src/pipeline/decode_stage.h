@@ -14,18 +14,23 @@
 #include "base/slot_pool.h"
 #include "decode/decoder.h"
 #include "pipeline/item.h"
+#include "pipeline/result_cache.h"
 
 namespace photovec::pipeline {
 
 /// Decodes and preprocesses: N threads at kWorkerNice, each with its own decoder, shared by all models. Takes
 /// an image only when a slot of its model is free, fair between requests: a model whose streams are busy
 /// holds up its own images and nobody else's. Waiting bytes are bounded by the memory budget. Thread-safe.
+///
+/// With a result cache each image is looked up first, on the same threads, and needs no slot for that: one
+/// that is found ends here, even while every slot is taken. Two images with the same bytes that are both on
+/// their way when neither has its vector yet are both computed, as if there were no cache.
 class DecodeStage {
  public:
   /// \param decoders one per thread. \param on_bytes_dropped called after a photo's bytes were let go, with
-  /// no lock held.
+  /// no lock held. \param cache null: none; else it outlives this stage and the items.
   DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders, decode::DecodeOptions options,
-              std::function<void()> on_bytes_dropped);
+              ResultCache* cache, std::function<void()> on_bytes_dropped);
   ~DecodeStage() { Stop(); }
   DecodeStage(const DecodeStage&) = delete;
   DecodeStage& operator=(const DecodeStage&) = delete;
@@ -42,20 +47,27 @@ class DecodeStage {
  private:
   struct Work {
     ItemPtr item;
-    std::optional<SlotRef> slot;  // none: the item was given up
+    std::optional<SlotRef> slot;  // none: the item was given up, or is to be looked up
+    bool look_up = false;
   };
   void Run(int index, decode::Decoder& decoder);
-  bool Next(Work& work);
-  bool TakeReady(Work& work);
+  bool Next(Work& work, int lookups);
+  bool TakeReady(Work& work, int lookups);
+  bool TakeLookup(Work& work);
+  bool TakeDecode(Work& work);
+  std::optional<ItemPtr> TakeGivenUp(TimePoint now);
+  void LookUp(ItemPtr item);
   void Decode(Work work, int index, decode::Decoder& decoder);
 
   const decode::DecodeOptions options_;
+  ResultCache* const cache_;
   const std::function<void()> on_bytes_dropped_;
   const std::vector<std::unique_ptr<decode::Decoder>> decoders_;
   std::mutex mutex_;
   std::condition_variable ready_;
-  FairQueue<ItemPtr> queue_;
-  std::vector<const ModelRuntime*> full_models_;  // scratch of TakeReady
+  FairQueue<ItemPtr> lookups_;                    // to be looked up; empty without a cache
+  FairQueue<ItemPtr> queue_;                      // to be decoded
+  std::vector<const ModelRuntime*> full_models_;  // scratch of TakeDecode
   std::atomic<int> waiting_{0};                   // = queue_.size(), readable without the lock
   bool stopped_ = false;
   std::vector<std::thread> threads_;

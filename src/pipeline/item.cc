@@ -44,8 +44,21 @@ void Item::OnEncoded(const Status& status, std::span<const float> embedding, Tim
   if (!status.ok()) return End(status);
   times().MarkAt(Border::kEncodeEnd, at);
   result_.embedding.assign(embedding.begin(), embedding.end());
-  End(request().normalize ? NormalizeL2(result_.embedding) : Status::Ok());
+  Status normalized = Normalize();
+  // Before the answer: whoever has it and asks again finds it.
+  if (keep_in != nullptr && normalized.ok()) keep_in->Insert(cache_key, embedding);
+  End(std::move(normalized));
 }
+
+void Item::AnswerFromCache(std::vector<float> embedding) {
+  trail().cached = true;
+  result_.embedding = std::move(embedding);
+  Status normalized = Normalize();
+  times().Mark(Border::kDecodeStart);
+  End(std::move(normalized));
+}
+
+Status Item::Normalize() { return request().normalize ? NormalizeL2(result_.embedding) : Status::Ok(); }
 
 void Item::OnDropped() { End(collector_->GivenUp(Clock::now())); }
 

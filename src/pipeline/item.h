@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/stage_times.h"
@@ -11,6 +12,7 @@
 #include "pipeline/collector.h"
 #include "pipeline/fetch_permit.h"
 #include "pipeline/request.h"
+#include "pipeline/result_cache.h"
 
 namespace photovec::pipeline {
 
@@ -42,11 +44,17 @@ class Item final : public batch::Client {
   Bytes bytes;
   /// What a fetched photo holds of the fetch stage's look-ahead and of the memory budget.
   FetchPermit permit;
+  /// Where its vector is kept when there is one, and under which key; null: nowhere.
+  ResultCache* keep_in = nullptr;
+  CacheKey cache_key;
   /// Lets go of the encoded photo: it is decoded, or will never be.
   void DropBytes();
 
   /// Ends the item with an error. The last thing to do with it.
   void Fail(Status status) { End(std::move(status)); }
+  /// Ends the item with a vector from the result cache, [D] f32, not normalised. The last thing to do with
+  /// it.
+  void AnswerFromCache(std::vector<float> embedding);
 
   // batch::Client
   bool StillWanted() const override { return !IsGivenUp(Clock::now()); }
@@ -55,6 +63,7 @@ class Item final : public batch::Client {
   void OnDropped() override;
 
  private:
+  Status Normalize();
   void End(Status status);
 
   const std::shared_ptr<Collector> collector_;

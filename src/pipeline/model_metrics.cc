@@ -21,7 +21,7 @@ metrics::Gauge* QueueGauge(metrics::Registry& registry, const std::string& model
 
 }  // namespace
 
-ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model, int streams)
+ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model, int streams, bool cache)
     : registry_(registry), model_(model), sampled_at_(Clock::now()) {
   for (int i = 0; i < kStageCount; ++i) {
     image_stages_[static_cast<size_t>(i)] = registry.GetDistribution(
@@ -36,6 +36,12 @@ ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model
   }
   batch_size_ = registry.GetDistribution(name::kBatchSize, "Images per encoder batch", metrics::kBatchBuckets,
                                          {{label::kModel, model}});
+  if (cache) {
+    cache_hits_ = registry.GetCounter(name::kCacheHits, "Images answered from the result cache",
+                                      {{label::kModel, model}});
+    cache_misses_ = registry.GetCounter(name::kCacheMisses, "Images looked up in the result cache in vain",
+                                        {{label::kModel, model}});
+  }
   fetch_queue_ = QueueGauge(registry, model, "fetch");
   decode_queue_ = QueueGauge(registry, model, "decode");
   batch_queue_ = QueueGauge(registry, model, "batch");
@@ -82,6 +88,10 @@ void ModelMetrics::ObserveRequest(const RequestStageTimes& stages) {
 
 void ModelMetrics::ObserveBatch(int size) {
   if (attached_.load(std::memory_order_relaxed)) batch_size_->Observe(size);
+}
+
+void ModelMetrics::ObserveLookup(bool found) {
+  if (attached_.load(std::memory_order_relaxed)) (found ? cache_hits_ : cache_misses_)->Add();
 }
 
 void ModelMetrics::Sample(const ModelSample& sample) {

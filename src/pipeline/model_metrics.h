@@ -31,13 +31,16 @@ struct ModelSample {
 class ModelMetrics {
  public:
   /// \param registry must live until Detach().
-  ModelMetrics(metrics::Registry& registry, const std::string& model, int streams);
+  /// \param cache whether there is a result cache, whose lookups are counted.
+  ModelMetrics(metrics::Registry& registry, const std::string& model, int streams, bool cache = false);
 
   /// An image has its result. The stages admit_wait and fetch are counted for references only: an upload
   /// spends no time in them.
   void ObserveItem(const ItemResult& item);
   void ObserveRequest(const RequestStageTimes& stages);
   void ObserveBatch(int size);
+  /// The result cache was asked for an image. Only with a cache.
+  void ObserveLookup(bool found);
   /// Refreshes the gauges. Stream busy ratios are over the time since the last call.
   void Sample(const ModelSample& sample);
   /// From now on nothing touches the registry. Not concurrent with Observe* or Sample.
@@ -59,6 +62,8 @@ class ModelMetrics {
   std::array<metrics::Distribution*, kRequestStageCount> request_stages_;
   metrics::Distribution* batch_size_;
   std::array<std::atomic<metrics::Counter*>, kCodeCount> images_{};  // made when a code first occurs
+  metrics::Counter* cache_hits_ = nullptr;
+  metrics::Counter* cache_misses_ = nullptr;
   metrics::Gauge* fetch_queue_;
   metrics::Gauge* decode_queue_;
   metrics::Gauge* batch_queue_;

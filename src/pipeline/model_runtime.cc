@@ -38,7 +38,7 @@ ModelRuntime::ModelRuntime(int index, ModelSetup setup, const PipelineOptions& o
     : index_(index),
       setup_(std::move(setup)),
       squash_spec_(preprocess::SquashVariant(setup_.spec)),
-      metrics_(registry, setup_.name, setup_.encoder->stream_count()),
+      metrics_(registry, setup_.name, setup_.encoder->stream_count(), options.cache_bytes > 0),
       batcher_(std::chrono::microseconds(options.batch_wait_us)) {}
 
 Result<std::unique_ptr<ModelRuntime>> ModelRuntime::Create(int index, ModelSetup setup,

@@ -30,6 +30,8 @@ struct ItemTrail {
   int stream = -1;     ///< which encoder stream; -1: none took it
   int64_t batch = -1;  ///< number of the batch on that stream
   int batch_size = 0;
+  bool looked_up = false;  ///< the result cache was asked
+  bool cached = false;     ///< and had its vector: nobody decoded or encoded it
 };
 
 /// The outcome of one image.

@@ -75,6 +75,7 @@ void AppendItem(std::string& out, TimePoint started, const ItemResult& item) {
   AppendMember(out, "stream", item.trail.stream);
   AppendMember(out, "batch", item.trail.batch);
   AppendMember(out, "batch_size", item.trail.batch_size);
+  if (item.trail.cached) out += R"(,"cached":true)";
   out += '}';
 }
 

@@ -101,6 +101,11 @@ TEST(Sha256, KnownVector) {
   hash.Update(std::string_view("a"));
   hash.Update(std::string_view("bc"));
   EXPECT_EQ(hash.HexDigest(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  Sha256 bytes;
+  const auto digest = bytes.Digest();
+  ASSERT_TRUE(digest.has_value());
+  EXPECT_EQ((*digest)[0], 0xe3) << "of nothing: e3b0c442...";
+  EXPECT_EQ((*digest)[31], 0x55);
 }
 
 TEST(Tensor, HalfPrecisionRoundTripsEveryValue) {

@@ -161,5 +161,21 @@ TEST(ItemSpans, FollowEachOtherAndAFailedImageEndsInItsStage) {
   EXPECT_TRUE(MakeItem({1, 2, 3, 4, 5, 6, 7, 8, -1}).Spans().empty());
 }
 
+TEST_F(ReadRequestLogTest, AnImageFromTheResultCacheIsReadAndItsTimesAddUp) {
+  const auto records = Read(
+      R"({"status":200,"started":1,"items":[{"code":"ok","ref":true,"bytes":5,)"
+      R"("at":[10,20,30,40,-1,-1,-1,-1,41],"decoder":-1,"stream":-1,"batch":-1,"batch_size":0,"cached":true}]})"
+      "\n");
+  ASSERT_TRUE(records.ok()) << records.status().ToString();
+  const ItemRecord& hit = records->front().items[0];
+  EXPECT_EQ(hit.Micros(Stage::kDecodeWait), 10);
+  for (const Stage stage : {Stage::kDecode, Stage::kPreprocess, Stage::kBatchWait, Stage::kEncode}) {
+    EXPECT_EQ(hit.Micros(stage), -1) << StageName(stage);
+  }
+  int64_t sum = 0;
+  for (const StageSpan& span : hit.Spans()) sum += span.end_us - span.begin_us;
+  EXPECT_EQ(sum, 31);
+}
+
 }  // namespace
 }  // namespace photovec::experiment

@@ -125,6 +125,28 @@ TEST_F(EmbedTest, BatchesKeepTheirOrderAndNameWhatFailed) {
   EXPECT_EQ(Parse(all_bad).at("errors").as_array().size(), 2U);
 }
 
+TEST_F(EmbedTest, EveryRouteSaysWhatCameFromTheCache) {
+  Launch();
+  pipeline_->set_cache_bytes(1 << 20);
+  const std::string upload = Post("/embed", Multipart({"HIT 1", "MISS", "HIT 2", "BAD"}), kMultipartType);
+  EXPECT_EQ(Ask(upload).Header("x-photovec-cache"), "hit=2, miss=1") << "what fails unseen is neither";
+  EXPECT_EQ(Ask(Post("/embed", "MISS")).Header("x-photovec-cache"), "hit=0, miss=1");
+  const std::string rows = Post("/embed", "HIT", "Accept: application/octet-stream\r\n");
+  EXPECT_EQ(Ask(rows).Header("x-photovec-cache"), "hit=1, miss=0");
+  const std::string names = R"({"images":["HIT.jpg","MISS.jpg","MISS2.jpg"]})";
+  EXPECT_EQ(Ask(Post("/embed", names, kJsonType)).Header("x-photovec-cache"), "hit=1, miss=2");
+  EXPECT_EQ(Ask(Post("/clip/embedding", names, kJsonType)).Header("x-photovec-cache"), "hit=1, miss=2");
+  const std::string input = R"({"input":["HIT.jpg","MISS.jpg"]})";
+  EXPECT_EQ(Ask(Post("/v1/embeddings", input, kJsonType)).Header("x-photovec-cache"), "hit=1, miss=1");
+  EXPECT_EQ(Ask("GET /v1/models HTTP/1.1\r\nHost: t\r\n\r\n").Header("x-photovec-cache"), "");
+}
+
+TEST_F(EmbedTest, WithoutACacheNothingIsSaidOfIt) {
+  Launch();
+  EXPECT_EQ(Ask(Post("/embed", "MISS")).Header("x-photovec-cache"), "");
+  EXPECT_EQ(Ask(Post("/v1/embeddings", R"({"input":["a.jpg"]})", kJsonType)).Header("x-photovec-cache"), "");
+}
+
 TEST_F(EmbedTest, PartsEnterThePipelineWhileLaterOnesStillArrive) {
   Launch();
   const std::string body = Multipart({std::string(100'000, 'a'), std::string(100'000, 'b'), "c"});

@@ -33,6 +33,8 @@ ItemResult Embed(const RequestState& state, std::string_view content) {
   for (int border = 0; border < kBorderCount; ++border) item.times.Mark(static_cast<Border>(border));
   item.embedding = http::FakePipeline::VectorOf(content, state.options.normalize);
   item.embedding.resize(static_cast<size_t>(state.owner.dim()));
+  item.trail.cached = content.starts_with("HIT");
+  item.trail.looked_up = item.trail.cached || content.starts_with("MISS");
   return item;
 }
 

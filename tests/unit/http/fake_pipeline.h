@@ -16,6 +16,7 @@ namespace photovec::http {
 /// A pipeline without stages: the "vector" of an image is computed from its bytes at once, on a thread of its
 /// own as the real one does. Contents steer it:
 ///   bytes "BAD..."   image_corrupt         bytes "<html..."  unsupported_format
+///   bytes "HIT..."   the answer comes from the result cache; "MISS..." it was not there
 ///   bytes "HOLD..."  no answer until ReleaseHeld() or the request is cancelled
 ///   reference "missing..." not_found       reference "../..." source_not_allowed
 /// It defines pipeline::Request's methods itself, so a test that uses it must not link the real ones.
@@ -45,6 +46,7 @@ class FakePipeline final : public pipeline::Pipeline {
   bool WaitForHeld(size_t requests);
   void ReleaseHeld();
   std::optional<pipeline::RequestOptions> last_options() const;
+  void set_cache_bytes(uint64_t bytes) { options_.cache_bytes = bytes; }
   void set_device_failed(bool failed) { device_failed_ = failed; }
   void set_dim(int dim) { info_.embedding_dim = dim; }  ///< vectors are filled up with zeros
 

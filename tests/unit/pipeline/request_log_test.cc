@@ -128,6 +128,26 @@ TEST_F(RequestLogTest, ALineHasEverythingOfItsRequest) {
       "\"decoder\":-1,\"stream\":-1,\"batch\":-1,\"batch_size\":0}]}\n");
 }
 
+TEST_F(RequestLogTest, AnImageFromTheCacheSaysSo) {
+  RequestResult result;
+  result.items.resize(1);
+  const RequestLogEntry base = Entry();
+  ItemResult& hit = result.items[0];
+  for (const Border border : {Border::kAdmitted, Border::kFetchStart, Border::kFetchEnd, Border::kDecodeStart,
+                              Border::kCollected}) {
+    hit.times.MarkAt(border, base.opened + microseconds(10 * static_cast<int>(border)));
+  }
+  hit.trail.bytes = 5;
+  hit.trail.looked_up = hit.trail.cached = true;
+  RequestLogEntry entry = base;
+  entry.result = &result;
+  auto log = Open();
+  log->Write(entry);
+  log->Stop();
+  EXPECT_THAT(Text(), HasSubstr("\"at\":[350,360,370,380,-1,-1,-1,-1,430],\"decoder\":-1,\"stream\":-1,"
+                                "\"batch\":-1,\"batch_size\":0,\"cached\":true}]}"));
+}
+
 TEST_F(RequestLogTest, ARequestThatWasGivenUpHasNoItems) {
   auto log = Open();
   RequestLogEntry entry = Entry();

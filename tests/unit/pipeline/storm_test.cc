@@ -129,6 +129,18 @@ TEST_F(StormTest, AlsoWithOneSlotAndOneDecoder) {
   Run(4, 80);
 }
 
+TEST_F(StormTest, AlsoWithACacheThatIsAlwaysFull) {
+  options.decoders = 3;
+  options.slots_per_model = 2;
+  options.cache_bytes = 4096;  // about 20 of some 180 vectors
+  MakeTwo();
+  fetcher.automatic = true;
+  Run(6, 150);
+  EXPECT_GT(registry.Value("photovec_cache_hits_total,model=clip"), 0);
+  registry.Sample();
+  EXPECT_LE(registry.Value("photovec_cache_bytes"), 4096);
+}
+
 TEST_F(StormTest, ThePipelineMayEndInTheMiddleOfIt) {
   for (int round = 0; round < 10; ++round) {
     MakeTwo();
