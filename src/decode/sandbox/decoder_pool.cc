@@ -29,7 +29,8 @@ WorkerStart MakeStart(const DecoderPoolOptions& options) {
   start.program = options.program;
   start.fault = options.fault;
   WorkerArguments& arguments = start.arguments;
-  arguments.layout = RegionLayout::For(options.max_slot_bytes, static_cast<size_t>(options.limits.max_file_bytes));
+  arguments.layout =
+      RegionLayout::For(options.max_slot_bytes, static_cast<size_t>(options.limits.max_file_bytes));
   arguments.address_space_bytes =
       std::max(kLeastAddressSpace, 2 * static_cast<uint64_t>(options.limits.max_decoder_bytes) +
                                        arguments.layout.total() + kOverheadBytes);
@@ -183,7 +184,8 @@ void DecoderPool::Supervise() {
     const TimePoint look = Clock::now() + kLook;
     wake_.wait_until(lock, missing > 0 ? std::min(look, respawn_.next()) : look);
   }
-  // Here and not in the destructor: the kernel would kill them with this thread, and they would count as dead.
+  // Here and not in the destructor: the kernel would kill them with this thread, and they would count as
+  // dead.
   idle_.clear();
 }
 

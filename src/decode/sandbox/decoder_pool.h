@@ -44,10 +44,10 @@ struct DecoderPoolStats {
   size_t quarantined = 0;
 };
 
-/// Decoder processes: N that may work, and a warm spare. Starts them, keeps their number, and lends them out for one
-/// image each, so that a crash has exactly one suspect. All are started by one thread of the pool, because the kernel
-/// ends a worker with the thread that started it.
-/// Thread-safe. Must outlive the decoders made from it.
+/// Decoder processes: N that may work, and a warm spare. Starts them, keeps their number, and lends them out
+/// for one image each, so that a crash has exactly one suspect. All are started by one thread of the pool,
+/// because the kernel ends a worker with the thread that started it. Thread-safe. Must outlive the decoders
+/// made from it.
 class DecoderPool {
  public:
   /// Blocks until the first workers are ready, so that a broken installation shows at the start.
@@ -57,9 +57,9 @@ class DecoderPool {
   DecoderPool(const DecoderPool&) = delete;
   DecoderPool& operator=(const DecoderPool&) = delete;
 
-  /// A decoder that uses this pool; results are those of MakeInProcessDecoder(), bit for bit. It adds the errors
-  /// kDecoderCrashed, kDecodeTimeout, kDecodeLimit (out of memory) after a second attempt in a fresh process, and
-  /// kUnavailable when no process can be had.
+  /// A decoder that uses this pool; results are those of MakeInProcessDecoder(), bit for bit. It adds the
+  /// errors kDecoderCrashed, kDecodeTimeout, kDecodeLimit (out of memory) after a second attempt in a fresh
+  /// process, and kUnavailable when no process can be had.
   std::unique_ptr<Decoder> MakeDecoder();
 
   DecoderPoolStats stats();

@@ -20,7 +20,8 @@ enum class Step { kBeforeHello, kAfterHello, kBeforeDecode, kBeforeReply, kAfter
 
 /// "KIND@TEXT", several separated by commas: images that contain TEXT suffer KIND; without "@TEXT" all do.
 /// Kinds: segv, abort, loop, hang, memory, socket, file, exec; die_hello, die_ready, die_decode, die_reply,
-/// die_after (end at a step); lie_sequence, lie_size, lie_format, lie_code, lie_text, lie_length, lie_time, lie_twice.
+/// die_after (end at a step); lie_sequence, lie_size, lie_format, lie_code, lie_text, lie_length, lie_time,
+/// lie_twice.
 class FaultPlan {
  public:
   explicit FaultPlan(std::string_view text);

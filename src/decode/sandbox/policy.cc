@@ -111,7 +111,8 @@ void EnterLandlock(PolicyResult* result) {
   restricted == 0 ? Standing(result, Layer::kLandlock) : Missing(result, Layer::kLandlock, why);
 }
 
-/// Prints the name of the system call that was refused. Not async-signal-safe, which is why only tests use it.
+/// Prints the name of the system call that was refused. Not async-signal-safe, which is why only tests use
+/// it.
 void NameViolation(int /*signal*/, siginfo_t* info, void* /*context*/) {
   char* name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), info->si_syscall);
   std::fprintf(stderr, "photovec-decoder: forbidden system call %s\n", name == nullptr ? "?" : name);
@@ -123,9 +124,9 @@ void NameViolation(int /*signal*/, siginfo_t* info, void* /*context*/) {
 
 /// What malloc, the codecs and exceptions need; found with the trap mode over the corpora.
 constexpr int kAllowed[] = {
-    SCMP_SYS(futex),      SCMP_SYS(munmap),       SCMP_SYS(mremap),        SCMP_SYS(brk),
-    SCMP_SYS(madvise),    SCMP_SYS(close),        SCMP_SYS(fstat),         SCMP_SYS(lseek),
-    SCMP_SYS(getpid),     SCMP_SYS(gettid),       SCMP_SYS(clock_gettime), SCMP_SYS(getrandom),
+    SCMP_SYS(futex),      SCMP_SYS(munmap),       SCMP_SYS(mremap),         SCMP_SYS(brk),
+    SCMP_SYS(madvise),    SCMP_SYS(close),        SCMP_SYS(fstat),          SCMP_SYS(lseek),
+    SCMP_SYS(getpid),     SCMP_SYS(gettid),       SCMP_SYS(clock_gettime),  SCMP_SYS(getrandom),
     SCMP_SYS(rseq),       SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(sched_yield),
     SCMP_SYS(exit_group), SCMP_SYS(exit),         SCMP_SYS(restart_syscall)};
 

@@ -20,11 +20,13 @@ Status Verdict(Death death) {
     case Death::kCpu:
       return {Code::kDecodeTimeout, "decoding the image took too long, twice; re-save it in a common format"};
     case Death::kMemory:
-      return {Code::kDecodeLimit, "decoding the image ran out of memory, twice; re-save it in a common format"};
+      return {Code::kDecodeLimit,
+              "decoding the image ran out of memory, twice; re-save it in a common format"};
     case Death::kKilled:
       return {Code::kDecoderCrashed, "the image's decoder process was killed several times; try again"};
     default:
-      return {Code::kDecoderCrashed, "the image ended its decoder process, twice; it may be damaged on purpose"};
+      return {Code::kDecoderCrashed,
+              "the image ended its decoder process, twice; it may be damaged on purpose"};
   }
 }
 
@@ -46,12 +48,12 @@ class ProcessDecoder final : public Decoder {
     if (const auto code = pool_.quarantine_.Find(job.encoded)) return Quarantined(*code);
     int strikes = 0;
     for (int attempts = 1;; ++attempts) {
-      std::unique_ptr<WorkerProcess> worker =
-          pool_.Take(Deadline::After(pool_.options_.attempt.wall));
+      std::unique_ptr<WorkerProcess> worker = pool_.Take(Deadline::After(pool_.options_.attempt.wall));
       if (worker == nullptr) {
         return Status(Code::kUnavailable, "no decoder process could be started in time; try again later");
       }
-      if (job.encoded.size() > worker->input_capacity() || job.spec->slot_bytes() > worker->output_capacity()) {
+      if (job.encoded.size() > worker->input_capacity() ||
+          job.spec->slot_bytes() > worker->output_capacity()) {
         pool_.GiveBack(std::move(worker));
         return Status(Code::kInternal, "the image or the model's input is larger than a decoder's memory");
       }

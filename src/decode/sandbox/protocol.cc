@@ -12,7 +12,8 @@ namespace photovec::decode {
 namespace {
 
 // Messages are copied as bytes, and no byte of the server's memory may leave in a gap.
-static_assert(std::is_trivially_copyable_v<JobMessage> && std::has_unique_object_representations_v<JobMessage>);
+static_assert(std::is_trivially_copyable_v<JobMessage> &&
+              std::has_unique_object_representations_v<JobMessage>);
 static_assert(std::is_trivially_copyable_v<ReplyMessage> &&
               std::has_unique_object_representations_v<ReplyMessage>);
 static_assert(std::is_trivially_copyable_v<Hello> && std::has_unique_object_representations_v<Hello>);
@@ -29,7 +30,8 @@ bool IsDecoderCode(int32_t code) {
                      [&](Code known) { return static_cast<int32_t>(known) == code; });
 }
 
-/// Text that may go into a log and a client's reply: no control characters, so that it cannot forge a log line.
+/// Text that may go into a log and a client's reply: no control characters, so that it cannot forge a log
+/// line.
 bool IsPrintable(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
@@ -148,7 +150,11 @@ ReplyMessage MakeReplyMessage(const Result<DecodeReport>& report, uint64_t seque
   // Codec libraries quote bytes of the file in their messages; only printable ones pass CheckReply().
   std::string text = report.status().message();
   std::replace_if(
-      text.begin(), text.end(), [](char c) { return !IsPrintable({&c, 1}); }, '?');
+      text.begin(), text.end(),
+      [](char c) {
+        return !IsPrintable({&c, 1});
+      },
+      '?');
   message.message_bytes = static_cast<uint32_t>(std::min(text.size(), message.message.size()));
   std::memcpy(message.message.data(), text.data(), message.message_bytes);
   return message;
@@ -191,8 +197,9 @@ Result<Hello> CheckHello(std::span<const uint8_t> bytes) {
   if (bytes.size() == sizeof(hello)) std::memcpy(&hello, bytes.data(), sizeof(hello));
   if (bytes.size() != sizeof(hello) || hello.magic != kProtocolMagic || hello.version != kProtocolVersion ||
       hello.why_bytes > hello.why.size() || (hello.layers & ~kAllLayers) != 0) {
-    return Status(Code::kUnavailable,
-                  "the decoder program speaks another version; install photovec and photovec-decoder together");
+    return Status(
+        Code::kUnavailable,
+        "the decoder program speaks another version; install photovec and photovec-decoder together");
   }
   return hello;
 }

@@ -12,15 +12,15 @@
 #include "base/result.h"
 #include "decode/decoder.h"
 
-/// What the server and a decoder process say to each other: fixed-size messages over one AF_UNIX SOCK_SEQPACKET
-/// pair, so that a message is whole or absent. Encoded bytes and pixels go through shared memory beside it
-/// (shared_region.h).
+/// What the server and a decoder process say to each other: fixed-size messages over one AF_UNIX
+/// SOCK_SEQPACKET pair, so that a message is whole or absent. Encoded bytes and pixels go through shared
+/// memory beside it (shared_region.h).
 ///
-/// Why a socket and not a futex in that memory: a round trip costs 7 us instead of 4, of the 50 us that an image
-/// may cost, and the death of either side is simply the end of the stream.
+/// Why a socket and not a futex in that memory: a round trip costs 7 us instead of 4, of the 50 us that an
+/// image may cost, and the death of either side is simply the end of the stream.
 ///
-/// The worker trusts the server. The server trusts nothing: CheckReply() compares each field with what the server
-/// knows by itself.
+/// The worker trusts the server. The server trusts nothing: CheckReply() compares each field with what the
+/// server knows by itself.
 namespace photovec::decode {
 
 inline constexpr uint32_t kProtocolMagic = 0x70766431;  // "pvd1"
@@ -100,8 +100,8 @@ Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacit
                                  preprocess::Spec* spec);
 
 ReplyMessage MakeReplyMessage(const Result<DecodeReport>& report, uint64_t sequence);
-/// A worker's answer, after it was checked: `believed` says whether it can be true; if not, `lie` says what is
-/// wrong and `report` holds nothing of it.
+/// A worker's answer, after it was checked: `believed` says whether it can be true; if not, `lie` says what
+/// is wrong and `report` holds nothing of it.
 struct CheckedReply {
   bool believed = false;
   std::string lie;

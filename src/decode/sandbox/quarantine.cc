@@ -77,7 +77,8 @@ void Quarantine::Add(std::span<const uint8_t> encoded, Code code) {
   const Entry entry{encoded.size(), Hash(encoded), code, Clock::now() + term_};
   std::scoped_lock lock(mutex_);
   DropExpired();
-  std::erase_if(entries_, [&](const Entry& old) { return old.bytes == entry.bytes && old.hash == entry.hash; });
+  std::erase_if(entries_,
+                [&](const Entry& old) { return old.bytes == entry.bytes && old.hash == entry.hash; });
   if (entries_.size() >= kMaxEntries) entries_.pop_front();
   entries_.push_back(entry);
   size_.store(entries_.size(), std::memory_order_relaxed);

@@ -21,9 +21,9 @@ uint64_t SipHash(std::span<const uint8_t> bytes, uint64_t k0, uint64_t k1);
 /// Images that ended a decoder lately: they are refused unseen for an hour, so that one photo sent again and
 /// again does not cost a process each time. Bounded; the oldest go first. Thread-safe.
 ///
-/// Known by size and two keyed hashes whose keys nobody outside knows: without them a stranger could make a file
-/// that collides with somebody else's good photo. The hashes are computed only when the size matches an entry, so
-/// an image that is not suspected costs nanoseconds.
+/// Known by size and two keyed hashes whose keys nobody outside knows: without them a stranger could make a
+/// file that collides with somebody else's good photo. The hashes are computed only when the size matches an
+/// entry, so an image that is not suspected costs nanoseconds.
 class Quarantine {
  public:
   static constexpr size_t kMaxEntries = 1024;

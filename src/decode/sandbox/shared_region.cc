@@ -31,9 +31,7 @@ RegionLayout RegionLayout::For(size_t output_bytes, size_t input_bytes) {
 }
 
 SharedRegion::SharedRegion(SharedRegion&& other) noexcept
-    : layout_(other.layout_),
-      base_(std::exchange(other.base_, nullptr)),
-      fd_(std::exchange(other.fd_, -1)) {}
+    : layout_(other.layout_), base_(std::exchange(other.base_, nullptr)), fd_(std::exchange(other.fd_, -1)) {}
 
 SharedRegion& SharedRegion::operator=(SharedRegion&& other) noexcept {
   if (this != &other) {

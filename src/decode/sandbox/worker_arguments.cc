@@ -8,9 +8,12 @@
 namespace photovec::decode {
 
 std::vector<std::string> WorkerArguments::Format() const {
-  return {std::to_string(layout.output_bytes),   std::to_string(layout.input_bytes),
-          std::to_string(address_space_bytes),   std::to_string(cpu_seconds),
-          std::to_string(parent_pid),            std::to_string(nice),
+  return {std::to_string(layout.output_bytes),
+          std::to_string(layout.input_bytes),
+          std::to_string(address_space_bytes),
+          std::to_string(cpu_seconds),
+          std::to_string(parent_pid),
+          std::to_string(nice),
           std::to_string(name_violations ? 1 : 0)};
 }
 

@@ -45,12 +45,12 @@ class Worker {
   Worker(SharedRegion region, FaultPlan faults)
       : region_(std::move(region)), faults_(std::move(faults)), decoder_(MakeInProcessDecoder()) {}
 
-  /// Decodes a picture of one pixel, so that every library has chosen its CPU paths, bound its symbols and taken its
-  /// first memory before the walls go up.
+  /// Decodes a picture of one pixel, so that every library has chosen its CPU paths, bound its symbols and
+  /// taken its first memory before the walls go up.
   void WarmUp() {
-    static constexpr uint8_t kGif[] = {'G', 'I',  'F', '8',  '9', 'a', 1, 0, 1, 0,   0x80, 0, 0,    1,
-                                       2,   3,    4,   5,    6,   ',', 0, 0, 0, 0,   1,    0, 1,    0,
-                                       0,   0x02, 2,   0x44, 1,   0,   ';'};
+    static constexpr uint8_t kGif[] = {'G', 'I', 'F', '8', '9', 'a',  1, 0,    1, 0, 0x80, 0,
+                                       0,   1,   2,   3,   4,   5,    6, ',',  0, 0, 0,    0,
+                                       1,   0,   1,   0,   0,   0x02, 2, 0x44, 1, 0, ';'};
     preprocess::Spec spec;
     DecodeJob job;
     job.encoded = kGif;
@@ -79,8 +79,7 @@ class Worker {
  private:
   bool Answer(const JobMessage& message) {
     preprocess::Spec spec;
-    Result<DecodeJob> job =
-        ReadJobMessage(message, region_.input().size(), region_.output().size(), &spec);
+    Result<DecodeJob> job = ReadJobMessage(message, region_.input().size(), region_.output().size(), &spec);
     if (!job.ok()) return false;
     job->encoded = region_.input().first(message.encoded_bytes);
     job->out = region_.output().first(message.out_bytes);
@@ -130,7 +129,8 @@ bool SayHello(const PolicyResult& policy) {
 
 int Run(const WorkerArguments& arguments) {
   setpriority(PRIO_PROCESS, 0, arguments.nice);
-  if (setsockopt(kWorkerSocketFd, SOL_SOCKET, SO_RCVTIMEO, &kIdle, sizeof(kIdle)) != 0) return kExitNotStarted;
+  if (setsockopt(kWorkerSocketFd, SOL_SOCKET, SO_RCVTIMEO, &kIdle, sizeof(kIdle)) != 0)
+    return kExitNotStarted;
   auto region = SharedRegion::Map(kWorkerMemoryFd, arguments.layout);
   if (!region.ok()) return kExitNotStarted;
   const char* fault = std::getenv(kFaultVariable);
@@ -156,8 +156,9 @@ int main(int argc, char** argv) {
   using namespace photovec::decode;
   const auto arguments = WorkerArguments::Parse({argv + std::min(argc, 1), argv + argc});
   if (!arguments) {
-    std::fprintf(stderr,
-                 "photovec-decoder decodes images for photovec, which starts it by itself; see docs/security.md\n");
+    std::fprintf(
+        stderr,
+        "photovec-decoder decodes images for photovec, which starts it by itself; see docs/security.md\n");
     return 2;
   }
   try {

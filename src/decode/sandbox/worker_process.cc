@@ -218,8 +218,8 @@ Attempt WorkerProcess::Died(Death death, std::string detail) {
 }
 
 Attempt WorkerProcess::Bury() {
-  // The exit status is fixed before the socket closes, so a SIGKILL now does not change it, unless the worker only
-  // closed its end.
+  // The exit status is fixed before the socket closes, so a SIGKILL now does not change it, unless the worker
+  // only closed its end.
   for (int waited = 0; !HasEnded(); ++waited) {
     if (waited == kReapPatienceMs) return Died(Death::kProtocol, "it closed its socket");
     const timespec pause{0, 1'000'000};

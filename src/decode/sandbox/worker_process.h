@@ -28,7 +28,7 @@ std::string_view DeathName(Death death);
 struct Attempt {
   bool answered = false;
   Result<DecodeReport> report = Status(Code::kInternal, "not attempted");  ///< when answered
-  Death death = Death::kCrashed;                                          ///< when not
+  Death death = Death::kCrashed;                                           ///< when not
   std::string detail;  ///< for the log: the signal, the lie, ...
 };
 
