@@ -30,6 +30,11 @@ inline constexpr std::string_view kMachineCpuRatio = "photovec_machine_cpu_ratio
 inline constexpr std::string_view kThreads = "process_threads";
 inline constexpr std::string_view kOpenFds = "process_open_fds";
 inline constexpr std::string_view kMaxFds = "process_max_fds";
+inline constexpr std::string_view kDecoderDeaths = "photovec_decoder_deaths_total";  ///< reason
+inline constexpr std::string_view kDecoderRestarts = "photovec_decoder_restarts_total";
+inline constexpr std::string_view kDecoderAlive = "photovec_decoder_alive";
+inline constexpr std::string_view kDecoderQuarantined = "photovec_decoder_quarantined";
+inline constexpr std::string_view kSandboxViolations = "photovec_sandbox_violations_total";
 inline constexpr std::string_view kBuildInfo = "photovec_build_info";  ///< version
 }  // namespace name
 
@@ -42,6 +47,7 @@ inline constexpr std::string_view kStatus = "status";
 inline constexpr std::string_view kQueue = "queue";
 inline constexpr std::string_view kStream = "stream";
 inline constexpr std::string_view kVersion = "version";
+inline constexpr std::string_view kReason = "reason";
 }  // namespace label
 
 /// Seconds; a factor of 2 to 2.5 apart from 50 us to 30 s.

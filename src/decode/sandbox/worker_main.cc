@@ -55,7 +55,7 @@ class Worker {
     DecodeJob job;
     job.encoded = kGif;
     job.spec = &spec;
-    job.out = region_.output();
+    job.out = region_.output().first(spec.slot_bytes());
     const auto report = decoder_->Decode(job);
     warm_ = report.ok();
     GiveBack();

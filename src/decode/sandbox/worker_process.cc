@@ -165,7 +165,7 @@ Status WorkerProcess::AwaitHello(Clock::duration limit) {
     }
     const bool waiting = got < 0 && (errno == EAGAIN || errno == EINTR);
     if (waiting && !deadline.Expired()) continue;
-    const Attempt end = Died(Death::kTimeout, "it did not report in time");
+    const Attempt end = waiting ? Died(Death::kTimeout, "it did not report in time") : Bury();
     return {Code::kUnavailable, "a decoder process ended before it was ready (" + end.detail +
                                     "); `photovec doctor` says what this system lacks"};
   }
