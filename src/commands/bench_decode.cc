@@ -249,6 +249,11 @@ Result<BenchDecodeReport> RunBenchDecode(const BenchDecodeOptions& options) {
   report.repetitions = TimeSingleThread(&worker, half, &photos.value());
   report.images_per_s = TimeThroughput(options, half, *photos);
   FillReport(*photos, &report);
+  if (options.afterwards) {
+    std::vector<std::span<const uint8_t>> encoded;
+    for (const Photo& photo : *photos) encoded.emplace_back(photo.encoded);
+    RETURN_IF_ERROR(options.afterwards(encoded));
+  }
   return report;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,8 @@ struct BenchDecodeOptions {
   preprocess::Spec spec;
   int seconds = 10;  ///< about how long to measure, after reading and checking the files
   int threads = 1;   ///< of the throughput part; per-core figures always come from one thread
+  /// Called in the end with the photos that were measured; an error of it is the benchmark's. May be empty.
+  std::function<Status(const std::vector<std::span<const uint8_t>>&)> afterwards;
 };
 
 /// Photos of one format and size class. Times are CPU time of one thread: the median over repetitions for

@@ -7,6 +7,8 @@
 
 #include "base/machine.h"
 #include "commands/bench_decode.h"
+#include "commands/bench_isolation.h"
+#include "commands/decoding.h"
 #include "commands/defaults.h"
 #include "commands/engine_options.h"
 #include "commands/exit_codes.h"
@@ -56,9 +58,22 @@ class BenchDecodeCommand : public Command {
       if (!found->status.ok()) return ReportFailure(found->status);
       bench.files.push_back(std::move(found->path));
     }
+    std::unique_ptr<decode::DecoderPool> pool;
+    BenchIsolation isolation;
+    if (options_.decode == "process") {
+      auto created = decode::DecoderPool::Create(ToPoolOptions(options_, bench.threads));
+      if (!created.ok()) return ReportFailure(created.status());
+      pool = std::move(*created);
+      bench.afterwards = [&](const auto& photos) -> Status {
+        ASSIGN_OR_RETURN(isolation, RunBenchIsolation(bench, *pool, photos, seconds_));
+        return Status::Ok();
+      };
+    }
     const auto report = RunBenchDecode(bench);
     if (!report.ok()) return ReportFailure(report.status());
-    const std::string text = json_ ? ToJson(*report) : ToText(*report);
+    std::string text = json_ ? ToJson(*report) : ToText(*report);
+    if (pool && json_) text.insert(text.rfind('}'), ",\"isolation\":" + ToJson(isolation));
+    if (pool && !json_) text += ToText(isolation);
     std::printf("%s%s", text.c_str(), text.ends_with('\n') ? "" : "\n");
     return kExitOk;
   }

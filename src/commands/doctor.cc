@@ -10,6 +10,7 @@
 #include "base/machine.h"
 #include "base/result.h"
 #include "base/strings.h"
+#include "commands/decoding.h"
 #include "commands/defaults.h"
 #include "commands/engine_options.h"
 #include "commands/exit_codes.h"
@@ -41,6 +42,24 @@ ModelReport TryModel(const ModelChoice& choice, const EngineOptions& options, co
   report.fingerprint = loaded->setup.fingerprint;
   report.load_seconds = loaded->load_seconds;
   return report;
+}
+
+/// Starts one decoder process and asks which walls stand around it.
+Check CheckSandbox(const EngineOptions& options) {
+  Check check{"decoder sandbox", false, false, ""};
+  const auto pool = decode::DecoderPool::Create(ToPoolOptions(options, 1));
+  if (!pool.ok()) {
+    check.detail = pool.status().message();
+    return check;
+  }
+  const uint32_t layers = (*pool)->layers();
+  check.ok = layers == decode::kAllLayers;
+  check.detail = "active: " + decode::LayerNames(layers);
+  if (!check.ok) {
+    check.detail += "; missing: " + decode::LayerNames(decode::kAllLayers & ~layers) + " (" +
+                    (*pool)->missing_why() + ")";
+  }
+  return check;
 }
 
 void PrintMachine(const Machine& machine) {
@@ -147,7 +166,8 @@ class DoctorCommand : public Command {
     }
     const Machine machine = ProbeMachine();
     const Plan plan = MakePlan(machine, options_);
-    const std::vector<Check> checks = CheckSystem();
+    std::vector<Check> checks = CheckSystem();
+    checks.push_back(CheckSandbox(options_));
     std::vector<ModelReport> models;
     for (const ModelChoice& choice : choices) models.push_back(TryModel(choice, options_, plan));
     json_ ? PrintJson(machine, plan, checks, models) : PrintText(machine, plan, checks, models);

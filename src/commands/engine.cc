@@ -36,9 +36,9 @@ void LogPlan(const Machine& machine, const Plan& plan, const EngineOptions& opti
             machine.physical_cores, machine.isa, HumanBytes(machine.memory_bytes));
   log::info("streams {} x {} threads ({}), precision {} ({})", plan.streams, plan.threads_per_stream,
             plan.streams_why, plan.precision, plan.precision_why);
-  log::info("decoders {} ({}), jpeg scaling {}, alpha {}, memory budget {} ({})", plan.decoders,
-            plan.decoders_why, options.jpeg_scaling, options.alpha, HumanBytes(plan.memory_budget_bytes),
-            plan.memory_why);
+  log::info("decoders {} ({}), decode {}, jpeg scaling {}, alpha {}, memory budget {} ({})", plan.decoders,
+            plan.decoders_why, options.decode, options.jpeg_scaling, options.alpha,
+            HumanBytes(plan.memory_budget_bytes), plan.memory_why);
   if (options.cache_bytes > 0) log::info("result cache of {}", HumanBytes(options.cache_bytes));
 }
 
@@ -72,9 +72,14 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
   pipeline.max_items_per_request = max_items_per_request;
   engine->registry = registry != nullptr ? std::move(registry) : metrics::Registry::Create();
   engine->fetcher = SlowDown(std::move(fetcher), slow.fetch);
+  ASSIGN_OR_RETURN(Decoding decoding, StartDecoding(options, engine->plan));
+  engine->decoders = std::move(decoding.pool);
+  if (engine->decoders) {
+    engine->decoder_metrics = std::make_unique<DecoderMetrics>(*engine->decoders, *engine->registry);
+  }
   ASSIGN_OR_RETURN(engine->pipeline,
                    pipeline::Pipeline::Create(std::move(setups), *engine->fetcher,
-                                              SlowDown(decode::MakeInProcessDecoder, slow.decode),
+                                              SlowDown(std::move(decoding.factory), slow.decode),
                                               *engine->registry, pipeline));
   return engine;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "commands/decoding.h"
 #include "commands/defaults.h"
 #include "commands/engine_options.h"
 #include "commands/model_setup.h"
@@ -35,6 +36,8 @@ struct Engine {
   std::vector<ModelSummary> models;
   std::unique_ptr<metrics::Registry> registry;
   std::unique_ptr<fetch::Fetcher> fetcher;
+  std::unique_ptr<decode::DecoderPool> decoders;  ///< null with --decode=thread
+  std::unique_ptr<DecoderMetrics> decoder_metrics;
   std::unique_ptr<pipeline::Pipeline> pipeline;
 };
 

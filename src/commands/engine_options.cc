@@ -5,7 +5,17 @@ namespace photovec::commands {
 
 void DeclareDecodeFlags(FlagSet& flags, EngineOptions* options) {
   flags.Group("Decoding");
-  flags.Integer("decoders", &options->decoders, 0, 1024, "decode threads; 0: one per CPU");
+  flags.Choice(
+      "decode", &options->decode, {"process", "thread"},
+      "process: in sandboxed processes, for images from strangers; thread: in this process, for images "
+      "that you trust");
+  flags.Choice(
+      "sandbox", &options->sandbox, {"auto", "require"},
+      "with --decode=process; auto: every layer that the kernel allows; require: refuse to start without "
+      "one (namespaces excepted)");
+  flags.Text("decoder-program", &options->decoder_program, "FILE",
+             "with --decode=process; empty: photovec-decoder beside photovec");
+  flags.Integer("decoders", &options->decoders, 0, 1024, "images decoded at the same time; 0: one per CPU");
   flags.Choice(
       "jpeg-scaling", &options->jpeg_scaling, {"fast", "exact"},
       "fast: smallest DCT scale that is still twice the model's size; exact: as Pillow, bit for bit");

@@ -36,6 +36,7 @@ class ServeCommand : public Command {
   std::string summary() const override { return "Answer HTTP requests with vectors"; }
 
   void Declare(FlagSet& flags) override {
+    engine_.decode = "process";  // clients are strangers
     flags.Group("Server");
     flags.Text("host", &server_.host, "ADDRESS", "address to listen on; 0.0.0.0 or :: for all");
     flags.Integer("port", &server_.port, 0, 65'535, "TCP port; 0: any free one, see --port-file");
@@ -103,8 +104,7 @@ class ServeCommand : public Command {
     server->SetReady(true);  // SetUpModel has run every stream
     log::info("listening on {}", ServerUrl(server_.host, server->port()));
 
-    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) {
-    }
+    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) WatchDecoders(engine, *server);
     const bool failed = engine.pipeline->device_failed();
     if (failed) {
       log::error("the compute device failed: answering what is in flight, then exiting with code {}",
@@ -119,6 +119,21 @@ class ServeCommand : public Command {
     engine.pipeline->Drain(deadline);
     log::info("stopped");
     return failed ? kExitDeviceFailed : kExitOk;
+  }
+
+  // Readiness follows the decoder processes; they are restarted by themselves.
+  void WatchDecoders(Engine& engine, http::Server& server) {
+    if (!engine.decoders) return;
+    const decode::DecoderPoolStats stats = engine.decoders->stats();
+    const bool enough = EnoughDecoders(stats);
+    if (enough == enough_decoders_) return;
+    enough_decoders_ = enough;
+    server.SetReady(enough);
+    if (enough) {
+      log::info("ready again: {} decoder processes live", stats.alive);
+    } else {
+      log::error("not ready: {} of {} decoder processes live", stats.alive, stats.wanted);
+    }
   }
 
   void SetTimeouts() {
@@ -141,6 +156,7 @@ class ServeCommand : public Command {
   double header_seconds_ = 10;
   double body_seconds_ = 30;
   double idle_seconds_ = 75;
+  bool enough_decoders_ = true;
 };
 
 }  // namespace

@@ -42,7 +42,12 @@ inline constexpr std::string_view kFetchHedges = "photovec_fetch_hedges_total"; 
 inline constexpr std::string_view kFetchBytes = "photovec_fetch_bytes_total";               ///< source
 inline constexpr std::string_view kFetchShared = "photovec_fetch_shared_total";             ///< source
 inline constexpr std::string_view kFetchAttemptSeconds = "photovec_fetch_attempt_seconds";  ///< source
-inline constexpr std::string_view kBuildInfo = "photovec_build_info";                       ///< version
+inline constexpr std::string_view kDecoderDeaths = "photovec_decoder_deaths_total";         ///< reason
+inline constexpr std::string_view kDecoderRestarts = "photovec_decoder_restarts_total";
+inline constexpr std::string_view kDecoderAlive = "photovec_decoder_alive";
+inline constexpr std::string_view kDecoderQuarantined = "photovec_decoder_quarantined";
+inline constexpr std::string_view kSandboxViolations = "photovec_sandbox_violations_total";
+inline constexpr std::string_view kBuildInfo = "photovec_build_info";  ///< version
 }  // namespace name
 
 namespace label {
@@ -55,6 +60,7 @@ inline constexpr std::string_view kQueue = "queue";
 inline constexpr std::string_view kStream = "stream";
 inline constexpr std::string_view kSource = "source";
 inline constexpr std::string_view kVersion = "version";
+inline constexpr std::string_view kReason = "reason";
 }  // namespace label
 
 /// Seconds; a factor of 2 to 2.5 apart from 50 us to 30 s.

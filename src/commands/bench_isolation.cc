@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include "commands/bench_isolation.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "base/strings.h"
+#include "base/thread_pool.h"
+
+namespace photovec::commands {
+namespace {
+
+using Photos = std::vector<std::span<const uint8_t>>;
+using MakeDecoder = std::function<std::unique_ptr<decode::Decoder>()>;
+
+/// Long enough that starting threads does not count, short enough that a noisy neighbour hits both kinds.
+constexpr double kSliceSeconds = 0.5;
+constexpr double kShareOfLatency = 0.3;
+
+class OneDecoder {
+ public:
+  OneDecoder(const BenchDecodeOptions& options, const MakeDecoder& make)
+      : options_(options), decoder_(make()), slot_(options.spec.slot_bytes()) {}
+  bool Decode(std::span<const uint8_t> encoded) {
+    decode::DecodeJob job;
+    job.encoded = encoded;
+    job.spec = &options_.spec;
+    job.options = options_.decode;
+    job.out = slot_;
+    return decoder_->Decode(job).ok();
+  }
+  double TimeUs(std::span<const uint8_t> encoded) {
+    const TimePoint start = Clock::now();
+    Decode(encoded);
+    return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+  }
+  const std::vector<uint8_t>& slot() const { return slot_; }
+
+ private:
+  const BenchDecodeOptions& options_;
+  std::unique_ptr<decode::Decoder> decoder_;
+  std::vector<uint8_t> slot_;
+};
+
+double Quantile(std::vector<double> values, double q) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  return values[std::min(values.size() - 1, static_cast<size_t>(q * static_cast<double>(values.size())))];
+}
+
+uint64_t LargestRss(const std::vector<int>& pids) {
+  uint64_t largest = 0;
+  for (const int pid : pids) {
+    std::ifstream in("/proc/" + std::to_string(pid) + "/statm");
+    uint64_t total = 0;
+    uint64_t resident = 0;
+    if (in >> total >> resident) {
+      largest = std::max(largest, resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)));
+    }
+  }
+  return largest;
+}
+
+Status CheckSame(OneDecoder& thread, OneDecoder& process, const Photos& photos) {
+  for (const auto& photo : photos) {
+    if (!thread.Decode(photo) || !process.Decode(photo) || thread.slot() != process.slot()) {
+      return {Code::kInternal, "a photo decodes differently in a process"};
+    }
+  }
+  return Status::Ok();
+}
+
+/// Images per second of all threads.
+double Throughput(const BenchDecodeOptions& options, const MakeDecoder& make, const Photos& photos,
+                  double seconds) {
+  std::atomic<size_t> next{0};
+  std::atomic<int64_t> done{0};
+  const TimePoint start = Clock::now();
+  const Deadline deadline(start + std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < std::max(options.threads, 1); ++i) {
+    threads.emplace_back([&] {
+      SetThreadNice(kWorkerNice);
+      OneDecoder decoder(options, make);
+      while (!deadline.Expired()) {
+        if (decoder.Decode(photos[next.fetch_add(1) % photos.size()])) done.fetch_add(1);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return 1e6 * static_cast<double>(done.load()) / static_cast<double>(MicrosBetween(start, Clock::now()));
+}
+
+}  // namespace
+
+Result<BenchIsolation> RunBenchIsolation(const BenchDecodeOptions& options, decode::DecoderPool& pool,
+                                         const Photos& photos, double seconds) {
+  const MakeDecoder make_thread = decode::MakeInProcessDecoder;
+  const MakeDecoder make_process = [&pool] { return pool.MakeDecoder(); };
+  BenchIsolation result;
+  result.idle_rss_bytes = LargestRss(pool.pids());
+  OneDecoder thread(options, make_thread);
+  OneDecoder process(options, make_process);
+  RETURN_IF_ERROR(CheckSame(thread, process, photos));
+
+  std::vector<double> added_us;
+  const Deadline latency =
+      Deadline::After(std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds * kShareOfLatency)));
+  for (size_t i = 0; !latency.Expired(); ++i) {
+    const auto& photo = photos[i % photos.size()];
+    const bool thread_first = i % 2 == 0;
+    const double first_us = thread_first ? thread.TimeUs(photo) : process.TimeUs(photo);
+    const double second_us = thread_first ? process.TimeUs(photo) : thread.TimeUs(photo);
+    added_us.push_back(thread_first ? second_us - first_us : first_us - second_us);
+  }
+  result.pairs = static_cast<int>(added_us.size());
+  result.added_us_p50 = Quantile(added_us, 0.5);
+  result.added_us_p95 = Quantile(added_us, 0.95);
+
+  std::vector<double> thread_rates;
+  std::vector<double> process_rates;
+  std::vector<double> ratios;
+  const Deadline rates = Deadline::After(
+      std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds * (1 - kShareOfLatency))));
+  do {
+    thread_rates.push_back(Throughput(options, make_thread, photos, kSliceSeconds));
+    process_rates.push_back(Throughput(options, make_process, photos, kSliceSeconds));
+    ratios.push_back(process_rates.back() / std::max(thread_rates.back(), 1e-9));
+  } while (!rates.Expired());
+  result.thread_images_per_s = Quantile(thread_rates, 0.5);
+  result.process_images_per_s = Quantile(process_rates, 0.5);
+  result.ratio = Quantile(ratios, 0.5);
+  return result;
+}
+
+std::string ToText(const BenchIsolation& one) {
+  std::array<char, 512> text{};
+  std::snprintf(
+      text.data(), text.size(),
+      "  --decode=thread %.1f img/s, --decode=process %.1f img/s: %.3f of it (median of slices in turn)\n"
+      "  one image at a time, process minus thread: p50 %.0f us, p95 %.0f us over %d pairs; an idle "
+      "process takes %s\n",
+      one.thread_images_per_s, one.process_images_per_s, one.ratio, one.added_us_p50, one.added_us_p95,
+      one.pairs, HumanBytes(one.idle_rss_bytes).c_str());
+  return text.data();
+}
+
+std::string ToJson(const BenchIsolation& one) {
+  std::array<char, 512> text{};
+  std::snprintf(
+      text.data(), text.size(),
+      "{\"thread_images_per_s\":%.2f,\"process_images_per_s\":%.2f,\"ratio\":%.4f,\"added_us_p50\":%.1f,"
+      "\"added_us_p95\":%.1f,\"pairs\":%d,\"idle_rss_bytes\":%llu}",
+      one.thread_images_per_s, one.process_images_per_s, one.ratio, one.added_us_p50, one.added_us_p95,
+      one.pairs, static_cast<unsigned long long>(one.idle_rss_bytes));
+  return text.data();
+}
+
+}  // namespace photovec::commands

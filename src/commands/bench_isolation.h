@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "commands/bench_decode.h"
+#include "decode/sandbox/decoder_pool.h"
+
+namespace photovec::commands {
+
+/// What a sandboxed process costs beside a thread, on the same photos.
+struct BenchIsolation {
+  double thread_images_per_s = 0;  ///< all threads together; median of slices that alternate
+  double process_images_per_s = 0;
+  double ratio = 0;         ///< median over neighbouring slices, process / thread
+  double added_us_p50 = 0;  ///< wall time of one image, process minus thread, one at a time, pairs in turn
+  double added_us_p95 = 0;
+  uint64_t idle_rss_bytes = 0;  ///< largest idle worker before the first image
+  int pairs = 0;
+};
+
+/// Checks that both give the same pixels, then measures for about `seconds`.
+/// \param photos encoded, all of which decode; borrowed.
+/// Errors: kInternal when a photo decodes differently in a process.
+Result<BenchIsolation> RunBenchIsolation(const BenchDecodeOptions& options, decode::DecoderPool& pool,
+                                         const std::vector<std::span<const uint8_t>>& photos, double seconds);
+
+std::string ToText(const BenchIsolation& isolation);
+std::string ToJson(const BenchIsolation& isolation);
+
+}  // namespace photovec::commands

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "base/result.h"
+#include "commands/defaults.h"
+#include "commands/engine_options.h"
+#include "decode/sandbox/decoder_pool.h"
+#include "metrics/registry.h"
+#include "pipeline/pipeline.h"
+
+namespace photovec::commands {
+
+/// For tests only, as kSlowStagesVariable: what the decoder processes do wrong on purpose
+/// (decode/sandbox/faults.h).
+inline constexpr const char* kDecoderFaultVariable = "PHOTOVEC_TEST_DECODER_FAULT";
+
+/// Who decodes: threads of this process, or sandboxed processes.
+struct Decoding {
+  std::unique_ptr<decode::DecoderPool> pool;  ///< null with --decode=thread
+  pipeline::Pipeline::DecoderFactory factory;
+};
+
+/// The decoder processes that `options` ask for, not yet started.
+decode::DecoderPoolOptions ToPoolOptions(const EngineOptions& options, int decoders);
+
+/// Starts the decoder processes when there are to be some, and logs which walls stand around them.
+/// Errors: as DecoderPool::Create.
+Result<Decoding> StartDecoding(const EngineOptions& options, const Plan& plan);
+
+/// Keeps the photovec_decoder_* metrics current. `pool` and `registry` must outlive it.
+class DecoderMetrics {
+ public:
+  DecoderMetrics(decode::DecoderPool& pool, metrics::Registry& registry);
+  ~DecoderMetrics();
+  DecoderMetrics(const DecoderMetrics&) = delete;
+  DecoderMetrics& operator=(const DecoderMetrics&) = delete;
+
+ private:
+  void Sample();
+  decode::DecoderPool& pool_;
+  metrics::Registry& registry_;
+  std::mutex mutex_;  // two readings at once would both count what is new
+  decode::DecoderPoolStats last_;
+  int sampler_ = -1;
+};
+
+/// Whether enough decoder processes live to take work: at least half.
+bool EnoughDecoders(const decode::DecoderPoolStats& stats);
+
+}  // namespace photovec::commands

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+#include "decode/sandbox/decoder_pool.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <utility>
+
+#include "base/log.h"
+#include "base/thread_pool.h"
+
+namespace photovec::decode {
+namespace {
+
+/// How often idle workers are looked at: a dead one is replaced before anybody needs it.
+constexpr std::chrono::milliseconds kLook{100};
+/// A worker's resident memory is read once in so many images; it costs 20 us.
+constexpr int64_t kWeighEvery = 64;
+/// What a worker maps beside one decode's own memory: libraries, kept scratch, fragmentation.
+constexpr uint64_t kOverheadBytes = 512ULL << 20;
+constexpr uint64_t kLeastAddressSpace = 1ULL << 30;
+/// The kernel ends a worker after this much CPU time in its whole life; the server replaces it at a half.
+constexpr uint64_t kLifeCpuSeconds = 3600;
+
+WorkerStart MakeStart(const DecoderPoolOptions& options) {
+  WorkerStart start;
+  start.program = options.program;
+  start.fault = options.fault;
+  WorkerArguments& arguments = start.arguments;
+  arguments.layout =
+      RegionLayout::For(options.max_slot_bytes, static_cast<size_t>(options.limits.max_file_bytes));
+  arguments.address_space_bytes =
+      std::max(kLeastAddressSpace, 2 * static_cast<uint64_t>(options.limits.max_decoder_bytes) +
+                                       arguments.layout.total() + kOverheadBytes);
+  arguments.cpu_seconds = kLifeCpuSeconds;
+  arguments.parent_pid = getpid();
+  arguments.nice = options.nice;
+  arguments.name_violations = options.name_violations;
+  return start;
+}
+
+}  // namespace
+
+Result<std::string> FindDecoderProgram() {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t length = readlink("/proc/self/exe", path.data(), path.size() - 1);
+  if (length <= 0) return Status(Code::kUnavailable, "/proc/self/exe cannot be read; give --decoder-program");
+  std::string folder(path.data(), static_cast<size_t>(length));
+  folder.resize(folder.rfind('/'));
+  for (const char* place : {"/photovec-decoder", "/../libexec/photovec/photovec-decoder"}) {
+    std::string candidate = folder + place;
+    if (access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return Status(Code::kUnavailable, "photovec-decoder is not beside this program (" + folder +
+                                        "); install it there, name it with --decoder-program, or use "
+                                        "--decode=thread for images that you trust");
+}
+
+Result<std::unique_ptr<DecoderPool>> DecoderPool::Create(DecoderPoolOptions options) {
+  if (options.program.empty()) {
+    ASSIGN_OR_RETURN(options.program, FindDecoderProgram());
+  }
+  std::unique_ptr<DecoderPool> pool(new DecoderPool(std::move(options)));
+  Status started;
+  {
+    std::unique_lock lock(pool->mutex_);
+    pool->supervisor_ = std::thread([raw = pool.get()] { raw->Supervise(); });
+    pool->idle_ready_.wait(lock, [&] { return pool->started_; });
+    started = pool->start_status_;
+  }
+  if (!started.ok()) return started;
+  return pool;
+}
+
+DecoderPool::DecoderPool(DecoderPoolOptions options)
+    : options_(std::move(options)),
+      start_(MakeStart(options_)),
+      quarantine_(options_.quarantine_term),
+      respawn_(std::random_device{}()) {
+  counts_.wanted = options_.workers;
+}
+
+DecoderPool::~DecoderPool() {
+  {
+    std::scoped_lock lock(mutex_);
+    stopped_ = true;
+    wake_.notify_one();
+  }
+  if (supervisor_.joinable()) supervisor_.join();
+}
+
+std::unique_ptr<WorkerProcess> DecoderPool::Take(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (!idle_ready_.wait_until(lock, deadline.at(), [&] { return !idle_.empty(); })) return nullptr;
+    // The one that was busy last: its memory is warm.
+    std::unique_ptr<WorkerProcess> worker = std::move(idle_.back());
+    idle_.pop_back();
+    ++busy_;
+    if (!worker->HasEnded()) return worker;
+    // It was killed while it did nothing: no image's fault.
+    lock.unlock();
+    ReportDeath(worker->Bury());
+    worker.reset();
+    lock.lock();
+  }
+}
+
+void DecoderPool::GiveBack(std::unique_ptr<WorkerProcess> worker) {
+  const bool worn_out = IsWornOut(*worker);
+  if (worn_out) worker.reset();
+  std::scoped_lock lock(mutex_);
+  --busy_;
+  if (worn_out) return wake_.notify_one();
+  idle_.push_back(std::move(worker));
+  idle_ready_.notify_one();
+}
+
+bool DecoderPool::IsWornOut(const WorkerProcess& worker) const {
+  if (worker.images() >= options_.recycle_images) return true;
+  if (worker.images() % kWeighEvery != 0) return false;
+  return worker.ResidentBytes() > options_.recycle_resident_bytes ||
+         worker.CpuTime() > std::chrono::seconds(kLifeCpuSeconds / 2);
+}
+
+void DecoderPool::ReportDeath(const Attempt& attempt) {
+  log::warn("a decoder process ended ({}): {}", DeathName(attempt.death), attempt.detail);
+  std::scoped_lock lock(mutex_);
+  --busy_;
+  ++counts_.deaths.at(static_cast<size_t>(attempt.death));
+  if (attempt.death == Death::kViolation) ++counts_.violations;
+  respawn_.DiedOnImage(Clock::now());
+  wake_.notify_one();
+}
+
+DecoderPoolStats DecoderPool::stats() {
+  std::scoped_lock lock(mutex_);
+  DropDead();
+  DecoderPoolStats stats = counts_;
+  stats.alive = static_cast<int>(idle_.size()) + busy_;
+  stats.quarantined = quarantine_.size();
+  stats.restarts = std::max<int64_t>(0, launched_ - (options_.workers + 1));
+  return stats;
+}
+
+std::vector<int> DecoderPool::pids() {
+  std::scoped_lock lock(mutex_);
+  std::vector<int> pids;
+  for (const auto& worker : idle_) pids.push_back(worker->pid());
+  return pids;
+}
+
+// With the lock held.
+void DecoderPool::DropDead() {
+  std::erase_if(idle_, [&](const std::unique_ptr<WorkerProcess>& worker) {
+    if (!worker->HasEnded()) return false;
+    const Attempt end = worker->Bury();
+    ++counts_.deaths.at(static_cast<size_t>(end.death));
+    if (end.death == Death::kViolation) ++counts_.violations;
+    respawn_.DiedOnImage(Clock::now());
+    wake_.notify_one();
+    return true;
+  });
+}
+
+void DecoderPool::Supervise() {
+  SetThreadName("decoders");
+  std::unique_lock lock(mutex_);
+  while (!stopped_) {
+    DropDead();
+    const int missing = options_.workers + 1 - static_cast<int>(idle_.size()) - busy_;
+    if (missing > 0 && Clock::now() >= respawn_.next()) {
+      lock.unlock();
+      Launch();
+      lock.lock();
+      continue;
+    }
+    if (missing <= 0 && !started_) {
+      started_ = true;
+      idle_ready_.notify_all();
+    }
+    const TimePoint look = Clock::now() + kLook;
+    wake_.wait_until(lock, missing > 0 ? std::min(look, respawn_.next()) : look);
+  }
+  // Here and not in the destructor: the kernel would kill them with this thread, and they would count as
+  // dead.
+  idle_.clear();
+}
+
+// On the supervisor's thread, without the lock.
+void DecoderPool::Launch() {
+  Result<std::unique_ptr<WorkerProcess>> worker = WorkerProcess::Start(start_);
+  Status status = worker.status();
+  if (status.ok()) status = CheckLayers((*worker)->hello());
+  std::scoped_lock lock(mutex_);
+  if (!status.ok()) {
+    if (last_failure_.message() != status.message()) log::error("{}", status.message());
+    last_failure_ = status;
+    respawn_.FailedToStart(Clock::now());
+    if (!started_) {
+      start_status_ = status;
+      started_ = stopped_ = true;
+      idle_ready_.notify_all();
+    }
+    return;
+  }
+  last_failure_ = Status::Ok();
+  respawn_.Started();
+  if (launched_++ == 0) {
+    const Hello& hello = (*worker)->hello();
+    layers_ = hello.layers;
+    missing_why_.assign(hello.why.data(), hello.why_bytes);
+  }
+  idle_.push_back(std::move(*worker));
+  idle_ready_.notify_one();
+}
+
+Status DecoderPool::CheckLayers(const Hello& hello) const {
+  // Many containers forbid namespaces; what they would keep out, seccomp keeps out as well.
+  const uint32_t missing = kAllLayers & ~LayerBit(Layer::kNamespaces) & ~hello.layers;
+  if (!options_.require_sandbox || missing == 0) return Status::Ok();
+  return {Code::kUnavailable, "--sandbox=require, but a decoder process lacks " + LayerNames(missing) + " (" +
+                                  std::string(hello.why.data(), hello.why_bytes) + ")"};
+}
+
+}  // namespace photovec::decode

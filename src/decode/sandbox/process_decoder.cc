@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "decode/limits.h"
+#include "decode/sandbox/decoder_pool.h"
+
+namespace photovec::decode {
+namespace {
+
+/// Deaths that the image may have caused, before it is given up.
+constexpr int kMaxStrikes = 2;
+/// Attempts in all, when processes are killed from outside.
+constexpr int kMaxAttempts = 4;
+
+Status Verdict(Death death) {
+  switch (death) {
+    case Death::kTimeout:
+    case Death::kCpu:
+      return {Code::kDecodeTimeout, "decoding the image took too long, twice; re-save it in a common format"};
+    case Death::kMemory:
+      return {Code::kDecodeLimit,
+              "decoding the image ran out of memory, twice; re-save it in a common format"};
+    case Death::kKilled:
+      return {Code::kDecoderCrashed, "the image's decoder process was killed several times; try again"};
+    default:
+      return {Code::kDecoderCrashed,
+              "the image ended its decoder process, twice; it may be damaged on purpose"};
+  }
+}
+
+Status Quarantined(Code code) {
+  return {code, "the image ended decoder processes lately and is refused for an hour"};
+}
+
+}  // namespace
+
+class ProcessDecoder final : public Decoder {
+ public:
+  explicit ProcessDecoder(DecoderPool* pool) : pool_(*pool) {}
+
+  Result<DecodeReport> Decode(const DecodeJob& job) override {
+    if (job.spec == nullptr || job.out.size() < job.spec->slot_bytes()) {
+      return Status(Code::kInternal, "a decode job came without a spec or with too small a slot");
+    }
+    RETURN_IF_ERROR(CheckFileSize(job.encoded.size(), job.options.limits));
+    if (const auto code = pool_.quarantine_.Find(job.encoded)) return Quarantined(*code);
+    int strikes = 0;
+    for (int attempts = 1;; ++attempts) {
+      std::unique_ptr<WorkerProcess> worker = pool_.Take(Deadline::After(pool_.options_.attempt.wall));
+      if (worker == nullptr) {
+        return Status(Code::kUnavailable, "no decoder process could be started in time; try again later");
+      }
+      if (job.encoded.size() > worker->input_capacity() ||
+          job.spec->slot_bytes() > worker->output_capacity()) {
+        pool_.GiveBack(std::move(worker));
+        return Status(Code::kInternal, "the image or the model's input is larger than a decoder's memory");
+      }
+      Attempt attempt = worker->Run(job, pool_.options_.attempt);
+      if (attempt.answered) {
+        pool_.GiveBack(std::move(worker));
+        return std::move(attempt.report);
+      }
+      worker.reset();
+      pool_.ReportDeath(attempt);
+      if (attempt.death != Death::kKilled) ++strikes;
+      if (strikes < kMaxStrikes && attempts < kMaxAttempts) continue;
+      const Status verdict = Verdict(attempt.death);
+      if (strikes >= kMaxStrikes) pool_.quarantine_.Add(job.encoded, verdict.code());
+      return verdict;
+    }
+  }
+
+ private:
+  DecoderPool& pool_;
+};
+
+std::unique_ptr<Decoder> DecoderPool::MakeDecoder() { return std::make_unique<ProcessDecoder>(this); }
+
+}  // namespace photovec::decode

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+#include "decode/sandbox/protocol.h"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#include "decode/sniff.h"
+
+namespace photovec::decode {
+namespace {
+
+// Messages are copied as bytes, and no byte of the server's memory may leave in a gap.
+static_assert(std::is_trivially_copyable_v<JobMessage> &&
+              std::has_unique_object_representations_v<JobMessage>);
+static_assert(std::is_trivially_copyable_v<ReplyMessage> &&
+              std::has_unique_object_representations_v<ReplyMessage>);
+static_assert(std::is_trivially_copyable_v<Hello> && std::has_unique_object_representations_v<Hello>);
+
+constexpr std::array<std::string_view, static_cast<size_t>(Layer::kCount)> kLayerNames = {
+    "no_new_privs", "seccomp", "landlock", "namespaces", "limits", "parent_death"};
+
+/// The codes that decoding can end with (decoder.h), and kInternal for a bug.
+constexpr std::array kDecoderCodes = {Code::kUnsupportedFormat, Code::kImageCorrupt, Code::kTooManyPixels,
+                                      Code::kDecodeLimit,       Code::kBodyTooLarge, Code::kInternal};
+
+bool IsDecoderCode(int32_t code) {
+  return std::any_of(kDecoderCodes.begin(), kDecoderCodes.end(),
+                     [&](Code known) { return static_cast<int32_t>(known) == code; });
+}
+
+/// Text that may go into a log and a client's reply: no control characters, so that it cannot forge a log
+/// line.
+bool IsPrintable(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte >= 0x7f;
+  });
+}
+
+CheckedReply Lie(std::string what) {
+  CheckedReply checked;
+  checked.lie = std::move(what);
+  return checked;
+}
+
+int64_t Nanoseconds(TimePoint at) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
+}
+
+bool IsScale(int32_t denominator, Format format) {
+  if (format != Format::kJpeg) return denominator == 1;
+  return denominator == 1 || denominator == 2 || denominator == 4 || denominator == 8;
+}
+
+/// What is wrong with the figures of a success; empty: nothing.
+std::string FindLie(const ReplyMessage& reply, const DecodeJob& job, TimePoint sent_at) {
+  const Limits& limits = job.options.limits;
+  const Format format = Sniff(job.encoded);
+  if (format == Format::kUnknown || reply.format != static_cast<int32_t>(format)) {
+    return "it decoded another format than the bytes have";
+  }
+  if (reply.width < 1 || reply.height < 1 || reply.width > limits.max_side ||
+      reply.height > limits.max_side ||
+      static_cast<int64_t>(reply.width) * reply.height > limits.max_pixels) {
+    return "it reported a size outside the limits";
+  }
+  if (reply.orientation < 1 || reply.orientation > 8) return "it reported an impossible orientation";
+  if (!IsScale(reply.scale_denominator, format)) return "it reported an impossible scale";
+  if (reply.message_bytes != 0) return "it sent a message with a success";
+  if (reply.decoded_at_ns < Nanoseconds(sent_at) || reply.decoded_at_ns > Nanoseconds(Clock::now())) {
+    return "it reported an impossible time";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view LayerName(Layer layer) { return kLayerNames.at(static_cast<size_t>(layer)); }
+
+std::string LayerNames(uint32_t layers) {
+  std::string names;
+  for (uint32_t i = 0; i < static_cast<uint32_t>(Layer::kCount); ++i) {
+    if ((layers & 1U << i) == 0) continue;
+    names.append(names.empty() ? "" : ", ").append(kLayerNames.at(i));
+  }
+  return names.empty() ? "none" : names;
+}
+
+JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence) {
+  const Limits& limits = job.options.limits;
+  JobMessage message;
+  message.sequence = sequence;
+  message.encoded_bytes = job.encoded.size();
+  message.out_bytes = job.spec->slot_bytes();
+  message.max_pixels = limits.max_pixels;
+  message.max_file_bytes = limits.max_file_bytes;
+  message.max_decoder_bytes = limits.max_decoder_bytes;
+  message.max_side = limits.max_side;
+  message.max_jpeg_scans = limits.max_jpeg_scans;
+  message.jpeg_scaling = static_cast<int32_t>(job.options.jpeg_scaling);
+  message.alpha = static_cast<int32_t>(job.options.alpha);
+  message.mode = static_cast<int32_t>(job.spec->mode);
+  message.filter = static_cast<int32_t>(job.spec->filter);
+  message.resize_short = job.spec->resize_short;
+  message.crop = job.spec->crop;
+  return message;
+}
+
+Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacity, size_t output_capacity,
+                                 preprocess::Spec* spec) {
+  const auto wrong = [](const char* field) {
+    return Status(Code::kInternal, std::string("a decode job with a wrong ") + field);
+  };
+  if (message.magic != kProtocolMagic || message.version != kProtocolVersion) return wrong("version");
+  if (message.encoded_bytes > input_capacity) return wrong("encoded size");
+  if (message.crop < 1 || message.resize_short < 1) return wrong("size");
+  spec->mode = static_cast<preprocess::ResizeMode>(message.mode);
+  spec->filter = static_cast<preprocess::Filter>(message.filter);
+  spec->resize_short = message.resize_short;
+  spec->crop = message.crop;
+  if (message.out_bytes != spec->slot_bytes() || message.out_bytes > output_capacity)
+    return wrong("slot size");
+  DecodeJob job;
+  job.spec = spec;
+  job.options.jpeg_scaling = static_cast<JpegScaling>(message.jpeg_scaling);
+  job.options.alpha = static_cast<AlphaMode>(message.alpha);
+  job.options.limits.max_pixels = message.max_pixels;
+  job.options.limits.max_file_bytes = message.max_file_bytes;
+  job.options.limits.max_decoder_bytes = message.max_decoder_bytes;
+  job.options.limits.max_side = message.max_side;
+  job.options.limits.max_jpeg_scans = message.max_jpeg_scans;
+  return job;
+}
+
+ReplyMessage MakeReplyMessage(const Result<DecodeReport>& report, uint64_t sequence) {
+  ReplyMessage message;
+  message.sequence = sequence;
+  message.code = static_cast<int32_t>(report.status().code());
+  if (report.ok()) {
+    message.format = static_cast<int32_t>(report->format);
+    message.width = report->width;
+    message.height = report->height;
+    message.orientation = report->orientation;
+    message.scale_denominator = report->scale_denominator;
+    message.decoded_at_ns = Nanoseconds(report->decoded_at);
+    return message;
+  }
+  // Codec libraries quote bytes of the file in their messages; only printable ones pass CheckReply().
+  std::string text = report.status().message();
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) {
+        return !IsPrintable({&c, 1});
+      },
+      '?');
+  message.message_bytes = static_cast<uint32_t>(std::min(text.size(), message.message.size()));
+  std::memcpy(message.message.data(), text.data(), message.message_bytes);
+  return message;
+}
+
+CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, uint64_t sequence,
+                        TimePoint sent_at) {
+  ReplyMessage reply;
+  if (bytes.size() != sizeof(reply)) return Lie("its message has a wrong length");
+  std::memcpy(&reply, bytes.data(), sizeof(reply));
+  if (reply.magic != kProtocolMagic || reply.version != kProtocolVersion || reply.reserved != 0) {
+    return Lie("its message is of another version");
+  }
+  if (reply.sequence != sequence) return Lie("it answered another image");
+  CheckedReply checked;
+  if (reply.code == static_cast<int32_t>(Code::kOk)) {
+    checked.lie = FindLie(reply, job, sent_at);
+    if (!checked.lie.empty()) return checked;
+    DecodeReport report;
+    report.format = static_cast<Format>(reply.format);
+    report.width = reply.width;
+    report.height = reply.height;
+    report.orientation = reply.orientation;
+    report.scale_denominator = reply.scale_denominator;
+    report.decoded_at = TimePoint(std::chrono::nanoseconds(reply.decoded_at_ns));
+    checked.report = report;
+  } else {
+    if (!IsDecoderCode(reply.code)) return Lie("it failed with a code that decoding does not have");
+    if (reply.message_bytes > reply.message.size()) return Lie("its message is longer than itself");
+    std::string text(reply.message.data(), reply.message_bytes);
+    if (!IsPrintable(text)) return Lie("its message has control characters");
+    checked.report = Status(static_cast<Code>(reply.code), std::move(text));
+  }
+  checked.believed = true;
+  return checked;
+}
+
+Result<Hello> CheckHello(std::span<const uint8_t> bytes) {
+  Hello hello;
+  if (bytes.size() == sizeof(hello)) std::memcpy(&hello, bytes.data(), sizeof(hello));
+  if (bytes.size() != sizeof(hello) || hello.magic != kProtocolMagic || hello.version != kProtocolVersion ||
+      hello.why_bytes > hello.why.size() || (hello.layers & ~kAllLayers) != 0) {
+    return Status(
+        Code::kUnavailable,
+        "the decoder program speaks another version; install photovec and photovec-decoder together");
+  }
+  return hello;
+}
+
+}  // namespace photovec::decode

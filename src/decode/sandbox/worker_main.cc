@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// photovec-decoder: one sandboxed decoder process. Started by the server only; see decoder_pool.h.
+#include <malloc.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <optional>
+#include <string_view>
+
+#include "decode/decoder.h"
+#include "decode/sandbox/exit_codes.h"
+#include "decode/sandbox/faults.h"
+#include "decode/sandbox/policy.h"
+#include "decode/sandbox/protocol.h"
+#include "decode/sandbox/shared_region.h"
+#include "decode/sandbox/worker_arguments.h"
+
+#ifdef PHOTOVEC_SANITIZED
+// Crashes must end the process by their signal, which is what the server looks at; leak checking would need
+// threads and ptrace.
+extern "C" const char* __asan_default_options() {
+  return "handle_segv=0:handle_abort=0:handle_sigbus=0:detect_leaks=0:allocator_may_return_null=0";
+}
+extern "C" const char* __tsan_default_options() { return "handle_segv=0:handle_abort=0:handle_sigbus=0"; }
+#endif
+
+namespace photovec::decode {
+namespace {
+
+/// After this long without an image a worker gives its scratch memory back.
+constexpr timeval kIdle{5, 0};
+
+class Worker {
+ public:
+  Worker(SharedRegion region, FaultPlan faults)
+      : region_(std::move(region)), faults_(std::move(faults)), decoder_(MakeInProcessDecoder()) {}
+
+  /// Decodes a picture of one pixel, so that every library has chosen its CPU paths, bound its symbols and
+  /// taken its first memory before the walls go up.
+  void WarmUp() {
+    static constexpr uint8_t kGif[] = {'G', 'I', 'F', '8', '9', 'a',  1, 0,    1, 0, 0x80, 0,
+                                       0,   1,   2,   3,   4,   5,    6, ',',  0, 0, 0,    0,
+                                       1,   0,   1,   0,   0,   0x02, 2, 0x44, 1, 0, ';'};
+    preprocess::Spec spec;
+    DecodeJob job;
+    job.encoded = kGif;
+    job.spec = &spec;
+    job.out = region_.output().first(spec.slot_bytes());
+    const auto report = decoder_->Decode(job);
+    warm_ = report.ok();
+    GiveBack();
+  }
+  bool warm() const { return warm_; }
+
+  int Serve() {
+    faults_.At(Step::kAfterHello, {});
+    for (;;) {
+      JobMessage message;
+      const ssize_t got = recv(kWorkerSocketFd, &message, sizeof(message), 0);
+      if (got == 0) return 0;  // the server closed its end
+      if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        GiveBack();
+        continue;
+      }
+      if (got != static_cast<ssize_t>(sizeof(message)) || !Answer(message)) return kExitProtocol;
+    }
+  }
+
+ private:
+  bool Answer(const JobMessage& message) {
+    preprocess::Spec spec;
+    Result<DecodeJob> job = ReadJobMessage(message, region_.input().size(), region_.output().size(), &spec);
+    if (!job.ok()) return false;
+    job->encoded = region_.input().first(message.encoded_bytes);
+    job->out = region_.output().first(message.out_bytes);
+    idle_ = false;
+    faults_.At(Step::kBeforeDecode, job->encoded);
+    const Result<DecodeReport> report = Decode(*job);
+    faults_.At(Step::kBeforeReply, job->encoded);
+    ReplyMessage reply = MakeReplyMessage(report, message.sequence);
+    const size_t bytes = faults_.Falsify(job->encoded, &reply);
+    const bool sent = send(kWorkerSocketFd, &reply, bytes, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes);
+    faults_.At(Step::kAfterReply, job->encoded);
+    return sent;
+  }
+
+  Result<DecodeReport> Decode(const DecodeJob& job) {
+    try {
+      return decoder_->Decode(job);
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& error) {
+      return Status(Code::kInternal, std::string("the decoder threw an exception: ") + error.what());
+    }
+  }
+
+  void GiveBack() {
+    if (idle_) return;
+    decoder_ = MakeInProcessDecoder();
+    malloc_trim(0);
+    region_.Forget();
+    idle_ = true;
+  }
+
+  SharedRegion region_;
+  FaultPlan faults_;
+  std::unique_ptr<Decoder> decoder_;
+  bool idle_ = false;
+  bool warm_ = false;
+};
+
+bool SayHello(const PolicyResult& policy) {
+  Hello hello;
+  hello.layers = policy.layers;
+  hello.why_bytes = static_cast<uint32_t>(std::min(policy.why.size(), hello.why.size()));
+  std::memcpy(hello.why.data(), policy.why.data(), hello.why_bytes);
+  return send(kWorkerSocketFd, &hello, sizeof(hello), MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof(hello));
+}
+
+int Run(const WorkerArguments& arguments) {
+  setpriority(PRIO_PROCESS, 0, arguments.nice);
+  if (setsockopt(kWorkerSocketFd, SOL_SOCKET, SO_RCVTIMEO, &kIdle, sizeof(kIdle)) != 0)
+    return kExitNotStarted;
+  auto region = SharedRegion::Map(kWorkerMemoryFd, arguments.layout);
+  if (!region.ok()) return kExitNotStarted;
+  const char* fault = std::getenv(kFaultVariable);
+  Worker worker(std::move(*region), FaultPlan(fault == nullptr ? "" : fault));
+  worker.WarmUp();
+  if (!worker.warm()) return kExitNotStarted;
+  PolicyOptions policy;
+  policy.address_space_bytes = arguments.address_space_bytes;
+  policy.cpu_seconds = arguments.cpu_seconds;
+  policy.parent_pid = arguments.parent_pid;
+  policy.name_violations = arguments.name_violations;
+  const auto locked = EnterSandbox(policy);
+  if (!locked.ok()) return kExitNotStarted;
+  FaultPlan(fault == nullptr ? "" : fault).At(Step::kBeforeHello, {});
+  if (!SayHello(*locked)) return kExitNotStarted;
+  return worker.Serve();
+}
+
+}  // namespace
+}  // namespace photovec::decode
+
+int main(int argc, char** argv) {
+  using namespace photovec::decode;
+  const auto arguments = WorkerArguments::Parse({argv + std::min(argc, 1), argv + argc});
+  if (!arguments) {
+    std::fprintf(
+        stderr,
+        "photovec-decoder decodes images for photovec, which starts it by itself; see docs/security.md\n");
+    return 2;
+  }
+  try {
+    // Without destructors: nothing that an attacker may have changed runs any more.
+    _exit(Run(*arguments));
+  } catch (const std::bad_alloc&) {
+    _exit(kExitNoMemory);
+  } catch (...) {
+    _exit(kExitNotStarted);
+  }
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+#include "decode/sandbox/worker_process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "decode/sandbox/exit_codes.h"
+#include "decode/sandbox/faults.h"
+
+namespace photovec::decode {
+namespace {
+
+/// How often a waiting server looks at a worker's CPU time and the clock.
+constexpr timeval kTick{0, 50'000};
+constexpr int kFirstFd = 16;  // as in shared_region.cc
+/// Input pages beyond this are given back after a large image.
+constexpr size_t kKeptInputBytes = size_t{4} << 20;
+/// A dying process closes its socket some microseconds before it can be reaped.
+constexpr int kReapPatienceMs = 200;
+
+constexpr std::array<std::string_view, static_cast<size_t>(Death::kCount)> kDeathNames = {
+    "crashed", "killed", "sandbox", "memory", "timeout", "cpu", "protocol"};
+
+Status Unavailable(const std::string& what, int error) {
+  return {Code::kUnavailable, "cannot start a decoder process: " + what + ": " + std::strerror(error)};
+}
+
+/// posix_spawn's two structures, destroyed with it.
+class SpawnPlan {
+ public:
+  SpawnPlan() {
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawnattr_init(&attributes_);
+  }
+  ~SpawnPlan() {
+    posix_spawn_file_actions_destroy(&actions_);
+    posix_spawnattr_destroy(&attributes_);
+  }
+  SpawnPlan(const SpawnPlan&) = delete;
+  SpawnPlan& operator=(const SpawnPlan&) = delete;
+
+  /// \return 0 or an errno.
+  int Prepare(int socket, int memory, bool keep_stderr) {
+    sigset_t none;
+    sigset_t all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    int error = posix_spawn_file_actions_addopen(&actions_, 0, "/dev/null", O_RDONLY, 0);
+    const auto then = [&](int result) { error = error == 0 ? result : error; };
+    then(posix_spawn_file_actions_addopen(&actions_, 1, "/dev/null", O_WRONLY, 0));
+    if (!keep_stderr) then(posix_spawn_file_actions_addopen(&actions_, 2, "/dev/null", O_WRONLY, 0));
+    then(posix_spawn_file_actions_adddup2(&actions_, socket, kWorkerSocketFd));
+    then(posix_spawn_file_actions_adddup2(&actions_, memory, kWorkerMemoryFd));
+    then(posix_spawn_file_actions_addclosefrom_np(&actions_, kWorkerMemoryFd + 1));
+    then(posix_spawnattr_setsigmask(&attributes_, &none));
+    then(posix_spawnattr_setsigdefault(&attributes_, &all));
+    // A group of its own: Ctrl-C in a terminal drains the server, and its decoders must live meanwhile.
+    then(posix_spawnattr_setpgroup(&attributes_, 0));
+    then(posix_spawnattr_setflags(&attributes_,
+                                  POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP));
+    return error;
+  }
+  int Spawn(const std::string& program, const std::vector<std::string>& arguments,
+            const std::vector<std::string>& environment, int* pid) {
+    const auto pointers = [](const std::vector<std::string>& texts) {
+      std::vector<char*> out;
+      for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
+      out.push_back(nullptr);
+      return out;
+    };
+    return posix_spawn(pid, program.c_str(), &actions_, &attributes_, pointers(arguments).data(),
+                       pointers(environment).data());
+  }
+
+ private:
+  posix_spawn_file_actions_t actions_;
+  posix_spawnattr_t attributes_;
+};
+
+Death DeathOf(int wait_status, bool killed_by_us) {
+  if (WIFSIGNALED(wait_status)) {
+    if (WTERMSIG(wait_status) == SIGSYS) return Death::kViolation;
+    if (WTERMSIG(wait_status) == SIGKILL && !killed_by_us) return Death::kKilled;
+    // The kernel's limit on the CPU time of the whole process.
+    if (WTERMSIG(wait_status) == SIGXCPU) return Death::kCpu;
+    return Death::kCrashed;
+  }
+  if (WEXITSTATUS(wait_status) == kExitNoMemory) return Death::kMemory;
+  if (WEXITSTATUS(wait_status) == kExitViolation) return Death::kViolation;
+  return Death::kCrashed;
+}
+
+std::string DescribeEnd(int wait_status) {
+  if (WIFSIGNALED(wait_status)) return std::string("signal ") + strsignal(WTERMSIG(wait_status));
+  return "exit code " + std::to_string(WEXITSTATUS(wait_status));
+}
+
+}  // namespace
+
+std::string_view DeathName(Death death) { return kDeathNames.at(static_cast<size_t>(death)); }
+
+Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(const WorkerStart& start) {
+  ASSIGN_OR_RETURN(SharedRegion region, SharedRegion::Create(start.arguments.layout));
+  std::unique_ptr<WorkerProcess> worker(new WorkerProcess(std::move(region)));
+  RETURN_IF_ERROR(worker->Spawn(start));
+  RETURN_IF_ERROR(worker->AwaitHello(start.hello_limit));
+  return worker;
+}
+
+WorkerProcess::~WorkerProcess() {
+  KillAndReap();
+  if (socket_ >= 0) close(socket_);
+}
+
+Status WorkerProcess::Spawn(const WorkerStart& start) {
+  std::array<int, 2> pair{};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) {
+    return Unavailable("socketpair", errno);
+  }
+  socket_ = pair[0];
+  const int theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, kFirstFd);
+  const int duplicate_error = errno;
+  close(pair[1]);
+  if (theirs < 0) return Unavailable("fcntl", duplicate_error);
+  SpawnPlan plan;
+  int error = plan.Prepare(theirs, region_.fd(), start.arguments.name_violations || !start.fault.empty());
+  std::vector<std::string> arguments = start.arguments.Format();
+  arguments.insert(arguments.begin(), start.program);
+  std::vector<std::string> environment;
+  if (!start.fault.empty()) environment.push_back(std::string(kFaultVariable) + "=" + start.fault);
+  if (error == 0) error = plan.Spawn(start.program, arguments, environment, &pid_);
+  close(theirs);
+  if (error != 0) {
+    pid_ = -1;
+    return Unavailable(start.program, error);
+  }
+  if (setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &kTick, sizeof(kTick)) != 0) {
+    return Unavailable("SO_RCVTIMEO", errno);
+  }
+  return Status::Ok();
+}
+
+Status WorkerProcess::AwaitHello(Clock::duration limit) {
+  const Deadline deadline = Deadline::After(limit);
+  std::array<uint8_t, sizeof(Hello) + 1> bytes{};
+  for (;;) {
+    const ssize_t got = recv(socket_, bytes.data(), bytes.size(), 0);
+    if (got > 0) {
+      ASSIGN_OR_RETURN(hello_, CheckHello(std::span(bytes).first(static_cast<size_t>(got))));
+      return Status::Ok();
+    }
+    const bool waiting = got < 0 && (errno == EAGAIN || errno == EINTR);
+    if (waiting && !deadline.Expired()) continue;
+    const Attempt end = waiting ? Died(Death::kTimeout, "it did not report in time") : Bury();
+    return {Code::kUnavailable, "a decoder process ended before it was ready (" + end.detail +
+                                    "); `photovec doctor` says what this system lacks"};
+  }
+}
+
+Attempt WorkerProcess::Run(const DecodeJob& job, const AttemptLimits& limits) {
+  std::memcpy(region_.input().data(), job.encoded.data(), job.encoded.size());
+  const JobMessage message = MakeJobMessage(job, ++sequence_);
+  const TimePoint sent_at = Clock::now();
+  // A failure means that the worker is gone; Await() sees it too, and says why.
+  (void)send(socket_, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT);
+  Attempt attempt = Await(job, limits, sent_at);
+  ++images_;
+  if (!attempt.answered) return attempt;
+  if (job.encoded.size() > kKeptInputBytes) region_.TrimInput(kKeptInputBytes);
+  if (attempt.report.ok()) {
+    std::memcpy(job.out.data(), region_.output().data(), job.spec->slot_bytes());
+  }
+  return attempt;
+}
+
+Attempt WorkerProcess::Await(const DecodeJob& job, const AttemptLimits& limits, TimePoint sent_at) {
+  const Clock::duration cpu_before = CpuTime();
+  std::array<uint8_t, sizeof(ReplyMessage) + 1> bytes;  // one more than is right, to see what is too long
+  for (;;) {
+    const ssize_t got = recv(socket_, bytes.data(), bytes.size(), 0);
+    if (got > 0) {
+      CheckedReply reply =
+          CheckReply(std::span(bytes).first(static_cast<size_t>(got)), job, sequence_, sent_at);
+      if (!reply.believed) return Died(Death::kProtocol, reply.lie);
+      Attempt attempt;
+      attempt.answered = true;
+      attempt.report = std::move(reply.report);
+      return attempt;
+    }
+    if (got == 0 || (errno != EAGAIN && errno != EINTR)) return Bury();
+    if (CpuTime() - cpu_before > limits.cpu) return Died(Death::kCpu, "it used too much CPU time");
+    if (Clock::now() - sent_at > limits.wall) return Died(Death::kTimeout, "it took too long");
+  }
+}
+
+Attempt WorkerProcess::Died(Death death, std::string detail) {
+  killed_by_us_ = !HasEnded();
+  KillAndReap();
+  Attempt attempt;
+  // It may have died by itself in the meantime.
+  attempt.death = killed_by_us_ ? death : DeathOf(wait_status_, false);
+  attempt.detail = killed_by_us_ ? std::move(detail) : DescribeEnd(wait_status_);
+  return attempt;
+}
+
+Attempt WorkerProcess::Bury() {
+  // The exit status is fixed before the socket closes, so a SIGKILL now does not change it, unless the worker
+  // only closed its end.
+  for (int waited = 0; !HasEnded(); ++waited) {
+    if (waited == kReapPatienceMs) return Died(Death::kProtocol, "it closed its socket");
+    const timespec pause{0, 1'000'000};
+    nanosleep(&pause, nullptr);
+  }
+  return Died(Death::kCrashed, "it ended");
+}
+
+bool WorkerProcess::HasEnded() const {
+  if (pid_ < 0) return true;
+  siginfo_t info{};
+  return waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0;
+}
+
+void WorkerProcess::KillAndReap() {
+  if (pid_ < 0) return;
+  kill(pid_, SIGKILL);
+  while (waitpid(pid_, &wait_status_, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = -1;
+}
+
+uint64_t WorkerProcess::ResidentBytes() const {
+  std::array<char, 64> path{};
+  std::snprintf(path.data(), path.size(), "/proc/%d/statm", pid_);
+  FILE* file = std::fopen(path.data(), "re");
+  if (file == nullptr) return 0;
+  unsigned long long total = 0;
+  unsigned long long resident = 0;
+  const int fields = std::fscanf(file, "%llu %llu", &total, &resident);
+  std::fclose(file);
+  return fields == 2 ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+Clock::duration WorkerProcess::CpuTime() const {
+  clockid_t clock{};
+  timespec now{};
+  if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &now) != 0) return {};
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
+}  // namespace photovec::decode

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// What a hostile image can make a worker do, and what it then costs: one image.
+#include <signal.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "unit/decode/sandbox/pool_fixture.h"
+
+namespace photovec::decode::testing {
+namespace {
+
+struct FaultCase {
+  const char* kind;
+  Code code;
+  Death death;
+};
+
+class Fault : public ::testing::TestWithParam<FaultCase> {};
+
+TEST_P(Fault, CostsItsImageAndNoOther) {
+  const FaultCase& fault = GetParam();
+  DecoderPoolOptions options = PoolOptions(1, std::string(fault.kind) + "@EVIL");
+  options.attempt.wall = std::chrono::milliseconds(fault.death == Death::kTimeout ? 300 : 20'000);
+  options.attempt.cpu = std::chrono::milliseconds(fault.death == Death::kCpu ? 200 : 10'000);
+  const auto pool = MakePool(options);
+  const auto decoder = pool->MakeDecoder();
+  const auto oracle = MakeInProcessDecoder();
+
+  ExpectSame(DecodeWith(*decoder, Marked("")), DecodeWith(*oracle, Marked("")), "before");
+  const Answer evil = DecodeWith(*decoder, Marked("EVIL"));
+  EXPECT_EQ(evil.report.status().code(), fault.code) << evil.report.status().ToString();
+  EXPECT_EQ(Deaths(*pool, fault.death), 2) << "one retry in another process";
+  EXPECT_EQ(pool->stats().quarantined, 1U);
+
+  EXPECT_EQ(DecodeWith(*decoder, Marked("EVIL")).report.status().code(), fault.code);
+  EXPECT_EQ(Deaths(*pool, fault.death), 2) << "the quarantine spares a third process";
+  for (uint32_t seed = 2; seed < 6; ++seed) {
+    ExpectSame(DecodeWith(*decoder, Marked("", seed)), DecodeWith(*oracle, Marked("", seed)), "after");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Fault,
+                         ::testing::Values(FaultCase{"segv", Code::kDecoderCrashed, Death::kCrashed},
+                                           FaultCase{"abort", Code::kDecoderCrashed, Death::kCrashed},
+                                           FaultCase{"loop", Code::kDecodeTimeout, Death::kCpu},
+                                           FaultCase{"hang", Code::kDecodeTimeout, Death::kTimeout},
+                                           FaultCase{"memory", Code::kDecodeLimit, Death::kMemory},
+                                           FaultCase{"socket", Code::kDecoderCrashed, Death::kViolation},
+                                           FaultCase{"file", Code::kDecoderCrashed, Death::kViolation},
+                                           FaultCase{"exec", Code::kDecoderCrashed, Death::kViolation},
+                                           FaultCase{"die_decode", Code::kDecoderCrashed, Death::kCrashed},
+                                           FaultCase{"die_reply", Code::kDecoderCrashed, Death::kCrashed},
+                                           FaultCase{"lie_sequence", Code::kDecoderCrashed, Death::kProtocol},
+                                           FaultCase{"lie_size", Code::kDecoderCrashed, Death::kProtocol},
+                                           FaultCase{"lie_format", Code::kDecoderCrashed, Death::kProtocol},
+                                           FaultCase{"lie_code", Code::kDecoderCrashed, Death::kProtocol},
+                                           FaultCase{"lie_text", Code::kDecoderCrashed, Death::kProtocol},
+                                           FaultCase{"lie_length", Code::kDecoderCrashed, Death::kProtocol},
+                                           FaultCase{"lie_time", Code::kDecoderCrashed, Death::kProtocol}),
+                         [](const auto& info) { return std::string(info.param.kind); });
+
+TEST(Faults, AWorkerThatDiesAfterItsAnswerCostsNothing) {
+  const auto pool = MakePool(PoolOptions(1, "die_after@EVIL"));
+  const auto decoder = pool->MakeDecoder();
+  const auto oracle = MakeInProcessDecoder();
+  for (int i = 0; i < 3; ++i) {
+    ExpectSame(DecodeWith(*decoder, Marked("EVIL")), DecodeWith(*oracle, Marked("EVIL")), "EVIL");
+  }
+}
+
+TEST(Faults, ASecondAnswerIsNeverTakenForTheNextImage) {
+  const auto pool = MakePool(PoolOptions(1, "lie_twice@EVIL"));
+  const auto decoder = pool->MakeDecoder();
+  const auto oracle = MakeInProcessDecoder();
+  ExpectSame(DecodeWith(*decoder, Marked("EVIL")), DecodeWith(*oracle, Marked("EVIL")), "the image itself");
+  ExpectSame(DecodeWith(*decoder, Marked("", 7)), DecodeWith(*oracle, Marked("", 7)), "the next image");
+  EXPECT_EQ(Deaths(*pool, Death::kProtocol), 1);
+}
+
+TEST(Faults, AWorkerThatCannotStartFailsTheStart) {
+  for (const char* step : {"die_hello", "die_ready"}) {
+    const auto pool = DecoderPool::Create(PoolOptions(1, step));
+    if (std::string(step) == "die_ready") continue;  // it said hello; its death is seen with the first image
+    ASSERT_FALSE(pool.ok());
+    EXPECT_EQ(pool.status().code(), Code::kUnavailable);
+  }
+}
+
+TEST(Faults, AMissingProgramIsNamed) {
+  DecoderPoolOptions options = PoolOptions();
+  options.program = "/nonexistent/photovec-decoder";
+  const auto pool = DecoderPool::Create(options);
+  ASSERT_FALSE(pool.ok());
+  EXPECT_NE(pool.status().message().find("/nonexistent/photovec-decoder"), std::string::npos);
+}
+
+TEST(Faults, IdleWorkersThatAreKilledAreReplacedAndCostNoImage) {
+  const auto pool = MakePool(PoolOptions(2));
+  const auto decoder = pool->MakeDecoder();
+  const std::vector<int> before = pool->pids();
+  ASSERT_EQ(before.size(), 3U);
+  for (const int pid : before) kill(pid, SIGKILL);
+  const auto oracle = MakeInProcessDecoder();
+  ExpectSame(DecodeWith(*decoder, Marked("")), DecodeWith(*oracle, Marked("")), "after kill -9 of all");
+  EXPECT_EQ(Deaths(*pool, Death::kKilled), 3);
+  EXPECT_EQ(pool->stats().quarantined, 0U);
+}
+
+TEST(Faults, AStoppedWorkerIsReplacedAndItsImageDecodedElsewhere) {
+  DecoderPoolOptions options = PoolOptions(1);
+  options.attempt.wall = std::chrono::milliseconds(300);
+  const auto pool = MakePool(options);
+  const auto decoder = pool->MakeDecoder();
+  const auto oracle = MakeInProcessDecoder();
+  kill(pool->pids().back(), SIGSTOP);
+  ExpectSame(DecodeWith(*decoder, Marked("")), DecodeWith(*oracle, Marked("")), "SIGSTOP");
+  EXPECT_EQ(Deaths(*pool, Death::kTimeout), 1);
+}
+
+size_t CountOpenFds() {
+  size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+  return count;
+}
+
+/// Children of this process, zombies included.
+size_t CountChildren() {
+  size_t count = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream children(task.path() / "children");
+    for (int pid = 0; children >> pid;) ++count;
+  }
+  return count;
+}
+
+TEST(Faults, AStormOfKillsLosesNoImageAndLeaksNothing) {
+  constexpr int kThreads = 3;
+  constexpr int kImages = 400;
+  const size_t fds_before = CountOpenFds();
+  {
+    const auto pool = MakePool(PoolOptions(kThreads));
+    const Encoded photo = Marked("");
+    const std::vector<uint8_t> wanted = DecodeWith(*MakeInProcessDecoder(), photo).pixels;
+    std::atomic<int> next{0};
+    std::atomic<int> right{0};
+    std::atomic<int> crashed{0};
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&] {
+        const auto decoder = pool->MakeDecoder();
+        for (int image = next++; image < kImages; image = next++) {
+          if (image % 20 == 0) {
+            for (const int pid : pool->pids()) kill(pid, SIGKILL);
+          }
+          const Answer answer = DecodeWith(*decoder, photo);
+          if (answer.report.ok() && answer.pixels == wanted) {
+            ++right;
+          } else if (answer.report.status().code() == Code::kDecoderCrashed) {
+            ++crashed;
+          } else {
+            ++wrong;
+          }
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(right + crashed, kImages);
+    EXPECT_EQ(wrong, 0);
+    EXPECT_GT(Deaths(*pool, Death::kKilled), 5);
+    EXPECT_LE(CountChildren(), static_cast<size_t>(kThreads + 1));
+  }
+  EXPECT_EQ(CountOpenFds(), fds_before);
+  EXPECT_EQ(CountChildren(), 0U);
+}
+
+}  // namespace
+}  // namespace photovec::decode::testing

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+#include <cstring>
+#include <fstream>
+#include <set>
+
+#include "decode/sandbox/protocol.h"
+#include "decode/sandbox/respawn.h"
+#include "unit/decode/sandbox/pool_fixture.h"
+
+namespace photovec::decode::testing {
+namespace {
+
+std::vector<Encoded> VariedFiles() {
+  std::vector<Encoded> files = {{}, {'G', 'I', 'F'}, {'<', 'h', 't', 'm', 'l', '>'}};
+  for (uint32_t seed = 1; seed <= 36; ++seed) {
+    const int width = 1 + static_cast<int>(seed * 37 % 700);
+    const int height = 1 + static_cast<int>(seed * 91 % 500);
+    const test::Raster photo = test::MakePhoto(width, height, seed % 5 == 0 ? 1 : 3, seed);
+    test::JpegOptions options;
+    options.progressive = seed % 3 == 0;
+    const Encoded jpeg = test::EncodeJpeg(photo, options);
+    files.push_back(jpeg);
+    files.push_back(test::JpegWithExif(jpeg, test::ExifBlock(1 + static_cast<int>(seed % 8))));
+    files.push_back(test::Cut(jpeg, jpeg.size() / 2));
+    files.push_back(test::EncodeWebp(test::MakePhoto(width, height, 3 + static_cast<int>(seed % 2), seed),
+                                     seed % 2 == 0));
+    const test::Raster rgb = test::MakePhoto(width, height, 3, seed);
+    files.push_back(test::EncodePng(width, height, rgb.samples, {}));
+    files.push_back(test::EncodeGif(test::MakePhoto(width, height, 1, seed)));
+    Encoded broken = files.back();
+    broken[broken.size() / 2] ^= 0x55;
+    files.push_back(broken);
+  }
+  return files;
+}
+
+TEST(Sandbox, AnswersAsAThreadDoesBitForBit) {
+  const auto pool = MakePool(PoolOptions(1));
+  const auto decoder = pool->MakeDecoder();
+  const auto oracle = MakeInProcessDecoder();
+  const std::vector<Encoded> files = VariedFiles();
+  ASSERT_GT(files.size(), 200U);
+  preprocess::Spec squash = preprocess::SquashVariant(SmallSpec());
+  DecodeOptions exact;
+  exact.jpeg_scaling = JpegScaling::kExact;
+  exact.alpha = AlphaMode::kWhite;
+  DecodeOptions tight;
+  tight.limits.max_pixels = 50'000;
+  tight.limits.max_file_bytes = 60'000;
+  for (size_t i = 0; i < files.size(); ++i) {
+    const std::string what = "file " + std::to_string(i);
+    ExpectSame(DecodeWith(*decoder, files[i]), DecodeWith(*oracle, files[i]), what);
+    ExpectSame(DecodeWith(*decoder, files[i], squash, exact), DecodeWith(*oracle, files[i], squash, exact),
+               what);
+    ExpectSame(DecodeWith(*decoder, files[i], SmallSpec(), tight),
+               DecodeWith(*oracle, files[i], SmallSpec(), tight), what);
+  }
+  for (const int64_t deaths : pool->stats().deaths) EXPECT_EQ(deaths, 0);
+}
+
+TEST(Sandbox, TheTrapModeFindsNoForbiddenCall) {
+  DecoderPoolOptions options = PoolOptions(1);
+  options.name_violations = true;
+  const auto pool = MakePool(options);
+  const auto decoder = pool->MakeDecoder();
+  for (const Encoded& file : VariedFiles()) (void)DecodeWith(*decoder, file);
+  EXPECT_EQ(pool->stats().violations, 0);
+  EXPECT_EQ(pool->stats().restarts, 0);
+}
+
+std::string StatusOf(int pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/status");
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+TEST(Sandbox, TheKernelConfirmsTheWalls) {
+  const auto pool = MakePool(PoolOptions(1));
+  for (const Layer layer : {Layer::kNoNewPrivs, Layer::kLimits, Layer::kParentDeath}) {
+    EXPECT_NE(pool->layers() & LayerBit(layer), 0U) << LayerName(layer) << ": " << pool->missing_why();
+  }
+  const std::string status = StatusOf(pool->pids().front());
+  EXPECT_NE(status.find("NoNewPrivs:\t1"), std::string::npos) << status;
+  EXPECT_NE(status.find("Seccomp:\t2"), std::string::npos) << status;
+  if ((pool->layers() & LayerBit(Layer::kNamespaces)) != 0) {
+    EXPECT_NE(status.find("CapEff:\t0000000000000000"), std::string::npos) << status;
+  }
+}
+
+TEST(Sandbox, IsRecycledWhenItIsOld) {
+  DecoderPoolOptions options = PoolOptions(1);
+  options.recycle_images = 3;
+  const auto pool = MakePool(options);
+  const auto decoder = pool->MakeDecoder();
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(DecodeWith(*decoder, Marked("")).report.ok());
+  EXPECT_GE(pool->stats().restarts, 2);
+  for (const int64_t deaths : pool->stats().deaths) EXPECT_EQ(deaths, 0);
+}
+
+TEST(Protocol, AWorkerIsBelievedOnlyWhatCanBeTrue) {
+  const Encoded jpeg = Marked("");
+  const preprocess::Spec spec = SmallSpec();
+  std::vector<uint8_t> out(spec.slot_bytes());
+  DecodeJob job;
+  job.encoded = jpeg;
+  job.spec = &spec;
+  job.out = out;
+  const TimePoint sent = Clock::now();
+  const Result<DecodeReport> truth = MakeInProcessDecoder()->Decode(job);
+  ASSERT_TRUE(truth.ok());
+  const ReplyMessage honest = MakeReplyMessage(truth, 5);
+  const auto believed = [&](const ReplyMessage& reply, size_t bytes = sizeof(ReplyMessage)) {
+    std::vector<uint8_t> raw(sizeof(reply) + 1);
+    std::memcpy(raw.data(), &reply, sizeof(reply));
+    raw.resize(bytes);
+    return CheckReply(raw, job, 5, sent).believed;
+  };
+  EXPECT_TRUE(believed(honest));
+  EXPECT_FALSE(believed(honest, sizeof(honest) - 1));
+  EXPECT_FALSE(believed(honest, sizeof(honest) + 1));
+  EXPECT_FALSE(believed(honest, 0));
+  const auto with = [&](auto change) {
+    ReplyMessage reply = honest;
+    change(reply);
+    return believed(reply);
+  };
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.magic = 0; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.version = 9; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.reserved = 1; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.sequence = 4; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.width = 0; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.height = 16'385; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.width = r.height = 16'000; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.orientation = 9; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.scale_denominator = 3; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.decoded_at_ns = 1; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.message_bytes = 1; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.code = static_cast<int32_t>(Code::kUnauthorized); }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.code = -1; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) {
+    r.code = static_cast<int32_t>(Code::kImageCorrupt);
+    r.message_bytes = kMaxMessageBytes + 1;
+  }));
+  EXPECT_TRUE(with([](ReplyMessage& r) { r.code = static_cast<int32_t>(Code::kImageCorrupt); }));
+}
+
+TEST(Quarantine, RemembersForItsTermAndIsBounded) {
+  Quarantine quarantine;
+  const Encoded evil = {1, 2, 3};
+  const Encoded same_size = {1, 2, 4};
+  EXPECT_FALSE(quarantine.Find(evil));
+  quarantine.Add(evil, Code::kDecodeTimeout);
+  EXPECT_EQ(quarantine.Find(evil), Code::kDecodeTimeout);
+  EXPECT_FALSE(quarantine.Find(same_size));
+  for (size_t i = 0; i < Quarantine::kMaxEntries; ++i) {
+    quarantine.Add(Encoded{9, static_cast<uint8_t>(i), static_cast<uint8_t>(i >> 8), 0},
+                   Code::kDecoderCrashed);
+  }
+  EXPECT_EQ(quarantine.size(), Quarantine::kMaxEntries);
+  EXPECT_FALSE(quarantine.Find(evil)) << "the oldest goes first";
+
+  Quarantine brief(Clock::duration::zero());
+  brief.Add(evil, Code::kDecoderCrashed);
+  EXPECT_FALSE(brief.Find(evil));
+}
+
+TEST(Quarantine, SipHashEqualsTheReference) {
+  // The vectors of the paper's appendix: key 00..0f, input 00..0e.
+  Encoded input;
+  for (uint8_t i = 0; i < 15; ++i) input.push_back(i);
+  EXPECT_EQ(SipHash(input, 0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL), 0xa129ca6149be45e5ULL);
+}
+
+TEST(Respawn, IsAtOnceUntilManyDie) {
+  Respawn respawn(1);
+  const TimePoint now = Clock::now();
+  for (size_t i = 0; i < Respawn::kFreeDeaths; ++i) respawn.DiedOnImage(now);
+  EXPECT_LE(respawn.next(), now);
+  respawn.DiedOnImage(now);
+  EXPECT_GT(respawn.next(), now);
+  EXPECT_LE(respawn.next(), now + Respawn::kFirstPause) << "bad photos never stop decoding for long";
+}
+
+TEST(Respawn, WaitsLongerEachTimeAWorkerCannotStart) {
+  Respawn respawn(1);
+  const TimePoint now = Clock::now();
+  TimePoint last = now;
+  for (int i = 0; i < 12; ++i) {
+    respawn.FailedToStart(now);
+    EXPECT_GE(respawn.next(), last);
+    last = respawn.next();
+  }
+  EXPECT_GE(last, now + Respawn::kLongestPause / 2);
+  EXPECT_LE(last, now + Respawn::kLongestPause);
+}
+
+}  // namespace
+}  // namespace photovec::decode::testing
