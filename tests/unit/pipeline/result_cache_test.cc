@@ -14,9 +14,9 @@
 namespace photovec::pipeline {
 namespace {
 
-constexpr size_t kDim = 8;
+constexpr size_t kDim = 256;  // much smaller vectors would be outweighed by their keys
 // Below two shards' worth, so that the order of eviction is that of one queue.
-constexpr uint64_t kOneShard = uint64_t{400} << 10;
+constexpr uint64_t kOneShard = uint64_t{500} << 10;
 
 CacheKey Key(uint64_t photo, int model = 0, bool squash = false) {
   CacheKey key;
@@ -187,7 +187,7 @@ TEST(ResultCache, APhotoThatComesBackSoonAfterItLeftStaysLonger) {
 TEST(ResultCache, WhatWasHotOnceMakesRoomForWhatIsHotNow) {
   ResultCache cache(kOneShard);
   const uint64_t room = kOneShard / ResultCache::EntryBytes(kDim);
-  const uint64_t hot = room * 8 / 10;
+  const uint64_t hot = room * 7 / 10;
   for (int round = 0; round < 5; ++round) {
     for (uint64_t photo = 0; photo < hot; ++photo) Ask(cache, photo);
   }
