@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "commands/bench_isolation.h"
 
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -78,9 +80,34 @@ Status CheckSame(OneDecoder& thread, OneDecoder& process, const Photos& photos) 
   return Status::Ok();
 }
 
-/// Images per second of all threads.
-double Throughput(const BenchDecodeOptions& options, const MakeDecoder& make, const Photos& photos,
-                  double seconds) {
+double Ms(const timeval& time) {
+  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_usec) / 1e3;
+}
+
+/// CPU time of this process and of the idle workers, ms.
+double CpuMs(decode::DecoderPool& pool) {
+  rusage self{};
+  getrusage(RUSAGE_SELF, &self);
+  double total = Ms(self.ru_utime) + Ms(self.ru_stime);
+  for (const int pid : pool.pids()) {
+    clockid_t clock{};
+    timespec now{};
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &now) != 0) continue;
+    total += static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+  }
+  return total;
+}
+
+struct Slice {
+  double images_per_s = 0;
+  double cpu_ms = 0;  ///< of one image
+};
+
+/// All threads for a while. A worker that is replaced meanwhile takes its CPU time along; the median passes
+/// over such a slice.
+Slice RunSlice(const BenchDecodeOptions& options, const MakeDecoder& make, const Photos& photos,
+               double seconds, decode::DecoderPool& pool) {
+  const double cpu_before_ms = CpuMs(pool);
   std::atomic<size_t> next{0};
   std::atomic<int64_t> done{0};
   const TimePoint start = Clock::now();
@@ -96,7 +123,9 @@ double Throughput(const BenchDecodeOptions& options, const MakeDecoder& make, co
     });
   }
   for (std::thread& thread : threads) thread.join();
-  return 1e6 * static_cast<double>(done.load()) / static_cast<double>(MicrosBetween(start, Clock::now()));
+  const double images = std::max(1.0, static_cast<double>(done.load()));
+  return {1e6 * images / static_cast<double>(MicrosBetween(start, Clock::now())),
+          (CpuMs(pool) - cpu_before_ms) / images};
 }
 
 }  // namespace
@@ -128,15 +157,23 @@ Result<BenchIsolation> RunBenchIsolation(const BenchDecodeOptions& options, deco
   std::vector<double> thread_rates;
   std::vector<double> process_rates;
   std::vector<double> ratios;
+  std::vector<double> thread_cpu_ms;
+  std::vector<double> process_cpu_ms;
   const Deadline rates = Deadline::After(
       std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds * (1 - kShareOfLatency))));
   do {
-    thread_rates.push_back(Throughput(options, make_thread, photos, kSliceSeconds));
-    process_rates.push_back(Throughput(options, make_process, photos, kSliceSeconds));
+    const Slice in_thread = RunSlice(options, make_thread, photos, kSliceSeconds, pool);
+    const Slice in_process = RunSlice(options, make_process, photos, kSliceSeconds, pool);
+    thread_rates.push_back(in_thread.images_per_s);
+    process_rates.push_back(in_process.images_per_s);
+    thread_cpu_ms.push_back(in_thread.cpu_ms);
+    process_cpu_ms.push_back(in_process.cpu_ms);
     ratios.push_back(process_rates.back() / std::max(thread_rates.back(), 1e-9));
   } while (!rates.Expired());
   result.thread_images_per_s = Quantile(thread_rates, 0.5);
   result.process_images_per_s = Quantile(process_rates, 0.5);
+  result.thread_cpu_ms = Quantile(thread_cpu_ms, 0.5);
+  result.process_cpu_ms = Quantile(process_cpu_ms, 0.5);
   result.ratio = Quantile(ratios, 0.5);
   return result;
 }
@@ -146,10 +183,11 @@ std::string ToText(const BenchIsolation& one) {
   std::snprintf(
       text.data(), text.size(),
       "  --decode=thread %.1f img/s, --decode=process %.1f img/s: %.3f of it (median of slices in turn)\n"
+      "  CPU time of one image: thread %.3f ms, process %.3f ms\n"
       "  one image at a time, process minus thread: p50 %.0f us, p95 %.0f us over %d pairs; an idle "
       "process takes %s\n",
-      one.thread_images_per_s, one.process_images_per_s, one.ratio, one.added_us_p50, one.added_us_p95,
-      one.pairs, HumanBytes(one.idle_rss_bytes).c_str());
+      one.thread_images_per_s, one.process_images_per_s, one.ratio, one.thread_cpu_ms, one.process_cpu_ms,
+      one.added_us_p50, one.added_us_p95, one.pairs, HumanBytes(one.idle_rss_bytes).c_str());
   return text.data();
 }
 
@@ -157,10 +195,11 @@ std::string ToJson(const BenchIsolation& one) {
   std::array<char, 512> text{};
   std::snprintf(
       text.data(), text.size(),
-      "{\"thread_images_per_s\":%.2f,\"process_images_per_s\":%.2f,\"ratio\":%.4f,\"added_us_p50\":%.1f,"
-      "\"added_us_p95\":%.1f,\"pairs\":%d,\"idle_rss_bytes\":%llu}",
-      one.thread_images_per_s, one.process_images_per_s, one.ratio, one.added_us_p50, one.added_us_p95,
-      one.pairs, static_cast<unsigned long long>(one.idle_rss_bytes));
+      "{\"thread_images_per_s\":%.2f,\"process_images_per_s\":%.2f,\"ratio\":%.4f,\"thread_cpu_ms\":%.4f,"
+      "\"process_cpu_ms\":%.4f,\"added_us_p50\":%.1f,\"added_us_p95\":%.1f,\"pairs\":%d,"
+      "\"idle_rss_bytes\":%llu}",
+      one.thread_images_per_s, one.process_images_per_s, one.ratio, one.thread_cpu_ms, one.process_cpu_ms,
+      one.added_us_p50, one.added_us_p95, one.pairs, static_cast<unsigned long long>(one.idle_rss_bytes));
   return text.data();
 }
 

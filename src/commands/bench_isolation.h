@@ -15,7 +15,10 @@ namespace photovec::commands {
 struct BenchIsolation {
   double thread_images_per_s = 0;  ///< all threads together; median of slices that alternate
   double process_images_per_s = 0;
-  double ratio = 0;         ///< median over neighbouring slices, process / thread
+  double ratio = 0;  ///< median over neighbouring slices, process / thread
+  double thread_cpu_ms =
+      0;  ///< of one image, all threads and processes together; other programs do not count
+  double process_cpu_ms = 0;
   double added_us_p50 = 0;  ///< wall time of one image, process minus thread, one at a time, pairs in turn
   double added_us_p95 = 0;
   uint64_t idle_rss_bytes = 0;  ///< largest idle worker before the first image
