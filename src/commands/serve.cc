@@ -36,7 +36,6 @@ class ServeCommand : public Command {
   std::string summary() const override { return "Answer HTTP requests with vectors"; }
 
   void Declare(FlagSet& flags) override {
-    engine_.decode = "process";  // clients are strangers
     flags.Group("Server");
     flags.Text("host", &server_.host, "ADDRESS", "address to listen on; 0.0.0.0 or :: for all");
     flags.Integer("port", &server_.port, 0, 65'535, "TCP port; 0: any free one, see --port-file");

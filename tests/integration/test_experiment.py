@@ -159,7 +159,7 @@ def test_a_server_that_does_not_start_shows_its_last_lines(photos, tmp_path):
     (["--vary", "stream=1,2"], "did you mean 'streams'"),
     (["--vary", "streams=1,two"], "'two'"),
     (["--vary", "streams"], "NAME=VALUE"),
-    (["--vary", "decode=thread,process"], "no option 'decode'"),
+    (["--vary", "colour=red,blue"], "no option 'colour'"),
     (["--duration", "soon"], "--duration"),
     (["--find-capacity", "fast"], "--find-capacity"),
 ])

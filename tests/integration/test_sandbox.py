@@ -38,7 +38,7 @@ def evil_server(model, tmp_path_factory):
     faults = "segv@EVIL-SEGV,socket@EVIL-SOCKET,lie_size@EVIL-LIE,memory@EVIL-MEMORY,loop@EVIL-LOOP"
     os.environ["PHOTOVEC_TEST_DECODER_FAULT"] = faults
     try:
-        running = Server(model, tmp_path_factory.mktemp("evil"), "--decoders", "2")
+        running = Server(model, tmp_path_factory.mktemp("evil"), "--decode=process", "--decoders", "2")
     finally:
         del os.environ["PHOTOVEC_TEST_DECODER_FAULT"]
     yield running
@@ -69,24 +69,31 @@ def test_a_hostile_image_costs_only_itself(evil_server, jpegs, kind, code, reaso
     assert evil_server.metric("photovec_sandbox_violations_total") == (2 if kind != "SEGV" else 0)
 
 
-def test_threads_and_processes_give_the_same_vectors(model, tmp_path, jpegs, server):
+@pytest.fixture(scope="module")
+def sandboxed(model, tmp_path_factory):
+    running = Server(model, tmp_path_factory.mktemp("sandboxed"), "--decode=process")
+    yield running
+    running.stop()
+
+
+def test_threads_and_processes_give_the_same_vectors(model, tmp_path, jpegs, sandboxed):
     (tmp_path / "thread").mkdir()
     threads = Server(model, tmp_path / "thread", "--decode=thread")
     try:
         assert children(threads) == []
-        numpy.testing.assert_array_equal(rows(threads, jpegs), rows(server, jpegs))
+        numpy.testing.assert_array_equal(rows(threads, jpegs), rows(sandboxed, jpegs))
     finally:
         threads.stop()
 
 
-def test_kill_9_of_all_workers_under_load_loses_nothing(server, jpegs):
-    wanted = rows(server, jpegs)
+def test_kill_9_of_all_workers_under_load_loses_nothing(sandboxed, jpegs):
+    wanted = rows(sandboxed, jpegs)
     stop = threading.Event()
     killed = []
 
     def kill_all():
         while not stop.is_set():
-            for pid in children(server):
+            for pid in children(sandboxed):
                 try:
                     os.kill(pid, signal.SIGKILL)
                     killed.append(pid)
@@ -98,17 +105,17 @@ def test_kill_9_of_all_workers_under_load_loses_nothing(server, jpegs):
     killer.start()
     try:
         for _ in range(12):
-            numpy.testing.assert_array_equal(rows(server, jpegs), wanted)
+            numpy.testing.assert_array_equal(rows(sandboxed, jpegs), wanted)
     finally:
         stop.set()
         killer.join()
     assert killed
-    wait_for(lambda: server.get("/readyz").status_code == 200, "not ready again")
-    numpy.testing.assert_array_equal(rows(server, jpegs), wanted)
+    wait_for(lambda: sandboxed.get("/readyz").status_code == 200, "not ready again")
+    numpy.testing.assert_array_equal(rows(sandboxed, jpegs), wanted)
 
 
 def test_workers_end_with_a_killed_server(model, tmp_path):
-    running = Server(model, tmp_path, "--decoders", "2")
+    running = Server(model, tmp_path, "--decode=process", "--decoders", "2")
     pids = children(running)
     assert len(pids) == 3
     running.process.kill()

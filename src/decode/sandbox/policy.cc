@@ -122,7 +122,7 @@ void NameViolation(int /*signal*/, siginfo_t* info, void* /*context*/) {
 
 #ifndef PHOTOVEC_SANITIZED
 
-/// What malloc, the codecs and exceptions need; found with the trap mode over the corpora.
+/// What malloc, the codecs and exceptions need; found with the trap mode over generated files.
 constexpr int kAllowed[] = {
     SCMP_SYS(futex),      SCMP_SYS(munmap),       SCMP_SYS(mremap),         SCMP_SYS(brk),
     SCMP_SYS(madvise),    SCMP_SYS(close),        SCMP_SYS(fstat),          SCMP_SYS(lseek),
