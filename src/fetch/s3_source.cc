@@ -146,8 +146,8 @@ class S3Object final : public SourceObject {
   }
 
  private:
-  void Aim(std::string region) {
-    Target target{.place = shared_.endpoint.Place(bucket_, key_, region), .region = std::move(region)};
+  void Aim(const std::string& region) {
+    Target target{.place = shared_.endpoint.Place(bucket_, key_, region), .region = region};
     target_ = std::make_shared<const Target>(std::move(target));
   }
 
