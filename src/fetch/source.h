@@ -47,7 +47,8 @@ class SourceObject {
 
   virtual ~SourceObject() = default;
 
-  /// Absolute http(s) URL, percent-encoded exactly as it must go over the wire. Fixed for the object's life.
+  /// Absolute http(s) URL, percent-encoded exactly as it must go over the wire. May change only in
+  /// OnRefused() (a bucket that lives in another region).
   virtual const std::string& url() const = 0;
   /// What counts together for caps, ramps and latencies: "gs://bucket", "https://host:443".
   virtual const std::string& group() const = 0;
