@@ -77,7 +77,7 @@ class CurlLoop {
   void Wake();
 
  private:
-  CurlLoop(OnDone on_done) : on_done_(std::move(on_done)) {}
+  explicit CurlLoop(OnDone on_done) : on_done_(std::move(on_done)) {}
   Status Open(long max_connections);
   static int OnSocket(CURL* easy, curl_socket_t socket, int what, void* self, void* known);
   static int OnTimer(CURLM* multi, long timeout_ms, void* self);

@@ -35,7 +35,7 @@ void TakeHeaders(CURL* easy, HttpAnswer& answer) {
 
 Status Failure(CURLcode code, const HttpAnswer& answer, const std::string& origin) {
   if (code == CURLE_OPERATION_TIMEDOUT) return {Code::kSourceTimeout, origin + " did not answer in time"};
-  if (code == CURLE_WRITE_ERROR && answer.body.size() > 0) {
+  if (code == CURLE_WRITE_ERROR && !answer.body.empty()) {
     return {Code::kSourceFailed, origin + " answered with more than 1 MiB"};
   }
   return {Code::kSourceFailed, "no answer from " + origin + ": " + curl_easy_strerror(code)};
