@@ -89,7 +89,8 @@ class EngineImpl final : public Engine {
   void OnBody(const FlightPtr& flight, Transfer& transfer, bool hedge);
   void OnRefused(const FlightPtr& flight, Transfer& transfer, bool hedge);
   void OnFailed(const FlightPtr& flight, Transfer& transfer, bool hedge);
-  Status CheckBody(Flight& flight, Transfer& transfer, std::span<const uint8_t> body);
+  static Status CheckVersion(Flight& flight, const Transfer& transfer);
+  static Status CheckBody(Flight& flight, Transfer& transfer, std::span<const uint8_t> body);
   void TooLarge(const FlightPtr& flight, const Status& status, int64_t limit);
   void Retry(const FlightPtr& flight, Status why, Clock::duration least_pause, bool throttled);
   void Requeue(const FlightPtr& flight);
@@ -333,13 +334,20 @@ void EngineImpl::OnDone(CURL* easy, CURLcode code) {
   OnFailed(flight, *transfer, hedge);
 }
 
-// Of a body that is here whole.
-Status EngineImpl::CheckBody(Flight& flight, Transfer& transfer, std::span<const uint8_t> body) {
-  const std::string version = flight.object->Version(transfer);
-  if (!version.empty() && !flight.version.empty() && version != flight.version) {
+// Attempts must see the same object; those whose body broke off count, for they may have shown an older one.
+Status EngineImpl::CheckVersion(Flight& flight, const Transfer& transfer) {
+  std::string version = flight.object->Version(transfer);
+  if (version.empty()) return Status::Ok();
+  if (!flight.version.empty() && version != flight.version) {
     return {Code::kSourceChanged, "the object was replaced while it was being fetched"};
   }
-  if (!version.empty()) flight.version = version;
+  flight.version = std::move(version);
+  return Status::Ok();
+}
+
+// Of a body that is here whole.
+Status EngineImpl::CheckBody(Flight& flight, Transfer& transfer, std::span<const uint8_t> body) {
+  RETURN_IF_ERROR(CheckVersion(flight, transfer));
   return flight.object->Verify(transfer, body);
 }
 
@@ -392,6 +400,8 @@ void EngineImpl::OnFailed(const FlightPtr& flight, Transfer& transfer, bool hedg
   Report(*flight, transfer, hedge, failure.code());
   if (failure.code() == Code::kBodyTooLarge) return TooLarge(flight, failure, transfer.max_bytes());
   if (!transfer.worth_retrying()) return Fail(flight, failure);
+  const Status version = transfer.begun_object() ? CheckVersion(*flight, transfer) : Status::Ok();
+  if (!version.ok()) return Fail(flight, version);
   Retry(flight, failure, {}, false);
 }
 

@@ -27,6 +27,9 @@ class FaultOrigin:
         return f"{scheme}://{host}:{self.port}{path}"
 
     def stop(self):
+        """May be called twice."""
+        if self.ended.is_set():
+            return
         self.ended.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()

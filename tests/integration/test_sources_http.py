@@ -13,7 +13,8 @@ from conftest import Server
 
 FLAGS = ["--allow-host", "*:*", "--allow-cidr", "127.0.0.1/32", "--fetch-timeout", "4"]
 
-# path -> status, code, a word of the message, requests that the origin sees
+# path -> status, code, a word of the message, requests that the origin sees. What seems too large is asked for twice: the
+# pipeline sets memory for an ordinary photo aside, and asks with the whole limit only when that was not enough.
 FAULTS = {
     "/404": (404, "not_found", "404", 1),
     "/403": (502, "source_failed", "403", 1),
@@ -21,14 +22,14 @@ FAULTS = {
     "/503-tomorrow": (502, "source_failed", "503", 1),
     "/short": (502, "source_failed", "less than it had promised", 3),
     "/reset": (502, "source_failed", "broke off", 3),
-    "/huge": (413, "body_too_large", "more than", 1),
-    "/endless": (413, "body_too_large", "more than", 1),
+    "/huge": (413, "body_too_large", "more than", 2),
+    "/endless": (413, "body_too_large", "more than", 2),
     "/trickle": (504, "source_timeout", "", 1),
     "/stall": (504, "source_timeout", "", 1),
     "/silent": (504, "source_timeout", "", 1),
     "/loop": (422, "too_many_redirects", "redirects", 4),
-    "/private": (403, "source_not_allowed", "redirects to a place", 1),
-    "/metadata": (403, "source_not_allowed", "redirects to a place", 1),
+    "/private": (403, "source_not_allowed", "not allowed", 1),
+    "/metadata": (403, "source_not_allowed", "not allowed", 1),
     "/replaced": (409, "source_changed", "replaced", 2),
     "/gzip": (502, "source_failed", "compressed", 1),
     "/empty": (415, "unsupported_format", "", 1),
