@@ -27,6 +27,8 @@ class FaultOrigin:
         return f"{scheme}://{host}:{self.port}{path}"
 
     def stop(self):
+        if self.ended.is_set():  # a test ended it before
+            return
         self.ended.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
