@@ -265,22 +265,5 @@ TEST_F(EngineRetryTest, EachTakesNoMoreThanItSaidAndNobodyLoses) {
   EXPECT_EQ(Outcome(large.Get()).size(), 3U + 2'000U);
 }
 
-TEST_F(EngineRetryTest, ASlowAttemptGetsASecondOneBesideItAndTheFasterAnswerWins) {
-  std::atomic<int> slow{0};
-  Gate gate;
-  origin_.On("/fast", [](Connection& c, const std::string&) { c.Reply("200 OK", "", "cat"); });
-  origin_.On("/slow", [&](Connection& c, const std::string&) {
-    if (++slow == 1) gate.Pass();
-    c.Reply("200 OK", "", "cat");
-  });
-  Start();
-  for (int i = 0; i < 160; ++i)
-    ASSERT_EQ(Get("/fast?" + std::to_string(i)), "ok:cat");  // from 100 on it knows its p95
-  EXPECT_EQ(Get("/slow"), "ok:cat") << "the first never answers";
-  EXPECT_EQ(slow, 2);
-  EXPECT_GE(observer_.hedges, 1);
-  gate.Open();
-}
-
 }  // namespace
 }  // namespace photovec::fetch
