@@ -89,8 +89,7 @@ class EngineImpl final : public Engine {
   void OnBody(const FlightPtr& flight, Transfer& transfer, bool hedge);
   void OnRefused(const FlightPtr& flight, Transfer& transfer, bool hedge);
   void OnFailed(const FlightPtr& flight, Transfer& transfer, bool hedge);
-  static Status CheckVersion(Flight& flight, const Transfer& transfer);
-  static Status CheckBody(Flight& flight, Transfer& transfer, std::span<const uint8_t> body);
+  Status CheckBody(Flight& flight, Transfer& transfer, std::span<const uint8_t> body);
   void TooLarge(const FlightPtr& flight, const Status& status, int64_t limit);
   void Retry(const FlightPtr& flight, Status why, Clock::duration least_pause, bool throttled);
   void Requeue(const FlightPtr& flight);
@@ -334,20 +333,13 @@ void EngineImpl::OnDone(CURL* easy, CURLcode code) {
   OnFailed(flight, *transfer, hedge);
 }
 
-// Attempts must see the same object; those whose body broke off count, for they may have shown an older one.
-Status EngineImpl::CheckVersion(Flight& flight, const Transfer& transfer) {
-  std::string version = flight.object->Version(transfer);
-  if (version.empty()) return Status::Ok();
-  if (!flight.version.empty() && version != flight.version) {
-    return {Code::kSourceChanged, "the object was replaced while it was being fetched"};
-  }
-  flight.version = std::move(version);
-  return Status::Ok();
-}
-
 // Of a body that is here whole.
 Status EngineImpl::CheckBody(Flight& flight, Transfer& transfer, std::span<const uint8_t> body) {
-  RETURN_IF_ERROR(CheckVersion(flight, transfer));
+  const std::string version = flight.object->Version(transfer);
+  if (!version.empty() && !flight.version.empty() && version != flight.version) {
+    return {Code::kSourceChanged, "the object was replaced while it was being fetched"};
+  }
+  if (!version.empty()) flight.version = version;
   return flight.object->Verify(transfer, body);
 }
 
@@ -398,10 +390,10 @@ void EngineImpl::OnRefused(const FlightPtr& flight, Transfer& transfer, bool hed
 void EngineImpl::OnFailed(const FlightPtr& flight, Transfer& transfer, bool hedge) {
   const Status& failure = transfer.failure();
   Report(*flight, transfer, hedge, failure.code());
+  // A body that broke off was of some version too.
+  if (transfer.status() == 200 && flight->version.empty()) flight->version = flight->object->Version(transfer);
   if (failure.code() == Code::kBodyTooLarge) return TooLarge(flight, failure, transfer.max_bytes());
   if (!transfer.worth_retrying()) return Fail(flight, failure);
-  const Status version = transfer.begun_object() ? CheckVersion(*flight, transfer) : Status::Ok();
-  if (!version.ok()) return Fail(flight, version);
   Retry(flight, failure, {}, false);
 }
 

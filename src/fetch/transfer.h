@@ -61,8 +61,6 @@ class Transfer final : public Reply {
   /// After kFailed.
   const Status& failure() const { return failure_; }
   bool worth_retrying() const { return worth_retrying_; }
-  /// The object itself began to come before it failed: Header() tells of it.
-  bool begun_object() const { return is_image_; }
   std::string TakeBody() { return std::move(body_); }
 
   // Reply, after kBody and kRefused.

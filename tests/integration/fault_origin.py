@@ -27,8 +27,7 @@ class FaultOrigin:
         return f"{scheme}://{host}:{self.port}{path}"
 
     def stop(self):
-        """May be called twice."""
-        if self.ended.is_set():
+        if self.ended.is_set():  # a test ended it before
             return
         self.ended.set()
         self.listener.shutdown(socket.SHUT_RDWR)

@@ -35,7 +35,7 @@ def rows(server, images):
 
 @pytest.fixture(scope="module")
 def evil_server(model, tmp_path_factory):
-    faults = "segv@EVIL-SEGV,socket@EVIL-SOCKET,lie_size@EVIL-LIE,memory@EVIL-MEMORY,loop@EVIL-LOOP"
+    faults = "segv@EVIL-SEGV,socket@EVIL-SOCKET,lie_size@EVIL-LIE,loop@EVIL-LOOP"
     os.environ["PHOTOVEC_TEST_DECODER_FAULT"] = faults
     try:
         running = Server(model, tmp_path_factory.mktemp("evil"), "--decode=process", "--decoders", "2")
@@ -49,7 +49,6 @@ def evil_server(model, tmp_path_factory):
     ("SEGV", "decoder_crashed", "crashed"),
     ("SOCKET", "decoder_crashed", "sandbox"),
     ("LIE", "decoder_crashed", "protocol"),
-    ("MEMORY", "decode_limit", "memory"),
     ("LOOP", "decode_timeout", "cpu"),
 ])
 def test_a_hostile_image_costs_only_itself(evil_server, jpegs, kind, code, reason):

@@ -25,12 +25,30 @@ def until(condition, seconds=60):
         time.sleep(0.02)
 
 
+class Replies:
+    """Several replies on one connection: HTTPResponse closes the buffered file that it makes, and with it whatever of the next
+    replies that has read already. This one stays open for all."""
+
+    def __init__(self, connection):
+        self.file = connection.makefile("rb")
+
+    def makefile(self, *_args):
+        return self
+
+    def close(self):
+        pass
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
 def test_pipelined_requests_come_back_in_order(server, jpegs):
     expected = [server.post("/embed", content=data).json()["embedding"] for data in jpegs]
     with server.connect() as connection:
         connection.sendall(b"".join(post(b"/embed", data) for data in jpegs))
+        replies = Replies(connection)
         for vector in expected:
-            reply = http.client.HTTPResponse(connection)
+            reply = http.client.HTTPResponse(replies)
             reply.begin()
             assert json.loads(reply.read())["embedding"] == vector
             reply.close()

@@ -13,8 +13,7 @@ from conftest import Server
 
 FLAGS = ["--allow-host", "*:*", "--allow-cidr", "127.0.0.1/32", "--fetch-timeout", "4"]
 
-# path -> status, code, a word of the message, requests that the origin sees. What seems too large is asked for twice: the
-# pipeline sets memory for an ordinary photo aside, and asks with the whole limit only when that was not enough.
+# path -> status, code, a word of the message, requests that the origin sees
 FAULTS = {
     "/404": (404, "not_found", "404", 1),
     "/403": (502, "source_failed", "403", 1),
@@ -22,6 +21,7 @@ FAULTS = {
     "/503-tomorrow": (502, "source_failed", "503", 1),
     "/short": (502, "source_failed", "less than it had promised", 3),
     "/reset": (502, "source_failed", "broke off", 3),
+    # Once with the memory that photos usually need, once with all that one may have.
     "/huge": (413, "body_too_large", "more than", 2),
     "/endless": (413, "body_too_large", "more than", 2),
     "/trickle": (504, "source_timeout", "", 1),
