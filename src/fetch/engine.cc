@@ -391,7 +391,8 @@ void EngineImpl::OnFailed(const FlightPtr& flight, Transfer& transfer, bool hedg
   const Status& failure = transfer.failure();
   Report(*flight, transfer, hedge, failure.code());
   // A body that broke off was of some version too.
-  if (transfer.status() == 200 && flight->version.empty()) flight->version = flight->object->Version(transfer);
+  if (transfer.status() == 200 && flight->version.empty())
+    flight->version = flight->object->Version(transfer);
   if (failure.code() == Code::kBodyTooLarge) return TooLarge(flight, failure, transfer.max_bytes());
   if (!transfer.worth_retrying()) return Fail(flight, failure);
   Retry(flight, failure, {}, false);
