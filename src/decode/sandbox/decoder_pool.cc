@@ -23,6 +23,8 @@ constexpr uint64_t kOverheadBytes = 512ULL << 20;
 constexpr uint64_t kLeastAddressSpace = 1ULL << 30;
 /// The kernel ends a worker after this much CPU time in its whole life; the server replaces it at a half.
 constexpr uint64_t kLifeCpuSeconds = 3600;
+/// A server whose workers end as soon as they are ready must say so, not try for ever.
+constexpr int kDeathsAtStart = 3;
 
 WorkerStart MakeStart(const DecoderPoolOptions& options) {
   WorkerStart start;
@@ -160,9 +162,20 @@ void DecoderPool::DropDead() {
     ++counts_.deaths.at(static_cast<size_t>(end.death));
     if (end.death == Death::kViolation) ++counts_.violations;
     respawn_.DiedOnImage(Clock::now());
+    if (!started_ && ++deaths_at_start_ == kDeathsAtStart) {
+      FailStart({Code::kUnavailable, "decoder processes end as soon as they are started (" + end.detail +
+                                         "); `photovec doctor` says what this system lacks"});
+    }
     wake_.notify_one();
     return true;
   });
+}
+
+// With the lock held.
+void DecoderPool::FailStart(const Status& why) {
+  start_status_ = why;
+  started_ = stopped_ = true;
+  idle_ready_.notify_all();
 }
 
 void DecoderPool::Supervise() {
@@ -199,11 +212,7 @@ void DecoderPool::Launch() {
     if (last_failure_.message() != status.message()) log::error("{}", status.message());
     last_failure_ = status;
     respawn_.FailedToStart(Clock::now());
-    if (!started_) {
-      start_status_ = status;
-      started_ = stopped_ = true;
-      idle_ready_.notify_all();
-    }
+    if (!started_) FailStart(status);
     return;
   }
   last_failure_ = Status::Ok();

@@ -80,6 +80,7 @@ class DecoderPool {
   void Supervise();
   void DropDead();
   void Launch();
+  void FailStart(const Status& why);
   Status CheckLayers(const Hello& hello) const;
 
   const DecoderPoolOptions options_;
@@ -98,6 +99,7 @@ class DecoderPool {
   Status start_status_;
   Status last_failure_;
   int64_t launched_ = 0;
+  int deaths_at_start_ = 0;  // workers that ended before all the first ones were there
   DecoderPoolStats counts_;
   Respawn respawn_;
   std::thread supervisor_;

@@ -208,7 +208,9 @@ class ObjectStoreImpl final : public ObjectStore {
     }
     answered_.fetch_add(1, std::memory_order_relaxed);  // before a client can know it
     const std::optional<uint64_t> sent = co_await Send(turn, reply);
-    if (log_) log_->Append({n, reply.object, latency_ms, reply.status, sent.value_or(0)});
+    if (log_)
+      log_->Append({n, reply.object, MicrosBetween(TimePoint(), received), latency_ms, reply.status,
+                    sent.value_or(0)});
     co_return keep&& sent.has_value();
   }
 

@@ -47,6 +47,8 @@ void StoreLog::Append(const StoreLogLine& line) {
   AppendNumber(buffer_, line.n);
   buffer_ += ",\"object\":";
   buffer_ += boost::json::serialize(boost::json::string_view(object.data(), object.size()));
+  buffer_ += ",\"received_us\":";
+  AppendNumber(buffer_, line.received_us);
   buffer_ += ",\"latency_ms\":";
   AppendNumber(buffer_, line.latency_ms);
   buffer_ += ",\"status\":";

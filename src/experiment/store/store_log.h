@@ -14,6 +14,7 @@ namespace photovec::experiment {
 struct StoreLogLine {
   uint64_t n = 0;           ///< the number that InjectedLatencyMs takes
   std::string_view object;  ///< written as "" when it is not UTF-8
+  int64_t received_us = 0;  ///< CLOCK_MONOTONIC, as in an experiment's report
   double latency_ms = 0;    ///< drawn
   int status = 0;
   uint64_t bytes = 0;  ///< of the body that went out

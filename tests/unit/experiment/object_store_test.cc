@@ -306,6 +306,7 @@ TEST_F(ObjectStoreTest, TheLogSaysWhatWasDrawnAndAnswered) {
                                       {"top.png", 206, 2}};
   std::ifstream in(options_.log_path);
   std::string text;
+  int64_t before_us = 0;
   for (size_t n = 0; n < expected.size(); ++n) {
     ASSERT_TRUE(std::getline(in, text)) << n;
     const json::object line = json::parse(text).as_object();
@@ -313,6 +314,8 @@ TEST_F(ObjectStoreTest, TheLogSaysWhatWasDrawnAndAnswered) {
     EXPECT_EQ(line.at("object"), expected[n].object);
     EXPECT_EQ(line.at("status"), expected[n].status);
     EXPECT_EQ(line.at("bytes").to_number<size_t>(), expected[n].bytes) << n;
+    EXPECT_GT(line.at("received_us").to_number<int64_t>(), before_us);
+    before_us = line.at("received_us").to_number<int64_t>();
     EXPECT_DOUBLE_EQ(line.at("latency_ms").to_number<double>(), InjectedLatencyMs(options_.latency, 11, n));
   }
   EXPECT_FALSE(std::getline(in, text));
