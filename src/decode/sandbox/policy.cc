@@ -142,6 +142,8 @@ bool AddRules(scmp_filter_ctx filter) {
   // Memory may be written or run, never made runnable.
   allow_if(SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
   allow_if(SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+  // dav1d counts the CPUs to choose its number of threads. Without an answer it takes one.
+  ok = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(sched_getaffinity), 0) == 0 && ok;
   // abort() and glibc's complaint before it, which goes to /dev/null: a crash must look like one.
   allow_if(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid()), 0));
   allow_if(SCMP_SYS(write), SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO, 0));

@@ -196,7 +196,9 @@ Result<Hello> CheckHello(std::span<const uint8_t> bytes) {
   Hello hello;
   if (bytes.size() == sizeof(hello)) std::memcpy(&hello, bytes.data(), sizeof(hello));
   if (bytes.size() != sizeof(hello) || hello.magic != kProtocolMagic || hello.version != kProtocolVersion ||
-      hello.why_bytes > hello.why.size() || (hello.layers & ~kAllLayers) != 0) {
+      hello.why_bytes > hello.why.size() || (hello.layers & ~kAllLayers) != 0 ||
+      hello.heif_bytes > hello.heif.size() || (hello.codecs & ~(kCodecHevc | kCodecAv1)) != 0 ||
+      !IsPrintable({hello.heif.data(), hello.heif_bytes})) {
     return Status(
         Code::kUnavailable,
         "the decoder program speaks another version; install photovec and photovec-decoder together");
