@@ -124,7 +124,9 @@ using Held = std::unique_ptr<Object, void (*)(Object*)>;
 /// libheif's words, which quote nothing of the file.
 Status Failure(const heif_error& error) {
   const std::string words = error.message == nullptr ? "no reason given" : error.message;
-  switch (error.code) {
+  // The probe has seen all the data: it is libheif 1.15 that does not look for it (in copies, 'iden').
+  const bool unable = error.code == heif_error_Invalid_input && error.subcode == heif_suberror_No_item_data;
+  switch (unable ? heif_error_Unsupported_feature : error.code) {
     case heif_error_Unsupported_filetype:
     case heif_error_Unsupported_feature:
       return {Code::kUnsupportedFormat, "this kind of HEIC or AVIF is not supported: " + words};
@@ -139,9 +141,9 @@ void SetLimits(const Api& api, const PixelRequest& request, heif_context* contex
   if (api.set_max_threads != nullptr) api.set_max_threads(context, 0);
   const ImageHeader& header = *request.header;
   // Coded sizes are multiples of up to 64 pixels.
-  const int64_t pixels = int64_t{64} * (header.width + header.height + 64) +
-                         std::max(static_cast<int64_t>(header.width) * header.height,
-                                  header.heif.largest_part_pixels);
+  const int64_t pixels =
+      int64_t{64} * (header.width + header.height + 64) +
+      std::max(static_cast<int64_t>(header.width) * header.height, header.heif.largest_part_pixels);
   api.set_max_side(context, request.limits.max_side + 64);
   SecurityLimits* limits = api.security_limits == nullptr ? nullptr : api.security_limits(context);
   if (limits == nullptr || limits->version < 1) return;

@@ -53,8 +53,8 @@ class Probe {
     }
     if (item->is_protected) return Unsupported("is encrypted");
     if (++visited_ > kMaxHeifItems) {
-      return Status(Code::kDecodeLimit, "the " + name_ + " is made of more than " +
-                                            std::to_string(kMaxHeifItems) + " pictures");
+      return Status(Code::kDecodeLimit,
+                    "the " + name_ + " is made of more than " + std::to_string(kMaxHeifItems) + " pictures");
     }
     Size size;
     if (item->type == FourCc("hvc1") || item->type == FourCc("av01")) {
@@ -105,13 +105,14 @@ class Probe {
   }
 
   Result<Size> Coded(const HeifItem& item) {
-    const std::string what = item.id == tables_.primary ? "the image"
-                                                        : "the image's part " + std::to_string(item.id);
+    const std::string what =
+        item.id == tables_.primary ? "the image" : "the image's part " + std::to_string(item.id);
     RETURN_IF_ERROR(HasData(item, what.c_str()));
     ASSIGN_OR_RETURN(const Size size, StatedSize(item.id));
     RETURN_IF_ERROR(item.type == FourCc("av01") ? Av1(item.id) : Hevc(item.id));
     facts_->largest_part_pixels = std::max(facts_->largest_part_pixels, Saturated(size));
     facts_->parts_pixels += Saturated(size);
+    facts_->data_bytes += static_cast<int64_t>(item.bytes);
     return size;
   }
 

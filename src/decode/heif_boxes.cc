@@ -39,9 +39,8 @@ class TableReader {
     if (reader.failed()) return Cut();
     std::stable_sort(tables_.items.begin(), tables_.items.end(),
                      [](const HeifItem& a, const HeifItem& b) { return a.id < b.id; });
-    std::stable_sort(
-        tables_.associations.begin(), tables_.associations.end(),
-        [](const HeifAssociation& a, const HeifAssociation& b) { return a.item < b.item; });
+    std::stable_sort(tables_.associations.begin(), tables_.associations.end(),
+                     [](const HeifAssociation& a, const HeifAssociation& b) { return a.item < b.item; });
     RETURN_IF_ERROR(ReadLocations(iloc));  // last: it looks items up, and needs idat
     return std::move(tables_);
   }

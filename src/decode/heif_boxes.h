@@ -16,8 +16,8 @@ namespace photovec::decode {
 
 /// As libheif's own limits since 1.19; phones write about 60 items, panoramas some hundred.
 inline constexpr uint32_t kMaxHeifItems = 1000;
-inline constexpr uint32_t kMaxHeifExtents = 32;         ///< pieces of one item's data
-inline constexpr uint32_t kMaxHeifProperties = 4000;    ///< boxes in `ipco`
+inline constexpr uint32_t kMaxHeifExtents = 32;           ///< pieces of one item's data
+inline constexpr uint32_t kMaxHeifProperties = 4000;      ///< boxes in `ipco`
 inline constexpr uint32_t kMaxHeifAssociations = 32'000;  ///< in all `ipma` boxes
 
 /// A box type as the number that its four characters make.

@@ -13,7 +13,8 @@ namespace photovec::decode {
 struct HeifSupport {
   bool hevc = false;  ///< HEIC
   bool av1 = false;   ///< AVIF
-  /// "libheif 1.15.1 (libde265 HEVC decoder, version 1.0.11; dav1d v1.0.0)", or what is missing and what to do.
+  /// "libheif 1.15.1 (libde265 HEVC decoder, version 1.0.11; dav1d v1.0.0)", or what is missing and what to
+  /// do.
   std::string detail;
 };
 
@@ -26,7 +27,8 @@ const HeifSupport& EnableHeif();
 /// What EnableHeif() found; nothing when it was not called. Thread-safe after EnableHeif().
 const HeifSupport& GetHeifSupport();
 
-/// kUnsupportedFormat when `format` is one that needs libheif and this process cannot decode it; OK for others.
+/// kUnsupportedFormat when `format` is one that needs libheif and this process cannot decode it; OK for
+/// others.
 Status CheckHeifSupport(Format format);
 
 }  // namespace photovec::decode

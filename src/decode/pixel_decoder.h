@@ -45,9 +45,9 @@ struct CodecScratch {
 
 /// Fills `out` with the photo's pixels in stored order (orientation is not applied), [ceil(height / d),
 /// ceil(width / d), 3]. HEIC and AVIF come as they are to be shown: turned, mirrored and cropped (so possibly
-/// smaller than the header said), once; their header says orientation 1. Blocks; thread-safe as long as scratch and out are one thread's.
-/// Errors: kImageCorrupt (the message says how far it came), kUnsupportedFormat, kDecodeLimit. `out` is then
-/// undefined.
+/// smaller than the header said), once; their header says orientation 1. Blocks; thread-safe as long as
+/// scratch and out are one thread's. Errors: kImageCorrupt (the message says how far it came),
+/// kUnsupportedFormat, kDecodeLimit. `out` is then undefined.
 Status DecodePixels(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 
 // The codecs behind DecodePixels, one per file codec_*.cc.

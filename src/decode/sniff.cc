@@ -160,7 +160,9 @@ std::string DescribeUnsupported(std::span<const uint8_t> encoded) {
       break;
     }
   }
-  if (what.empty() && HasAt(encoded, 4, "ftyp")) what = "an MP4 or QuickTime video";
+  if (what.empty() && HasAt(encoded, 4, "ftyp")) {
+    what = HasAt(encoded, 8, "mif3") ? "a HEIF image of the 'mini' form" : "an MP4 or QuickTime video";
+  }
   if (what.empty()) what = TextKind(encoded);
   if (what.empty()) return "the bytes are no known image format; " + Supported();
   return "this looks like " + std::string(what) + "; " + Supported();

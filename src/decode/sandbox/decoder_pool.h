@@ -25,7 +25,7 @@ struct DecoderPoolOptions {
   std::string program;  ///< path of photovec-decoder; empty: beside this program, or where it is installed
   Limits limits;        ///< the largest image that will come
   size_t max_slot_bytes = size_t{2048} * 2048 * 3;  ///< address space only
-  AttemptLimits attempt;
+  AttemptLimits attempt;                            ///< twice the CPU for HEIC and AVIF
   int nice = 10;
   int64_t recycle_images = 10'000;
   uint64_t recycle_resident_bytes = 300ULL << 20;
@@ -59,8 +59,9 @@ class DecoderPool {
   DecoderPool& operator=(const DecoderPool&) = delete;
 
   /// A decoder that uses this pool; results are those of MakeInProcessDecoder(), bit for bit, but that it
-  /// also decodes HEIC and AVIF where libheif is installed. It adds the errors kDecoderCrashed, kDecodeTimeout, kDecodeLimit (out of memory) after a second attempt in a fresh
-  /// process, and kUnavailable when no process can be had.
+  /// also decodes HEIC and AVIF where libheif is installed. It adds the errors kDecoderCrashed,
+  /// kDecodeTimeout, kDecodeLimit (out of memory) after a second attempt in a fresh process, and kUnavailable
+  /// when no process can be had.
   std::unique_ptr<Decoder> MakeDecoder();
 
   DecoderPoolStats stats();

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // photovec-decoder: one sandboxed decoder process. Started by the server only; see decoder_pool.h.
-#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -22,6 +21,7 @@
 #include "decode/heif_support.h"
 #include "decode/sandbox/exit_codes.h"
 #include "decode/sandbox/faults.h"
+#include "decode/sandbox/idle_memory.h"
 #include "decode/sandbox/policy.h"
 #include "decode/sandbox/protocol.h"
 #include "decode/sandbox/shared_region.h"
@@ -110,7 +110,7 @@ class Worker {
   void GiveBack() {
     if (idle_) return;
     decoder_ = MakeInProcessDecoder();
-    malloc_trim(0);
+    GiveIdleMemoryBack();
     region_.Forget();
     idle_ = true;
   }
