@@ -8,6 +8,7 @@ import httpx
 import numpy
 import pytest
 from conftest import encode, picture
+from heif_files import encode_heif, forged_location, many_items, missing_tile
 
 
 def png_header_bomb(side=50_000):
@@ -29,6 +30,8 @@ def many_scans(count=10_000):
     return jpeg[:last] + jpeg[last:-2] * count + jpeg[-2:]
 
 
+HEIC = encode_heif(picture(1, 64, 64))
+
 BAD_IMAGES = {
     "empty": (b"", 415, "unsupported_format"),
     "html": (b"<html><body>404</body></html>", 415, "unsupported_format"),
@@ -41,6 +44,10 @@ BAD_IMAGES = {
     "truncated WebP": (encode(picture(1), "WEBP")[:900], 422, "image_corrupt"),
     "50,000 x 50,000 PNG": (png_header_bomb(), 422, "too_many_pixels"),
     "10,000 scans": (many_scans(), 422, "decode_limit"),
+    "HEIC with a forged iloc": (forged_location(HEIC), 422, "image_corrupt"),
+    "HEIC of 1,001 items": (many_items(HEIC), 422, "decode_limit"),
+    "HEIC that misses a tile": (missing_tile(), 422, "image_corrupt"),
+    "truncated HEIC": (HEIC[:-200], 422, "image_corrupt"),
 }
 
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Decodes files and writes pixels to stdout, for test_decode.py and for runs over corpora by hand.
 //   decode_probe pixels|white FILE...   per file "ok W H ORIENTATION\n" + W*H*3 bytes, or "CODE MESSAGE\n"
+//   decode_probe heif FILE...   pixels, with libheif in this process: for files that are trusted
 //   decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec, exact or fast: same form
 //   decode_probe check FILE...   per file one line: code, W, H, CPU ms, peak RSS MiB so far, path, message
 #include <sys/resource.h>
@@ -16,6 +17,7 @@
 
 #include "decode/decoder.h"
 #include "decode/header_probe.h"
+#include "decode/heif_support.h"
 #include "decode/limits.h"
 #include "decode/pixel_decoder.h"
 
@@ -101,6 +103,7 @@ int Main(int argc, char** argv) {
     for (int i = 3; i < argc; ++i) PutSlot(argv[i], std::atoi(argv[2]), scaling, decoder.get());
     return 0;
   }
+  if (mode == "heif") EnableHeif();
   for (int i = 2; i < argc; ++i) {
     if (mode == "check") {
       Check(argv[i], &scratch, &image);

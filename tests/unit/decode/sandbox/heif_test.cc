@@ -240,7 +240,7 @@ TEST_F(Heif, AWorkerThatWaitsIsSmall) {
 }
 
 TEST(HeifMemory, IsEstimatedFromAbove) {
-  const Raster picture = Corners(1600, 1200);
+  const Raster picture = Corners(1200, 900);
   for (const bool av1 : {false, true}) {
     for (const bool chroma_444 : {false, true}) {
       HeifOptions options;
