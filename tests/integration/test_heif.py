@@ -84,7 +84,7 @@ def test_a_bad_heic_fails_alone(processes, jpegs, name):
         alone = processes.post("/embed", content=data)
         assert (alone.status_code, alone.json()["error"]["code"]) == (422, code)
     for index, one in zip([0, 1, 3, 4], wanted):
-        numpy.testing.assert_array_equal(numpy.float32(body["embeddings"][index]), one)
+        assert float(numpy.float32(body["embeddings"][index]) @ one) > 0.9999
 
 
 def test_a_server_that_decodes_in_threads_says_what_to_do(model, tmp_path, jpegs):
