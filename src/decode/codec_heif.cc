@@ -3,7 +3,6 @@
 #include <libheif/heif.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <memory>
 #include <string>
