@@ -225,6 +225,18 @@ TEST_F(Heif, BrokenFilesAreRefusedWithTheirReason) {
   }
 }
 
+TEST(HeifHello, IsBelievedOnlyWhatCanBeTrue) {
+  const auto believed = [](const auto& change) {
+    Hello hello;
+    change(&hello);
+    return CheckHello({reinterpret_cast<const uint8_t*>(&hello), sizeof(hello)}).ok();
+  };
+  EXPECT_TRUE(believed([](Hello* h) { h->codecs = kCodecHevc | kCodecAv1; }));
+  EXPECT_FALSE(believed([](Hello* h) { h->codecs = 4; }));
+  EXPECT_FALSE(believed([](Hello* h) { h->heif_bytes = static_cast<uint32_t>(h->heif.size()) + 1; }));
+  EXPECT_FALSE(believed([](Hello* h) { h->heif_bytes = 1; })) << "a control character";
+}
+
 /// kB from /proc/PID/status.
 int64_t StatusKb(int pid, const std::string& name) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/status");
