@@ -11,7 +11,7 @@ build_packages=(
   ca-certificates g++ cmake ninja-build ccache pkg-config git
   "libboost$boost-dev" "libboost-url$boost-dev" "libboost-json$boost-dev"
   libssl-dev libcurl4-openssl-dev libdnnl-dev libhwy-dev
-  libjpeg62-turbo-dev libspng-dev libwebp-dev libgif-dev libseccomp-dev
+  libjpeg62-turbo-dev libspng-dev libwebp-dev libgif-dev liblcms2-dev zlib1g-dev libseccomp-dev
   libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev
 )
 demo_packages=(curl python3 python3-numpy python3-pil)

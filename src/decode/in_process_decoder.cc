@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <string>
 
+#include "decode/color_transform.h"
 #include "decode/crop_window.h"
 #include "decode/decoder.h"
 #include "decode/limits.h"
@@ -40,6 +41,9 @@ class InProcessDecoder final : public Decoder {
     if (Status status = DecodePixels(request, &scratch_, &pixels_); !status.ok()) return status;
 
     DecodeReport report;
+    if (options.color == ColorMode::kSrgb) {
+      report.profile = color_.Convert(job.encoded, *header, request.window, &pixels_);
+    }
     report.format = header->format;
     report.width = header->width;
     report.height = header->height;
@@ -70,6 +74,7 @@ class InProcessDecoder final : public Decoder {
 
   RgbImage pixels_;
   CodecScratch scratch_;
+  ColorConverter color_;
   preprocess::Preprocessor preprocessor_;
 };
 

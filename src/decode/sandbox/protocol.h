@@ -24,7 +24,7 @@
 namespace photovec::decode {
 
 inline constexpr uint32_t kProtocolMagic = 0x70766431;  // "pvd1"
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 inline constexpr int kWorkerSocketFd = 3;
 inline constexpr int kWorkerMemoryFd = 4;
 /// Longest message of a Status that crosses, in bytes.
@@ -70,10 +70,12 @@ struct JobMessage {
   int32_t max_jpeg_scans = 0;
   int32_t jpeg_scaling = 0;
   int32_t alpha = 0;
+  int32_t color = 0;
   int32_t mode = 0;
   int32_t filter = 0;
   int32_t resize_short = 0;
   int32_t crop = 0;
+  int32_t reserved = 0;
 };
 
 /// The answer. On success the pixels lie in the shared memory.
@@ -89,7 +91,7 @@ struct ReplyMessage {
   int32_t scale_denominator = 0;
   int64_t decoded_at_ns = 0;  ///< CLOCK_MONOTONIC, which is the same in every process
   uint32_t message_bytes = 0;
-  uint32_t reserved = 0;
+  int32_t profile = 0;
   std::array<char, kMaxMessageBytes> message{};
 };
 
