@@ -14,6 +14,7 @@ build_packages=(
   libjpeg62-turbo-dev libspng-dev libwebp-dev libgif-dev liblcms2-dev zlib1g-dev libseccomp-dev
   libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev
 )
+fuzz_packages=(clang libclang-rt-dev llvm libgtest-dev libgmock-dev)
 demo_packages=(curl python3 python3-numpy python3-pil)
 test_packages=(
   libgtest-dev libgmock-dev clang-format clang-tidy

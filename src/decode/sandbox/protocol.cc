@@ -228,7 +228,8 @@ Result<Hello> CheckHello(std::span<const uint8_t> bytes) {
   Hello hello;
   if (bytes.size() == sizeof(hello)) std::memcpy(&hello, bytes.data(), sizeof(hello));
   if (bytes.size() != sizeof(hello) || hello.magic != kProtocolMagic || hello.version != kProtocolVersion ||
-      hello.why_bytes > hello.why.size() || (hello.layers & ~kAllLayers) != 0) {
+      hello.why_bytes > hello.why.size() || (hello.layers & ~kAllLayers) != 0 ||
+      !IsPrintable({hello.why.data(), hello.why_bytes})) {
     return Status(
         Code::kUnavailable,
         "the decoder program speaks another version; install photovec and photovec-decoder together");

@@ -112,7 +112,7 @@ struct CheckedReply {
 /// \param bytes what recv() gave. \param sent_at when the job was sent: pixels cannot be older.
 CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, uint64_t sequence,
                         TimePoint sent_at);
-/// Errors: kUnavailable when it is none of this version.
+/// Errors: kUnavailable when it is none of this version, or its reason is no text that may go into a log.
 Result<Hello> CheckHello(std::span<const uint8_t> bytes);
 
 }  // namespace photovec::decode

@@ -51,7 +51,9 @@ cmsHPROFILE TableProfile() {
   cmsPipeline* pipeline = cmsPipelineAlloc(nullptr, 3, 3);
   cmsStage* table = cmsStageAllocCLut16bit(nullptr, 17, 3, 3, nullptr);
   Require(cmsStageSampleCLut16bit(table, SampleLab, to_lab, 0) != 0, "icc table");
+  cmsPipelineInsertStage(pipeline, cmsAT_END, cmsStageAllocToneCurves(nullptr, 3, nullptr));
   cmsPipelineInsertStage(pipeline, cmsAT_END, table);
+  cmsPipelineInsertStage(pipeline, cmsAT_END, cmsStageAllocToneCurves(nullptr, 3, nullptr));
   cmsHPROFILE profile = cmsCreateProfilePlaceholder(nullptr);
   cmsSetProfileVersion(profile, 4.3);
   cmsSetDeviceClass(profile, cmsSigInputClass);

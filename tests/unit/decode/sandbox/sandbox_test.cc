@@ -169,6 +169,25 @@ TEST(Protocol, AWorkerIsBelievedOnlyWhatCanBeTrue) {
   EXPECT_FALSE(with([](ReplyMessage& r) { r.profile = -1; }));
 }
 
+TEST(Protocol, AHelloIsOfThisVersionAndPrintable) {
+  const auto accepted = [](auto change) {
+    Hello hello;
+    hello.layers = kAllLayers;
+    hello.why_bytes = 4;
+    std::memcpy(hello.why.data(), "none", 4);
+    change(hello);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(&hello);
+    return CheckHello({bytes, sizeof(hello)}).ok();
+  };
+  EXPECT_TRUE(accepted([](Hello&) {}));
+  EXPECT_FALSE(accepted([](Hello& h) { h.version = 1; }));
+  EXPECT_FALSE(accepted([](Hello& h) { h.layers = kAllLayers + 1; }));
+  EXPECT_FALSE(accepted([](Hello& h) { h.why_bytes = 257; }));
+  // It goes into the log, where it must not begin a line of its own.
+  EXPECT_FALSE(accepted([](Hello& h) { h.why[1] = '\n'; }));
+  EXPECT_TRUE(accepted([](Hello& h) { h.why[4] = '\n'; }));
+}
+
 TEST(Protocol, AJobArrivesAsItWasSent) {
   preprocess::Spec spec = SmallSpec();
   const Encoded jpeg = Marked("");
