@@ -141,6 +141,7 @@ Encoded MakeIcc(IccKind kind) {
   Encoded bytes(size);
   Require(cmsSaveProfileToMem(profile, bytes.data(), &size) != 0, "icc");
   cmsCloseProfile(profile);
+  std::fill_n(bytes.begin() + 24, 12, uint8_t{0});  // the time of creation
   return bytes;
 }
 

@@ -22,6 +22,7 @@ enum class IccKind {
 /// Aborts for a name that does not exist: "srgb", "p3", "adobe", "prophoto", "table", "multistage", "grey",
 /// "cmyk".
 IccKind IccKindOf(std::string_view name);
+/// The same bytes each time.
 Encoded MakeIcc(IccKind kind);
 /// The same profile, `size` bytes long: lcms2 and Pillow pass what follows the last tag.
 Encoded PadIcc(Encoded profile, size_t size);
