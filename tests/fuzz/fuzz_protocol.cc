@@ -82,11 +82,12 @@ void FuzzReply(std::span<const uint8_t> bytes, uint8_t choice) {
   if (reply.report.ok()) {
     return CheckBelieved(*reply.report, job, (choice & kOtherFormat) != 0 ? Format::kGif : Format::kJpeg);
   }
-  const Code code = reply.report.status().code();
+  const Status status = reply.report.status();
+  const Code code = status.code();
   Check(code == Code::kUnsupportedFormat || code == Code::kImageCorrupt || code == Code::kTooManyPixels ||
             code == Code::kDecodeLimit || code == Code::kBodyTooLarge || code == Code::kInternal,
         "decoding has this error");
-  const std::string& text = reply.report.status().message();
+  const std::string& text = status.message();
   Check(text.size() <= decode::kMaxMessageBytes, "messages are bounded");
   Check(std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7F; }),
         "messages are printable");
