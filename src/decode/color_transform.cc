@@ -2,8 +2,6 @@
 #include "decode/color_transform.h"
 
 #include <lcms2.h>
-#include <lcms2_plugin.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +10,7 @@
 #include <string_view>
 
 #include "decode/byte_reader.h"
+#include "decode/color_memory.h"
 #include "decode/icc_profile.h"
 
 namespace photovec::decode {
@@ -22,85 +21,6 @@ constexpr size_t kMaxKeptBytes = size_t{4} << 20;
 constexpr size_t kMaxKeptProfile = size_t{1} << 20;
 /// Differences that no photo shows; Windows' and Adobe's sRGB profiles are this close to lcms2's own.
 constexpr int kSameLevels = 1;
-
-/// What lcms2 holds for one profile. Its user data, by which the functions below find it; memory that it
-/// takes before the context exists comes with none, and is not counted.
-struct Budget {
-  size_t used = 0;
-  size_t limit = kMaxColorBytes;
-};
-
-Budget* BudgetOf(cmsContext context) { return static_cast<Budget*>(cmsGetContextUserData(context)); }
-
-void Account(Budget* budget, size_t freed, const void* taken) {
-  if (budget == nullptr) return;
-  budget->used -= std::min(budget->used, freed);
-  if (taken != nullptr) budget->used += malloc_usable_size(const_cast<void*>(taken));
-}
-
-bool Affordable(const Budget* budget, size_t size) {
-  return budget == nullptr || size <= budget->limit - std::min(budget->used, budget->limit);
-}
-
-void* Take(cmsContext context, cmsUInt32Number size) {
-  Budget* budget = BudgetOf(context);
-  if (!Affordable(budget, size)) return nullptr;
-  void* memory = std::malloc(size);
-  Account(budget, 0, memory);
-  return memory;
-}
-
-void Give(cmsContext context, void* memory) {
-  if (memory == nullptr) return;
-  Account(BudgetOf(context), malloc_usable_size(memory), nullptr);
-  std::free(memory);
-}
-
-void* TakeAgain(cmsContext context, void* memory, cmsUInt32Number size) {
-  Budget* budget = BudgetOf(context);
-  if (!Affordable(budget, size)) return nullptr;
-  const size_t before = memory == nullptr ? 0 : malloc_usable_size(memory);
-  void* moved = std::realloc(memory, size);
-  if (moved != nullptr) Account(budget, before, moved);
-  return moved;
-}
-
-void Silent(cmsContext /*context*/, cmsUInt32Number /*code*/, const char* /*text*/) {}
-
-struct DeleteContext {
-  void operator()(_cmsContext_struct* context) const { cmsDeleteContext(context); }
-};
-using Context = std::unique_ptr<_cmsContext_struct, DeleteContext>;
-
-Context MakeContext(Budget* budget) {
-  cmsPluginMemHandler memory{};
-  memory.base.Magic = cmsPluginMagicNumber;
-  memory.base.ExpectedVersion = 2000;
-  memory.base.Type = cmsPluginMemHandlerSig;
-  memory.MallocPtr = Take;
-  memory.FreePtr = Give;
-  memory.ReallocPtr = TakeAgain;
-  Context context(cmsCreateContext(&memory, budget));
-  if (context) cmsSetLogErrorHandlerTHR(context.get(), Silent);
-  return context;
-}
-
-/// A void* with an owner.
-template <auto Close>
-class Handle {
- public:
-  explicit Handle(void* handle) : handle_(handle) {}
-  ~Handle() {
-    if (handle_ != nullptr) Close(handle_);
-  }
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-  void* get() const { return handle_; }
-
- private:
-  void* handle_;
-};
-using Profile = Handle<cmsCloseProfile>;
 
 enum class Kind { kUnusable, kRgb, kGrey };
 
@@ -124,14 +44,14 @@ Kind KindOf(std::span<const uint8_t> profile) {
 
 }  // namespace
 
-/// One profile's way to sRGB. Holds its own lcms2 context, so that no profile can take another's memory.
+/// One profile's way to sRGB. Has memory of its own, so that no profile can take another's.
 class ColorTransform {
  public:
-  /// Null when lcms2 refuses the profile.
-  static std::unique_ptr<ColorTransform> Build(std::span<const uint8_t> profile, Kind kind) {
-    std::unique_ptr<ColorTransform> made(new ColorTransform);
-    made->context_ = MakeContext(&made->budget_);
-    if (!made->context_ || !made->Open(profile, kind)) return nullptr;
+  /// Null when lcms2 refuses the profile, or needs more than `max_bytes` for it.
+  static std::unique_ptr<ColorTransform> Build(std::span<const uint8_t> profile, Kind kind,
+                                               size_t max_bytes) {
+    std::unique_ptr<ColorTransform> made(new ColorTransform(max_bytes));
+    if (!made->Open(profile, kind)) return nullptr;
     if (kind == Kind::kGrey) {
       made->FillGrey();
     } else {
@@ -146,7 +66,7 @@ class ColorTransform {
   ColorTransform& operator=(const ColorTransform&) = delete;
 
   bool identity() const { return identity_; }
-  size_t bytes() const { return budget_.used; }
+  size_t bytes() const { return memory_.used(); }
 
   /// Converts `count` pixels in place.
   void Apply(uint8_t* rgb, int count) const {
@@ -155,18 +75,39 @@ class ColorTransform {
   }
 
  private:
-  ColorTransform() = default;
+  explicit ColorTransform(size_t max_bytes) : memory_(max_bytes) {}
+
+  /// What OpenStep() needs and makes.
+  struct Opening {
+    cmsContext context;
+    const uint8_t* profile;
+    cmsUInt32Number size;
+    bool grey;
+    cmsHTRANSFORM transform;
+  };
+
+  bool Open(std::span<const uint8_t> profile, Kind kind) {
+    is_grey_ = kind == Kind::kGrey;
+    Opening opening{memory_.context(), profile.data(), static_cast<cmsUInt32Number>(profile.size()), is_grey_,
+                    nullptr};
+    if (opening.context == nullptr || !memory_.Run(OpenStep, &opening)) return false;
+    transform_ = opening.transform;
+    return transform_ != nullptr;
+  }
 
   // cmsCreateTransform with flags 0 is what Pillow calls; lcms2's 8-bit optimisations follow from it.
-  bool Open(std::span<const uint8_t> profile, Kind kind) {
-    const Profile from(cmsOpenProfileFromMemTHR(context_.get(), profile.data(),
-                                                static_cast<cmsUInt32Number>(profile.size())));
-    const Profile to(cmsCreate_sRGBProfileTHR(context_.get()));
-    if (from.get() == nullptr || to.get() == nullptr) return false;
-    is_grey_ = kind == Kind::kGrey;
-    transform_ = cmsCreateTransformTHR(context_.get(), from.get(), is_grey_ ? TYPE_GRAY_8 : TYPE_RGB_8,
-                                       to.get(), TYPE_RGB_8, INTENT_PERCEPTUAL, 0);
-    return transform_ != nullptr;
+  static void OpenStep(void* argument) {
+    auto* opening = static_cast<Opening*>(argument);
+    cmsHPROFILE from = cmsOpenProfileFromMemTHR(opening->context, opening->profile, opening->size);
+    if (from == nullptr) return;
+    cmsHPROFILE to = cmsCreate_sRGBProfileTHR(opening->context);
+    if (to != nullptr) {
+      opening->transform =
+          cmsCreateTransformTHR(opening->context, from, opening->grey ? TYPE_GRAY_8 : TYPE_RGB_8, to,
+                                TYPE_RGB_8, INTENT_PERCEPTUAL, 0);
+      cmsCloseProfile(to);
+    }
+    cmsCloseProfile(from);
   }
 
   void FillGrey() {
@@ -193,8 +134,7 @@ class ColorTransform {
                       [](uint8_t a, uint8_t b) { return std::abs(a - b) <= kSameLevels; });
   }
 
-  Budget budget_;  // outlives the context, which counts what it frees
-  Context context_;
+  ColorMemory memory_;
   cmsHTRANSFORM transform_ = nullptr;
   bool is_grey_ = false;
   bool identity_ = false;
@@ -206,7 +146,7 @@ struct ColorConverter::Kept {
   std::unique_ptr<ColorTransform> transform;  // null: refused, which is worth remembering as well
 };
 
-ColorConverter::ColorConverter() = default;
+ColorConverter::ColorConverter(size_t max_bytes) : max_bytes_(max_bytes) {}
 ColorConverter::~ColorConverter() = default;
 
 const ColorTransform* ColorConverter::TransformOf(std::span<const uint8_t> profile) {
@@ -217,7 +157,7 @@ const ColorTransform* ColorConverter::TransformOf(std::span<const uint8_t> profi
     std::rotate(kept_.begin(), found, found + 1);
     return kept_.front()->transform.get();
   }
-  std::unique_ptr<ColorTransform> made = ColorTransform::Build(profile, KindOf(profile));
+  std::unique_ptr<ColorTransform> made = ColorTransform::Build(profile, KindOf(profile), max_bytes_);
   const size_t bytes = made ? made->bytes() : 0;
   if (profile.size() > kMaxKeptProfile || bytes > kMaxKeptBytes) {
     large_ = std::move(made);
@@ -268,11 +208,12 @@ bool WarmUpColor() {
   cmsToneCurve* curves[] = {curve, curve, curve};
   bool fine = curve != nullptr;
   for (const bool grey : {false, true}) {
-    const Profile profile(grey ? cmsCreateGrayProfile(&white, curve)
-                               : cmsCreateRGBProfile(&white, &primaries, curves));
+    cmsHPROFILE profile =
+        grey ? cmsCreateGrayProfile(&white, curve) : cmsCreateRGBProfile(&white, &primaries, curves);
     std::array<uint8_t, 4096> bytes{};
     auto size = static_cast<cmsUInt32Number>(bytes.size());
-    fine = fine && profile.get() != nullptr && cmsSaveProfileToMem(profile.get(), bytes.data(), &size) != 0;
+    fine = fine && profile != nullptr && cmsSaveProfileToMem(profile, bytes.data(), &size) != 0;
+    if (profile != nullptr) cmsCloseProfile(profile);
     RgbImage pixel;
     pixel.Reset(1, 1);
     std::memset(pixel.data(), 100, 3);

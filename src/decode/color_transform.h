@@ -14,8 +14,8 @@
 
 namespace photovec::decode {
 
-/// Memory that lcms2 may take for one profile; one that needs more is ignored. Ordinary ones need 0.2 to 3
-/// MB.
+/// Memory that lcms2 may take for one profile; one that needs more is ignored. What is kept of ordinary ones
+/// is 0.1 to 0.5 MB; on the way a table of kMaxIccBytes takes a few times its own size.
 inline constexpr size_t kMaxColorBytes = size_t{64} << 20;
 
 class ColorTransform;
@@ -33,7 +33,8 @@ class ColorConverter {
  public:
   static constexpr size_t kKept = 4;
 
-  ColorConverter();
+  /// \param max_bytes for lcms2, each profile.
+  explicit ColorConverter(size_t max_bytes = kMaxColorBytes);
   ~ColorConverter();
   ColorConverter(const ColorConverter&) = delete;
   ColorConverter& operator=(const ColorConverter&) = delete;
@@ -52,6 +53,7 @@ class ColorConverter {
   /// next call.
   const ColorTransform* TransformOf(std::span<const uint8_t> profile);
 
+  const size_t max_bytes_;
   struct Kept;
   std::vector<std::unique_ptr<Kept>> kept_;  // the last used first
   std::unique_ptr<ColorTransform> large_;    // too large to keep: until the next call

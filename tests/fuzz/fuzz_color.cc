@@ -22,6 +22,10 @@ RgbImage Pixels() {
 
 void FuzzOne(const uint8_t* data, size_t size) {
   static const size_t kBytes = Pixels().stride() * kSide;
+  // lcms2 refused memory somewhere on its way.
+  decode::ColorConverter poor(size == 0 ? 0 : size_t{1024} * (data[size - 1] + 1));
+  RgbImage any = Pixels();
+  poor.ConvertWith({data, size}, false, {}, &any);
   for (const bool grey : {false, true}) {
     RgbImage first = Pixels();
     RgbImage second = Pixels();

@@ -149,6 +149,29 @@ TEST(ColorConverter, WhatWasConvertedBeforeDoesNotMatter) {
   }
 }
 
+/// lcms2 is refused memory at every point where it asks for some.
+TEST(ColorConverter, AProfileThatNeedsTooMuchMemoryIsIgnored) {
+  for (const IccKind kind : {IccKind::kDisplayP3, IccKind::kTable, IccKind::kGrey}) {
+    const Encoded profile = test::MakeIcc(kind);
+    const bool grey = kind == IccKind::kGrey;
+    size_t ignored = 0;
+    size_t converted = 0;
+    const size_t part = kind == IccKind::kTable ? 12 : 64;  // tables take 20 ms each
+    for (size_t limit = 0; limit < size_t{2} << 20; limit += 16 + limit / part) {
+      RgbImage image = Filled(2, 2, 200, 100, 50);
+      ColorConverter converter(limit);
+      const ProfileUse use = converter.ConvertWith(profile, grey, {}, &image);
+      ASSERT_TRUE(use == ProfileUse::kIgnored || use == ProfileUse::kConverted) << limit;
+      (use == ProfileUse::kIgnored ? ignored : converted) += 1;
+      if (use == ProfileUse::kIgnored) {
+        ASSERT_EQ(image.data()[0], 200) << limit;
+      }
+    }
+    EXPECT_GT(ignored, 20U);
+    EXPECT_GT(converted, 5U);
+  }
+}
+
 TEST(ColorConverter, WarmUpWorks) { EXPECT_TRUE(WarmUpColor()); }
 
 /// Whole decodes: what the option does to each container.
