@@ -31,7 +31,8 @@ struct ObjectStoreOptions {
   double error_rate = 0;               ///< 0..1: share of requests answered with 503, after their latency
   uint64_t seed = 7;
   std::string
-      log_path;  ///< JSON lines {"n":..,"object":..,"received_us":..,"latency_ms":..,"status":..,"bytes":..}; empty: none
+      log_path;  ///< JSON lines {"n":..,"object":..,"received_us":..,"latency_ms":..,"status":..,"bytes":..};
+                 ///< empty: none
 };
 
 /// A store of photos that behaves like a remote one, on this machine. Serves, for a file a/b.jpg under the
