@@ -61,6 +61,8 @@ void DecoderMetrics::Sample() {
   registry_
       .GetCounter(name::kDecoderRestarts, "Decoder processes started again, after a death or worn out", {})
       ->Add(static_cast<double>(now.restarts - last_.restarts));
+  registry_.GetCounter(name::kDecoderCpuSeconds, "CPU time that decoder processes used for images", {})
+      ->Add(std::chrono::duration<double>(now.cpu - last_.cpu).count());
   registry_.GetCounter(name::kSandboxViolations, "Decoder processes killed for a forbidden system call", {})
       ->Add(static_cast<double>(now.violations - last_.violations));
   registry_.GetGauge(name::kDecoderAlive, "Decoder processes alive, the spare included", {})

@@ -19,9 +19,9 @@ struct EngineOptions {
   int threads_per_stream = 0;
   int max_batch = 0;
   int decoders = 0;
-  std::string decode = "thread";  ///< "thread" or "process"
-  std::string sandbox = "auto";   ///< or "require"
-  std::string decoder_program;    ///< empty: beside photovec
+  std::string decode = "process";  ///< or "thread"
+  std::string sandbox = "auto";    ///< or "require"
+  std::string decoder_program;     ///< empty: beside photovec
   std::string jpeg_scaling = "fast";
   std::string alpha = "drop";
   std::string color = "ignore";

@@ -41,7 +41,7 @@ std::vector<ResourceSample> ResourceTimeline::Stop() {
 
 ResourceTimeline::Reading ResourceTimeline::Read() const {
   Reading now;
-  now.server = ReadProcessStats(watched_.server).value_or(ProcessStats{});
+  now.server = ReadProcessStats(watched_.server, Children::kCounted).value_or(ProcessStats{});
   now.load = ReadProcessStats(getpid()).value_or(ProcessStats{});
   if (watched_.store != 0) now.store = ReadProcessStats(watched_.store).value_or(ProcessStats{});
   std::ifstream stat("/proc/stat");

@@ -44,6 +44,7 @@ inline constexpr std::string_view kFetchShared = "photovec_fetch_shared_total"; 
 inline constexpr std::string_view kFetchAttemptSeconds = "photovec_fetch_attempt_seconds";  ///< source
 inline constexpr std::string_view kDecoderDeaths = "photovec_decoder_deaths_total";         ///< reason
 inline constexpr std::string_view kDecoderRestarts = "photovec_decoder_restarts_total";
+inline constexpr std::string_view kDecoderCpuSeconds = "photovec_decoder_cpu_seconds_total";
 inline constexpr std::string_view kDecoderAlive = "photovec_decoder_alive";
 inline constexpr std::string_view kDecoderQuarantined = "photovec_decoder_quarantined";
 inline constexpr std::string_view kSandboxViolations = "photovec_sandbox_violations_total";

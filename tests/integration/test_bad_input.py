@@ -7,19 +7,21 @@ import zlib
 import httpx
 import numpy
 import pytest
-from conftest import encode, picture
+from conftest import Server, encode, picture
+from PIL import Image
+
+
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_header_bomb(side=50_000):
     """A 1-bit PNG whose header promises side x side pixels, with the matching (small) data."""
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     packer = zlib.compressobj(9)
     row = b"\0" * (1 + side // 8)
     data = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)) +
-            chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    return (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)) +
+            png_chunk(b"IDAT", data) + png_chunk(b"IEND", b""))
 
 
 def many_scans(count=10_000):
@@ -29,40 +31,124 @@ def many_scans(count=10_000):
     return jpeg[:last] + jpeg[last:-2] * count + jpeg[-2:]
 
 
+def png_with(chunks):
+    """A good PNG with more chunks before its pixels."""
+    png = encode(picture(1, 64, 64), "PNG")
+    at = png.index(b"IDAT") - 4
+    return png[:at] + chunks + png[at:]
+
+
+def small_jpeg_of_size(width, height):
+    """A progressive JPEG of some 200 bytes that promises width x height pixels in full colour."""
+    def segment(marker, data):
+        return b"\xff" + bytes([marker]) + struct.pack(">H", len(data) + 2) + data
+
+    return (b"\xff\xd8" + segment(0xDB, b"\0" + b"\x01" * 64) +
+            segment(0xC2, struct.pack(">BHHB", 8, height, width, 3) + b"\x01\x11\0\x02\x11\0\x03\x11\0") +
+            b"".join(segment(0xC4, bytes([table, 1]) + b"\0" * 15 + b"\0") for table in (0x00, 0x10)) +
+            segment(0xDA, b"\x03\x01\0\x02\0\x03\0\0\0\0") + b"\0" * 30 + b"\xff\xd9")
+
+
+def many_frames(count=100_000):
+    """A GIF of frames of one pixel."""
+    frame = b",\0\0\0\0\x01\0\x01\0\0" + b"\x02\x02\x44\x01\0"
+    return b"GIF89a\x01\0\x01\0\x80\0\0" + b"\x10\x20\x30\xff\xff\xff" + frame * count + b";"
+
+
+def half(data):
+    return data[:len(data) // 2]
+
+
 BAD_IMAGES = {
     "empty": (b"", 415, "unsupported_format"),
     "html": (b"<html><body>404</body></html>", 415, "unsupported_format"),
     "text": (b"hello", 415, "unsupported_format"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "unsupported_format"),
     "pdf": (b"%PDF-1.7\n", 415, "unsupported_format"),
-    "truncated JPEG": (encode(picture(1))[:4000], 422, "image_corrupt"),
+    "tiff": (encode(picture(1), "TIFF"), 415, "unsupported_format"),
+    "bmp": (encode(picture(1), "BMP"), 415, "unsupported_format"),
+    "half a JPEG": (half(encode(picture(1))), 422, "image_corrupt"),
+    "half a progressive JPEG": (half(encode(picture(1), progressive=True)), 422, "image_corrupt"),
     "JPEG without data": (encode(picture(1))[:30], 422, "image_corrupt"),
-    "truncated PNG": (encode(picture(1), "PNG")[:9000], 422, "image_corrupt"),
-    "truncated WebP": (encode(picture(1), "WEBP")[:900], 422, "image_corrupt"),
+    "half a PNG": (half(encode(picture(1), "PNG")), 422, "image_corrupt"),
+    "half a WebP": (half(encode(picture(1), "WEBP")), 422, "image_corrupt"),
     "50,000 x 50,000 PNG": (png_header_bomb(), 422, "too_many_pixels"),
+    "small JPEG of gigapixels": (small_jpeg_of_size(65_500, 65_500), 422, "too_many_pixels"),
+    "small JPEG of much memory": (small_jpeg_of_size(16_000, 3_000), 422, "decode_limit"),
     "10,000 scans": (many_scans(), 422, "decode_limit"),
 }
 
 
+def send_rows(server, images):
+    files = [("image", (f"{i}.jpg", image)) for i, image in enumerate(images)]
+    answer = server.post("/embed", files=files, headers={"Accept": "application/octet-stream"})
+    assert answer.status_code == 200, answer.text
+    return answer, numpy.frombuffer(answer.content, "<f4").reshape(len(images), -1)
+
+
+@pytest.fixture(scope="session")
+def thread_server(model, tmp_path_factory):
+    running = Server(model, tmp_path_factory.mktemp("thread"), "--decode=thread")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(params=["process", "thread"])
+def decoding(request, server, thread_server):
+    return server if request.param == "process" else thread_server
+
+
+@pytest.fixture(scope="session")
+def neighbours(jpegs):
+    return [jpegs[i % len(jpegs)] for i in range(31)]
+
+
 @pytest.mark.parametrize("name", BAD_IMAGES)
-def test_a_bad_image_fails_alone(server, jpegs, name):
+def test_a_bad_image_fails_alone(decoding, neighbours, name):
     data, status, code = BAD_IMAGES[name]
-    reply = server.post("/embed", content=data, headers={"Content-Type": "image/jpeg"})
+    reply = decoding.post("/embed", content=data, headers={"Content-Type": "image/jpeg"})
     assert (reply.status_code, reply.json()["error"]["code"]) == (status, code), reply.text
     assert len(reply.json()["error"]["message"]) > 10
 
-    def rows(images):
-        files = [("image", (f"{i}.jpg", image)) for i, image in enumerate(images)]
-        answer = server.post("/embed", files=files, headers={"Accept": "application/octet-stream"})
-        assert answer.status_code == 200, answer.text
-        return answer, numpy.frombuffer(answer.content, "<f4").reshape(len(images), -1)
-
-    _, without = rows(jpegs[:6])
-    answer, beside = rows(jpegs[:3] + [data] + jpegs[3:6])
-    assert numpy.array_equal(numpy.delete(beside, 3, axis=0), without), "a neighbour's vector changed"
-    assert not beside[3].any()
+    _, without = send_rows(decoding, neighbours)
+    answer, beside = send_rows(decoding, neighbours[:16] + [data] + neighbours[16:])
+    assert numpy.array_equal(numpy.delete(beside, 16, axis=0), without), "a neighbour's vector changed"
+    assert not beside[16].any()
     assert answer.headers["x-photovec-error-count"] == "1"
-    assert json.loads(answer.headers["x-photovec-errors"]) == [{"index": 3, "code": code}]
+    assert json.loads(answer.headers["x-photovec-errors"]) == [{"index": 16, "code": code}]
+
+
+PLAIN = picture(1, 64, 64)
+ODD_IMAGES = {
+    "1 x 1": encode(picture(1, 1, 1), "PNG"),
+    "1 x 500": encode(picture(1, 1, 500), "PNG"),
+    "grey": encode(PLAIN.convert("L")),
+    "palette": encode(PLAIN.convert("P"), "PNG"),
+    "CMYK": encode(PLAIN.convert("CMYK")),
+    "16 bit": encode(Image.fromarray(numpy.asarray(PLAIN.convert("L")).astype(numpy.uint16) * 257), "PNG"),
+    "100,000 text chunks": png_with(png_chunk(b"zTXt", b"k\0\0" + zlib.compress(b"text")) * 100_000),
+    "iCCP bomb": png_with(png_chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(200_000_000), 9))),
+    "100,000 frames": many_frames(),
+    "corrupt EXIF": encode(PLAIN, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff" + b"\x01\x12" * 20),
+    **{f"EXIF {i}": encode(PLAIN, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0" +
+                           bytes([i]) + b"\0\0\0\0\0\0") for i in range(1, 9)},
+}
+
+
+@pytest.mark.parametrize("name", ODD_IMAGES)
+def test_an_odd_image_has_a_vector(decoding, neighbours, name):
+    _, without = send_rows(decoding, neighbours)
+    answer, beside = send_rows(decoding, neighbours[:16] + [ODD_IMAGES[name]] + neighbours[16:])
+    assert "x-photovec-error-count" not in answer.headers or answer.headers["x-photovec-error-count"] == "0"
+    assert numpy.array_equal(numpy.delete(beside, 16, axis=0), without), "a neighbour's vector changed"
+    assert numpy.linalg.norm(beside[16]) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_eight_orientations_are_told_apart(server):
+    _, rows = send_rows(server, [ODD_IMAGES[f"EXIF {i}"] for i in range(1, 9)])
+    assert len({row.tobytes() for row in rows}) == 8
+    _, rows = send_rows(server, [ODD_IMAGES["corrupt EXIF"], ODD_IMAGES["EXIF 1"]])
+    assert numpy.array_equal(rows[0], rows[1])
 
 
 REFERENCES = {

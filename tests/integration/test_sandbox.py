@@ -2,13 +2,14 @@
 """Decoding in sandboxed processes: what a hostile image, an operator and a broken installation do to a server."""
 import os
 import pathlib
+import shutil
 import signal
 import threading
 import time
 
 import numpy
 import pytest
-from conftest import Server
+from conftest import BINARY, Server
 
 
 def children(server):
@@ -111,6 +112,25 @@ def test_kill_9_of_all_workers_under_load_loses_nothing(sandboxed, jpegs):
     assert killed
     wait_for(lambda: sandboxed.get("/readyz").status_code == 200, "not ready again")
     numpy.testing.assert_array_equal(rows(sandboxed, jpegs), wanted)
+
+
+def test_readiness_follows_the_workers(model, tmp_path, jpegs):
+    """Not ready while fewer than half live, alive all the time, ready again by itself."""
+    program = tmp_path / "photovec-decoder"
+    shutil.copy(BINARY.parent / "photovec-decoder", program)
+    running = Server(model, tmp_path, "--decode=process", "--decoders", "2", "--decoder-program", program)
+    try:
+        wanted = rows(running, jpegs[:4])
+        program.rename(tmp_path / "away")
+        for pid in children(running):
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: running.get("/readyz").status_code == 503, "still ready without a decoder")
+        assert running.get("/healthz").status_code == 200
+        (tmp_path / "away").rename(program)
+        wait_for(lambda: running.get("/readyz").status_code == 200, "not ready again", seconds=40)
+        numpy.testing.assert_array_equal(rows(running, jpegs[:4]), wanted)
+    finally:
+        running.stop()
 
 
 def test_workers_end_with_a_killed_server(model, tmp_path):

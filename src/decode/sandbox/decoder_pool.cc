@@ -110,11 +110,12 @@ std::unique_ptr<WorkerProcess> DecoderPool::Take(Deadline deadline) {
   }
 }
 
-void DecoderPool::GiveBack(std::unique_ptr<WorkerProcess> worker) {
+void DecoderPool::GiveBack(std::unique_ptr<WorkerProcess> worker, Clock::duration cpu) {
   const bool worn_out = IsWornOut(*worker);
   if (worn_out) worker.reset();
   std::scoped_lock lock(mutex_);
   --busy_;
+  counts_.cpu += cpu;
   if (worn_out) return wake_.notify_one();
   idle_.push_back(std::move(worker));
   idle_ready_.notify_one();
@@ -131,6 +132,7 @@ void DecoderPool::ReportDeath(const Attempt& attempt) {
   log::warn("a decoder process ended ({}): {}", DeathName(attempt.death), attempt.detail);
   std::scoped_lock lock(mutex_);
   --busy_;
+  counts_.cpu += attempt.cpu;
   ++counts_.deaths.at(static_cast<size_t>(attempt.death));
   if (attempt.death == Death::kViolation) ++counts_.violations;
   respawn_.DiedOnImage(Clock::now());

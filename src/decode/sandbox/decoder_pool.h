@@ -42,6 +42,7 @@ struct DecoderPoolStats {
   int alive = 0;   ///< processes, the spare included
   int wanted = 0;  ///< workers without the spare
   size_t quarantined = 0;
+  Clock::duration cpu{};  ///< that the processes used for images
 };
 
 /// Decoder processes: N that may work, and a warm spare. Starts them, keeps their number, and lends them out
@@ -73,7 +74,7 @@ class DecoderPool {
   explicit DecoderPool(DecoderPoolOptions options);
   /// An idle worker; null when none came until `deadline`.
   std::unique_ptr<WorkerProcess> Take(Deadline deadline);
-  void GiveBack(std::unique_ptr<WorkerProcess> worker);
+  void GiveBack(std::unique_ptr<WorkerProcess> worker, Clock::duration cpu);
   void ReportDeath(const Attempt& attempt);
   bool IsWornOut(const WorkerProcess& worker) const;
 

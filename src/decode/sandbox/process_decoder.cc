@@ -54,12 +54,12 @@ class ProcessDecoder final : public Decoder {
       }
       if (job.encoded.size() > worker->input_capacity() ||
           job.spec->slot_bytes() > worker->output_capacity()) {
-        pool_.GiveBack(std::move(worker));
+        pool_.GiveBack(std::move(worker), {});
         return Status(Code::kInternal, "the image or the model's input is larger than a decoder's memory");
       }
       Attempt attempt = worker->Run(job, pool_.options_.attempt);
       if (attempt.answered) {
-        pool_.GiveBack(std::move(worker));
+        pool_.GiveBack(std::move(worker), attempt.cpu);
         return std::move(attempt.report);
       }
       worker.reset();

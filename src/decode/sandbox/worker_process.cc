@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -172,12 +173,20 @@ Status WorkerProcess::AwaitHello(Clock::duration limit) {
 }
 
 Attempt WorkerProcess::Run(const DecodeJob& job, const AttemptLimits& limits) {
+  const Clock::duration before = CpuTime();
+  Attempt attempt = RunOnce(job, limits, before);
+  attempt.cpu = CpuTime() - before;
+  return attempt;
+}
+
+Attempt WorkerProcess::RunOnce(const DecodeJob& job, const AttemptLimits& limits,
+                               Clock::duration cpu_before) {
   std::memcpy(region_.input().data(), job.encoded.data(), job.encoded.size());
   const JobMessage message = MakeJobMessage(job, ++sequence_);
   const TimePoint sent_at = Clock::now();
   // A failure means that the worker is gone; Await() sees it too, and says why.
   (void)send(socket_, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT);
-  Attempt attempt = Await(job, limits, sent_at);
+  Attempt attempt = Await(job, limits, sent_at, cpu_before);
   ++images_;
   if (!attempt.answered) return attempt;
   if (job.encoded.size() > kKeptInputBytes) region_.TrimInput(kKeptInputBytes);
@@ -187,8 +196,8 @@ Attempt WorkerProcess::Run(const DecodeJob& job, const AttemptLimits& limits) {
   return attempt;
 }
 
-Attempt WorkerProcess::Await(const DecodeJob& job, const AttemptLimits& limits, TimePoint sent_at) {
-  const Clock::duration cpu_before = CpuTime();
+Attempt WorkerProcess::Await(const DecodeJob& job, const AttemptLimits& limits, TimePoint sent_at,
+                             Clock::duration cpu_before) {
   std::array<uint8_t, sizeof(ReplyMessage) + 1> bytes;  // one more than is right, to see what is too long
   for (;;) {
     const ssize_t got = recv(socket_, bytes.data(), bytes.size(), 0);
@@ -237,8 +246,13 @@ bool WorkerProcess::HasEnded() const {
 void WorkerProcess::KillAndReap() {
   if (pid_ < 0) return;
   kill(pid_, SIGKILL);
-  while (waitpid(pid_, &wait_status_, 0) < 0 && errno == EINTR) {
+  rusage usage{};
+  while (wait4(pid_, &wait_status_, 0, &usage) < 0 && errno == EINTR) {
   }
+  const auto length = [](const timeval& time) {
+    return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
+  };
+  final_cpu_ = length(usage.ru_utime) + length(usage.ru_stime);
   pid_ = -1;
 }
 
@@ -255,6 +269,7 @@ uint64_t WorkerProcess::ResidentBytes() const {
 }
 
 Clock::duration WorkerProcess::CpuTime() const {
+  if (pid_ < 0) return final_cpu_;
   clockid_t clock{};
   timespec now{};
   if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &now) != 0) return {};

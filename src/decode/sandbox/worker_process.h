@@ -29,7 +29,8 @@ struct Attempt {
   bool answered = false;
   Result<DecodeReport> report = Status(Code::kInternal, "not attempted");  ///< when answered
   Death death = Death::kCrashed;                                           ///< when not
-  std::string detail;  ///< for the log: the signal, the lie, ...
+  std::string detail;     ///< for the log: the signal, the lie, ...
+  Clock::duration cpu{};  ///< what the process used for it
 };
 
 struct WorkerStart {
@@ -76,15 +77,18 @@ class WorkerProcess {
   explicit WorkerProcess(SharedRegion region) : region_(std::move(region)) {}
   Status Spawn(const WorkerStart& start);
   Status AwaitHello(Clock::duration limit);
-  Attempt Await(const DecodeJob& job, const AttemptLimits& limits, TimePoint sent_at);
+  Attempt Await(const DecodeJob& job, const AttemptLimits& limits, TimePoint sent_at,
+                Clock::duration cpu_before);
   Attempt Died(Death death, std::string detail);
   void KillAndReap();
+  Attempt RunOnce(const DecodeJob& job, const AttemptLimits& limits, Clock::duration cpu_before);
 
   SharedRegion region_;
   Hello hello_;
   int socket_ = -1;
   int pid_ = -1;
   int wait_status_ = 0;
+  Clock::duration final_cpu_{};  // once reaped
   bool killed_by_us_ = false;
   uint64_t sequence_ = 0;
   int64_t images_ = 0;

@@ -170,7 +170,8 @@ class Probe final : public CeilingProbe {
 
   CpuEncoder& encoder_;
   const int batch_;
-  const bool has_bf16_ = ProbeMachine().has_avx512_bf16;
+  // Where there is AMX, this is not what products are made of.
+  const bool has_bf16_ = ProbeMachine().has_avx512_bf16 && !ProbeMachine().has_amx_bf16;
   std::vector<std::unique_ptr<WholeBatch>> whole_;  // one per stream
 };
 

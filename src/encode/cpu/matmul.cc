@@ -29,13 +29,15 @@ Product From(const PrimitiveDesc& plan, Made made) {
           plan.dst_desc(), plan.scratchpad_desc(), plan.impl_info_str()};
 }
 
-Product Describe(const dnnl::engine& engine, int rows, int depth, int columns, Element element,
-                 Primitive primitive, const memory::desc& weights) {
+/// \param stride elements from one row of the input to the next, of which `depth` are used.
+Product Describe(const dnnl::engine& engine, int rows, int depth, int stride, int columns, Element element,
+                 Primitive primitive, const memory::desc& weights, bool accumulate) {
   const memory::data_type type = TypeOf(element);
   constexpr auto kOut = memory::data_type::f32;
   if (primitive == Primitive::kMatmul) {
-    const auto plan = MakeMatmul(engine, {{rows, depth}, type, memory::format_tag::ab}, weights,
-                                 {{rows, columns}, kOut, memory::format_tag::ab});
+    const memory::desc in({rows, depth}, type, memory::dims{stride, 1});
+    const auto plan =
+        MakeMatmul(engine, in, weights, {{rows, columns}, kOut, memory::format_tag::ab}, accumulate);
     return From(plan, dnnl::matmul(plan));
   }
   const auto plan = MakePointwise(engine, {{1, depth, 1, rows}, type, memory::format_tag::nhwc}, weights,
@@ -57,13 +59,19 @@ int ColumnAxis(Primitive primitive) { return primitive == Primitive::kMatmul ? 1
 }  // namespace
 
 WeightLayout::WeightLayout(const dnnl::engine& engine, int rows, int depth, int columns, Element element,
-                           Primitive primitive)
-    : depth_(depth), columns_(columns), element_(element), primitive_(primitive) {
+                           Primitive primitive, int step)
+    : depth_(depth),
+      columns_(columns),
+      step_(step == 0 ? depth : step),
+      element_(element),
+      primitive_(primitive) {
   const auto describe = [&](int count) {
-    return Describe(engine, rows, depth, count, element, primitive, Any(depth, count, element, primitive));
+    return Describe(engine, rows, step_, depth, count, element, primitive,
+                    Any(step_, count, element, primitive), false);
   };
   const Product whole = describe(columns);
   desc_ = whole.weights;
+  step_bytes_ = Arena::Rounded(desc_.get_size());
   implementation_ = whole.implementation;
   layout_ = LayoutOf(desc_);
   column_unit_ = columns;
@@ -76,7 +84,7 @@ WeightLayout::WeightLayout(const dnnl::engine& engine, int rows, int depth, int 
 
 memory::desc WeightLayout::CutDesc(Columns columns) const {
   if (columns.count == columns_) return desc_;
-  const memory::dims dims = WeightDims(depth_, columns.count, primitive_);
+  const memory::dims dims = WeightDims(step_, columns.count, primitive_);
   return desc_.submemory_desc(dims, memory::dims(dims.size(), 0));
 }
 
@@ -91,18 +99,23 @@ WeightMatrix::WeightMatrix(const dnnl::engine& engine, const WeightLayout* layou
     : layout_(layout), data_(static_cast<uint8_t*>(memory_at)) {
   // Checkpoints store [N, K], which is what a convolution calls it too.
   const bool matmul = layout->primitive() == Primitive::kMatmul;
-  const memory::desc plain(WeightDims(layout->depth(), layout->columns(), layout->primitive()),
+  const memory::dim depth = layout->depth();
+  const memory::desc plain(WeightDims(layout->step(), layout->columns(), layout->primitive()),
                            memory::data_type::f32,
-                           matmul ? memory::format_tag::ba : memory::format_tag::abcd);
-  memory from(plain, engine, const_cast<float*>(weight.data()));
-  memory to(layout->desc(), engine, data_);
+                           matmul ? memory::dims{1, depth} : memory::dims{depth, 1, 1, 1});
   dnnl::stream stream(engine);
-  dnnl::reorder(from, to).execute(stream, from, to);
-  stream.wait();
+  for (int step = 0; step < layout->steps(); ++step) {
+    const float* first = weight.data() + static_cast<size_t>(step) * static_cast<size_t>(layout->step());
+    memory from(plain, engine, const_cast<float*>(first));
+    memory to(layout->desc(), engine, data_ + static_cast<size_t>(step) * layout->step_bytes());
+    dnnl::reorder(from, to).execute(stream, from, to);
+    stream.wait();
+  }
 }
 
-memory WeightMatrix::Cut(const dnnl::engine& engine, Columns columns) const {
-  return {layout_->CutDesc(columns), engine, data_ + layout_->CutOffset(columns)};
+memory WeightMatrix::Cut(const dnnl::engine& engine, Columns columns, int step) const {
+  return {layout_->CutDesc(columns), engine,
+          data_ + static_cast<size_t>(step) * layout_->step_bytes() + layout_->CutOffset(columns)};
 }
 
 bool RowInvariant(const dnnl::engine& engine, const WeightLayout& layout, std::span<const int> rows) {
@@ -137,21 +150,21 @@ bool RowInvariant(const dnnl::engine& engine, const WeightLayout& layout, std::s
     return out;
   };
   const std::vector<float> whole = product({0, layout.columns()}, static_cast<int>(most));
-  const int cut = layout.column_unit();
+  // The narrowest cut, and one that is wide.
+  const int unit = layout.column_unit();
+  std::vector<int> counts = {layout.columns(), unit, layout.columns() / unit * 3 / 4 * unit};
+  if (unit == layout.columns()) counts.resize(1);
   for (const int m : rows) {
-    const std::vector<float> fewer = product({0, layout.columns()}, m);
-    if (fewer.empty() || std::memcmp(fewer.data(), whole.data(), fewer.size() * sizeof(float)) != 0)
-      return false;
-    if (cut == layout.columns()) continue;
-    const std::vector<float> part = product({layout.columns() - cut, cut}, m);
-    for (size_t r = 0; r < part.size() / static_cast<size_t>(cut); ++r) {
-      const float* row = whole.data() + (r + 1) * columns - static_cast<size_t>(cut);
-      if (std::memcmp(part.data() + r * static_cast<size_t>(cut), row,
-                      static_cast<size_t>(cut) * sizeof(float)) != 0) {
-        return false;
+    for (const int count : counts) {
+      if (count == 0) continue;
+      const std::vector<float> part = product({layout.columns() - count, count}, m);
+      if (part.empty()) return false;
+      const auto width = static_cast<size_t>(count);
+      for (size_t r = 0; r < part.size() / width; ++r) {
+        const float* row = whole.data() + (r + 1) * columns - width;
+        if (std::memcmp(part.data() + r * width, row, width * sizeof(float)) != 0) return false;
       }
     }
-    if (part.empty()) return false;
   }
   return true;
 }
@@ -161,30 +174,39 @@ MatmulCall::MatmulCall(const dnnl::engine& engine, const WeightMatrix& weight, C
     : columns_(columns), out_(out) {
   const WeightLayout& layout = weight.layout();
   rows = std::max(rows, kLeastRows);
-  const Product product = Describe(engine, rows, layout.depth(), columns.count, layout.element(),
-                                   layout.primitive(), layout.CutDesc(columns));
-  primitive_ = product.primitive;
-  in_memory_ = memory(product.src, engine, const_cast<void*>(in));
-  weight_memory_ = weight.Cut(engine, columns);
-  out_memory_ = memory(product.dst, engine, out);
-  scratch_desc_ = product.scratch;
-  scratch_bytes_ = scratch_desc_.get_size();
-  args_ = {{DNNL_ARG_SRC, in_memory_.get()},
-           {DNNL_ARG_WEIGHTS, weight_memory_.get()},
-           {DNNL_ARG_DST, out_memory_.get()}};
+  const size_t in_step = static_cast<size_t>(layout.step()) * ElementBytes(layout.element());
+  steps_.resize(static_cast<size_t>(layout.steps()));
+  for (int i = 0; i < layout.steps(); ++i) {
+    const Product product = Describe(engine, rows, layout.step(), layout.depth(), columns.count,
+                                     layout.element(), layout.primitive(), layout.CutDesc(columns), i > 0);
+    Step& step = steps_[static_cast<size_t>(i)];
+    step.primitive = product.primitive;
+    auto* from = static_cast<uint8_t*>(const_cast<void*>(in)) + static_cast<size_t>(i) * in_step;
+    step.in = memory(product.src, engine, from);
+    step.weight = weight.Cut(engine, columns, i);
+    step.out = memory(product.dst, engine, out);
+    step.scratch_desc = product.scratch;
+    step.args = {
+        {DNNL_ARG_SRC, step.in.get()}, {DNNL_ARG_WEIGHTS, step.weight.get()}, {DNNL_ARG_DST, step.out.get()}};
+    scratch_bytes_ = std::max(scratch_bytes_, step.scratch_desc.get_size());
+  }
 }
 
 void MatmulCall::BindScratch(const dnnl::engine& engine, void* memory_at) {
-  if (scratch_bytes_ == 0) return;
-  scratch_memory_ = memory(scratch_desc_, engine, memory_at);
-  args_.resize(3);
-  args_.push_back({DNNL_ARG_SCRATCHPAD, scratch_memory_.get()});
+  for (Step& step : steps_) {
+    if (step.scratch_desc.get_size() == 0) continue;
+    step.scratch = memory(step.scratch_desc, engine, memory_at);
+    step.args.resize(3);
+    step.args.push_back({DNNL_ARG_SCRATCHPAD, step.scratch.get()});
+  }
 }
 
 bool MatmulCall::Run(const dnnl::stream& stream) const {
   // The C interface: the C++ one builds a hash map at every call.
-  return dnnl_primitive_execute(primitive_.get(), stream.get(), static_cast<int>(args_.size()),
-                                args_.data()) == dnnl_success;
+  return std::all_of(steps_.begin(), steps_.end(), [&](const Step& step) {
+    return dnnl_primitive_execute(step.primitive.get(), stream.get(), static_cast<int>(step.args.size()),
+                                  step.args.data()) == dnnl_success;
+  });
 }
 
 }  // namespace photovec::encode::cpu

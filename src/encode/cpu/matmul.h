@@ -28,31 +28,39 @@ enum class Primitive { kMatmul, kPointwise };
 /// type, not on M.
 class WeightLayout {
  public:
-  /// \param rows the M that will be used most. Throws dnnl::error.
+  /// \param rows the M that will be used most.
+  /// \param step K is added up in steps of so many, each a product of its own; divides depth. 0: oneDNN adds
+  /// all of K up. Less than that is for kMatmul only. Throws dnnl::error.
   WeightLayout(const dnnl::engine& engine, int rows, int depth, int columns, Element element,
-               Primitive primitive);
+               Primitive primitive, int step = 0);
 
-  size_t bytes() const { return desc_.get_size(); }
+  size_t bytes() const { return step_bytes_ * static_cast<size_t>(steps()); }
   int depth() const { return depth_; }
+  int step() const { return step_; }
+  int steps() const { return depth_ / step_; }
   int columns() const { return columns_; }
   Element element() const { return element_; }
   Primitive primitive() const { return primitive_; }
+  /// Of one step, and where the next one's begins.
   const dnnl::memory::desc& desc() const { return desc_; }
+  size_t step_bytes() const { return step_bytes_; }
   /// Columns can be cut out at multiples of this; equal to columns() when they cannot be cut at all.
   int column_unit() const { return column_unit_; }
   const std::string& implementation() const { return implementation_; }
   /// Gives up cutting: see RowInvariant().
   void ForbidCuts() { column_unit_ = columns_; }
-  /// Descriptor and byte offset of a cut; `columns` in units of column_unit().
+  /// Descriptor and byte offset of a cut in one step; `columns` in units of column_unit().
   dnnl::memory::desc CutDesc(Columns columns) const;
   size_t CutOffset(Columns columns) const;
 
  private:
   int depth_;
   int columns_;
+  int step_;
   Element element_;
   Primitive primitive_;
   dnnl::memory::desc desc_;
+  size_t step_bytes_;
   int column_unit_;
   std::string implementation_;
   BlockedLayout layout_;
@@ -68,8 +76,8 @@ class WeightMatrix {
                void* memory);
 
   const WeightLayout& layout() const { return *layout_; }
-  /// A handle on some columns. Throws dnnl::error.
-  dnnl::memory Cut(const dnnl::engine& engine, Columns columns) const;
+  /// A handle on some columns of one step of K. Throws dnnl::error.
+  dnnl::memory Cut(const dnnl::engine& engine, Columns columns, int step) const;
 
  private:
   const WeightLayout* layout_ = nullptr;
@@ -78,12 +86,16 @@ class WeightMatrix {
 
 /// Whether a row of the product has the same bits for each of these M, and in a cut as in the whole: whether
 /// oneDNN adds up K in the same order. Then neighbours in a batch cannot change a row. Found out by
-/// computing, because no library promises it: brgemm (AVX-512) and the convolutions do, the older gemm:jit
-/// does not. Every M must be at least 2: for a single row, oneDNN 3 takes another path. Throws dnnl::error.
+/// computing, because no library promises it: brgemm on AVX-512 and the convolutions do, the older gemm:jit
+/// does not, and brgemm on AMX does as long as K is at most kAmxStep: beyond, it parts K by the size of M and
+/// N. Every M must be at least kLeastRows. Throws dnnl::error.
 bool RowInvariant(const dnnl::engine& engine, const WeightLayout& layout, std::span<const int> rows);
 
-/// The least M that a product is ever run with; see RowInvariant().
-inline constexpr int kLeastRows = 2;
+/// The least M that a product is ever run with. For a single row oneDNN 3 takes another path, and up to four
+/// rows brgemm on AMX (oneDNN 2.6) has one of its own; eight cost no time that could be measured.
+inline constexpr int kLeastRows = 8;
+/// Steps of K, where they are needed, are at most so long.
+inline constexpr int kAmxStep = 768;
 
 /// One bound product: out[M, count] = in[M, K] * weight columns, f32 out. Created at warm-up, run many times.
 class MatmulCall {
@@ -102,16 +114,16 @@ class MatmulCall {
   Panel panel() const { return {out_, columns_.first, columns_.count}; }
 
  private:
-  dnnl::primitive primitive_;
-  dnnl::memory in_memory_;
-  dnnl::memory weight_memory_;
-  dnnl::memory out_memory_;
-  dnnl::memory scratch_memory_;
-  dnnl::memory::desc scratch_desc_;
+  struct Step {
+    dnnl::primitive primitive;
+    dnnl::memory in, weight, out, scratch;
+    dnnl::memory::desc scratch_desc;
+    std::vector<dnnl_exec_arg_t> args;
+  };
+  std::vector<Step> steps_;
   Columns columns_;
   float* out_;
-  size_t scratch_bytes_;
-  std::vector<dnnl_exec_arg_t> args_;
+  size_t scratch_bytes_ = 0;
 };
 
 /// The share of `total` that falls to `rank` of `size`, in whole units: [first, last).

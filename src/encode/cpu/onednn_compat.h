@@ -8,13 +8,18 @@
 /// Everything in which oneDNN 2.x (Debian 12) and 3.x (Debian 13) differ, and nothing else.
 namespace photovec::encode::cpu {
 
-/// A plan for dst = src * weights, without bias or post-ops, with scratch memory given by the caller.
-/// Throws dnnl::error.
+/// A plan for dst = src * weights, or dst += where it accumulates, without bias, with scratch memory given by
+/// the caller. Throws dnnl::error.
 inline dnnl::matmul::primitive_desc MakeMatmul(const dnnl::engine& engine, const dnnl::memory::desc& src,
                                                const dnnl::memory::desc& weights,
-                                               const dnnl::memory::desc& dst) {
+                                               const dnnl::memory::desc& dst, bool accumulate) {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (accumulate) {
+    dnnl::post_ops sum;
+    sum.append_sum(1.0F);
+    attr.set_post_ops(sum);
+  }
 #if DNNL_VERSION_MAJOR >= 3
   return {engine, src, weights, dst, attr};
 #else

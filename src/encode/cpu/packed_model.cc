@@ -12,34 +12,50 @@ namespace {
 // Rows (images x tokens) that one thread computes together. From 200 rows on, oneDNN's kernels are within 2%
 // of their best; 400 halve the memory traffic of the weights, which counts on machines with many cores.
 constexpr int kGroupRows = 400;
+
+/// The longest step of at most kAmxStep that divides K evenly and leaves pairs whole; 0: there is none.
+int StepOf(int depth) {
+  for (int steps = 1; steps <= depth; ++steps) {
+    const int step = depth / steps;
+    if (depth % steps == 0 && step <= kAmxStep && step % 2 == 0) return step;
+  }
+  return 0;
+}
+
 }  // namespace
 
 PackedModel::PackedModel(const model::VisionConfig& config, Element element)
     : config_(config), element_(element), engine_(dnnl::engine::kind::cpu, 0) {
   group_images_ = std::max(1, kGroupRows / config.tokens());
-  for (const Primitive primitive : {Primitive::kMatmul, Primitive::kPointwise}) {
-    AddLayouts(primitive);
-    if (RowInvariantLayouts()) return;
+  AddLayouts(Primitive::kMatmul);
+  if (RowInvariantLayouts()) return;
+  if (element == Element::kBF16) {
+    AddLayouts(Primitive::kMatmul, true);
+  } else {
+    AddLayouts(Primitive::kPointwise);
   }
+  if (RowInvariantLayouts()) return;
   AddLayouts(Primitive::kMatmul);
   group_images_ = 1;
   for (auto& [shape, layout] : layouts_) layout->ForbidCuts();
 }
 
-// The M that products are run with: rows of all tokens, of all patches, of class tokens alone. Their ends,
-// since what a library decides by size it decides by thresholds; the tests try more.
+// Some of the M that products are run with: rows of all tokens, of all patches, of class tokens alone. The
+// ends and the middle, since what a library decides by size it decides by thresholds; the tests try more.
 bool PackedModel::RowInvariantLayouts() const {
-  const int tokens = config_.tokens();
-  const int group = group_images_;
-  std::vector<int> rows = {kLeastRows, std::max(kLeastRows, group), std::max(kLeastRows, tokens),
-                           group * tokens};
+  std::vector<int> rows;
+  for (const int images : {1, 2, (group_images_ + 1) / 2, group_images_}) {
+    for (const int each : {1, config_.patches(), config_.tokens()}) {
+      rows.push_back(std::max(kLeastRows, std::min(images, group_images_) * each));
+    }
+  }
   std::sort(rows.begin(), rows.end());
   rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
   return std::all_of(layouts_.begin(), layouts_.end(),
                      [&](const auto& layout) { return RowInvariant(engine_, *layout.second, rows); });
 }
 
-void PackedModel::AddLayouts(Primitive primitive) {
+void PackedModel::AddLayouts(Primitive primitive, bool in_steps) {
   layouts_.clear();
   const int d = config_.hidden_size;
   const int f = config_.mlp_size;
@@ -50,7 +66,8 @@ void PackedModel::AddLayouts(Primitive primitive) {
   for (const auto& shape : shapes) {
     auto& layout = layouts_[shape];
     if (layout == nullptr) {
-      layout = std::make_unique<WeightLayout>(engine_, rows, shape.first, shape.second, element_, primitive);
+      layout = std::make_unique<WeightLayout>(engine_, rows, shape.first, shape.second, element_, primitive,
+                                              in_steps ? StepOf(shape.first) : 0);
     }
   }
 }

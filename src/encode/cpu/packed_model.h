@@ -58,7 +58,7 @@ class PackedModel {
  private:
   PackedModel(const model::VisionConfig& config, Element element);
   const WeightLayout& Layout(int depth, int columns) const { return *layouts_.at({depth, columns}); }
-  void AddLayouts(Primitive primitive);
+  void AddLayouts(Primitive primitive, bool in_steps = false);
   bool RowInvariantLayouts() const;
   size_t TotalBytes() const;
   void Pack(const model::VisionModel& model, const PixelNormalization& normalization);

@@ -42,7 +42,7 @@ std::vector<Range> CutForCache(Range range, int unit, int columns_each, int rows
 
 size_t WidestPanel(const PackedModel& model) {
   const auto& config = model.config();
-  const auto rows = static_cast<size_t>(model.group_images()) * static_cast<size_t>(config.tokens());
+  const auto rows = static_cast<size_t>(std::max(model.group_images() * config.tokens(), kLeastRows));
   size_t floats = 0;
   for (size_t i = 0; i < model.blocks.size(); ++i) {
     const PackedBlock& block = model.blocks[i];
@@ -153,12 +153,16 @@ void ForEachCall(RankPlan& plan, Visit visit) {
 
 Result<LaneMemory> LaneMemory::Create(const PackedModel& model) {
   const auto& config = model.config();
-  const auto images = static_cast<size_t>(std::max(model.group_images(), kLeastRows));
+  // Products of fewer rows than kLeastRows read and write that many.
+  const auto at_least = [&](int each) {
+    return static_cast<size_t>(std::max(model.group_images() * each, kLeastRows));
+  };
+  const size_t images = at_least(1);
+  const size_t rows = at_least(config.tokens());
   const size_t element = ElementBytes(model.element());
-  const size_t rows = images * static_cast<size_t>(config.tokens());
   const auto dim = static_cast<size_t>(config.hidden_size);
-  const size_t patch_elements =
-      images * static_cast<size_t>(config.image_size) * static_cast<size_t>(config.image_size) * 3;
+  const size_t patch_elements = at_least(config.patches()) * static_cast<size_t>(config.patch_size) *
+                                static_cast<size_t>(config.patch_size) * 3;
   const size_t wide = std::max(rows * static_cast<size_t>(config.mlp_size), patch_elements);
   const size_t panel = std::max(WidestPanel(model), images * static_cast<size_t>(config.projection_dim));
   const size_t scratch = AttentionScratchFloats(config.tokens(), config.head_dim());

@@ -63,6 +63,9 @@ struct VariantFacts {
   double load_share = 0;   ///< of the machine's CPU time, used by the load generator
   double store_share = 0;  ///< and by the object-store simulator
   double spread = 0;       ///< of total p95 between repetitions: (max - min) / median; 0 with one repetition
+  /// p99 / p50 of a request's total over all whole runs: how much slower than usual the unlucky ones are; 0:
+  /// no requests.
+  double tail = 0;
   std::vector<double> images_per_s;  ///< by whole run
   std::vector<PathMean> path;  ///< mean critical path of successful requests, parts in order of the flow
   double path_total_ms = 0;    ///< their mean total
@@ -84,7 +87,9 @@ struct Finding {
 };
 
 inline constexpr std::array<double, 3> kQuantiles = {0.50, 0.95, 0.99};
+inline constexpr size_t kP50 = 0;
 inline constexpr size_t kP95 = 1;
+inline constexpr size_t kP99 = 2;
 
 /// Everything that reports print, computed once.
 struct Analysis {

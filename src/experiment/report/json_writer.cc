@@ -268,6 +268,7 @@ void WriteFacts(JsonWriter& json, const Analysis& analysis) {
     const std::pair<std::string_view, double> shares[] = {{"load_share", facts.load_share},
                                                           {"store_share", facts.store_share},
                                                           {"spread", facts.spread},
+                                                          {"tail", facts.tail},
                                                           {"accounted", facts.accounted}};
     for (const auto& [name, share] : shares) {
       json.Key(name);

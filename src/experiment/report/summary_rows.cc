@@ -84,6 +84,9 @@ std::vector<SummaryRow> SummaryRows(const ExperimentData& data, const Analysis& 
       [](const VariantFacts& f) { return f.failed_images > 0; });
   add("spread", Spread, never);
   add(
+      "tail", [](const VariantFacts& f) { return f.tail > 0 ? FormatNumber(f.tail) : std::string(kDash); },
+      never);
+  add(
       "load_share", [](const VariantFacts& f) { return FormatPercent(f.load_share); },
       [](const VariantFacts& f) { return f.load_share > kGeneratorHeavy; });
   add(

@@ -109,6 +109,7 @@ constexpr auto kTexts = std::to_array<TextEntry>({
     {"images_failed", "failed images", "실패한 이미지"},
     {"repetitions", "repetitions", "반복"},
     {"spread", "images/s, lowest … highest repetition", "이미지/초, 반복별 최저 … 최고"},
+    {"tail", "total p99 / p50 (1 is perfectly predictable)", "전체 p99 / p50 (1이면 완전히 예측 가능)"},
     {"load_share", "load generator, of the machine", "부하 생성기 (머신 대비)"},
     {"store_share", "object store, of the machine", "오브젝트 스토어 (머신 대비)"},
     {"loop_lag_values", "event-loop lag p50 / p99 / max (ms)", "이벤트 루프 지연 p50 / p99 / 최대 (ms)"},

@@ -39,15 +39,10 @@ void CountRun(const Run& run, VariantFacts& facts, CpuUse& use) {
   facts.loop_lag.max_ms = std::max(facts.loop_lag.max_ms, Rounded(run.loop_lag.max_ms));
 }
 
-// p95 of a run's totals; < 0: it has none.
-double TotalP95(const Run& run) {
-  Figures totals;
+void AddTotals(const Run& run, Figures& totals) {
   for (const RequestRecord& request : run.requests) {
     if (Succeeded(request) && request.total_us >= 0) totals.Add(static_cast<double>(request.total_us), 0);
   }
-  if (totals.size() == 0) return -1;
-  SortDescending(totals);
-  return Quantile(totals, kQuantiles[kP95]);
 }
 
 double Spread(std::vector<double> values) {
@@ -108,6 +103,7 @@ VariantFacts CollectFacts(const Variant& variant, double cpus) {
   CpuUse use;
   PathSums sums;
   std::vector<double> p95s;
+  Figures all_totals;
   for (const Run& run : variant.runs) {
     if (!run.failure.empty()) {
       ++facts.failed_runs;
@@ -115,7 +111,16 @@ VariantFacts CollectFacts(const Variant& variant, double cpus) {
     }
     CountRun(run, facts, use);
     for (const RequestRecord& request : run.requests) sums.Add(request);
-    if (const double p95 = TotalP95(run); p95 >= 0) p95s.push_back(p95);
+    AddTotals(run, all_totals);
+    Figures totals;
+    AddTotals(run, totals);
+    SortDescending(totals);
+    if (totals.size() > 0) p95s.push_back(Quantile(totals, kQuantiles[kP95]));
+  }
+  if (all_totals.size() > 0) {
+    SortDescending(all_totals);
+    const double median = Quantile(all_totals, kQuantiles[kP50]);
+    if (median > 0) facts.tail = Quantile(all_totals, kQuantiles[kP99]) / median;
   }
   facts.spread = Spread(std::move(p95s));
   if (use.samples > 0) facts.machine_cpu = use.machine_sum / static_cast<double>(use.samples);

@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <utility>
 #include <vector>
+
+#include "base/machine.h"
 
 namespace photovec::encode::cpu {
 namespace {
@@ -54,7 +57,7 @@ class MatmulTest : public testing::TestWithParam<Primitive> {
 };
 
 TEST_P(MatmulTest, ComputesTheProductForAnyNumberOfRows) {
-  for (const int rows : {2, 3, 7, 32, kMostRows}) {
+  for (const int rows : {8, 9, 15, 32, kMostRows}) {
     const std::vector<float> out = Run({0, kColumns}, rows);
     for (int r = 0; r < rows; ++r) {
       for (int c = 0; c < kColumns; ++c) {
@@ -69,8 +72,8 @@ TEST_P(MatmulTest, ACutIsTheSameColumns) {
   const int unit = layout_.column_unit();
   ASSERT_EQ(kColumns % unit, 0);
   const Columns part{kColumns - unit, unit};
-  const std::vector<float> out = Run(part, 5);
-  for (int r = 0; r < 5; ++r) {
+  const std::vector<float> out = Run(part, 9);
+  for (int r = 0; r < 9; ++r) {
     for (int c = 0; c < unit; ++c) {
       ASSERT_NEAR(out[static_cast<size_t>(r * unit + c)], Expected(r, part.first + c), 1e-4)
           << r << ", " << c;
@@ -83,20 +86,56 @@ INSTANTIATE_TEST_SUITE_P(Primitives, MatmulTest, testing::Values(Primitive::kMat
                            return info.param == Primitive::kMatmul ? "Matmul" : "Pointwise";
                          });
 
-// What the encoder relies on: one of the two computes all products of a model without a row's neighbours
-// changing its bits.
-TEST(RowInvariantTest, HoldsForOneOfThePrimitives) {
+TEST(MatmulInSteps, AddsUpAllStepsOfK) {
   omp_set_num_threads(1);
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  constexpr std::array kRows = {2, 8, 50, 400};
-  const auto holds = [&](Primitive primitive) {
+  const WeightLayout layout(engine, 32, kDepth, kColumns, Element::kF32, Primitive::kMatmul, 32);
+  ASSERT_EQ(layout.steps(), 3);
+  std::vector<float> weight(kColumns * kDepth);
+  std::vector<float> in(9 * kDepth);
+  for (size_t i = 0; i < weight.size(); ++i) weight[i] = std::sin(static_cast<float>(i) * 0.37F);
+  for (size_t i = 0; i < in.size(); ++i) in[i] = std::cos(static_cast<float>(i) * 0.11F);
+  Arena packed = *Arena::Create(layout.bytes());
+  const WeightMatrix matrix(engine, &layout, weight, packed.Take(layout.bytes()));
+  const int unit = layout.column_unit();
+  const Columns columns{kColumns - unit, unit};
+  std::vector<float> out(9 * static_cast<size_t>(unit), -1.0F);
+  MatmulCall call(engine, matrix, columns, 9, in.data(), out.data());
+  Arena scratch = *Arena::Create(call.scratch_bytes() + 1);
+  call.BindScratch(engine, scratch.Take(call.scratch_bytes()));
+  ASSERT_TRUE(call.Run(dnnl::stream(engine)));
+  for (int r = 0; r < 9; ++r) {
+    for (int c = 0; c < unit; ++c) {
+      double sum = 0;
+      for (int k = 0; k < kDepth; ++k) {
+        sum += static_cast<double>(in[static_cast<size_t>(r * kDepth + k)]) *
+               static_cast<double>(weight[static_cast<size_t>((columns.first + c) * kDepth + k)]);
+      }
+      ASSERT_NEAR(out[static_cast<size_t>(r * unit + c)], sum, 1e-4) << r << ", " << c;
+    }
+  }
+}
+
+// What the encoder relies on: one of the forms computes all products of a model without a row's neighbours
+// changing its bits.
+TEST(RowInvariantTest, HoldsForOneOfTheForms) {
+  omp_set_num_threads(1);
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  constexpr std::array kRows = {8, 9, 50, 400};
+  const auto holds = [&](Element element, Primitive primitive, int most) {
     for (const auto& [depth, columns] : {std::pair{768, 768}, std::pair{768, 2304}, std::pair{3072, 768}}) {
-      const WeightLayout layout(engine, 400, depth, columns, Element::kF32, primitive);
+      const WeightLayout layout(engine, 400, depth, columns, element, primitive, std::min(depth, most));
       if (!RowInvariant(engine, layout, kRows)) return false;
     }
     return true;
   };
-  EXPECT_TRUE(holds(Primitive::kMatmul) || holds(Primitive::kPointwise));
+  constexpr int kWhole = 3072;
+  EXPECT_TRUE(holds(Element::kF32, Primitive::kMatmul, kWhole) ||
+              holds(Element::kF32, Primitive::kPointwise, kWhole));
+  const Machine machine = ProbeMachine();
+  if (!machine.has_avx512_bf16 && !machine.has_amx_bf16) return;
+  EXPECT_TRUE(holds(Element::kBF16, Primitive::kMatmul, kWhole) ||
+              holds(Element::kBF16, Primitive::kMatmul, kAmxStep));
 }
 
 }  // namespace

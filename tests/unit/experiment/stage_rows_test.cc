@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "experiment/report/stream_time.h"
+#include "experiment/report/variant_facts.h"
 #include "synthetic_data.h"
 
 namespace photovec::experiment {
@@ -175,6 +176,16 @@ TEST(StageRows, ThroughputIsWhatWasCompleted) {
   double sum = 0;
   for (const double value : figures.images_per_s.value) sum += value;
   EXPECT_NEAR(sum / static_cast<double>(figures.images_per_s.size()), (600 + 900) / 60.0, 1e-9);
+}
+
+TEST(VariantFacts, TheTailIsThe99thPercentileOverTheMedian) {
+  std::vector<RequestRecord> requests;
+  for (int i = 0; i < 100; ++i) {
+    requests.push_back(OneRequest());
+    requests.back().total_us = i < 98 ? 100'000 : 250'000;
+  }
+  EXPECT_NEAR(CollectFacts(VariantOf(requests), 2).tail, 2.5, 1e-9);
+  EXPECT_EQ(CollectFacts(VariantOf({}), 2).tail, 0);
 }
 
 }  // namespace
