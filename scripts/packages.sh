@@ -3,15 +3,18 @@
 # shellcheck shell=bash disable=SC2034,SC1091
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-unknown}")
 case $codename in
-  bookworm) boost=1.81 ;;
-  *)        boost=1.83 ;;   # Debian 13
+  # libheif: HEIC and AVIF. Debian 12 builds the codecs into it, later releases make them packages.
+  bookworm) boost=1.81; heif=(libheif1); heif_encoders=() ;;
+  *)        boost=1.83   # Debian 13
+            heif=(libheif1 libheif-plugin-libde265 libheif-plugin-dav1d)
+            heif_encoders=(libheif-plugin-x265 libheif-plugin-aomenc) ;;
 esac
 
 build_packages=(
   ca-certificates g++ cmake ninja-build ccache pkg-config git
   "libboost$boost-dev" "libboost-url$boost-dev" "libboost-json$boost-dev"
   libssl-dev libcurl4-openssl-dev libdnnl-dev libhwy-dev
-  libjpeg62-turbo-dev libspng-dev libwebp-dev libgif-dev liblcms2-dev zlib1g-dev libseccomp-dev
+  libjpeg62-turbo-dev libspng-dev libwebp-dev libgif-dev libheif-dev "${heif[@]}" liblcms2-dev zlib1g-dev libseccomp-dev
   libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev
 )
 fuzz_packages=(clang libclang-rt-dev llvm libgtest-dev libgmock-dev)
@@ -19,6 +22,7 @@ demo_packages=(curl python3 python3-numpy python3-pil)
 test_packages=(
   libgtest-dev libgmock-dev clang-format clang-tidy
   python3 python3-venv python3-numpy python3-pil python3-opencv python3-torch curl
+  libheif-examples "${heif_encoders[@]}"   # heif-enc and heif-convert: make and judge HEIC and AVIF
   python3-jwt python3-cryptography   # judge and make the tokens of pretended Google accounts
   libopenblas0-pthread   # without it torch multiplies matrices with the reference BLAS, 30 times slower
 )

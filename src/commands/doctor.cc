@@ -44,22 +44,27 @@ ModelReport TryModel(const ModelChoice& choice, const EngineOptions& options, co
   return report;
 }
 
-/// Starts one decoder process and asks which walls stand around it.
-Check CheckSandbox(const EngineOptions& options) {
-  Check check{"decoder sandbox", false, false, ""};
+/// Starts one decoder process and asks which walls stand around it, and whether it has libheif.
+std::vector<Check> CheckDecoder(const EngineOptions& options) {
+  Check sandbox{"decoder sandbox", false, false, ""};
+  Check heif{"HEIC and AVIF", false, false, "decoded only in decoder processes"};
   const auto pool = decode::DecoderPool::Create(ToPoolOptions(options, 1));
   if (!pool.ok()) {
-    check.detail = pool.status().message();
-    return check;
+    sandbox.detail = pool.status().message();
+    return {sandbox, heif};
   }
   const uint32_t layers = (*pool)->layers();
-  check.ok = layers == decode::kAllLayers;
-  check.detail = "active: " + decode::LayerNames(layers);
-  if (!check.ok) {
-    check.detail += "; missing: " + decode::LayerNames(decode::kAllLayers & ~layers) + " (" +
-                    (*pool)->missing_why() + ")";
+  sandbox.ok = layers == decode::kAllLayers;
+  sandbox.detail = "active: " + decode::LayerNames(layers);
+  if (!sandbox.ok) {
+    sandbox.detail += "; missing: " + decode::LayerNames(decode::kAllLayers & ~layers) + " (" +
+                      (*pool)->missing_why() + ")";
   }
-  return check;
+  const decode::HeifSupport& support = (*pool)->heif();
+  heif.ok = support.hevc && support.av1;
+  heif.detail = support.detail;
+  if (support.hevc || support.av1) heif.detail += "; with --decode=process only";
+  return {sandbox, heif};
 }
 
 void PrintMachine(const Machine& machine) {
@@ -167,7 +172,7 @@ class DoctorCommand : public Command {
     const Machine machine = ProbeMachine();
     const Plan plan = MakePlan(machine, options_);
     std::vector<Check> checks = CheckSystem();
-    checks.push_back(CheckSandbox(options_));
+    for (Check& check : CheckDecoder(options_)) checks.push_back(std::move(check));
     std::vector<ModelReport> models;
     for (const ModelChoice& choice : choices) models.push_back(TryModel(choice, options_, plan));
     json_ ? PrintJson(machine, plan, checks, models) : PrintText(machine, plan, checks, models);

@@ -12,7 +12,7 @@
 
 namespace photovec::decode {
 
-enum class Format { kUnknown, kJpeg, kPng, kWebp, kGif };
+enum class Format { kUnknown, kJpeg, kPng, kWebp, kGif, kHeif, kAvif };
 std::string_view FormatName(Format format);
 
 enum class JpegScaling {
@@ -63,9 +63,9 @@ struct DecodeJob {
 /// What happened, for stage times, logs and metrics.
 struct DecodeReport {
   Format format = Format::kUnknown;
-  int width = 0;  ///< stored size in pixels, before orientation
+  int width = 0;  ///< stored size in pixels, before orientation; of HEIC and AVIF as shown
   int height = 0;
-  int orientation = 1;  ///< EXIF 1..8
+  int orientation = 1;  ///< EXIF 1..8; always 1 for HEIC and AVIF, whose pixels come turned and cropped
   int scale_denominator = 1;
   ProfileUse profile = ProfileUse::kNone;
   TimePoint decoded_at;  ///< when pixels existed, in their final colours; preprocessing follows

@@ -6,7 +6,8 @@
 namespace photovec::decode {
 
 Result<ImageHeader> ProbeHeader(std::span<const uint8_t> encoded) {
-  switch (Sniff(encoded)) {
+  const Format format = Sniff(encoded);
+  switch (format) {
     case Format::kJpeg:
       return ProbeJpeg(encoded);
     case Format::kPng:
@@ -15,6 +16,9 @@ Result<ImageHeader> ProbeHeader(std::span<const uint8_t> encoded) {
       return ProbeWebp(encoded);
     case Format::kGif:
       return ProbeGif(encoded);
+    case Format::kHeif:
+    case Format::kAvif:
+      return ProbeHeif(encoded, format);
     case Format::kUnknown:
       break;
   }

@@ -47,22 +47,38 @@ struct GifFacts {
   int transparent_index = -1;
 };
 
+/// What the boxes of a HEIC or AVIF file say about its primary image and everything that it is made of.
+struct HeifFacts {
+  bool hevc = false;        ///< some of it is coded in HEVC
+  bool av1 = false;         ///< some of it is coded in AV1
+  int bit_depth = 8;        ///< the largest of its parts
+  bool subsampled = false;  ///< chroma of half the width in every part (4:2:0 or 4:2:2), or none
+  bool has_alpha = false;
+  bool cropped = false;             ///< by `clap`: the pixels may be fewer than width x height
+  bool turned = false;              ///< by `irot` or `imir`
+  bool derived = false;             ///< a grid or another composition
+  int64_t largest_part_pixels = 0;  ///< of the pictures that are decoded by themselves
+  int64_t parts_pixels = 0;         ///< of all of them together
+  int64_t data_bytes = 0;           ///< of all of them together, encoded
+};
+
 /// Everything that a header says before any pixel is allocated. Only the facts of `format` are set.
 struct ImageHeader {
   Format format = Format::kUnknown;
-  int width = 0;  ///< stored size (the canvas for WebP and GIF), before orientation
+  int width = 0;  ///< stored size (the canvas for WebP and GIF), before orientation; HEIC, AVIF: once turned
   int height = 0;
-  int orientation = 1;  ///< EXIF 1..8; 1 when EXIF is absent or broken
+  int orientation = 1;  ///< EXIF 1..8; 1 when EXIF is absent or broken, and for HEIC and AVIF
   JpegFacts jpeg;
   PngFacts png;
   WebpFacts webp;
   GifFacts gif;
+  HeifFacts heif;
 };
 
 /// Reads the header of one photo. O(file size) in the worst case, a few hundred nanoseconds for most;
-/// allocates nothing. The result borrows `encoded` (WebpFacts::payload). Thread-safe. Errors:
-/// kUnsupportedFormat (unknown content, or a variant that no decoder here knows: lossless or 12-bit JPEG),
-/// kImageCorrupt (the header is cut or contradicts itself).
+/// allocates nothing but the tables of a HEIC or AVIF. The result borrows `encoded` (WebpFacts::payload).
+/// Thread-safe. Errors: kUnsupportedFormat (unknown content, or a variant that no decoder here knows:
+/// lossless or 12-bit JPEG), kImageCorrupt (the header is cut or contradicts itself).
 Result<ImageHeader> ProbeHeader(std::span<const uint8_t> encoded);
 
 // One per format, for ProbeHeader.
@@ -70,5 +86,7 @@ Result<ImageHeader> ProbeJpeg(std::span<const uint8_t> encoded);
 Result<ImageHeader> ProbePng(std::span<const uint8_t> encoded);
 Result<ImageHeader> ProbeWebp(std::span<const uint8_t> encoded);
 Result<ImageHeader> ProbeGif(std::span<const uint8_t> encoded);
+/// \param format kHeif or kAvif, as Sniff() said.
+Result<ImageHeader> ProbeHeif(std::span<const uint8_t> encoded, Format format);
 
 }  // namespace photovec::decode

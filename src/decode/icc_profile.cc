@@ -124,6 +124,8 @@ EmbeddedIcc FindIcc(std::span<const uint8_t> encoded, Format format, std::vector
     case Format::kWebp:
       return FindWebpIcc(encoded);
     case Format::kGif:
+    case Format::kHeif:
+    case Format::kAvif:
     case Format::kUnknown:
       break;
   }

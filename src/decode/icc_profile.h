@@ -27,7 +27,7 @@ struct EmbeddedIcc {
 ///  what
 ///    the colours are, and sRGB is the plainer word. Source: PNG (third edition) §11.3.2.3.
 ///  * WebP: the ICCP chunk before the pixels, when VP8X announces it. Source: RFC 9649 §2.7.1.4.
-///  * GIF: never.
+///  * GIF, HEIC, AVIF: never.
 /// O(file size) at most. Never fails: what is broken is no profile. Thread-safe.
 /// \param storage memory for a profile that does not lie in one piece; the result borrows it and `encoded`.
 EmbeddedIcc FindIcc(std::span<const uint8_t> encoded, Format format, std::vector<uint8_t>* storage);

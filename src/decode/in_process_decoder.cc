@@ -4,6 +4,7 @@
 #include "decode/color_transform.h"
 #include "decode/crop_window.h"
 #include "decode/decoder.h"
+#include "decode/heif_support.h"
 #include "decode/limits.h"
 #include "decode/pixel_decoder.h"
 #include "decode/sniff.h"
@@ -31,6 +32,7 @@ class InProcessDecoder final : public Decoder {
     }
     const DecodeOptions& options = job.options;
     if (Status status = CheckFileSize(job.encoded.size(), options.limits); !status.ok()) return status;
+    RETURN_IF_ERROR(CheckHeifSupport(Sniff(job.encoded)));
     Result<ImageHeader> header = ProbeHeader(job.encoded);
     if (!header.ok()) return header.status();
     const PixelRequest request = Plan(job, *header);
@@ -45,12 +47,13 @@ class InProcessDecoder final : public Decoder {
       report.profile = color_.Convert(job.encoded, *header, request.window, &pixels_);
     }
     report.format = header->format;
-    report.width = header->width;
-    report.height = header->height;
+    // The header's, unless a HEIC was cropped: only then are the pixels fewer at scale 1.
+    report.width = request.scale_denominator == 1 ? pixels_.width() : header->width;
+    report.height = request.scale_denominator == 1 ? pixels_.height() : header->height;
     report.orientation = header->orientation;
     report.scale_denominator = request.scale_denominator;
     report.decoded_at = Clock::now();
-    const preprocess::Source source{pixels_.view(), header->width, header->height, request.scale_denominator,
+    const preprocess::Source source{pixels_.view(), report.width, report.height, request.scale_denominator,
                                     header->orientation};
     if (Status status = preprocessor_.Run(source, *job.spec, job.out); !status.ok()) return status;
     return report;

@@ -13,6 +13,9 @@ Status DecodePixels(const PixelRequest& request, CodecScratch* scratch, RgbImage
       return DecodeWebp(request, scratch, out);
     case Format::kGif:
       return DecodeGif(request, scratch, out);
+    case Format::kHeif:
+    case Format::kAvif:
+      return DecodeHeif(request, scratch, out);
     case Format::kUnknown:
       break;
   }

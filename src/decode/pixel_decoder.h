@@ -44,9 +44,10 @@ struct CodecScratch {
 };
 
 /// Fills `out` with the photo's pixels in stored order (orientation is not applied), [ceil(height / d),
-/// ceil(width / d), 3]. Blocks; thread-safe as long as scratch and out are one thread's.
-/// Errors: kImageCorrupt (the message says how far it came), kUnsupportedFormat, kDecodeLimit. `out` is then
-/// undefined.
+/// ceil(width / d), 3]. HEIC and AVIF come as they are to be shown: turned, mirrored and cropped (so possibly
+/// smaller than the header said), once; their header says orientation 1. Blocks; thread-safe as long as
+/// scratch and out are one thread's. Errors: kImageCorrupt (the message says how far it came),
+/// kUnsupportedFormat, kDecodeLimit. `out` is then undefined.
 Status DecodePixels(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 
 // The codecs behind DecodePixels, one per file codec_*.cc.
@@ -54,6 +55,8 @@ Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* 
 Status DecodePng(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeWebp(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeGif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+/// Only after EnableHeif() (heif_support.h); else kUnsupportedFormat.
+Status DecodeHeif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 
 /// What libjpeg-turbo alone needs for a full decode to RGB: the anchor of `bench decode`. Default settings,
 /// no limits, no checks of warnings. For trusted files only. Errors: kImageCorrupt with libjpeg's message.

@@ -8,13 +8,12 @@
 #include <string_view>
 
 #include "decode/byte_reader.h"
+#include "decode/heif_support.h"
 
 namespace photovec::decode {
 namespace {
 
 using namespace std::string_view_literals;
-
-constexpr std::string_view kSupported = "supported are JPEG, PNG, WebP and GIF";
 
 /// One thing that people send although it is not a supported photo.
 struct Lookalike {
@@ -50,13 +49,40 @@ constexpr std::array kLookalikes = {
     Lookalike{0, "iVBORw0KGgo"sv, "base64 text of a PNG (decode it before sending, or send a data URL)"},
 };
 
-/// Brands of ISO base media files ("ftyp" at offset 4) that are photos on phones.
-std::string_view MediaBrand(std::span<const uint8_t> bytes) {
-  if (HasAt(bytes, 8, "avif") || HasAt(bytes, 8, "avis")) return "an AVIF image";
-  for (const std::string_view brand : {"heic", "heix", "hevc", "hevx", "heim", "heis", "mif1", "msf1"}) {
-    if (HasAt(bytes, 8, brand)) return "an HEIC image";
+/// The format that one brand of an ISO base media file promises; kUnknown for brands of videos, and for those
+/// that say no more than "HEIF" (mif1, msf1). Source: ISO/IEC 23008-12 annex B and D, AVIF §6.
+Format BrandFormat(std::span<const uint8_t> bytes, size_t at) {
+  for (const std::string_view brand : {"avif", "avis"}) {
+    if (HasAt(bytes, at, brand)) return Format::kAvif;
   }
-  return "an MP4 or QuickTime video";
+  for (const std::string_view brand : {"heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"}) {
+    if (HasAt(bytes, at, brand)) return Format::kHeif;
+  }
+  return Format::kUnknown;
+}
+
+/// Of a file that begins with "ftyp": its main brand decides, then the first of the compatible ones that says
+/// enough.
+Format MediaFormat(std::span<const uint8_t> bytes) {
+  ByteReader reader(bytes);
+  const size_t end = std::min<size_t>(bytes.size(), reader.U32Be());
+  Format format = BrandFormat(bytes, 8);
+  bool heif = false;
+  // At 12 lies the version of the main brand.
+  for (size_t at = 8; at < end && format == Format::kUnknown; at += at == 8 ? 8 : 4) {
+    format = BrandFormat(bytes, at);
+    heif = heif || HasAt(bytes, at, "mif1") || HasAt(bytes, at, "msf1");
+  }
+  return format == Format::kUnknown && heif ? Format::kHeif : format;
+}
+
+/// What there is to be had, in this process.
+std::string Supported() {
+  const HeifSupport& heif = GetHeifSupport();
+  if (heif.hevc && heif.av1) return "supported are JPEG, PNG, WebP, GIF, HEIC and AVIF";
+  if (heif.hevc) return "supported are JPEG, PNG, WebP, GIF and HEIC";
+  if (heif.av1) return "supported are JPEG, PNG, WebP, GIF and AVIF";
+  return "supported are JPEG, PNG, WebP and GIF";
 }
 
 /// Text after white space and a byte-order mark, lower-cased, at most 512 characters.
@@ -105,6 +131,10 @@ std::string_view FormatName(Format format) {
       return "webp";
     case Format::kGif:
       return "gif";
+    case Format::kHeif:
+      return "heif";
+    case Format::kAvif:
+      return "avif";
     case Format::kUnknown:
       break;
   }
@@ -117,11 +147,12 @@ Format Sniff(std::span<const uint8_t> encoded) {
   if (StartsOrIsCut(encoded, "GIF87a") || StartsOrIsCut(encoded, "GIF89a")) return Format::kGif;
   if (HasAt(encoded, 0, "RIFF") && HasAt(encoded, 8, "WEBP")) return Format::kWebp;
   if (encoded.size() < 12 && StartsOrIsCut(encoded, "RIFF")) return Format::kWebp;
+  if (HasAt(encoded, 4, "ftyp")) return MediaFormat(encoded);
   return Format::kUnknown;
 }
 
 std::string DescribeUnsupported(std::span<const uint8_t> encoded) {
-  if (encoded.empty()) return "the image is empty (0 bytes); " + std::string(kSupported);
+  if (encoded.empty()) return "the image is empty (0 bytes); " + Supported();
   std::string_view what;
   for (const Lookalike& known : kLookalikes) {
     if (HasAt(encoded, known.offset, known.signature)) {
@@ -129,10 +160,12 @@ std::string DescribeUnsupported(std::span<const uint8_t> encoded) {
       break;
     }
   }
-  if (what.empty() && HasAt(encoded, 4, "ftyp")) what = MediaBrand(encoded);
+  if (what.empty() && HasAt(encoded, 4, "ftyp")) {
+    what = HasAt(encoded, 8, "mif3") ? "a HEIF image of the 'mini' form" : "an MP4 or QuickTime video";
+  }
   if (what.empty()) what = TextKind(encoded);
-  if (what.empty()) return "the bytes are no known image format; " + std::string(kSupported);
-  return "this looks like " + std::string(what) + "; " + std::string(kSupported);
+  if (what.empty()) return "the bytes are no known image format; " + Supported();
+  return "this looks like " + std::string(what) + "; " + Supported();
 }
 
 }  // namespace photovec::decode

@@ -2,6 +2,7 @@
 // Decodes files and writes pixels to stdout, for test_decode.py and for runs over corpora by hand.
 //   decode_probe pixels|white FILE...   per file "ok W H ORIENTATION\n" + W*H*3 bytes, or "CODE MESSAGE\n"
 //   decode_probe srgb FILE...    the same pixels, through the file's ICC profile
+//   decode_probe heif FILE...   pixels, with libheif in this process: for files that are trusted
 //   decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec, exact or fast: same form
 //   decode_probe check FILE...   per file one line: code, W, H, CPU ms, peak RSS MiB so far, path, message
 #include <sys/resource.h>
@@ -18,6 +19,7 @@
 #include "decode/color_transform.h"
 #include "decode/decoder.h"
 #include "decode/header_probe.h"
+#include "decode/heif_support.h"
 #include "decode/limits.h"
 #include "decode/pixel_decoder.h"
 
@@ -115,6 +117,7 @@ int Main(int argc, char** argv) {
     return 0;
   }
   ColorConverter converter;
+  if (mode == "heif") EnableHeif();
   for (int i = 2; i < argc; ++i) {
     if (mode == "srgb") {
       PutSrgb(argv[i], &converter, &scratch, &image);

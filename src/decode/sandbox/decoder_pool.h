@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "decode/decoder.h"
+#include "decode/heif_support.h"
 #include "decode/sandbox/quarantine.h"
 #include "decode/sandbox/respawn.h"
 #include "decode/sandbox/worker_process.h"
@@ -24,7 +25,7 @@ struct DecoderPoolOptions {
   std::string program;  ///< path of photovec-decoder; empty: beside this program, or where it is installed
   Limits limits;        ///< the largest image that will come
   size_t max_slot_bytes = size_t{2048} * 2048 * 3;  ///< address space only
-  AttemptLimits attempt;
+  AttemptLimits attempt;                            ///< twice the CPU for HEIC and AVIF
   int nice = 10;
   int64_t recycle_images = 10'000;
   uint64_t recycle_resident_bytes = 300ULL << 20;
@@ -58,15 +59,18 @@ class DecoderPool {
   DecoderPool(const DecoderPool&) = delete;
   DecoderPool& operator=(const DecoderPool&) = delete;
 
-  /// A decoder that uses this pool; results are those of MakeInProcessDecoder(), bit for bit. It adds the
-  /// errors kDecoderCrashed, kDecodeTimeout, kDecodeLimit (out of memory) after a second attempt in a fresh
-  /// process, and kUnavailable when no process can be had.
+  /// A decoder that uses this pool; results are those of MakeInProcessDecoder(), bit for bit, but that it
+  /// also decodes HEIC and AVIF where libheif is installed. It adds the errors kDecoderCrashed,
+  /// kDecodeTimeout, kDecodeLimit (out of memory) after a second attempt in a fresh process, and kUnavailable
+  /// when no process can be had.
   std::unique_ptr<Decoder> MakeDecoder();
 
   DecoderPoolStats stats();
   /// Which walls stand around the workers, and why others do not.
   uint32_t layers() const { return layers_; }
   const std::string& missing_why() const { return missing_why_; }
+  /// What the workers decode with libheif: its version and decoders, or what is missing and what to do.
+  const HeifSupport& heif() const { return heif_; }
   std::vector<int> pids();  ///< of idle workers and the spare; for tests
 
  private:
@@ -89,6 +93,7 @@ class DecoderPool {
   Quarantine quarantine_;
   uint32_t layers_ = 0;
   std::string missing_why_;
+  HeifSupport heif_;
 
   std::mutex mutex_;
   std::condition_variable idle_ready_;  // decoders wait on it

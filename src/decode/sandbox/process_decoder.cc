@@ -5,6 +5,7 @@
 
 #include "decode/limits.h"
 #include "decode/sandbox/decoder_pool.h"
+#include "decode/sniff.h"
 
 namespace photovec::decode {
 namespace {
@@ -13,6 +14,13 @@ namespace {
 constexpr int kMaxStrikes = 2;
 /// Attempts in all, when processes are killed from outside.
 constexpr int kMaxAttempts = 4;
+
+/// HEVC takes three times as long as JPEG: 10 to 20 MP a second on one core, and nothing scales it down.
+AttemptLimits LimitsFor(const DecodeJob& job, AttemptLimits limits) {
+  const Format format = Sniff(job.encoded);
+  if (format == Format::kHeif || format == Format::kAvif) limits.cpu *= 2;
+  return limits;
+}
 
 Status Verdict(Death death) {
   switch (death) {
@@ -57,7 +65,7 @@ class ProcessDecoder final : public Decoder {
         pool_.GiveBack(std::move(worker), {});
         return Status(Code::kInternal, "the image or the model's input is larger than a decoder's memory");
       }
-      Attempt attempt = worker->Run(job, pool_.options_.attempt);
+      Attempt attempt = worker->Run(job, LimitsFor(job, pool_.options_.attempt));
       if (attempt.answered) {
         pool_.GiveBack(std::move(worker), attempt.cpu);
         return std::move(attempt.report);

@@ -67,9 +67,10 @@ int64_t Nanoseconds(TimePoint at) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
 }
 
-/// A photo is not looked at for a profile unless that was asked for, and a GIF never has one.
+/// A photo is not looked at for a profile unless that was asked for, and only these formats have one.
 bool IsProfileUse(int32_t use, const DecodeOptions& options, Format format) {
-  if (options.color == ColorMode::kIgnore || format == Format::kGif) {
+  if (options.color == ColorMode::kIgnore ||
+      (format != Format::kJpeg && format != Format::kPng && format != Format::kWebp)) {
     return use == static_cast<int32_t>(ProfileUse::kNone);
   }
   return IsWithin(use, static_cast<int32_t>(ProfileUse::kIgnored));
@@ -229,7 +230,9 @@ Result<Hello> CheckHello(std::span<const uint8_t> bytes) {
   if (bytes.size() == sizeof(hello)) std::memcpy(&hello, bytes.data(), sizeof(hello));
   if (bytes.size() != sizeof(hello) || hello.magic != kProtocolMagic || hello.version != kProtocolVersion ||
       hello.why_bytes > hello.why.size() || (hello.layers & ~kAllLayers) != 0 ||
-      !IsPrintable({hello.why.data(), hello.why_bytes})) {
+      !IsPrintable({hello.why.data(), hello.why_bytes}) || hello.heif_bytes > hello.heif.size() ||
+      (hello.codecs & ~(kCodecHevc | kCodecAv1)) != 0 ||
+      !IsPrintable({hello.heif.data(), hello.heif_bytes})) {
     return Status(
         Code::kUnavailable,
         "the decoder program speaks another version; install photovec and photovec-decoder together");

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // photovec-decoder: one sandboxed decoder process. Started by the server only; see decoder_pool.h.
-#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -19,8 +19,10 @@
 
 #include "decode/color_transform.h"
 #include "decode/decoder.h"
+#include "decode/heif_support.h"
 #include "decode/sandbox/exit_codes.h"
 #include "decode/sandbox/faults.h"
+#include "decode/sandbox/idle_memory.h"
 #include "decode/sandbox/policy.h"
 #include "decode/sandbox/protocol.h"
 #include "decode/sandbox/shared_region.h"
@@ -49,6 +51,7 @@ class Worker {
   /// Decodes a picture of one pixel and converts another's colours, so that every library has chosen its CPU
   /// paths, bound its symbols and taken its first memory before the walls go up.
   void WarmUp() {
+    EnableHeif();
     static constexpr uint8_t kGif[] = {'G', 'I', 'F', '8', '9', 'a',  1, 0,    1, 0, 0x80, 0,
                                        0,   1,   2,   3,   4,   5,    6, ',',  0, 0, 0,    0,
                                        1,   0,   1,   0,   0,   0x02, 2, 0x44, 1, 0, ';'};
@@ -108,7 +111,7 @@ class Worker {
   void GiveBack() {
     if (idle_) return;
     decoder_ = MakeInProcessDecoder();
-    malloc_trim(0);
+    GiveIdleMemoryBack();
     region_.Forget();
     idle_ = true;
   }
@@ -120,11 +123,20 @@ class Worker {
   bool warm_ = false;
 };
 
+template <size_t kSize>
+uint32_t CopyText(const std::string& text, std::array<char, kSize>* out) {
+  const size_t bytes = std::min(text.size(), out->size());
+  std::memcpy(out->data(), text.data(), bytes);
+  return static_cast<uint32_t>(bytes);
+}
+
 bool SayHello(const PolicyResult& policy) {
+  const HeifSupport& heif = GetHeifSupport();
   Hello hello;
   hello.layers = policy.layers;
-  hello.why_bytes = static_cast<uint32_t>(std::min(policy.why.size(), hello.why.size()));
-  std::memcpy(hello.why.data(), policy.why.data(), hello.why_bytes);
+  hello.why_bytes = CopyText(policy.why, &hello.why);
+  hello.codecs = (heif.hevc ? kCodecHevc : 0) | (heif.av1 ? kCodecAv1 : 0);
+  hello.heif_bytes = CopyText(heif.detail, &hello.heif);
   return send(kWorkerSocketFd, &hello, sizeof(hello), MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof(hello));
 }
 

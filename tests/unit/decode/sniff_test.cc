@@ -42,6 +42,8 @@ TEST(Sniff, NamesAreStable) {
   EXPECT_EQ(FormatName(Format::kPng), "png");
   EXPECT_EQ(FormatName(Format::kWebp), "webp");
   EXPECT_EQ(FormatName(Format::kGif), "gif");
+  EXPECT_EQ(FormatName(Format::kHeif), "heif");
+  EXPECT_EQ(FormatName(Format::kAvif), "avif");
   EXPECT_EQ(FormatName(Format::kUnknown), "unknown");
 }
 
@@ -69,18 +71,12 @@ INSTANTIATE_TEST_SUITE_P(
                       Refused{"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code>", "XML"},
                       Refused{"%PDF-1.7", "PDF"}, Refused{"II*\0\x08\0\0\0"sv, "TIFF"},
                       Refused{"MM\0*\0\0\0\x08"sv, "TIFF"}, Refused{"BM\x36\0\0\0"sv, "BMP"},
-                      Refused{"\0\0\0\x18"
-                              "ftypheic"sv,
-                              "HEIC"},
-                      Refused{"\0\0\0\x18"
-                              "ftypmif1"sv,
-                              "HEIC"},
-                      Refused{"\0\0\0\x20"
-                              "ftypavif"sv,
-                              "AVIF"},
                       Refused{"\0\0\0\x20"
                               "ftypisom"sv,
                               "MP4"},
+                      Refused{"\0\0\0\x14"
+                              "ftypmif3"sv,
+                              "'mini' form"},
                       Refused{"%!PS-Adobe", "PostScript"}, Refused{"\0\0\0\x0CjP  \r\n"sv, "JPEG 2000"},
                       Refused{"\xFF\x0A\0"sv, "JPEG XL"}, Refused{"\x1F\x8B\x08", "gzip"},
                       Refused{"{\"error\":1}", "JSON"}, Refused{"hello there", "plain text"},
