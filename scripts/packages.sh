@@ -14,9 +14,10 @@ build_packages=(
   ca-certificates g++ cmake ninja-build ccache pkg-config git
   "libboost$boost-dev" "libboost-url$boost-dev" "libboost-json$boost-dev"
   libssl-dev libcurl4-openssl-dev libdnnl-dev libhwy-dev
-  libjpeg62-turbo-dev libspng-dev libwebp-dev libgif-dev libheif-dev "${heif[@]}" libseccomp-dev
+  libjpeg62-turbo-dev libspng-dev libwebp-dev libgif-dev libheif-dev "${heif[@]}" liblcms2-dev zlib1g-dev libseccomp-dev
   libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev
 )
+fuzz_packages=(clang libclang-rt-dev llvm libgtest-dev libgmock-dev)
 demo_packages=(curl python3 python3-numpy python3-pil)
 test_packages=(
   libgtest-dev libgmock-dev clang-format clang-tidy

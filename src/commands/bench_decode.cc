@@ -240,6 +240,7 @@ Result<BenchDecodeReport> RunBenchDecode(const BenchDecodeOptions& options) {
   BenchDecodeReport report;
   report.machine = ProbeMachine();
   report.jpeg_scaling = options.decode.jpeg_scaling;
+  report.color = options.decode.color;
   report.crop = options.spec.crop;
   report.threads = std::max(options.threads, 1);
   Worker worker(options);

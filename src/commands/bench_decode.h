@@ -42,6 +42,7 @@ struct BenchDecodeClass {
 struct BenchDecodeReport {
   Machine machine;
   decode::JpegScaling jpeg_scaling = decode::JpegScaling::kFast;
+  decode::ColorMode color = decode::ColorMode::kIgnore;
   int crop = 0;
   int threads = 1;
   int images = 0;           ///< that were measured

@@ -25,6 +25,10 @@ std::string_view ScalingName(decode::JpegScaling scaling) {
   return scaling == decode::JpegScaling::kFast ? "fast" : "exact";
 }
 
+std::string_view ColorName(decode::ColorMode color) {
+  return color == decode::ColorMode::kSrgb ? "srgb" : "ignore";
+}
+
 std::string ClassRow(const BenchDecodeClass& one) {
   std::array<char, 256> row{};
   const bool jpeg = one.libjpeg_full_ms > 0;
@@ -63,8 +67,9 @@ std::string JsonList(const Items& items, ToItem to_item) {
 std::string ToText(const BenchDecodeReport& report) {
   std::string text =
       "decode + preprocess to " + std::to_string(report.crop) + " x " + std::to_string(report.crop) +
-      ", --jpeg-scaling=" + std::string(ScalingName(report.jpeg_scaling)) + ", " +
-      std::to_string(report.images) + " photos, medians of " + std::to_string(report.repetitions) +
+      ", --jpeg-scaling=" + std::string(ScalingName(report.jpeg_scaling)) +
+      ", --color=" + std::string(ColorName(report.color)) + ", " + std::to_string(report.images) +
+      " photos, medians of " + std::to_string(report.repetitions) +
       " repetitions, CPU time of one thread on " + report.machine.cpu_model + "\n\n";
   text +=
       "  format            size      photos      MP       kB   bpp decode ms  prep. ms   img/s/c  MP/s/c  "
@@ -97,6 +102,7 @@ std::string ToJson(const BenchDecodeReport& report) {
          Field("images", std::to_string(report.images)) + "," +
          Field("repetitions", std::to_string(report.repetitions)) + "," +
          Field("jpeg_scaling", JsonString(ScalingName(report.jpeg_scaling))) + "," +
+         Field("color", JsonString(ColorName(report.color))) + "," +
          Field("crop", std::to_string(report.crop)) + "," +
          Field("jpeg_total_ms", Number(report.jpeg_total_ms, 4)) + "," +
          Field("libjpeg_full_ms", Number(report.libjpeg_full_ms, 4)) + "," +

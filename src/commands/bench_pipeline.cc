@@ -256,7 +256,8 @@ class BenchPipelineCommand : public Command {
                       ",\"streams\":" + std::to_string(model.streams) +
                       ",\"threads_per_stream\":" + std::to_string(engine.plan.threads_per_stream) +
                       ",\"decoders\":" + std::to_string(engine.plan.decoders) +
-                      ",\"jpeg_scaling\":" + JsonString(engine_options_.jpeg_scaling);
+                      ",\"jpeg_scaling\":" + JsonString(engine_options_.jpeg_scaling) +
+                      ",\"color\":" + JsonString(engine_options_.color);
     out += Printed(",\"images_per_s\":%.3f,\"decode_images_per_s\":%.3f,\"encode_images_per_s\":%.3f",
                    report.pipeline, report.decode, report.encode);
     out += Printed(",\"bound_images_per_s\":%.3f,\"share_of_bound\":%.4f,\"share_of_ceiling\":%.4f",

@@ -82,6 +82,7 @@ std::string MetaJson(const ModelSummary& model, const EngineOptions& options, co
   add("precision", JsonString(model.encoder.precision));
   add("jpeg_scaling", JsonString(options.jpeg_scaling));
   add("alpha", JsonString(options.alpha));
+  add("color", JsonString(options.color));
   add("complete", outcome.complete ? "true" : "false");
   add("inputs", std::to_string(summary.images()));
   add("vectors", std::to_string(vectors));

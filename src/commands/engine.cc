@@ -36,9 +36,9 @@ void LogPlan(const Machine& machine, const Plan& plan, const EngineOptions& opti
             machine.physical_cores, machine.isa, HumanBytes(machine.memory_bytes));
   log::info("streams {} x {} threads ({}), precision {} ({})", plan.streams, plan.threads_per_stream,
             plan.streams_why, plan.precision, plan.precision_why);
-  log::info("decoders {} ({}), decode {}, jpeg scaling {}, alpha {}, memory budget {} ({})", plan.decoders,
-            plan.decoders_why, options.decode, options.jpeg_scaling, options.alpha,
-            HumanBytes(plan.memory_budget_bytes), plan.memory_why);
+  log::info("decoders {} ({}), decode {}, jpeg scaling {}, alpha {}, color {}, memory budget {} ({})",
+            plan.decoders, plan.decoders_why, options.decode, options.jpeg_scaling, options.alpha,
+            options.color, HumanBytes(plan.memory_budget_bytes), plan.memory_why);
   if (options.cache_bytes > 0) log::info("result cache of {}", HumanBytes(options.cache_bytes));
 }
 

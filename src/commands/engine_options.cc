@@ -21,6 +21,10 @@ void DeclareDecodeFlags(FlagSet& flags, EngineOptions* options) {
       "fast: smallest DCT scale that is still twice the model's size; exact: as Pillow, bit for bit");
   flags.Choice("alpha", &options->alpha, {"drop", "white"},
                "transparent pixels: drop keeps their colour as Pillow does, white composes over white");
+  flags.Choice(
+      "color", &options->color, {"ignore", "srgb"},
+      "ICC profiles: ignore them as Pillow's pipelines do, or convert wide-gamut photos (Display P3, Adobe "
+      "RGB) to srgb");
   flags.Integer("max-pixels", &options->limits.max_pixels, 1, 1'000'000'000, "pixels of one photo");
   flags.Integer("max-side", &options->limits.max_side, 1, 65'535, "pixels along one side of a photo");
   flags.Size("max-image-bytes", &options->limits.max_file_bytes, 1, "encoded size of one photo",
@@ -54,6 +58,7 @@ decode::DecodeOptions ToDecodeOptions(const EngineOptions& options) {
   decode.jpeg_scaling =
       options.jpeg_scaling == "exact" ? decode::JpegScaling::kExact : decode::JpegScaling::kFast;
   decode.alpha = options.alpha == "white" ? decode::AlphaMode::kWhite : decode::AlphaMode::kDrop;
+  decode.color = options.color == "srgb" ? decode::ColorMode::kSrgb : decode::ColorMode::kIgnore;
   decode.limits = options.limits;
   return decode;
 }

@@ -24,6 +24,7 @@ struct EngineOptions {
   std::string decoder_program;     ///< empty: beside photovec
   std::string jpeg_scaling = "fast";
   std::string alpha = "drop";
+  std::string color = "ignore";
   uint64_t memory_budget_bytes = 0;
   uint64_t cache_bytes = 0;  ///< result cache; 0: none
   int64_t batch_wait_us = 0;

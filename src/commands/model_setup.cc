@@ -99,9 +99,16 @@ Result<std::vector<ModelChoice>> ParseModelChoices(const std::vector<std::string
 }
 
 std::string Fingerprint(const FingerprintParts& parts) {
+  std::vector<std::string> texts = {kRecipe,
+                                    parts.weights_sha256,
+                                    DescribeConfig(parts.config),
+                                    preprocess::Describe(parts.spec),
+                                    parts.jpeg_scaling,
+                                    parts.alpha};
+  // Only where it changes pixels: vectors from before the option keep their fingerprint.
+  if (parts.color != "ignore") texts.push_back("color " + parts.color);
   Sha256 hash;
-  for (const std::string& part : {std::string(kRecipe), parts.weights_sha256, DescribeConfig(parts.config),
-                                  preprocess::Describe(parts.spec), parts.jpeg_scaling, parts.alpha}) {
+  for (const std::string& part : texts) {
     hash.Update(part);
     hash.Update(std::string_view("\0", 1));  // so that no two lists of parts run together alike
   }
@@ -129,8 +136,8 @@ Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& o
   malloc_trim(0);  // packing left large free blocks behind
   loaded.setup.name = choice.name;
   loaded.setup.spec = spec;
-  loaded.setup.fingerprint =
-      Fingerprint({loaded.weights_sha256, loaded.config, spec, options.jpeg_scaling, options.alpha});
+  loaded.setup.fingerprint = Fingerprint(
+      {loaded.weights_sha256, loaded.config, spec, options.jpeg_scaling, options.alpha, options.color});
   loaded.load_seconds = static_cast<double>(MicrosBetween(begin, Clock::now())) / 1e6;
   return loaded;
 }

@@ -37,6 +37,7 @@ struct FingerprintParts {
   preprocess::Spec spec;
   std::string jpeg_scaling;
   std::string alpha;
+  std::string color;
 };
 /// The first 12 hex digits of a SHA-256 over all parts.
 std::string Fingerprint(const FingerprintParts& parts);

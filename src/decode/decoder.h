@@ -23,6 +23,10 @@ enum class AlphaMode {
   kDrop,   ///< as Pillow's convert("RGB"): colour under transparent pixels is kept
   kWhite,  ///< compose over white
 };
+enum class ColorMode {
+  kIgnore,  ///< pixels as they are stored, as Pillow gives them
+  kSrgb,    ///< through the photo's ICC profile to sRGB: color_transform.h
+};
 
 /// What a photo may cost before it is refused. Checked on the header, before any pixel is allocated.
 struct Limits {
@@ -36,7 +40,16 @@ struct Limits {
 struct DecodeOptions {
   JpegScaling jpeg_scaling = JpegScaling::kFast;
   AlphaMode alpha = AlphaMode::kDrop;
+  ColorMode color = ColorMode::kIgnore;
   Limits limits;
+};
+
+/// What became of a photo's colour profile.
+enum class ProfileUse {
+  kNone,         ///< it has none, or was not asked for it (ColorMode::kIgnore)
+  kConverted,    ///< the pixels went through it
+  kAlreadySrgb,  ///< it describes sRGB, within a level
+  kIgnored,      ///< broken, oversized, or for another kind of pixels
 };
 
 /// One photo to decode. Everything is borrowed for the duration of the call.
@@ -54,7 +67,8 @@ struct DecodeReport {
   int height = 0;
   int orientation = 1;  ///< EXIF 1..8; always 1 for HEIC and AVIF, whose pixels come turned and cropped
   int scale_denominator = 1;
-  TimePoint decoded_at;  ///< when pixels existed; preprocessing follows
+  ProfileUse profile = ProfileUse::kNone;
+  TimePoint decoded_at;  ///< when pixels existed, in their final colours; preprocessing follows
 };
 
 /// Turns encoded photos into model-sized pixels. THE contract of decode/: the in-process decoder and the

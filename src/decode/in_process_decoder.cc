@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <string>
 
+#include "decode/color_transform.h"
 #include "decode/crop_window.h"
 #include "decode/decoder.h"
 #include "decode/heif_support.h"
@@ -42,6 +43,9 @@ class InProcessDecoder final : public Decoder {
     if (Status status = DecodePixels(request, &scratch_, &pixels_); !status.ok()) return status;
 
     DecodeReport report;
+    if (options.color == ColorMode::kSrgb) {
+      report.profile = color_.Convert(job.encoded, *header, request.window, &pixels_);
+    }
     report.format = header->format;
     // The header's, unless a HEIC was cropped: only then are the pixels fewer at scale 1.
     report.width = request.scale_denominator == 1 ? pixels_.width() : header->width;
@@ -73,6 +77,7 @@ class InProcessDecoder final : public Decoder {
 
   RgbImage pixels_;
   CodecScratch scratch_;
+  ColorConverter color_;
   preprocess::Preprocessor preprocessor_;
 };
 

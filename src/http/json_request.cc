@@ -11,6 +11,7 @@
 #include <boost/json/storage_ptr.hpp>
 #include <boost/json/string.hpp>
 #include <boost/json/value_stack.hpp>
+#include <cmath>
 #include <exception>
 #include <string>
 #include <unordered_set>
@@ -85,7 +86,11 @@ struct Builder {
     stack.push_uint64(value);
     return true;
   }
-  bool on_double(double value, json::string_view, ErrorCode&) {
+  bool on_double(double value, json::string_view, ErrorCode& error) {
+    if (!std::isfinite(value)) {  // Boost.JSON makes 1e999 an infinity
+      error = json::make_error_code(json::error::exponent_overflow);
+      return false;
+    }
     stack.push_double(value);
     return true;
   }

@@ -10,8 +10,8 @@
 namespace photovec::pipeline {
 
 /// What a vector depends on within one process: the encoded photo, the model, and how its pixels are made.
-/// Everything else that enters a model's fingerprint (weights, scaling, alpha, limits) is the same for all
-/// photos of a process, and the cache does not outlive it.
+/// Everything else that enters a model's fingerprint (weights, scaling, alpha, colour, limits) is the same
+/// for all photos of a process, and the cache does not outlive it.
 struct CacheKey {
   /// SHA-256 of the encoded bytes. Uploads are not trusted: with a hash that can be made to collide, one
   /// client could leave a photo whose vector another client gets for its own.

@@ -11,12 +11,6 @@
 namespace photovec::fuzz {
 namespace {
 
-void Check(bool fine, const char* invariant) {
-  if (fine) return;
-  std::fprintf(stderr, "broken invariant: %s\n", invariant);
-  std::abort();
-}
-
 test::HeifBuilder Photo(const test::HeifPart& part) {
   test::HeifBuilder builder;
   const uint32_t image = builder.AddCoded(part);

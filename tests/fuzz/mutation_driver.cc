@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Drives FuzzOne without a fuzzing engine, so that every test run fuzzes a little:
-//   fuzz_<codec>                  seeds and reproducible mutations of them, for one second
-//   fuzz_<codec> SECONDS [SEED]   longer, or another random sequence
-//   fuzz_<codec> replay FILE...   files of a corpus, or one that failed
+//   fuzz_<target>                  seeds and reproducible mutations of them, for one second
+//   fuzz_<target> SECONDS [SEED]   longer, or another random sequence
+//   fuzz_<target> replay FILE...   files of a corpus, or one that failed
 // An input that takes over kMaxInputSeconds, or memory over kMaxResidentBytes, fails; the input that was
-// running is left in the file fuzz_<codec>.failed of the working directory when the process dies.
+// running is left in the file fuzz_<target>.failed of the working directory when the process dies.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Decodes files and writes pixels to stdout, for test_decode.py and for runs over corpora by hand.
 //   decode_probe pixels|white FILE...   per file "ok W H ORIENTATION\n" + W*H*3 bytes, or "CODE MESSAGE\n"
+//   decode_probe srgb FILE...    the same pixels, through the file's ICC profile
 //   decode_probe heif FILE...   pixels, with libheif in this process: for files that are trusted
 //   decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec, exact or fast: same form
 //   decode_probe check FILE...   per file one line: code, W, H, CPU ms, peak RSS MiB so far, path, message
@@ -15,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "decode/color_transform.h"
 #include "decode/decoder.h"
 #include "decode/header_probe.h"
 #include "decode/heif_support.h"
@@ -47,6 +49,17 @@ Result<ImageHeader> Pixels(std::span<const uint8_t> encoded, AlphaMode alpha, Co
 void Put(int width, int height, int orientation, const uint8_t* data) {
   std::printf("ok %d %d %d\n", width, height, orientation);
   std::fwrite(data, 1, static_cast<size_t>(width) * static_cast<size_t>(height) * 3, stdout);
+}
+
+void PutSrgb(const char* path, ColorConverter* converter, CodecScratch* scratch, RgbImage* image) {
+  const std::vector<uint8_t> encoded = ReadFile(path);
+  const Result<ImageHeader> header = Pixels(encoded, AlphaMode::kDrop, scratch, image);
+  if (!header.ok()) {
+    std::printf("%s\n", header.status().ToString().c_str());
+    return;
+  }
+  converter->Convert(encoded, *header, {}, image);
+  Put(image->width(), image->height(), header->orientation, image->data());
 }
 
 void PutPixels(const char* path, AlphaMode alpha, CodecScratch* scratch, RgbImage* image) {
@@ -103,9 +116,12 @@ int Main(int argc, char** argv) {
     for (int i = 3; i < argc; ++i) PutSlot(argv[i], std::atoi(argv[2]), scaling, decoder.get());
     return 0;
   }
+  ColorConverter converter;
   if (mode == "heif") EnableHeif();
   for (int i = 2; i < argc; ++i) {
-    if (mode == "check") {
+    if (mode == "srgb") {
+      PutSrgb(argv[i], &converter, &scratch, &image);
+    } else if (mode == "check") {
       Check(argv[i], &scratch, &image);
       std::fflush(stdout);
     } else {

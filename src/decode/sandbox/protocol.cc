@@ -45,8 +45,35 @@ CheckedReply Lie(std::string what) {
   return checked;
 }
 
+/// Far above any model, and so small that a slot's size cannot overflow.
+bool IsSide(int32_t side) { return side >= 1 && side <= 1 << 20; }
+
+bool IsWithin(int32_t value, int32_t last) { return value >= 0 && value <= last; }
+
+bool HasKnownChoices(const JobMessage& message) {
+  using preprocess::Filter;
+  using preprocess::ResizeMode;
+  return IsWithin(message.jpeg_scaling, static_cast<int32_t>(JpegScaling::kExact)) &&
+         IsWithin(message.alpha, static_cast<int32_t>(AlphaMode::kWhite)) &&
+         IsWithin(message.color, static_cast<int32_t>(ColorMode::kSrgb)) &&
+         IsWithin(message.mode, static_cast<int32_t>(ResizeMode::kSquash)) &&
+         (message.filter == static_cast<int32_t>(Filter::kBilinear) ||
+          message.filter == static_cast<int32_t>(Filter::kBicubic) ||
+          message.filter == static_cast<int32_t>(Filter::kLanczos)) &&
+         message.reserved == 0;
+}
+
 int64_t Nanoseconds(TimePoint at) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
+}
+
+/// A photo is not looked at for a profile unless that was asked for, and only these formats have one.
+bool IsProfileUse(int32_t use, const DecodeOptions& options, Format format) {
+  if (options.color == ColorMode::kIgnore ||
+      (format != Format::kJpeg && format != Format::kPng && format != Format::kWebp)) {
+    return use == static_cast<int32_t>(ProfileUse::kNone);
+  }
+  return IsWithin(use, static_cast<int32_t>(ProfileUse::kIgnored));
 }
 
 bool IsScale(int32_t denominator, Format format) {
@@ -68,6 +95,7 @@ std::string FindLie(const ReplyMessage& reply, const DecodeJob& job, TimePoint s
   }
   if (reply.orientation < 1 || reply.orientation > 8) return "it reported an impossible orientation";
   if (!IsScale(reply.scale_denominator, format)) return "it reported an impossible scale";
+  if (!IsProfileUse(reply.profile, job.options, format)) return "it reported an impossible colour profile";
   if (reply.message_bytes != 0) return "it sent a message with a success";
   if (reply.decoded_at_ns < Nanoseconds(sent_at) || reply.decoded_at_ns > Nanoseconds(Clock::now())) {
     return "it reported an impossible time";
@@ -101,6 +129,7 @@ JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence) {
   message.max_jpeg_scans = limits.max_jpeg_scans;
   message.jpeg_scaling = static_cast<int32_t>(job.options.jpeg_scaling);
   message.alpha = static_cast<int32_t>(job.options.alpha);
+  message.color = static_cast<int32_t>(job.options.color);
   message.mode = static_cast<int32_t>(job.spec->mode);
   message.filter = static_cast<int32_t>(job.spec->filter);
   message.resize_short = job.spec->resize_short;
@@ -115,7 +144,8 @@ Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacit
   };
   if (message.magic != kProtocolMagic || message.version != kProtocolVersion) return wrong("version");
   if (message.encoded_bytes > input_capacity) return wrong("encoded size");
-  if (message.crop < 1 || message.resize_short < 1) return wrong("size");
+  if (!IsSide(message.crop) || !IsSide(message.resize_short)) return wrong("size");
+  if (!HasKnownChoices(message)) return wrong("option");
   spec->mode = static_cast<preprocess::ResizeMode>(message.mode);
   spec->filter = static_cast<preprocess::Filter>(message.filter);
   spec->resize_short = message.resize_short;
@@ -126,6 +156,7 @@ Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacit
   job.spec = spec;
   job.options.jpeg_scaling = static_cast<JpegScaling>(message.jpeg_scaling);
   job.options.alpha = static_cast<AlphaMode>(message.alpha);
+  job.options.color = static_cast<ColorMode>(message.color);
   job.options.limits.max_pixels = message.max_pixels;
   job.options.limits.max_file_bytes = message.max_file_bytes;
   job.options.limits.max_decoder_bytes = message.max_decoder_bytes;
@@ -144,6 +175,7 @@ ReplyMessage MakeReplyMessage(const Result<DecodeReport>& report, uint64_t seque
     message.height = report->height;
     message.orientation = report->orientation;
     message.scale_denominator = report->scale_denominator;
+    message.profile = static_cast<int32_t>(report->profile);
     message.decoded_at_ns = Nanoseconds(report->decoded_at);
     return message;
   }
@@ -165,7 +197,7 @@ CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, ui
   ReplyMessage reply;
   if (bytes.size() != sizeof(reply)) return Lie("its message has a wrong length");
   std::memcpy(&reply, bytes.data(), sizeof(reply));
-  if (reply.magic != kProtocolMagic || reply.version != kProtocolVersion || reply.reserved != 0) {
+  if (reply.magic != kProtocolMagic || reply.version != kProtocolVersion) {
     return Lie("its message is of another version");
   }
   if (reply.sequence != sequence) return Lie("it answered another image");
@@ -179,6 +211,7 @@ CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, ui
     report.height = reply.height;
     report.orientation = reply.orientation;
     report.scale_denominator = reply.scale_denominator;
+    report.profile = static_cast<ProfileUse>(reply.profile);
     report.decoded_at = TimePoint(std::chrono::nanoseconds(reply.decoded_at_ns));
     checked.report = report;
   } else {
@@ -197,7 +230,8 @@ Result<Hello> CheckHello(std::span<const uint8_t> bytes) {
   if (bytes.size() == sizeof(hello)) std::memcpy(&hello, bytes.data(), sizeof(hello));
   if (bytes.size() != sizeof(hello) || hello.magic != kProtocolMagic || hello.version != kProtocolVersion ||
       hello.why_bytes > hello.why.size() || (hello.layers & ~kAllLayers) != 0 ||
-      hello.heif_bytes > hello.heif.size() || (hello.codecs & ~(kCodecHevc | kCodecAv1)) != 0 ||
+      !IsPrintable({hello.why.data(), hello.why_bytes}) || hello.heif_bytes > hello.heif.size() ||
+      (hello.codecs & ~(kCodecHevc | kCodecAv1)) != 0 ||
       !IsPrintable({hello.heif.data(), hello.heif_bytes})) {
     return Status(
         Code::kUnavailable,

@@ -77,10 +77,12 @@ struct JobMessage {
   int32_t max_jpeg_scans = 0;
   int32_t jpeg_scaling = 0;
   int32_t alpha = 0;
+  int32_t color = 0;
   int32_t mode = 0;
   int32_t filter = 0;
   int32_t resize_short = 0;
   int32_t crop = 0;
+  int32_t reserved = 0;
 };
 
 /// The answer. On success the pixels lie in the shared memory.
@@ -96,7 +98,7 @@ struct ReplyMessage {
   int32_t scale_denominator = 0;
   int64_t decoded_at_ns = 0;  ///< CLOCK_MONOTONIC, which is the same in every process
   uint32_t message_bytes = 0;
-  uint32_t reserved = 0;
+  int32_t profile = 0;
   std::array<char, kMaxMessageBytes> message{};
 };
 
@@ -117,7 +119,7 @@ struct CheckedReply {
 /// \param bytes what recv() gave. \param sent_at when the job was sent: pixels cannot be older.
 CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, uint64_t sequence,
                         TimePoint sent_at);
-/// Errors: kUnavailable when it is none of this version.
+/// Errors: kUnavailable when it is none of this version, or its reason is no text that may go into a log.
 Result<Hello> CheckHello(std::span<const uint8_t> bytes);
 
 }  // namespace photovec::decode

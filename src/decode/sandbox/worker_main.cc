@@ -17,6 +17,7 @@
 #include <optional>
 #include <string_view>
 
+#include "decode/color_transform.h"
 #include "decode/decoder.h"
 #include "decode/heif_support.h"
 #include "decode/sandbox/exit_codes.h"
@@ -47,8 +48,8 @@ class Worker {
   Worker(SharedRegion region, FaultPlan faults)
       : region_(std::move(region)), faults_(std::move(faults)), decoder_(MakeInProcessDecoder()) {}
 
-  /// Decodes a picture of one pixel, so that every library has chosen its CPU paths, bound its symbols and
-  /// taken its first memory before the walls go up.
+  /// Decodes a picture of one pixel and converts another's colours, so that every library has chosen its CPU
+  /// paths, bound its symbols and taken its first memory before the walls go up.
   void WarmUp() {
     EnableHeif();
     static constexpr uint8_t kGif[] = {'G', 'I', 'F', '8', '9', 'a',  1, 0,    1, 0, 0x80, 0,
@@ -60,7 +61,7 @@ class Worker {
     job.spec = &spec;
     job.out = region_.output().first(spec.slot_bytes());
     const auto report = decoder_->Decode(job);
-    warm_ = report.ok();
+    warm_ = report.ok() && WarmUpColor();
     GiveBack();
   }
   bool warm() const { return warm_; }

@@ -32,6 +32,7 @@ FingerprintParts Parts() {
   parts.config.projection_dim = 512;
   parts.jpeg_scaling = "fast";
   parts.alpha = "drop";
+  parts.color = "ignore";
   return parts;
 }
 
@@ -47,6 +48,7 @@ TEST(Fingerprint, ChangesWithEveryIngredient) {
       [](auto& p) { p.weights_sha256[0] = 'b'; },
       [](auto& p) { p.jpeg_scaling = "exact"; },
       [](auto& p) { p.alpha = "white"; },
+      [](auto& p) { p.color = "srgb"; },
       [](auto& p) { p.config.activation = model::Activation::kGeluErf; },
       [](auto& p) { p.config.layer_norm_eps = 1e-6F; },
       [](auto& p) { p.config.heads = 6; },

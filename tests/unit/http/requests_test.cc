@@ -39,6 +39,8 @@ TEST(JsonTest, MalformedBodiesAreLocated) {
       {"{\"dimensions\": NaN}", "NaN and Infinity are not JSON"},
       {"{\"dimensions\": NaN}", "\"dimensions\""},
       {"{\"dimensions\": -Infinity}", "\"dimensions\""},
+      {"{\"dimensions\": 1e999}", "exponent overflow"},
+      {"[-0.5e11615]", "exponent overflow"},
       {"{\"a\":1,\"b\":2,\"a\":3}", "the key \"a\" occurs twice"},
       {"{\"x\":{\"a\":1,\"\\u0061\":3}}", "the key \"a\" occurs twice"},
       {"{\"a\":\"\xFF\"}", "malformed JSON"},

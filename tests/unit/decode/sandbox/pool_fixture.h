@@ -83,6 +83,7 @@ inline void ExpectSame(const Answer& a, const Answer& b, const std::string& what
   EXPECT_EQ(a.report->height, b.report->height) << what;
   EXPECT_EQ(a.report->orientation, b.report->orientation) << what;
   EXPECT_EQ(a.report->scale_denominator, b.report->scale_denominator) << what;
+  EXPECT_EQ(a.report->profile, b.report->profile) << what;
 }
 
 }  // namespace photovec::decode::testing

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <cstring>
 #include <fstream>
+#include <limits>
 #include <set>
 
 #include "decode/sandbox/protocol.h"
 #include "decode/sandbox/respawn.h"
 #include "unit/decode/sandbox/pool_fixture.h"
+#include "unit/decode/test_images_icc.h"
 
 namespace photovec::decode::testing {
 namespace {
@@ -31,6 +33,16 @@ std::vector<Encoded> VariedFiles() {
     broken[broken.size() / 2] ^= 0x55;
     files.push_back(broken);
   }
+  for (const test::IccKind kind : {test::IccKind::kDisplayP3, test::IccKind::kAdobeRgb, test::IccKind::kTable,
+                                   test::IccKind::kSrgb, test::IccKind::kMultiStage, test::IccKind::kCmyk}) {
+    const Encoded profile = test::MakeIcc(kind);
+    const test::Raster photo = test::MakePhoto(300, 200, 3);
+    files.push_back(test::JpegWithIcc(test::EncodeJpeg(photo), profile, 2, {2, 1}));
+    files.push_back(test::PngWithIcc(test::EncodePng(300, 200, photo.samples, {}), profile));
+    files.push_back(test::WebpWithIcc(test::EncodeWebp(photo, false), 300, 200, profile));
+  }
+  const Encoded grey = test::EncodeJpeg(test::MakePhoto(300, 200, 1));
+  files.push_back(test::JpegWithIcc(grey, test::MakeIcc(test::IccKind::kGrey)));
   return files;
 }
 
@@ -44,6 +56,8 @@ TEST(Sandbox, AnswersAsAThreadDoesBitForBit) {
   DecodeOptions exact;
   exact.jpeg_scaling = JpegScaling::kExact;
   exact.alpha = AlphaMode::kWhite;
+  DecodeOptions srgb;
+  srgb.color = ColorMode::kSrgb;
   DecodeOptions tight;
   tight.limits.max_pixels = 50'000;
   tight.limits.max_file_bytes = 60'000;
@@ -52,6 +66,8 @@ TEST(Sandbox, AnswersAsAThreadDoesBitForBit) {
     ExpectSame(DecodeWith(*decoder, files[i]), DecodeWith(*oracle, files[i]), what);
     ExpectSame(DecodeWith(*decoder, files[i], squash, exact), DecodeWith(*oracle, files[i], squash, exact),
                what);
+    ExpectSame(DecodeWith(*decoder, files[i], SmallSpec(), srgb),
+               DecodeWith(*oracle, files[i], SmallSpec(), srgb), what);
     ExpectSame(DecodeWith(*decoder, files[i], SmallSpec(), tight),
                DecodeWith(*oracle, files[i], SmallSpec(), tight), what);
   }
@@ -63,7 +79,12 @@ TEST(Sandbox, TheTrapModeFindsNoForbiddenCall) {
   options.name_violations = true;
   const auto pool = MakePool(options);
   const auto decoder = pool->MakeDecoder();
-  for (const Encoded& file : VariedFiles()) (void)DecodeWith(*decoder, file);
+  DecodeOptions srgb;
+  srgb.color = ColorMode::kSrgb;
+  for (const Encoded& file : VariedFiles()) {
+    (void)DecodeWith(*decoder, file);
+    (void)DecodeWith(*decoder, file, SmallSpec(), srgb);
+  }
   EXPECT_EQ(pool->stats().violations, 0);
   EXPECT_EQ(pool->stats().restarts, 0);
 }
@@ -125,7 +146,7 @@ TEST(Protocol, AWorkerIsBelievedOnlyWhatCanBeTrue) {
   };
   EXPECT_FALSE(with([](ReplyMessage& r) { r.magic = 0; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.version = 9; }));
-  EXPECT_FALSE(with([](ReplyMessage& r) { r.reserved = 1; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.profile = 1; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.sequence = 4; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.width = 0; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.height = 16'385; }));
@@ -141,6 +162,64 @@ TEST(Protocol, AWorkerIsBelievedOnlyWhatCanBeTrue) {
     r.message_bytes = kMaxMessageBytes + 1;
   }));
   EXPECT_TRUE(with([](ReplyMessage& r) { r.code = static_cast<int32_t>(Code::kImageCorrupt); }));
+  // Asked for colours, it may say what it did with the profile; nothing else.
+  job.options.color = ColorMode::kSrgb;
+  EXPECT_TRUE(with([](ReplyMessage& r) { r.profile = static_cast<int32_t>(ProfileUse::kIgnored); }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.profile = static_cast<int32_t>(ProfileUse::kIgnored) + 1; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.profile = -1; }));
+}
+
+TEST(Protocol, AHelloIsOfThisVersionAndPrintable) {
+  const auto accepted = [](auto change) {
+    Hello hello;
+    hello.layers = kAllLayers;
+    hello.why_bytes = 4;
+    std::memcpy(hello.why.data(), "none", 4);
+    change(hello);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(&hello);
+    return CheckHello({bytes, sizeof(hello)}).ok();
+  };
+  EXPECT_TRUE(accepted([](Hello&) {}));
+  EXPECT_FALSE(accepted([](Hello& h) { h.version = 1; }));
+  EXPECT_FALSE(accepted([](Hello& h) { h.layers = kAllLayers + 1; }));
+  EXPECT_FALSE(accepted([](Hello& h) { h.why_bytes = 257; }));
+  // It goes into the log, where it must not begin a line of its own.
+  EXPECT_FALSE(accepted([](Hello& h) { h.why[1] = '\n'; }));
+  EXPECT_TRUE(accepted([](Hello& h) { h.why[4] = '\n'; }));
+}
+
+TEST(Protocol, AJobArrivesAsItWasSent) {
+  preprocess::Spec spec = SmallSpec();
+  const Encoded jpeg = Marked("");
+  DecodeJob job;
+  job.encoded = jpeg;
+  job.spec = &spec;
+  job.options.color = ColorMode::kSrgb;
+  job.options.alpha = AlphaMode::kWhite;
+  job.options.jpeg_scaling = JpegScaling::kExact;
+  const JobMessage message = MakeJobMessage(job, 1);
+  preprocess::Spec read_spec;
+  const size_t slot = spec.slot_bytes();
+  const Result<DecodeJob> read = ReadJobMessage(message, jpeg.size(), slot, &read_spec);
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->options.color, ColorMode::kSrgb);
+  EXPECT_EQ(read->options.alpha, AlphaMode::kWhite);
+  EXPECT_EQ(read->options.jpeg_scaling, JpegScaling::kExact);
+  EXPECT_EQ(read_spec.crop, spec.crop);
+  const auto refused = [&](auto change) {
+    JobMessage other = message;
+    change(other);
+    return !ReadJobMessage(other, jpeg.size(), slot, &read_spec).ok();
+  };
+  EXPECT_TRUE(refused([](JobMessage& m) { m.version = 1; }));
+  EXPECT_TRUE(refused([](JobMessage& m) { m.color = 2; }));
+  EXPECT_TRUE(refused([](JobMessage& m) { m.alpha = -1; }));
+  EXPECT_TRUE(refused([](JobMessage& m) { m.mode = 2; }));
+  EXPECT_TRUE(refused([](JobMessage& m) { m.filter = 0; }));
+  EXPECT_TRUE(refused([](JobMessage& m) { m.reserved = 1; }));
+  EXPECT_TRUE(refused([](JobMessage& m) { m.encoded_bytes += 1; }));
+  EXPECT_TRUE(refused([](JobMessage& m) { m.out_bytes += 1; }));
+  EXPECT_TRUE(refused([](JobMessage& m) { m.crop = std::numeric_limits<int32_t>::max(); }));
 }
 
 TEST(Quarantine, RemembersForItsTermAndIsBounded) {

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// The JSON of a request: the parser, and the reader of fields on what it gives.
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <string>
+#include <string_view>
+
+#include "fuzz/fuzz_target.h"
+#include "http/json_request.h"
+
+namespace photovec::fuzz {
+namespace {
+
+namespace json = boost::json;
+
+size_t Depth(const json::value& value) {
+  size_t deepest = 0;
+  if (const json::array* array = value.if_array()) {
+    for (const json::value& item : *array) deepest = std::max(deepest, Depth(item));
+    return deepest + 1;
+  }
+  if (const json::object* object = value.if_object()) {
+    for (const auto& member : *object) deepest = std::max(deepest, Depth(member.value()));
+    return deepest + 1;
+  }
+  return 0;
+}
+
+void ReadFields(const json::object& object) {
+  http::FieldReader reader(object);
+  reader.Bool("normalize", true);
+  reader.String("model");
+  reader.Int("dimensions");
+  reader.Array("input");
+  reader.RejectUnknown({"normalize", "model", "dimensions", "input"});
+  Check(reader.ok() == reader.status().ok(), "a reader has one state");
+  Check(reader.ok() || reader.status().code() == Code::kInvalidRequest, "a wrong field is the client's");
+}
+
+}  // namespace
+
+void FuzzOne(const uint8_t* data, size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const Result<json::value> document = http::ParseJson(text);
+  if (!document.ok()) {
+    Check(document.status().code() == Code::kInvalidRequest, "a wrong document is the client's");
+    return Check(!document.status().message().empty(), "errors say what is wrong");
+  }
+  Check(Depth(*document) <= http::kMaxJsonDepth, "depth is bounded");
+  Check(http::ParseJson(json::serialize(*document)).ok(), "what was read can be written and read again");
+  if (document->is_object()) ReadFields(document->get_object());
+}
+void Repair(std::vector<uint8_t>* /*file*/) {}
+
+std::vector<std::vector<uint8_t>> Seeds() {
+  std::vector<std::vector<uint8_t>> seeds;
+  for (
+      const std::string_view text :
+      {R"({"model":"clip","input":["data:image/png;base64,AAAA",{"image":"a\u00e9\ud83d\ude00"}],"dimensions":512})",
+       R"({"normalize":false,"messages":[{"content":[{"type":"image_url","image_url":{"url":"http://x/y.jpg"}}]}]})",
+       R"([1,-0.5e10,true,null,18446744073709551615,[[[[]]]]])", R"({"a":1,"a":2})"}) {
+    seeds.emplace_back(text.begin(), text.end());
+  }
+  return seeds;
+}
+
+}  // namespace photovec::fuzz
