@@ -140,19 +140,28 @@ Result<BenchIsolation> RunBenchIsolation(const BenchDecodeOptions& options, deco
   OneDecoder process(options, make_process);
   RETURN_IF_ERROR(CheckSame(thread, process, photos));
 
+  // The third is a second thread decoder: how much two decoders of the same kind differ is the noise.
+  OneDecoder control(options, make_thread);
   std::vector<double> added_us;
+  std::vector<double> noise_us;
   const Deadline latency =
       Deadline::After(std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds * kShareOfLatency)));
   for (size_t i = 0; !latency.Expired(); ++i) {
     const auto& photo = photos[i % photos.size()];
-    const bool thread_first = i % 2 == 0;
-    const double first_us = thread_first ? thread.TimeUs(photo) : process.TimeUs(photo);
-    const double second_us = thread_first ? process.TimeUs(photo) : thread.TimeUs(photo);
-    added_us.push_back(thread_first ? second_us - first_us : first_us - second_us);
+    std::array<double, 3> took_us{};
+    const std::array<OneDecoder*, 3> decoders = {&thread, &process, &control};
+    for (size_t turn = 0; turn < decoders.size(); ++turn) {
+      const size_t which = (i + turn) % decoders.size();
+      took_us.at(which) = decoders.at(which)->TimeUs(photo);
+    }
+    added_us.push_back(took_us[1] - took_us[0]);
+    noise_us.push_back(took_us[2] - took_us[0]);
   }
   result.pairs = static_cast<int>(added_us.size());
   result.added_us_p50 = Quantile(added_us, 0.5);
   result.added_us_p95 = Quantile(added_us, 0.95);
+  result.noise_us_p50 = Quantile(noise_us, 0.5);
+  result.noise_us_p95 = Quantile(noise_us, 0.95);
 
   std::vector<double> thread_rates;
   std::vector<double> process_rates;
@@ -184,10 +193,11 @@ std::string ToText(const BenchIsolation& one) {
       text.data(), text.size(),
       "  --decode=thread %.1f img/s, --decode=process %.1f img/s: %.3f of it (median of slices in turn)\n"
       "  CPU time of one image: thread %.3f ms, process %.3f ms\n"
-      "  one image at a time, process minus thread: p50 %.0f us, p95 %.0f us over %d pairs; an idle "
-      "process takes %s\n",
+      "  one image at a time, process minus thread: p50 %.0f us, p95 %.0f us over %d pairs (thread minus "
+      "thread: %.0f, %.0f); an idle process takes %s\n",
       one.thread_images_per_s, one.process_images_per_s, one.ratio, one.thread_cpu_ms, one.process_cpu_ms,
-      one.added_us_p50, one.added_us_p95, one.pairs, HumanBytes(one.idle_rss_bytes).c_str());
+      one.added_us_p50, one.added_us_p95, one.pairs, one.noise_us_p50, one.noise_us_p95,
+      HumanBytes(one.idle_rss_bytes).c_str());
   return text.data();
 }
 
@@ -196,10 +206,11 @@ std::string ToJson(const BenchIsolation& one) {
   std::snprintf(
       text.data(), text.size(),
       "{\"thread_images_per_s\":%.2f,\"process_images_per_s\":%.2f,\"ratio\":%.4f,\"thread_cpu_ms\":%.4f,"
-      "\"process_cpu_ms\":%.4f,\"added_us_p50\":%.1f,\"added_us_p95\":%.1f,\"pairs\":%d,"
-      "\"idle_rss_bytes\":%llu}",
+      "\"process_cpu_ms\":%.4f,\"added_us_p50\":%.1f,\"added_us_p95\":%.1f,"
+      "\"noise_us_p50\":%.1f,\"noise_us_p95\":%.1f,\"pairs\":%d,\"idle_rss_bytes\":%llu}",
       one.thread_images_per_s, one.process_images_per_s, one.ratio, one.thread_cpu_ms, one.process_cpu_ms,
-      one.added_us_p50, one.added_us_p95, one.pairs, static_cast<unsigned long long>(one.idle_rss_bytes));
+      one.added_us_p50, one.added_us_p95, one.noise_us_p50, one.noise_us_p95, one.pairs,
+      static_cast<unsigned long long>(one.idle_rss_bytes));
   return text.data();
 }
 

@@ -21,6 +21,8 @@ struct BenchIsolation {
   double process_cpu_ms = 0;
   double added_us_p50 = 0;  ///< wall time of one image, process minus thread, one at a time, pairs in turn
   double added_us_p95 = 0;
+  double noise_us_p50 = 0;  ///< the same between two thread decoders
+  double noise_us_p95 = 0;
   uint64_t idle_rss_bytes = 0;  ///< largest idle worker before the first image
   int pairs = 0;
 };
