@@ -173,7 +173,7 @@ const ColorTransform* ColorConverter::TransformOf(std::span<const uint8_t> profi
 
 ProfileUse ColorConverter::Convert(std::span<const uint8_t> encoded, const ImageHeader& header,
                                    const PixelWindow& window, RgbImage* pixels) {
-  const EmbeddedIcc icc = FindIcc(encoded, header.format, &storage_);
+  const EmbeddedIcc icc = FindIcc(encoded, header, &storage_);
   if (!icc.found) return ProfileUse::kNone;
   const bool cmyk = header.format == Format::kJpeg && header.jpeg.components == 4;
   const bool grey = header.format == Format::kJpeg  ? header.jpeg.components == 1

@@ -60,6 +60,8 @@ struct HeifFacts {
   int64_t largest_part_pixels = 0;  ///< of the pictures that are decoded by themselves
   int64_t parts_pixels = 0;         ///< of all of them together
   int64_t data_bytes = 0;           ///< of all of them together, encoded
+  bool has_icc = false;             ///< the primary image names an ICC profile
+  std::span<const uint8_t> icc;     ///< its bytes
 };
 
 /// Everything that a header says before any pixel is allocated. Only the facts of `format` are set.
@@ -76,9 +78,9 @@ struct ImageHeader {
 };
 
 /// Reads the header of one photo. O(file size) in the worst case, a few hundred nanoseconds for most;
-/// allocates nothing but the tables of a HEIC or AVIF. The result borrows `encoded` (WebpFacts::payload).
-/// Thread-safe. Errors: kUnsupportedFormat (unknown content, or a variant that no decoder here knows:
-/// lossless or 12-bit JPEG), kImageCorrupt (the header is cut or contradicts itself).
+/// allocates nothing but the tables of a HEIC or AVIF. The result borrows `encoded` (WebpFacts::payload,
+/// HeifFacts::icc). Thread-safe. Errors: kUnsupportedFormat (unknown content, or a variant that no decoder
+/// here knows: lossless or 12-bit JPEG), kImageCorrupt (the header is cut or contradicts itself).
 Result<ImageHeader> ProbeHeader(std::span<const uint8_t> encoded);
 
 // One per format, for ProbeHeader.

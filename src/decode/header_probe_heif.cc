@@ -33,6 +33,7 @@ class Probe {
     facts_->subsampled = true;
     ASSIGN_OR_RETURN(const Size shown, Item(tables_.primary, 0));
     RETURN_IF_ERROR(Alpha(shown));
+    FindIcc();
     header->width = static_cast<int>(shown.width);
     header->height = static_cast<int>(shown.height);
     return Status::Ok();
@@ -78,6 +79,18 @@ class Probe {
       if (box.type == FourCc(type)) return &box;
     }
     return nullptr;
+  }
+
+  /// `colr` may be there twice: once with code points (which libheif heeds), once with a profile.
+  void FindIcc() {
+    for (const HeifAssociation& association : tables_.PropertiesOf(tables_.primary)) {
+      if (association.property >= tables_.properties.size()) continue;
+      const HeifBox& box = tables_.properties[association.property];
+      if (box.type != FourCc("colr") || (!HasAt(box.data, 0, "prof") && !HasAt(box.data, 0, "rICC")))
+        continue;
+      facts_->has_icc = true;
+      facts_->icc = box.data.subspan(4);
+    }
   }
 
   Result<Size> StatedSize(uint32_t item) const {

@@ -115,17 +115,21 @@ EmbeddedIcc FindWebpIcc(std::span<const uint8_t> encoded) {
   return icc;
 }
 
-EmbeddedIcc FindIcc(std::span<const uint8_t> encoded, Format format, std::vector<uint8_t>* storage) {
-  switch (format) {
+EmbeddedIcc FindIcc(std::span<const uint8_t> encoded, const ImageHeader& header,
+                    std::vector<uint8_t>* storage) {
+  switch (header.format) {
     case Format::kJpeg:
       return FindJpegIcc(encoded, storage);
     case Format::kPng:
       return FindPngIcc(encoded, storage);
     case Format::kWebp:
       return FindWebpIcc(encoded);
-    case Format::kGif:
     case Format::kHeif:
-    case Format::kAvif:
+    case Format::kAvif: {
+      const HeifFacts& facts = header.heif;
+      return {facts.has_icc, facts.icc.size() <= kMaxIccBytes ? facts.icc : std::span<const uint8_t>()};
+    }
+    case Format::kGif:
     case Format::kUnknown:
       break;
   }

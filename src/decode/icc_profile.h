@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "decode/decoder.h"
+#include "decode/header_probe.h"
 
 namespace photovec::decode {
 
@@ -20,17 +20,17 @@ struct EmbeddedIcc {
 };
 
 /// Takes the profile out of its container; looks at none of its bytes.
-///  * JPEG: APP2 segments "ICC_PROFILE" before the first scan, in any order; broken unless every number from
-///  1
-///    to the count is there once. Source: ICC.1:2022 Annex B.4.
-///  * PNG: the iCCP chunk, inflated up to kMaxIccBytes. A PNG with an sRGB chunk has no profile: both say
-///  what
-///    the colours are, and sRGB is the plainer word. Source: PNG (third edition) §11.3.2.3.
+///  * JPEG: APP2 segments "ICC_PROFILE" before the first scan, in any order; every number from 1 to the count
+///    must be there once. Source: ICC.1:2022 Annex B.4.
+///  * PNG: the iCCP chunk, inflated up to kMaxIccBytes. With an sRGB chunk, which says the same in plainer
+///    words, there is no profile. Source: PNG (third edition) §11.3.2.3.
 ///  * WebP: the ICCP chunk before the pixels, when VP8X announces it. Source: RFC 9649 §2.7.1.4.
-///  * GIF, HEIC, AVIF: never.
+///  * HEIC, AVIF: what the header probe found at the primary image. Source: ISO/IEC 23008-12 §6.5.5.
+///  * GIF: never.
 /// O(file size) at most. Never fails: what is broken is no profile. Thread-safe.
 /// \param storage memory for a profile that does not lie in one piece; the result borrows it and `encoded`.
-EmbeddedIcc FindIcc(std::span<const uint8_t> encoded, Format format, std::vector<uint8_t>* storage);
+EmbeddedIcc FindIcc(std::span<const uint8_t> encoded, const ImageHeader& header,
+                    std::vector<uint8_t>* storage);
 
 // One per format, for FindIcc.
 EmbeddedIcc FindJpegIcc(std::span<const uint8_t> encoded, std::vector<uint8_t>* storage);

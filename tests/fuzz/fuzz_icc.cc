@@ -16,11 +16,13 @@ void FuzzOne(const uint8_t* data, size_t size) {
   std::vector<uint8_t> used(1000, 0xFF);
   for (const decode::Format format :
        {decode::Format::kJpeg, decode::Format::kPng, decode::Format::kWebp, decode::Format::kGif}) {
-    const decode::EmbeddedIcc icc = decode::FindIcc(encoded, format, &storage);
+    decode::ImageHeader header;
+    header.format = format;
+    const decode::EmbeddedIcc icc = decode::FindIcc(encoded, header, &storage);
     Check(icc.found || icc.bytes.empty(), "only what is found has bytes");
     Check(icc.bytes.size() <= decode::kMaxIccBytes, "profiles are bounded");
     Check(storage.capacity() <= 2 * decode::kMaxIccBytes, "memory is bounded");
-    const decode::EmbeddedIcc again = decode::FindIcc(encoded, format, &used);
+    const decode::EmbeddedIcc again = decode::FindIcc(encoded, header, &used);
     Check(again.found == icc.found && again.bytes.size() == icc.bytes.size() &&
               (icc.bytes.empty() || std::memcmp(again.bytes.data(), icc.bytes.data(), icc.bytes.size()) == 0),
           "the same bytes give the same profile");

@@ -117,7 +117,7 @@ int Main(int argc, char** argv) {
     return 0;
   }
   ColorConverter converter;
-  if (mode == "heif") EnableHeif();
+  if (mode == "heif" || mode == "srgb") EnableHeif();
   for (int i = 2; i < argc; ++i) {
     if (mode == "srgb") {
       PutSrgb(argv[i], &converter, &scratch, &image);

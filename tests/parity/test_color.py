@@ -5,13 +5,18 @@ Profiles come from lcms2 at test time (icc_probe). What Pillow would fail on is 
 Pillow's without any conversion.
 """
 import io
+import pathlib
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
 from test_decode import BUILD, photo, run_probe, saved
+
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "integration"))
+import heif_files  # noqa: E402
 
 ICC_PROBE = BUILD / "tests" / "parity" / "icc_probe"
 
@@ -53,6 +58,24 @@ def test_wide_gamut(tmp_path, name, form, options):
     got, want = ours(tmp_path, data), pillow(data)
     assert np.abs(got - want).max() <= 1
     assert np.abs(got - plain(data)).mean() > 2  # and it did something
+
+
+@pytest.mark.parametrize("kind", ["heic", "avif"])
+def test_heif(tmp_path, kind):
+    """Against the profile's conversion of the pixels that libheif's own tool gives."""
+    image = Image.fromarray(photo(160, 120))
+    image.info["icc_profile"] = profile("p3")
+    data = heif_files.encode_heif(image, kind, "-q", "90")
+    path, png = tmp_path / f"file.{kind}", tmp_path / "theirs.png"
+    path.write_bytes(data)
+    subprocess.run([heif_files.decoder_tool(), path, png], check=True, capture_output=True)
+    pixels = Image.open(png).convert("RGB")
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile("p3")))
+    want = np.asarray(ImageCms.profileToProfile(pixels, source, ImageCms.createProfile("sRGB"), outputMode="RGB")).astype(int)
+    got = ours(tmp_path, data)
+    assert np.abs(got - want).max() <= 3  # one level more or less before a steep curve
+    assert np.abs(got - want).mean() < 0.5
+    assert np.abs(got - np.asarray(pixels).astype(int)).mean() > 2
 
 
 @pytest.mark.parametrize("mode", ["P", "RGBA", "RGB"])

@@ -67,10 +67,9 @@ int64_t Nanoseconds(TimePoint at) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
 }
 
-/// A photo is not looked at for a profile unless that was asked for, and only these formats have one.
+/// A photo is not looked at for a profile unless that was asked for, and a GIF has none.
 bool IsProfileUse(int32_t use, const DecodeOptions& options, Format format) {
-  if (options.color == ColorMode::kIgnore ||
-      (format != Format::kJpeg && format != Format::kPng && format != Format::kWebp)) {
+  if (options.color == ColorMode::kIgnore || format == Format::kGif) {
     return use == static_cast<int32_t>(ProfileUse::kNone);
   }
   return IsWithin(use, static_cast<int32_t>(ProfileUse::kIgnored));

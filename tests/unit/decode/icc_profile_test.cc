@@ -18,7 +18,9 @@ struct Found {
 
 Found FindIn(const Encoded& file, Format format) {
   Encoded storage;
-  const EmbeddedIcc icc = FindIcc(file, format, &storage);
+  ImageHeader header;
+  header.format = format;
+  const EmbeddedIcc icc = FindIcc(file, header, &storage);
   return {icc.found, {icc.bytes.begin(), icc.bytes.end()}};
 }
 
@@ -97,7 +99,9 @@ TEST(IccPng, ABombIsBounded) {
   Encoded storage;
   for (const size_t size : {kMaxIccBytes + 1, size_t{200} << 20}) {
     const Encoded bomb = test::PngWithIcc(Png(), Encoded(size));
-    const EmbeddedIcc icc = FindIcc(bomb, Format::kPng, &storage);
+    ImageHeader header;
+    header.format = Format::kPng;
+    const EmbeddedIcc icc = FindIcc(bomb, header, &storage);
     EXPECT_TRUE(icc.found);
     EXPECT_TRUE(icc.bytes.empty());
     EXPECT_LE(storage.capacity(), 2 * kMaxIccBytes);
