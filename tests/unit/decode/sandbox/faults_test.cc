@@ -47,7 +47,6 @@ INSTANTIATE_TEST_SUITE_P(Kinds, Fault,
                                            FaultCase{"abort", Code::kDecoderCrashed, Death::kCrashed},
                                            FaultCase{"loop", Code::kDecodeTimeout, Death::kCpu},
                                            FaultCase{"hang", Code::kDecodeTimeout, Death::kTimeout},
-                                           FaultCase{"memory", Code::kDecodeLimit, Death::kMemory},
                                            FaultCase{"socket", Code::kDecoderCrashed, Death::kViolation},
                                            FaultCase{"file", Code::kDecoderCrashed, Death::kViolation},
                                            FaultCase{"exec", Code::kDecoderCrashed, Death::kViolation},
@@ -61,6 +60,12 @@ INSTANTIATE_TEST_SUITE_P(Kinds, Fault,
                                            FaultCase{"lie_length", Code::kDecoderCrashed, Death::kProtocol},
                                            FaultCase{"lie_time", Code::kDecoderCrashed, Death::kProtocol}),
                          [](const auto& info) { return std::string(info.param.kind); });
+
+// ThreadSanitizer needs an address space without limit.
+#ifndef __SANITIZE_THREAD__
+INSTANTIATE_TEST_SUITE_P(Memory, Fault,
+                         ::testing::Values(FaultCase{"memory", Code::kDecodeLimit, Death::kMemory}));
+#endif
 
 TEST(Faults, AWorkerThatDiesAfterItsAnswerCostsNothing) {
   const auto pool = MakePool(PoolOptions(1, "die_after@EVIL"));

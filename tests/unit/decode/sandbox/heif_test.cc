@@ -237,6 +237,7 @@ TEST(HeifHello, IsBelievedOnlyWhatCanBeTrue) {
   EXPECT_FALSE(believed([](Hello* h) { h->heif_bytes = 1; })) << "a control character";
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 /// kB from /proc/PID/status.
 int64_t StatusKb(int pid, const std::string& name) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/status");
@@ -246,7 +247,6 @@ int64_t StatusKb(int pid, const std::string& name) {
   return -1;
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 TEST_F(Heif, AWorkerThatWaitsIsSmall) {
   for (const int pid : pool_->pids()) EXPECT_LT(StatusKb(pid, "VmRSS"), 8 * 1024) << "libheif loaded";
 }
