@@ -33,6 +33,15 @@ def photos(tmp_path_factory, jpegs):
     return root
 
 
+@pytest.fixture(scope="module")
+def many_photos(tmp_path_factory, jpegs):
+    """So many names that hardly two images in flight are the same one, which would be fetched once for both."""
+    root = tmp_path_factory.mktemp("many")
+    for i in range(600):
+        (root / f"{i}.jpg").write_bytes(jpegs[i % len(jpegs)])
+    return root
+
+
 def run(*args, env=None, **options):
     return subprocess.run([BINARY, "experiment", *map(str, args)], capture_output=True, text=True, timeout=300,
                           env={**os.environ, **(env or {})}, **options)
@@ -47,10 +56,10 @@ def p95(values):
 
 
 @pytest.fixture(scope="module")
-def two_streams(model, photos, tmp_path_factory):
+def two_streams(model, many_photos, tmp_path_factory):
     """1 and 2 streams, twice each, with a trace."""
     out = tmp_path_factory.mktemp("experiment") / "out"
-    done = run("--vary", "streams=1,2", "--model", model, "--images", photos, "--out", out, "--trace", out / "trace.json",
+    done = run("--vary", "streams=1,2", "--model", model, "--images", many_photos, "--out", out, "--trace", out / "trace.json",
                *short(repetitions=2, duration="6s", latency="p50=60ms,p95=270ms"))
     assert done.returncode == 0, done.stderr + done.stdout
     return out, done
@@ -86,7 +95,7 @@ def test_load_is_what_was_injected(two_streams):
             first, last = min(fetches)[0], max(fetches)[0]
             injected += [line["latency_ms"] for line in log if first <= line["received_us"] <= last + 5000]
     assert len(seen) > 200
-    assert len(injected) == pytest.approx(len(seen), rel=0.02)
+    assert len(injected) == pytest.approx(len(seen), rel=0.05)
     assert p95(seen) == pytest.approx(p95(injected), rel=0.05)
 
 
