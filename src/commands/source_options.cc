@@ -25,6 +25,10 @@ void DeclareTransferFlags(FlagSet& flags, SourceOptions* options) {
   flags.Integer("fetch-concurrency", &options->fetch.max_transfers, 1, 4'096, "downloads at a time");
   flags.Integer("fetch-concurrency-per-host", &options->fetch.max_transfers_per_host, 1, 4'096,
                 "downloads at a time from one host or bucket");
+  flags.Text(
+      "fetch-ca-file", &options->fetch.ca_file, "FILE",
+      "PEM certificates that vouch for origins and stores (a private MinIO's, for example), instead of "
+      "the system's; empty: the system's");
   flags.Switch("fetch-proxy-from-env", &options->fetch.use_env_proxy,
                "reach object stores through http_proxy and https_proxy; plain URLs never use them");
 }

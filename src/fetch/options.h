@@ -42,6 +42,9 @@ struct FetchOptions {
   /// --fetch-hedge: a second request beside one to an object store that is slower than the live p95; at most
   /// 2% more requests.
   bool hedge = true;
+  /// --fetch-ca-file: PEM certificates that vouch for origins and stores, instead of the system's; empty:
+  /// those.
+  std::string ca_file = {};
   bool use_env_proxy = false;  ///< --fetch-proxy-from-env: http_proxy and https_proxy, for object stores only
   /// Transfers at once; together with max_bytes the bound on memory that downloads may take.
   int max_transfers = 64;

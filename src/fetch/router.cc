@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -147,6 +149,16 @@ class Router final : public Fetcher {
   std::unique_ptr<Fetcher> unknown_;
 };
 
+/// Now, and not by a failure of every download.
+Status CheckCaFile(const std::string& path) {
+  if (path.empty()) return Status::Ok();
+  std::ifstream file(path, std::ios::binary);
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  if (text.find("-----BEGIN CERTIFICATE-----") != std::string::npos) return Status::Ok();
+  return {Code::kInvalidRequest, file.is_open() ? "--fetch-ca-file " + path + " holds no PEM certificate"
+                                                : "--fetch-ca-file " + path + " cannot be read"};
+}
+
 Status CheckNumbers(const FetchOptions& o) {
   if (o.max_bytes < 1) return {Code::kInvalidRequest, "max_bytes must be at least 1"};
   if (o.io_threads < 1) return {Code::kInvalidRequest, "io_threads must be at least 1"};
@@ -166,6 +178,7 @@ Status CheckNumbers(const FetchOptions& o) {
 Result<std::unique_ptr<Fetcher>> CreateRouter(const FetchOptions& options, FetchObserver* observer,
                                               const EnvironmentLookup& environment) {
   RETURN_IF_ERROR(CheckNumbers(options));
+  RETURN_IF_ERROR(CheckCaFile(options.ca_file));
   auto router = std::make_unique<Router>(options);
   RETURN_IF_ERROR(router->AddFiles(options));
   const auto nothing = [](const std::string& /*name*/) -> std::optional<std::string> { return std::nullopt; };

@@ -69,6 +69,7 @@ Status Transfer::Prepare(const std::string& url, curl_slist* headers) {
   set(CURLOPT_PRIVATE, this);
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  if (!options.ca_file.empty()) set(CURLOPT_CAINFO, options.ca_file.c_str());
   set(CURLOPT_FOLLOWLOCATION, 0L);  // Redirect() does, with every check again
   if (trust_ == Trust::kPublic || !options.use_env_proxy) set(CURLOPT_PROXY, "");
   set(CURLOPT_NOSIGNAL, 1L);

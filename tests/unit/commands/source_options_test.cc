@@ -105,6 +105,7 @@ TEST(SourceOptions, HowImagesMove) {
                           {"fetch-hedge", "off"},
                           {"fetch-concurrency", "7"},
                           {"fetch-concurrency-per-host", "6"},
+                          {"fetch-ca-file", "ca.pem"},
                           {"fetch-proxy-from-env", "true"}});
   ASSERT_TRUE(all.ok()) << all.status().ToString();
   EXPECT_EQ(all->total_timeout, std::chrono::milliseconds(2'500));
@@ -113,6 +114,7 @@ TEST(SourceOptions, HowImagesMove) {
   EXPECT_FALSE(all->hedge);
   EXPECT_EQ(all->max_transfers, 7);
   EXPECT_EQ(all->max_transfers_per_host, 6);
+  EXPECT_EQ(all->ca_file, "ca.pem");
   EXPECT_TRUE(all->use_env_proxy);
   EXPECT_FALSE(Given({{"fetch-attempts", "0"}}).ok());
   EXPECT_FALSE(Given({{"fetch-hedge", "maybe"}}).ok());

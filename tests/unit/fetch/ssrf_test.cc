@@ -2,13 +2,19 @@
 #include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <iterator>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "fetch/router.h"
 #include "unit/fetch/fetch_probe.h"
@@ -18,7 +24,53 @@ namespace {
 
 std::atomic<int> connects{0};  // to internet addresses, of this process
 
+/// What the name server of *.rebind.test answers, in turn; the last for good.
+class Rebinding {
+ public:
+  using Answer = std::vector<std::string>;  // addresses
+
+  void Set(std::vector<Answer> answers) {
+    std::scoped_lock lock(mutex_);
+    answers_ = std::move(answers);
+    asked_ = 0;
+  }
+  Answer Next() {
+    std::scoped_lock lock(mutex_);
+    return answers_.at(std::min(asked_++, answers_.size() - 1));
+  }
+  size_t asked() {
+    std::scoped_lock lock(mutex_);
+    return asked_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<Answer> answers_;
+  size_t asked_ = 0;
+};
+
+Rebinding rebinding;
+
 }  // namespace
+
+/// As connect() below: what libcurl's resolver thread calls.
+extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo* hints, addrinfo** found) {
+  using Resolve = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
+  static const auto real = reinterpret_cast<Resolve>(dlsym(RTLD_NEXT, "getaddrinfo"));
+  if (name == nullptr || !std::string_view(name).ends_with(".rebind.test")) {
+    return real(name, service, hints, found);
+  }
+  addrinfo numeric{};
+  if (hints != nullptr) numeric = *hints;
+  numeric.ai_family = AF_INET;
+  numeric.ai_flags = AI_NUMERICHOST;
+  addrinfo** end = found;
+  for (const std::string& address : rebinding.Next()) {
+    if (const int error = real(address.c_str(), service, &numeric, end); error != 0) return error;
+    while (*end != nullptr) end = &(*end)->ai_next;
+  }
+  return 0;
+}
 
 /// Stands before libc's, for libcurl too: whatever a message says, this is what happened.
 extern "C" int connect(int fd, const sockaddr* address, socklen_t size) {
@@ -239,6 +291,35 @@ TEST(Ssrf, NorWhenAnAllowedOriginRedirectsThere) {
   }
   EXPECT_GT(connects.load(), 0) << "the counter counts nothing";
   EXPECT_FALSE(trap.Sprung());
+}
+
+// A name whose server answers with an allowed address first and with another later: each connection is judged
+// by the address that it goes to.
+TEST(Ssrf, ANameThatIsReboundIsJudgedByItsAddressOfTheMoment) {
+  OriginServer origin;
+  origin.On("/", [](Connection& c, const std::string&) { c.Reply("200 OK", "", "cat"); });
+  auto options = AnyHost();
+  options.allow_cidrs = {"127.0.0.1/32"};
+  const std::string url = "http://a.rebind.test:" + std::to_string(origin.port()) + "/";
+  rebinding.Set({{"127.0.0.1"}, {"127.0.0.2"}});
+  EXPECT_EQ(FetchNow(*CreateRouter(options).value(), url), "ok:cat");
+  ASSERT_EQ(rebinding.asked(), 1U);
+  const int before = connects.load();
+  EXPECT_THAT(FetchNow(*CreateRouter(options).value(), url), StartsWith("source_not_allowed: "));
+  EXPECT_EQ(rebinding.asked(), 2U);
+  EXPECT_EQ(connects.load() - before, 0);
+}
+
+TEST(Ssrf, OfANamesAddressesOnlyTheAllowedOnesAreTried) {
+  OriginServer origin;
+  origin.On("/", [](Connection& c, const std::string&) { c.Reply("200 OK", "", "cat"); });
+  auto options = AnyHost();
+  options.allow_cidrs = {"127.0.0.1/32"};
+  const std::string url = "http://b.rebind.test:" + std::to_string(origin.port()) + "/";
+  rebinding.Set({{"127.0.0.2", "10.0.0.1", "127.0.0.1"}});
+  const int before = connects.load();
+  EXPECT_EQ(FetchNow(*CreateRouter(options).value(), url), "ok:cat");
+  EXPECT_EQ(connects.load() - before, 1) << "to the one that is allowed";
 }
 
 // What makes the tests above mean something: the same forms do connect once their network is open.
