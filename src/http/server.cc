@@ -195,6 +195,7 @@ class ServerImpl final : public Server {
     MeasureLag(loop);
     loop.thread = std::thread([&loop, index] {
       SetThreadName("http-io-" + std::to_string(index));
+      SetThreadPrompt();
       for (;;) {
         try {
           loop.context.run();

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cmath>
@@ -248,6 +252,15 @@ TEST(Machine, KnowsItself) {
   EXPECT_GT(machine.memory_bytes, 1ULL << 20);
   EXPECT_FALSE(machine.isa.empty());
   EXPECT_GT(ResidentBytes(), 0U);
+}
+
+TEST(ThreadPrompt, KeepsTheNiceValueAndThePolicy) {
+  std::thread([] {
+    SetThreadNice(5);
+    SetThreadPrompt();
+    EXPECT_EQ(getpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid))), 5);
+    EXPECT_EQ(sched_getscheduler(0), SCHED_OTHER);
+  }).join();
 }
 
 }  // namespace
