@@ -86,6 +86,14 @@ def test_threads_and_processes_give_the_same_vectors(model, tmp_path, jpegs, san
         threads.stop()
 
 
+def test_the_processes_cpu_time_is_counted(sandboxed, jpegs):
+    before = sandboxed.metric("photovec_decoder_cpu_seconds_total")
+    for _ in range(3):
+        rows(sandboxed, jpegs)
+    used = sandboxed.metric("photovec_decoder_cpu_seconds_total") - before
+    assert 0.0005 < used < 10, "36 small JPEGs take some milliseconds"
+
+
 def test_kill_9_of_all_workers_under_load_loses_nothing(sandboxed, jpegs):
     wanted = rows(sandboxed, jpegs)
     stop = threading.Event()

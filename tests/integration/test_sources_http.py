@@ -4,12 +4,13 @@ import concurrent.futures
 import contextlib
 import os
 import pathlib
+import subprocess
 import time
 
 import fault_origin
 import numpy
 import pytest
-from conftest import Server
+from conftest import BINARY, Server
 
 FLAGS = ["--allow-host", "*:*", "--allow-cidr", "127.0.0.1/32", "--fetch-timeout", "4"]
 
@@ -156,6 +157,16 @@ def test_certificates_are_verified(model, jpegs, tmp_path):
             assert (status, code) == (502, "source_failed") and "certificate" in message
             assert not origin.seen, "a request was sent to an origin that is not who it says"
             assert fetched(server, right)
+
+
+@pytest.mark.parametrize("content,message", [(None, "cannot be read"), (b"no certificate", "holds no PEM certificate")])
+def test_a_wrong_file_of_certificates_ends_the_start(model, tmp_path, content, message):
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    done = subprocess.run([BINARY, "serve", "--model", model, "--port", "0", "--fetch-ca-file", path],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and message in done.stderr and "--fetch-ca-file" in done.stderr
 
 
 def test_the_same_reference_in_one_request_is_fetched_once(fetching, origin):
