@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/image.h"
 #include "base/result.h"
@@ -35,12 +36,16 @@ class EncoderStream {
 
   /// How many batches may be in flight: CPU 1, CUDA 2.
   virtual int depth() const = 0;
+
+  /// False once this stream takes no more batches although the others may go on (a GPU stream that hung). Its
+  /// thread must end. Thread-safe.
+  virtual bool usable() const { return true; }
 };
 
 /// What an encoder is, for logs, /v1/models, doctor and bench.
 struct EncoderInfo {
   std::string backend;    ///< "cpu", "reference", "cuda"
-  std::string precision;  ///< "f32", "bf16"
+  std::string precision;  ///< "f32", "bf16", "f16", "fp8"
   std::string detail;     ///< e.g. "oneDNN 2.6.3, avx512_bf16, 2 streams x 1 thread"
   int image_size = 0;     ///< S
   int embedding_dim = 0;  ///< D of the output
@@ -59,15 +64,23 @@ class Encoder {
   virtual EncoderStream& stream(int index) = 0;
   /// Runs every stream once at max_batch and once at 1, so that nothing is allocated or tuned afterwards.
   virtual Status Warmup() = 0;
+
+  /// Makes the memory that slots lie in known, once, before the first Submit: CUDA pins it, so that copies
+  /// run beside the compute. Slots elsewhere work too, slower. The memory must outlive the encoder or be
+  /// given up by UnregisterSlots(). Errors: kUnavailable when it cannot be pinned (slots still work).
+  virtual Status RegisterSlots(std::span<uint8_t> /*arena*/) { return Status::Ok(); }
+  virtual void UnregisterSlots(std::span<uint8_t> /*arena*/) {}
 };
 
-enum class Precision { kAuto, kF32, kBF16 };
+enum class Precision { kAuto, kF32, kBF16, kF16, kFp8 };
 
 struct EncoderOptions {
-  Precision precision = Precision::kAuto;  ///< kAuto: bf16 where the CPU has AVX512-BF16 or AMX, else f32
-  int streams = 0;                         ///< 0: chosen from the machine
-  int threads_per_stream = 0;              ///< 0: chosen from the machine
-  int max_batch = 0;                       ///< 0: chosen by the backend
+  /// kAuto: on a GPU f16, on a CPU bf16 where it has AVX512-BF16 or AMX, else f32.
+  Precision precision = Precision::kAuto;
+  std::vector<int> devices;    ///< CUDA devices to use; streams are spread over them
+  int streams = 0;             ///< 0: chosen from the machine
+  int threads_per_stream = 0;  ///< 0: chosen from the machine
+  int max_batch = 0;           ///< 0: chosen by the backend
   bool pin_threads = true;
   PixelNormalization normalization;  ///< folded into the patch weights
 };

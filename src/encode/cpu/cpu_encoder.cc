@@ -38,6 +38,8 @@ Result<Element> ChooseElement(Precision precision, const Machine& machine) {
   const bool has_bf16 = (machine.has_avx512_bf16 || machine.has_amx_bf16) && OneDnnHasBf16();
   if (precision == Precision::kAuto) return has_bf16 ? Element::kBF16 : Element::kF32;
   if (precision == Precision::kF32) return Element::kF32;
+  if (precision != Precision::kBF16)
+    return Invalid("a CPU computes in f32 or bf16: use --precision f32, bf16 or auto");
   if (has_bf16) return Element::kBF16;
   return Invalid("precision bf16 needs a CPU with AVX512-BF16 or AMX, and oneDNN using it; this one (" +
                  machine.cpu_model + ", " + machine.isa + ") cannot: use --precision f32 or auto");
@@ -138,7 +140,7 @@ Result<std::unique_ptr<Encoder>> CreateCpuEncoder(const model::VisionModel& mode
                                                   const EncoderOptions& options) {
   const Machine machine = ProbeMachine();
   RETURN_IF_ERROR(cpu::CheckModel(model));
-  ASSIGN_OR_RETURN(const cpu::Element element, cpu::ChooseElement(options.precision, machine));
+  ASSIGN_OR_RETURN(const Element element, cpu::ChooseElement(options.precision, machine));
   ASSIGN_OR_RETURN(const cpu::Lanes lanes, cpu::ChooseLanes(options, machine));
   if (options.max_batch < 0 || options.max_batch > cpu::kMostBatch) {
     return cpu::Invalid("max_batch must be 0 (automatic) to " + std::to_string(cpu::kMostBatch) + ", not " +

@@ -5,16 +5,13 @@
 #include <cstdint>
 #include <span>
 
+#include "encode/fold/element.h"
 #include "model/config.h"
 
 /// The arithmetic around the matrix products, vectorised with Highway and dispatched at run time to the
 /// widest instructions of this CPU. All kernels compute in f32 and treat rows independently, so a row's bits
 /// depend on nothing but that row. Buffers never overlap unless said; no allocation; thread-safe (no state).
 namespace photovec::encode::cpu {
-
-/// Element type of what goes into a matrix product: f32, or bf16 rounded to nearest even.
-enum class Element : uint8_t { kF32, kBF16 };
-constexpr size_t ElementBytes(Element element) { return element == Element::kF32 ? 4 : 2; }
 
 /// Columns [first, first + count) of a matrix, stored densely: row r at data + r * count.
 struct Panel {

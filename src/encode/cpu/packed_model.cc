@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "encode/cpu/fold.h"
+#include "encode/fold/fold.h"
 
 namespace photovec::encode::cpu {
 namespace {

@@ -5,12 +5,13 @@
 #include <vector>
 
 #include "base/image.h"
-#include "encode/cpu/kernels.h"
+#include "encode/fold/element.h"
 #include "model/vision_model.h"
 
 /// Exact algebra at load (DESIGN §2): what does not depend on the image moves into the weights, so that at
-/// run time every product is bare and its bias is added by the kernel that reads it anyway. Pure functions.
-namespace photovec::encode::cpu {
+/// run time every product is bare and its bias is added by the kernel that reads it anyway. Pure functions,
+/// used by every fast backend.
+namespace photovec::encode {
 
 /// y = x W^T + b, with [N, K] rows.
 struct FoldedLinear {
@@ -19,7 +20,9 @@ struct FoldedLinear {
 };
 
 struct FoldedPatch {
-  std::vector<float> weight;  ///< [D, P*P*3], columns in (y, x, channel) order; takes raw u8 values
+  std::vector<float> weight;  ///< [D, P*P*3], columns in (y, x, channel) order; takes u8 * pixel_scale
+  /// 1, or 1/256 for f16, whose smallest weights would lose bits otherwise. u8 * pixel_scale is exact.
+  float pixel_scale = 1;
   std::vector<float>
       position;  ///< [patches, D]: position embedding + everything constant of the patch product
   std::vector<float>
@@ -46,4 +49,4 @@ FoldedBlock FoldBlock(const model::VisionConfig& config, const model::Block& blo
 /// Post-norm folded in. Call only if the model has a projection.
 FoldedLinear FoldProjection(const model::VisionModel& model);
 
-}  // namespace photovec::encode::cpu
+}  // namespace photovec::encode

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "encode/cpu/fold.h"
+#include "encode/fold/fold.h"
 
 #include <cmath>
 #include <cstring>
 
 #include "base/tensor_view.h"
 
-namespace photovec::encode::cpu {
+namespace photovec::encode {
 namespace {
 
 using model::Linear;
@@ -91,6 +91,20 @@ Floats NormedRow(Floats row, const Norm& norm, float eps) {
   return row;
 }
 
+// As a matrix product will take it.
+float Rounded(double value, Element element) {
+  const auto single = static_cast<float>(value);
+  switch (element) {
+    case Element::kBF16:
+      return BFloat16ToFloat(FloatToBFloat16(single));
+    case Element::kF16:
+      return HalfToFloat(FloatToHalf(single));
+    case Element::kF32:
+      break;
+  }
+  return single;
+}
+
 }  // namespace
 
 FoldedPatch FoldPatch(const model::VisionModel& model, const PixelNormalization& normalization,
@@ -102,25 +116,24 @@ FoldedPatch FoldPatch(const model::VisionModel& model, const PixelNormalization&
   const Floats source = model.weights.patch.ToFloats();  // [D, 3, P, P]
   FoldedPatch folded;
   folded.weight.resize(source.size());
+  if (element == Element::kF16) folded.pixel_scale = 1.0F / 256;
   Floats constant = BiasOf(model.weights.patch_bias, dim);
   for (size_t n = 0; n < dim; ++n) {
     double shift = 0;
     for (size_t c = 0; c < 3; ++c) {
-      const double scale =
-          static_cast<double>(normalization.rescale) / static_cast<double>(normalization.std[c]);
-      const double middle =
-          static_cast<double>(normalization.mean[c]) / static_cast<double>(normalization.rescale);
+      const auto pixel_scale = static_cast<double>(folded.pixel_scale);
+      const double scale = static_cast<double>(normalization.rescale) /
+                           static_cast<double>(normalization.std[c]) / pixel_scale;
+      const double middle = static_cast<double>(normalization.mean[c]) /
+                            static_cast<double>(normalization.rescale) * pixel_scale;
       // Error diffusion: what rounding took from one weight goes to its neighbour, so that sums over areas
       // stay exact. Photos are smooth, and one brightness shifts all patches alike, so plain rounding errors
       // add up over a photo while its content averages out: this alone halves the error of bf16 vectors.
       double carry = 0;
       for (size_t at = 0; at < area; ++at) {
         const double exact = static_cast<double>(source[(n * 3 + c) * area + at]) * scale;
-        auto w = static_cast<float>(exact);
-        if (element == Element::kBF16) {
-          w = BFloat16ToFloat(FloatToBFloat16(static_cast<float>(exact + carry)));
-          carry += exact - static_cast<double>(w);
-        }
+        const float w = Rounded(exact + carry, element);
+        if (element != Element::kF32) carry += exact - static_cast<double>(w);
         folded.weight[n * 3 * area + at * 3 + c] = w;
         shift += static_cast<double>(w) * middle;
       }
@@ -178,4 +191,4 @@ FoldedLinear FoldProjection(const model::VisionModel& model) {
   return folded;
 }
 
-}  // namespace photovec::encode::cpu
+}  // namespace photovec::encode

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/image.h"
+#include "base/result.h"
+#include "base/slot_pool.h"
+#include "encode/encoder.h"
+#include "model/vision_model.h"
+
+/// What the CUDA plug-in does for the encoder, as interfaces without CUDA in them: the host's half
+/// (cuda_encoder: streams, tickets, out of memory, sticky errors, hangs) is built and tested without a GPU on
+/// a fake of these; libphotovec_cuda.so (plugin/) holds the real ones.
+///
+/// Errors of every call that returns a Status:
+///   kDeviceOutOfMemory  the device has no room; nothing was started, and the caller may try a smaller batch
+///   kDeviceFailed       the context is broken (a sticky CUDA error): nothing on this device will work again
+///   kUnavailable        anything that should stop the start: no driver, no such device, a library missing
+namespace photovec::encode::cuda {
+
+struct DeviceInfo {
+  int index = 0;
+  std::string name;  ///< "NVIDIA H200"
+  int major = 0;     ///< compute capability
+  int minor = 0;
+  int multiprocessors = 0;
+  uint64_t memory_bytes = 0;
+  uint64_t free_bytes = 0;  ///< when asked
+  std::string runtime;      ///< "CUDA 13.0, driver 13.0, cuBLASLt 13.1.0"
+};
+
+/// One lane's memory and CUDA stream on a device: two input buffers ("sides" 0 and 1), one arena of
+/// activations, two pinned output buffers, a CUDA graph per bucket. One caller thread at a time.
+class Lane {
+ public:
+  virtual ~Lane() = default;
+
+  /// Queues, in order and without blocking: the copies of the pixels to the device (on a copy stream of its
+  /// own, so that they overlap the other side's compute), the forward pass of the smallest bucket >=
+  /// slots.size(), and the copy of the vectors to output(side). \param side not in flight. After
+  /// kDeviceOutOfMemory the side is free again.
+  virtual Status Start(int side, std::span<const PixelSlot> slots) = 0;
+
+  /// Whether what Start queued on `side` has finished. Never blocks. Errors: kDeviceFailed.
+  virtual Result<bool> Done(int side) = 0;
+
+  /// [max_batch, D] f32 in pinned memory; the first rows are valid once Done(side).
+  virtual std::span<const float> output(int side) const = 0;
+
+  /// Device time of the last batch of `side` that is Done, from the start of its compute to its end, in
+  /// microseconds (CUDA events).
+  virtual double DeviceMicros(int side) const = 0;
+};
+
+struct LaneOptions {
+  int max_batch = 0;  ///< also the largest bucket
+};
+
+/// One GPU with one read-only copy of the weights on it. Thread-safe.
+class DeviceModel {
+ public:
+  virtual ~DeviceModel() = default;
+  virtual const DeviceInfo& device() const = 0;
+  virtual uint64_t weight_bytes() const = 0;
+
+  /// Memory, plans and graphs for every bucket up to max_batch: takes seconds. kDeviceOutOfMemory when they
+  /// do not fit; everything taken is given back then. Lanes end before their DeviceModel.
+  virtual Result<std::unique_ptr<Lane>> CreateLane(const LaneOptions& options) = 0;
+
+  /// FLOP/s that bare cuBLASLt products of the model's shapes reach at this batch size: the ceiling.
+  virtual Result<double> GemmCeiling(int batch) = 0;
+
+  /// Device memory for `bytes`, filled from `host`: for benchmarks from device-resident pixels.
+  virtual Result<const uint8_t*> CopyToDevice(std::span<const uint8_t> host) = 0;
+
+  virtual Status PinHost(std::span<uint8_t> memory) = 0;
+  virtual void UnpinHost(std::span<uint8_t> memory) = 0;
+};
+
+struct DeviceModelOptions {
+  Precision precision = Precision::kF16;        ///< not kAuto
+  PixelNormalization normalization;             ///< folded into the patch weights
+  std::string plan_cache;                       ///< file of measured product plans; empty: none is kept
+  std::function<void(const std::string&)> log;  ///< may be empty; any thread
+};
+
+/// The plug-in's factory. Thread-safe; lives as long as the plug-in is loaded.
+class Platform {
+ public:
+  virtual ~Platform() = default;
+  /// Errors: kUnavailable saying why there is none (no driver, no device, driver too old).
+  virtual Result<std::vector<DeviceInfo>> Devices() = 0;
+  /// Copies what it needs: `model` may be dropped afterwards. Errors: also kInvalidRequest for a precision
+  /// that the device cannot do, kNotImplemented for a model that this backend cannot run.
+  virtual Result<std::unique_ptr<DeviceModel>> Load(int device, const model::VisionModel& model,
+                                                    const DeviceModelOptions& options) = 0;
+};
+
+/// The plug-in's only symbol, extern "C": returns its Platform, or null when `version` is not the one that it
+/// was built for. C++ objects cross it, so both sides come from one build: the version is the whole of it.
+constexpr const char* kPluginSymbol = "photovec_cuda_plugin";
+constexpr uint32_t kPluginVersion = 1;
+using PluginEntry = Platform* (*)(uint32_t version, const char* photovec_version);
+
+}  // namespace photovec::encode::cuda
