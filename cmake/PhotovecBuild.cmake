@@ -17,15 +17,15 @@ endif()
 
 add_library(photovec_flags INTERFACE)
 target_include_directories(photovec_flags INTERFACE "${CMAKE_SOURCE_DIR}/src")
-target_compile_options(photovec_flags INTERFACE -Wall -Wextra -Wconversion -Wno-unknown-pragmas)
+target_compile_options(photovec_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wconversion -Wno-unknown-pragmas>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 12 AND
    CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # At -O3 g++ 12 takes "text" + std::string for a copy onto itself (GCC bug 105651).
-  target_compile_options(photovec_flags INTERFACE $<$<CONFIG:Release>:-Wno-restrict>)
+  target_compile_options(photovec_flags INTERFACE $<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:-Wno-restrict>)
 endif()
 target_compile_definitions(photovec_flags INTERFACE PHOTOVEC_VERSION="${PROJECT_VERSION}")
 if(PHOTOVEC_WERROR)
-  target_compile_options(photovec_flags INTERFACE -Werror)
+  target_compile_options(photovec_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
 if(PHOTOVEC_SANITIZE)
   add_compile_options(-fsanitize=${PHOTOVEC_SANITIZE} -fno-omit-frame-pointer -g1)

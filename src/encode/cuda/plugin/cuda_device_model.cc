@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#include "encode/cuda/plugin/cuda_device_model.h"
+
+#include <string>
+#include <utility>
+
+#include "encode/cuda/plugin/cuda_check.h"
+#include "encode/cuda/plugin/gemm_ceiling.h"
+#include "encode/cuda/plugin/kernels/kernels.h"
+
+namespace photovec::encode::cuda {
+namespace {
+
+constexpr int kMostHidden = 2048;  // what the row kernels keep in registers
+
+std::string Version(int number) {
+  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+Status CheckModel(const model::VisionConfig& config) {
+  if (config.pooling != model::Pooling::kClassToken || !config.has_class_token) {
+    return {Code::kNotImplemented, "the CUDA encoder needs a model that pools its class token"};
+  }
+  if (config.hidden_size % 8 != 0 || config.hidden_size > kMostHidden || config.mlp_size % 8 != 0 ||
+      config.head_dim() % 8 != 0 || config.projection_dim % 4 != 0 || config.tokens() > kMostPlainKeys) {
+    return {Code::kNotImplemented,
+            "the CUDA encoder takes hidden sizes up to 2048, up to 2048 tokens, and widths and heads in "
+            "eights; this "
+            "model has hidden size " +
+                std::to_string(config.hidden_size) + ", MLP " + std::to_string(config.mlp_size) +
+                ", heads of " + std::to_string(config.head_dim()) + ", " + std::to_string(config.tokens()) +
+                " tokens"};
+  }
+  return Status::Ok();
+}
+
+Result<Element> ElementFor(Precision precision, const DeviceInfo& info) {
+  switch (precision) {
+    case Precision::kAuto:
+    case Precision::kF16:
+      return Element::kF16;
+    case Precision::kF32:
+      return Element::kF32;
+    case Precision::kBF16:
+      if (info.major >= 8) return Element::kBF16;
+      return Status(Code::kInvalidRequest,
+                    info.name + " has no bf16 (compute capability 8.0): use --precision f16");
+    case Precision::kFp8:
+      break;
+  }
+  return Status(Code::kNotImplemented, "precision fp8 is not built yet: use --precision f16");
+}
+
+}  // namespace
+
+Result<DeviceInfo> DescribeDevice(int index) {
+  cudaDeviceProp properties{};
+  int driver = 0;
+  int runtime = 0;
+  if (cudaGetDeviceProperties(&properties, index) != cudaSuccess ||
+      cudaDriverGetVersion(&driver) != cudaSuccess || cudaRuntimeGetVersion(&runtime) != cudaSuccess) {
+    return Status(Code::kUnavailable,
+                  "CUDA device " + std::to_string(index) + ": " + cudaGetErrorString(cudaGetLastError()));
+  }
+  DeviceInfo info;
+  info.index = index;
+  info.name = properties.name;
+  info.major = properties.major;
+  info.minor = properties.minor;
+  info.multiprocessors = properties.multiProcessorCount;
+  info.memory_bytes = properties.totalGlobalMem;
+  const size_t cublas = cublasLtGetVersion();
+  info.runtime = "CUDA " + Version(runtime) + ", driver " + Version(driver) + ", cuBLASLt " +
+                 std::to_string(cublas / 10000) + "." + std::to_string(cublas / 100 % 100) + "." +
+                 std::to_string(cublas % 100);
+  size_t free_bytes = 0;
+  size_t total_bytes = 0;
+  if (cudaSetDevice(index) != cudaSuccess || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess) {
+    return Status(Code::kUnavailable, "CUDA device " + std::to_string(index) + " (" + info.name +
+                                          "): " + cudaGetErrorString(cudaGetLastError()));
+  }
+  info.free_bytes = free_bytes;
+  return info;
+}
+
+Result<std::unique_ptr<CudaDeviceModel>> CudaDeviceModel::Create(int device, const model::VisionModel& model,
+                                                                 const DeviceModelOptions& options) {
+  RETURN_IF_ERROR(CheckModel(model.config));
+  ASSIGN_OR_RETURN(DeviceInfo info, DescribeDevice(device));
+  ASSIGN_OR_RETURN(const Element element, ElementFor(options.precision, info));
+  const std::string make = info.name + " | " + info.runtime;
+  std::unique_ptr<CudaDeviceModel> made(new CudaDeviceModel(std::move(info)));
+  CUBLAS_OK(cublasLtCreate(&made->handle_));
+  ASSIGN_OR_RETURN(made->weights_, DeviceWeights::Create(model, options.normalization, element));
+  made->plans_ = std::make_unique<GemmPlans>(options.plan_cache, make, options.log);
+  return made;
+}
+
+CudaDeviceModel::~CudaDeviceModel() {
+  (void)cudaSetDevice(info_.index);
+  if (handle_ != nullptr) (void)cublasLtDestroy(handle_);
+}
+
+Result<std::unique_ptr<Lane>> CudaDeviceModel::CreateLane(const LaneOptions& options) {
+  ASSIGN_OR_RETURN(auto lane, CudaLane::Create(shared(), options));
+  return std::unique_ptr<Lane>(std::move(lane));
+}
+
+Result<double> CudaDeviceModel::GemmCeiling(int batch) { return MeasureGemmCeiling(shared(), batch); }
+
+Result<const uint8_t*> CudaDeviceModel::CopyToDevice(std::span<const uint8_t> host) {
+  CUDA_OK(cudaSetDevice(info_.index));
+  ASSIGN_OR_RETURN(DeviceArena arena, DeviceArena::Create(DeviceArena::Rounded(host.size())));
+  auto* copy = arena.Take<uint8_t>(host.size());
+  CUDA_OK(cudaMemcpy(copy, host.data(), host.size(), cudaMemcpyHostToDevice));
+  const std::scoped_lock lock(mutex_);
+  copies_.push_back(std::move(arena));
+  return static_cast<const uint8_t*>(copy);
+}
+
+Status CudaDeviceModel::PinHost(std::span<uint8_t> memory) {
+  CUDA_OK(cudaSetDevice(info_.index));
+  const cudaError_t error = cudaHostRegister(memory.data(), memory.size(), cudaHostRegisterPortable);
+  if (error == cudaSuccess || error == cudaErrorHostMemoryAlreadyRegistered) {
+    (void)cudaGetLastError();
+    return Status::Ok();
+  }
+  (void)cudaGetLastError();
+  return {Code::kUnavailable, std::string("the pixel slots cannot be pinned: ") + cudaGetErrorString(error)};
+}
+
+void CudaDeviceModel::UnpinHost(std::span<uint8_t> memory) {
+  (void)cudaHostUnregister(memory.data());  // once for all devices: a second one finds nothing
+  (void)cudaGetLastError();
+}
+
+}  // namespace photovec::encode::cuda

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "encode/cuda/device.h"
+#include "encode/cuda/plugin/cuda_lane.h"
+
+namespace photovec::encode::cuda {
+
+/// Errors: kUnavailable when the runtime cannot describe it.
+Result<DeviceInfo> DescribeDevice(int index);
+
+/// A device with the weights on it. See DeviceModel.
+class CudaDeviceModel final : public DeviceModel {
+ public:
+  static Result<std::unique_ptr<CudaDeviceModel>> Create(int device, const model::VisionModel& model,
+                                                         const DeviceModelOptions& options);
+  ~CudaDeviceModel() override;
+
+  const DeviceInfo& device() const override { return info_; }
+  uint64_t weight_bytes() const override { return weights_->bytes(); }
+  Result<std::unique_ptr<Lane>> CreateLane(const LaneOptions& options) override;
+  Result<double> GemmCeiling(int batch) override;
+  Result<const uint8_t*> CopyToDevice(std::span<const uint8_t> host) override;
+  Status PinHost(std::span<uint8_t> memory) override;
+  void UnpinHost(std::span<uint8_t> memory) override;
+
+ private:
+  explicit CudaDeviceModel(DeviceInfo info) : info_(std::move(info)) {}
+  LaneShared shared() const { return {info_.index, handle_, weights_.get(), plans_.get()}; }
+
+  const DeviceInfo info_;
+  cublasLtHandle_t handle_ = nullptr;
+  std::unique_ptr<DeviceWeights> weights_;
+  std::unique_ptr<GemmPlans> plans_;
+  std::mutex mutex_;
+  std::vector<DeviceArena> copies_;  // of CopyToDevice
+};
+
+}  // namespace photovec::encode::cuda

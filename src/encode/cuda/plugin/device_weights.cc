@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "encode/cuda/plugin/device_weights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "base/tensor_view.h"
+#include "encode/fold/fold.h"
+
+namespace photovec::encode::cuda {
+namespace {
+
+constexpr int kDepthStep = 64;
+
+// Rounds to the element; a weight beyond f16's range would silently become infinity.
+bool Convert(const std::vector<float>& values, Element element, std::vector<uint16_t>& out) {
+  out.resize(values.size());
+  bool fits = true;
+  for (size_t i = 0; i < values.size(); ++i) {
+    out[i] = element == Element::kBF16 ? FloatToBFloat16(values[i]) : FloatToHalf(values[i]);
+    fits = fits && std::abs(values[i]) <= 65504.0F;
+  }
+  return element == Element::kBF16 || fits;
+}
+
+}  // namespace
+
+DeviceWeights::DeviceWeights(const model::VisionConfig& config, Element element)
+    : config_(config),
+      element_(element),
+      patch_depth_((config.patch_size * config.patch_size * 3 + kDepthStep - 1) / kDepthStep * kDepthStep) {}
+
+Result<std::unique_ptr<DeviceWeights>> DeviceWeights::Create(const model::VisionModel& model,
+                                                             const PixelNormalization& normalization,
+                                                             Element element) {
+  std::unique_ptr<DeviceWeights> weights(new DeviceWeights(model.config, element));
+  ASSIGN_OR_RETURN(weights->arena_, DeviceArena::Create(weights->TotalBytes()));
+  RETURN_IF_ERROR(weights->Upload(model, normalization));
+  weights->staging_ = {};
+  return weights;
+}
+
+// Every tensor on its own step of the arena; one step more each is more than enough.
+size_t DeviceWeights::TotalBytes() const {
+  const auto d = static_cast<size_t>(config_.hidden_size);
+  const auto f = static_cast<size_t>(config_.mlp_size);
+  const auto e = static_cast<size_t>(config_.embedding_dim());
+  const size_t element = ElementBytes(element_);
+  const size_t block = element * (4 * d * d + 2 * d * f + 4 * d) + sizeof(float) * (2 * d + f);
+  const size_t rest = element * (d * static_cast<size_t>(patch_depth_) + e * d) +
+                      sizeof(float) * (static_cast<size_t>(config_.patches()) * d + 8 * d + e);
+  constexpr size_t kTensors = 12;
+  const auto layers = static_cast<size_t>(config_.layers);
+  return layers * block + rest + (layers + 1) * kTensors * DeviceArena::kAlignment;
+}
+
+Result<const void*> DeviceWeights::Matrix(const std::vector<float>& values) {
+  if (element_ == Element::kF32) {
+    ASSIGN_OR_RETURN(const float* floats, Floats(values));
+    return static_cast<const void*>(floats);
+  }
+  if (!Convert(values, element_, staging_)) {
+    return Status(Code::kInvalidRequest,
+                  "the model's weights exceed what f16 can hold: use --precision bf16");
+  }
+  auto* to = arena_.Take<uint16_t>(values.size());
+  if (to == nullptr) return Status(Code::kInternal, "the arena of the weights was made too small");
+  CUDA_OK(cudaMemcpy(to, staging_.data(), values.size() * 2, cudaMemcpyHostToDevice));
+  return static_cast<const void*>(to);
+}
+
+Result<const float*> DeviceWeights::Floats(const std::vector<float>& values) {
+  auto* to = arena_.Take<float>(values.size());
+  if (to == nullptr) return Status(Code::kInternal, "the arena of the weights was made too small");
+  CUDA_OK(cudaMemcpy(to, values.data(), values.size() * sizeof(float), cudaMemcpyHostToDevice));
+  return static_cast<const float*>(to);
+}
+
+Result<Affine> DeviceWeights::Norm(const model::Norm& norm) {
+  Affine affine;
+  ASSIGN_OR_RETURN(affine.gamma, Floats(norm.gamma.ToFloats()));
+  ASSIGN_OR_RETURN(affine.beta, Floats(norm.beta.ToFloats()));
+  return affine;
+}
+
+Status DeviceWeights::Upload(const model::VisionModel& model, const PixelNormalization& normalization) {
+  const auto d = static_cast<size_t>(config_.hidden_size);
+  const FoldedPatch folded = FoldPatch(model, normalization, element_);
+  const size_t depth = folded.weight.size() / d;
+  const auto padded_depth = static_cast<size_t>(patch_depth_);
+  std::vector<float> padded(d * padded_depth);
+  for (size_t n = 0; n < d; ++n) {
+    std::copy_n(folded.weight.data() + n * depth, depth, padded.data() + n * padded_depth);
+  }
+  ASSIGN_OR_RETURN(patch, Matrix(padded));
+  pixel_scale = folded.pixel_scale;
+  ASSIGN_OR_RETURN(position, Floats(folded.position));
+  if (!folded.class_row.empty()) {
+    ASSIGN_OR_RETURN(class_row, Floats(folded.class_row));
+  }
+  if (config_.has_pre_norm) {
+    ASSIGN_OR_RETURN(pre_norm, Norm(model.weights.pre_norm));
+  }
+  blocks.resize(model.weights.blocks.size());
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    RETURN_IF_ERROR(UploadBlock(model.weights.blocks[i], i + 1 == blocks.size(), blocks[i]));
+  }
+  if (config_.projection_dim > 0) {
+    const FoldedLinear folded_projection = FoldProjection(model);
+    ASSIGN_OR_RETURN(projection, Matrix(folded_projection.weight));
+    ASSIGN_OR_RETURN(projection_bias, Floats(folded_projection.bias));
+  } else if (config_.has_post_norm) {
+    ASSIGN_OR_RETURN(post_norm, Norm(model.weights.post_norm));
+  }
+  return Status::Ok();
+}
+
+Status DeviceWeights::UploadBlock(const model::Block& source, bool last, DeviceBlock& block) {
+  const FoldedBlock folded = FoldBlock(config_, source, last);
+  ASSIGN_OR_RETURN(block.qkv, Matrix(folded.qkv_weight));
+  if (last) {
+    ASSIGN_OR_RETURN(block.q, Matrix(folded.q_weight));
+    ASSIGN_OR_RETURN(block.q_bias, Matrix(folded.q_bias));
+  } else {
+    const auto hd = static_cast<size_t>(config_.head_dim());
+    std::vector<float> bias(3 * folded.q_bias.size());
+    for (size_t i = 0; i < folded.q_bias.size(); ++i) bias[i / hd * 3 * hd + i % hd] = folded.q_bias[i];
+    ASSIGN_OR_RETURN(block.qkv_bias, Matrix(bias));
+  }
+  ASSIGN_OR_RETURN(block.out, Matrix(folded.out.weight));
+  ASSIGN_OR_RETURN(block.fc1, Matrix(folded.fc1.weight));
+  ASSIGN_OR_RETURN(block.fc2, Matrix(folded.fc2.weight));
+  ASSIGN_OR_RETURN(block.out_bias, Floats(folded.out.bias));
+  ASSIGN_OR_RETURN(block.fc1_bias, Floats(folded.fc1.bias));
+  ASSIGN_OR_RETURN(block.fc2_bias, Floats(folded.fc2.bias));
+  return Status::Ok();
+}
+
+}  // namespace photovec::encode::cuda

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "encode/cuda/plugin/gemm.h"
+
+#include <utility>
+
+#include "encode/cuda/plugin/cuda_check.h"
+
+namespace photovec::encode::cuda {
+namespace {
+
+cudaDataType_t TypeOf(Element element) {
+  switch (element) {
+    case Element::kF16:
+      return CUDA_R_16F;
+    case Element::kBF16:
+      return CUDA_R_16BF;
+    case Element::kF32:
+      break;
+  }
+  return CUDA_R_32F;
+}
+
+template <typename T>
+Status SetAttribute(cublasLtMatmulDesc_t description, cublasLtMatmulDescAttributes_t attribute,
+                    const T& value) {
+  CUBLAS_OK(cublasLtMatmulDescSetAttribute(description, attribute, &value, sizeof(value)));
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<Gemm> Gemm::Create(const GemmShape& shape) {
+  Gemm gemm(shape);
+  RETURN_IF_ERROR(gemm.Describe());
+  return gemm;
+}
+
+// cuBLASLt thinks in columns: our row-major y is its y^T = w x^T, with w stored transposed.
+Status Gemm::Describe() {
+  const cudaDataType_t in = TypeOf(shape_.element);
+  const cudaDataType_t out = shape_.out_f32 ? CUDA_R_32F : in;
+  CUBLAS_OK(cublasLtMatmulDescCreate(&description_, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+  RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T));
+  RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N));
+  if (shape_.bias) {
+    RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS));
+    RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, out));
+  }
+  const auto rows = static_cast<uint64_t>(shape_.rows);
+  const auto columns = static_cast<uint64_t>(shape_.columns);
+  const auto depth = static_cast<uint64_t>(shape_.depth);
+  CUBLAS_OK(cublasLtMatrixLayoutCreate(&w_, in, depth, columns, shape_.depth));
+  CUBLAS_OK(cublasLtMatrixLayoutCreate(&x_, in, depth, rows, shape_.depth));
+  CUBLAS_OK(cublasLtMatrixLayoutCreate(&y_, out, columns, rows, shape_.columns));
+  return Status::Ok();
+}
+
+Gemm::Gemm(Gemm&& other) noexcept : shape_(other.shape_) { *this = std::move(other); }
+
+Gemm& Gemm::operator=(Gemm&& other) noexcept {
+  std::swap(shape_, other.shape_);
+  std::swap(description_, other.description_);
+  std::swap(w_, other.w_);
+  std::swap(x_, other.x_);
+  std::swap(y_, other.y_);
+  std::swap(algo_, other.algo_);
+  return *this;
+}
+
+Gemm::~Gemm() {
+  for (const cublasLtMatrixLayout_t layout : {w_, x_, y_}) {
+    if (layout != nullptr) (void)cublasLtMatrixLayoutDestroy(layout);
+  }
+  if (description_ != nullptr) (void)cublasLtMatmulDescDestroy(description_);
+}
+
+Status Gemm::Run(const Context& context, const Operands& operands, const cublasLtMatmulAlgo_t& algo) {
+  if (shape_.bias)
+    RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, operands.bias));
+  const float one = 1;
+  const float zero = 0;
+  CUBLAS_OK(cublasLtMatmul(context.handle, description_, &one, operands.w, w_, operands.x, x_, &zero,
+                           operands.y, y_, operands.y, y_, &algo, context.workspace, context.workspace_bytes,
+                           context.stream));
+  return Status::Ok();
+}
+
+Result<std::vector<cublasLtMatmulAlgo_t>> Gemm::Candidates(const Context& context, int most) const {
+  cublasLtMatmulPreference_t preference = nullptr;
+  CUBLAS_OK(cublasLtMatmulPreferenceCreate(&preference));
+  const std::unique_ptr<std::remove_pointer_t<cublasLtMatmulPreference_t>,
+                        decltype(&cublasLtMatmulPreferenceDestroy)>
+      owner(preference, &cublasLtMatmulPreferenceDestroy);
+  CUBLAS_OK(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                                 &context.workspace_bytes, sizeof(context.workspace_bytes)));
+  std::vector<cublasLtMatmulHeuristicResult_t> results(static_cast<size_t>(most));
+  int found = 0;
+  CUBLAS_OK(cublasLtMatmulAlgoGetHeuristic(context.handle, description_, w_, x_, y_, y_, preference, most,
+                                           results.data(), &found));
+  std::vector<cublasLtMatmulAlgo_t> algos;
+  for (int i = 0; i < found; ++i) {
+    const auto& result = results[static_cast<size_t>(i)];
+    if (result.state == CUBLAS_STATUS_SUCCESS) algos.push_back(result.algo);
+  }
+  if (algos.empty()) {
+    return Status(Code::kDeviceFailed, "cuBLASLt has no way to multiply [" + std::to_string(shape_.rows) +
+                                           ", " + std::to_string(shape_.depth) + "] by [" +
+                                           std::to_string(shape_.depth) + ", " +
+                                           std::to_string(shape_.columns) + "]");
+  }
+  return algos;
+}
+
+}  // namespace photovec::encode::cuda

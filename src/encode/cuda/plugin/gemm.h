@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cublasLt.h>
+
+#include <compare>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "encode/fold/element.h"
+
+namespace photovec::encode::cuda {
+
+/// y[rows, columns] = x[rows, depth] w[columns, depth]^T (+ bias[columns]), row-major; products of `element`,
+/// sums in f32 (f32 itself without TF32). depth is a multiple of 8.
+struct GemmShape {
+  int rows = 0;
+  int columns = 0;
+  int depth = 0;
+  Element element = Element::kF16;
+  bool out_f32 = false;  ///< y and bias are f32, else elements
+  bool bias = false;
+
+  auto operator<=>(const GemmShape&) const = default;
+  double flops() const { return 2.0 * rows * columns * depth; }
+};
+
+/// A product planned for cuBLASLt. Not thread-safe (each lane has its own); immutable but for the bias
+/// pointer.
+class Gemm {
+ public:
+  /// Errors: kDeviceFailed when cuBLASLt refuses the shape.
+  static Result<Gemm> Create(const GemmShape& shape);
+  Gemm(Gemm&& other) noexcept;
+  Gemm& operator=(Gemm&& other) noexcept;
+  ~Gemm();
+
+  struct Operands {
+    const void* x = nullptr;
+    const void* w = nullptr;
+    const void* bias = nullptr;  ///< where shape.bias
+    void* y = nullptr;
+  };
+  struct Context {
+    cublasLtHandle_t handle = nullptr;
+    cudaStream_t stream = nullptr;
+    void* workspace = nullptr;
+    size_t workspace_bytes = 0;
+  };
+  Status Run(const Context& context, const Operands& operands, const cublasLtMatmulAlgo_t& algo);
+  Status Run(const Context& context, const Operands& operands) { return Run(context, operands, algo_); }
+
+  /// cuBLASLt's candidates, best guess first.
+  Result<std::vector<cublasLtMatmulAlgo_t>> Candidates(const Context& context, int most) const;
+  void Choose(const cublasLtMatmulAlgo_t& algo) { algo_ = algo; }
+  const GemmShape& shape() const { return shape_; }
+
+ private:
+  explicit Gemm(const GemmShape& shape) : shape_(shape) {}
+  Status Describe();
+
+  GemmShape shape_;
+  cublasLtMatmulDesc_t description_ = nullptr;
+  cublasLtMatrixLayout_t w_ = nullptr;
+  cublasLtMatrixLayout_t x_ = nullptr;
+  cublasLtMatrixLayout_t y_ = nullptr;
+  cublasLtMatmulAlgo_t algo_{};
+};
+
+/// Which algorithm each shape runs with: measured once, shared by all lanes of a device, kept in a file from
+/// one start to the next under the device's name and cuBLASLt's version. Candidates whose rows depend on
+/// where they stand in the batch (K split differently over tiles) are passed over: batch neighbours and
+/// places must not change a vector. Thread-safe.
+class GemmPlans {
+ public:
+  /// \param file "" keeps nothing; a file that is missing or of another make is as good as empty.
+  GemmPlans(std::string file, std::string device, std::function<void(const std::string&)> log);
+
+  /// What Plan() may write to while it measures: x for rows * depth elements (filled here), y.
+  struct Scratch {
+    void* x = nullptr;
+    void* y = nullptr;
+    unsigned* counter = nullptr;  ///< on the device
+    std::span<const void* const>
+        weights;  ///< matrices [columns, depth] to take in turns, so that they come from memory
+    const void* bias = nullptr;
+  };
+  /// Chooses gemm's algorithm: known, or measured on context.stream, which must be idle.
+  Status Plan(Gemm& gemm, const Gemm::Context& context, const Scratch& scratch);
+  /// Writes the file when something was measured. Failing to is logged, and harmless.
+  void Save();
+
+ private:
+  Result<cublasLtMatmulAlgo_t> Measure(Gemm& gemm, const Gemm::Context& context, const Scratch& scratch);
+  void Load();
+
+  const std::string file_;
+  const std::string device_;
+  const std::function<void(const std::string&)> log_;
+  std::mutex mutex_;
+  std::map<GemmShape, cublasLtMatmulAlgo_t> known_;
+  bool changed_ = false;
+};
+
+}  // namespace photovec::encode::cuda

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include "encode/cuda/plugin/gemm_ceiling.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "encode/cuda/plugin/cuda_check.h"
+
+namespace photovec::encode::cuda {
+namespace {
+
+constexpr size_t kWorkspaceBytes = size_t{32} << 20;
+constexpr int kRuns = 7;
+constexpr double kMillisecondsPerRun = 20;  // launches and clocks then count little
+
+struct Owned {
+  cudaStream_t stream = nullptr;
+  cudaEvent_t begin = nullptr;
+  cudaEvent_t end = nullptr;
+  cudaGraphExec_t graph = nullptr;
+
+  ~Owned() {
+    if (stream != nullptr) (void)cudaStreamSynchronize(stream);
+    if (graph != nullptr) (void)cudaGraphExecDestroy(graph);
+    for (const cudaEvent_t event : {begin, end}) {
+      if (event != nullptr) (void)cudaEventDestroy(event);
+    }
+    if (stream != nullptr) (void)cudaStreamDestroy(stream);
+  }
+  Status Create() {
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaEventCreate(&begin));
+    CUDA_OK(cudaEventCreate(&end));
+    return Status::Ok();
+  }
+
+  template <typename Body>
+  Status Capture(Body body) {
+    CUDA_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    const Status captured = body();
+    cudaGraph_t captured_graph = nullptr;
+    const cudaError_t ended = cudaStreamEndCapture(stream, &captured_graph);
+    const std::unique_ptr<std::remove_pointer_t<cudaGraph_t>, decltype(&cudaGraphDestroy)> owner(
+        captured_graph, &cudaGraphDestroy);
+    RETURN_IF_ERROR(captured);
+    CUDA_OK(ended);
+    CUDA_OK(cudaGraphInstantiate(&graph, captured_graph, 0));
+    return Status::Ok();
+  }
+
+  Result<float> Milliseconds(int launches) const {
+    CUDA_OK(cudaEventRecord(begin, stream));
+    for (int i = 0; i < launches; ++i) CUDA_OK(cudaGraphLaunch(graph, stream));
+    CUDA_OK(cudaEventRecord(end, stream));
+    CUDA_OK(cudaEventSynchronize(end));
+    float milliseconds = 0;
+    CUDA_OK(cudaEventElapsedTime(&milliseconds, begin, end));
+    return milliseconds;
+  }
+
+  // Of one launch, in seconds.
+  Result<double> MedianSeconds() const {
+    RETURN_IF_ERROR(Milliseconds(2).status());
+    ASSIGN_OR_RETURN(const float one, Milliseconds(2));
+    const int launches =
+        std::clamp(static_cast<int>(kMillisecondsPerRun / std::max(one / 2, 1e-3F)), 2, 2000);
+    std::vector<double> seconds;
+    for (int run = 0; run < kRuns; ++run) {
+      ASSIGN_OR_RETURN(const float milliseconds, Milliseconds(launches));
+      seconds.push_back(static_cast<double>(milliseconds) * 1e-3 / launches);
+    }
+    std::nth_element(seconds.begin(), seconds.begin() + kRuns / 2, seconds.end());
+    return seconds[kRuns / 2];
+  }
+};
+
+Result<double> OfModel(const LaneShared& shared, int images, Owned& owned) {
+  const DeviceWeights& weights = *shared.weights;
+  ASSIGN_OR_RETURN(DeviceArena arena,
+                   DeviceArena::Create(Activations::Bytes(weights, images) + kWorkspaceBytes));
+  const Activations activations = Activations::In(arena, weights, images);
+  const Gemm::Context context{shared.handle, owned.stream, arena.Take<uint8_t>(kWorkspaceBytes),
+                              kWorkspaceBytes};
+  ASSIGN_OR_RETURN(BucketGemms gemms, PlanBucket(shared, context, activations, images));
+  const ForwardArgs args{&weights, &activations, &gemms, context, images};
+  const int rows = images * weights.config().tokens();
+  const int d = weights.config().hidden_size;
+  // Real numbers in every input: products of zeros run faster.
+  CUDA_OK(FillEqualRows(activations.normed, rows, d, weights.element(), owned.stream));
+  CUDA_OK(FillEqualRows(activations.wide, rows, weights.config().mlp_size, weights.element(), owned.stream));
+  CUDA_OK(FillEqualRows(activations.pooled, images, d, weights.element(), owned.stream));
+  RETURN_IF_ERROR(BareProducts(args));
+  RETURN_IF_ERROR(owned.Capture([&] { return BareProducts(args); }));
+  ASSIGN_OR_RETURN(const double seconds, owned.MedianSeconds());
+  return ProductFlops(weights.config()) * images / seconds;
+}
+
+Result<double> OfCube(const LaneShared& shared, Owned& owned) {
+  constexpr int kSide = 8192;
+  const Element element = shared.weights->element();
+  const size_t bytes = size_t{kSide} * kSide * ElementBytes(element);
+  ASSIGN_OR_RETURN(DeviceArena arena,
+                   DeviceArena::Create(3 * bytes + kWorkspaceBytes + DeviceArena::kAlignment));
+  GemmPlans::Scratch scratch;
+  scratch.x = arena.Take<uint8_t>(bytes);
+  scratch.y = arena.Take<uint8_t>(bytes);
+  void* w_memory = arena.Take<uint8_t>(bytes);
+  const void* w = w_memory;
+  const Gemm::Context context{shared.handle, owned.stream, arena.Take<uint8_t>(kWorkspaceBytes),
+                              kWorkspaceBytes};
+  scratch.counter = arena.Take<unsigned>(1);
+  scratch.weights = {&w, 1};
+  // One long row: w differs from row to row.
+  CUDA_OK(FillEqualRows(w_memory, 1, kSide * kSide, element, owned.stream));
+  ASSIGN_OR_RETURN(Gemm gemm, Gemm::Create({kSide, kSide, kSide, element, false, false}));
+  RETURN_IF_ERROR(shared.plans->Plan(gemm, context, scratch));
+  CUDA_OK(FillEqualRows(scratch.x, 1, kSide * kSide, element, owned.stream));
+  RETURN_IF_ERROR(owned.Capture([&] { return gemm.Run(context, {scratch.x, w, nullptr, scratch.y}); }));
+  ASSIGN_OR_RETURN(const double seconds, owned.MedianSeconds());
+  return gemm.shape().flops() / seconds;
+}
+
+}  // namespace
+
+Result<double> MeasureGemmCeiling(const LaneShared& shared, int images) {
+  CUDA_OK(cudaSetDevice(shared.device));
+  Owned owned;
+  RETURN_IF_ERROR(owned.Create());
+  return images == 0 ? OfCube(shared, owned) : OfModel(shared, images, owned);
+}
+
+}  // namespace photovec::encode::cuda
