@@ -90,6 +90,56 @@ struct DeviceModelOptions {
   std::function<void(const std::string&)> log;  ///< may be empty; any thread
 };
 
+/// One output pixel of one axis of a resize: the sum over `pairs` pairs of neighbouring inputs
+/// (preprocess/taps.h: 22 fractional bits, coefficients as two digits each).
+struct ResizeTap {
+  int out = 0;
+  int first_pair = 0;
+  int pairs = 0;
+  uint32_t coefs = 0;  ///< index of its first packed digits
+};
+struct ResizeAxis {
+  std::span<const ResizeTap> taps;
+  std::span<const int32_t> coefs;
+  int first_in = 0;  ///< first input that any tap reads
+  int end_in = 0;    ///< one past the last
+  int pad = 0;       ///< pixels of the output before the first tap's, left 0
+};
+
+/// One photo to turn into a model's pixels on the GPU. Everything is borrowed until JpegLane::Run() returns.
+struct JpegTask {
+  std::span<const uint8_t> encoded;  ///< a JPEG whose header and size the caller has checked, or:
+  std::span<const uint8_t> pixels;   ///< [height, width, 3] already decoded, where `encoded` is empty
+  int width = 0;                     ///< stored
+  int height = 0;
+  bool transposed = false;  ///< x runs along the stored rows, y along the columns
+  ResizeAxis x;             ///< oriented
+  ResizeAxis y;
+  int crop = 0;            ///< S
+  std::span<uint8_t> out;  ///< [S,S,3]
+  /// Result. kNotImplemented: not for this decoder (CMYK, odd sampling …) or it failed on this photo: decode
+  /// it on the CPU, whose verdict counts.
+  Status status;
+};
+
+/// Decodes JPEGs in batches: nvJPEG, then both passes of the resize, on a CUDA stream of its own. One caller
+/// at a time.
+class JpegLane {
+ public:
+  virtual ~JpegLane() = default;
+  /// "nvJPEG 13.3.2, hardware engines" or "…, CUDA".
+  virtual const std::string& detail() const = 0;
+  /// Blocks until the first n tasks are done, and returns n >= 1: as many as fit into the lane's buffers.
+  /// Each has its own status; one that fails harms no other. kDeviceFailed in all when the context broke.
+  virtual size_t Run(std::span<JpegTask* const> tasks) = 0;
+};
+
+struct JpegLaneOptions {
+  bool hardware = true;          ///< the NVJPG engines where the GPU has them; else kUnavailable
+  int most_pixels = 64'000'000;  ///< of one batch together, which bounds the memory: 3 bytes each
+  int most_tasks = 64;
+};
+
 /// The plug-in's factory. Thread-safe; lives as long as the plug-in is loaded.
 class Platform {
  public:
@@ -100,6 +150,8 @@ class Platform {
   /// that the device cannot do, kNotImplemented for a model that this backend cannot run.
   virtual Result<std::unique_ptr<DeviceModel>> Load(int device, const model::VisionModel& model,
                                                     const DeviceModelOptions& options) = 0;
+  /// Errors: kUnavailable when libnvjpeg is not on this machine, or the GPU has no such engines.
+  virtual Result<std::unique_ptr<JpegLane>> CreateJpegLane(int device, const JpegLaneOptions& options) = 0;
 };
 
 /// The plug-in's only symbol, extern "C": returns its Platform, or null when `version` is not the one that it

@@ -7,6 +7,7 @@
 
 #include "encode/cuda/device.h"
 #include "encode/cuda/plugin/cuda_device_model.h"
+#include "encode/cuda/plugin/cuda_jpeg_lane.h"
 
 namespace photovec::encode::cuda {
 namespace {
@@ -39,6 +40,11 @@ class CudaPlatform final : public Platform {
                                             const DeviceModelOptions& options) override {
     ASSIGN_OR_RETURN(auto made, CudaDeviceModel::Create(device, model, options));
     return std::unique_ptr<DeviceModel>(std::move(made));
+  }
+
+  Result<std::unique_ptr<JpegLane>> CreateJpegLane(int device, const JpegLaneOptions& options) override {
+    ASSIGN_OR_RETURN(auto made, CudaJpegLane::Create(device, options));
+    return std::unique_ptr<JpegLane>(std::move(made));
   }
 };
 
