@@ -16,6 +16,8 @@ using spdlog::debug;
 using spdlog::error;
 using spdlog::info;
 using spdlog::warn;
+/// What was logged so far is written: before the process ends without destructors.
+inline void Flush() { spdlog::default_logger_raw()->flush(); }
 }  // namespace log
 
 /// spdlog makes its registry on first use, behind a guard in a library that ThreadSanitizer does not see

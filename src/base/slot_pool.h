@@ -66,6 +66,8 @@ class SlotPool {
   int count() const { return count_; }
   int available() const;
   size_t arena_bytes() const { return arena_bytes_; }
+  /// All slots' memory, owned by the pool; for encoders that pin it.
+  std::span<uint8_t> arena() const { return {arena_, arena_bytes_}; }
   /// The arena's file descriptor and a slot's offset in it, for processes that map it. Owned by the pool.
   int fd() const { return fd_; }
   size_t OffsetOf(int index) const { return static_cast<size_t>(index) * stride_; }

@@ -43,7 +43,8 @@ class StreamLoop {
  public:
   StreamLoop(encode::Encoder& encoder, int index, Batcher& batcher, const StreamsHooks& hooks,
              std::atomic<int64_t>& busy_us)
-      : stream_(encoder.stream(index)),
+      : encoder_(encoder),
+        stream_(encoder.stream(index)),
         index_(index),
         max_batch_(encoder.info().max_batch),
         dim_(static_cast<size_t>(encoder.info().embedding_dim)),
@@ -62,7 +63,7 @@ class StreamLoop {
     for (;;) {
       // Only an idle stream sleeps in Take; one with a batch in flight takes what is there and goes on.
       bool open = true;
-      while (open && in_flight_ < flights_.size()) {
+      while (open && !lost_ && in_flight_ < flights_.size()) {
         Flight& next = flights_[(oldest_ + in_flight_) % flights_.size()];
         open = batcher_.Take(max_batch_, in_flight_ == 0, next.items);
         if (!open || next.items.empty()) break;
@@ -70,7 +71,7 @@ class StreamLoop {
       }
       if (in_flight_ > 0) {
         FinishOldest();
-      } else if (!open) {
+      } else if (!open || lost_) {
         return;
       }
     }
@@ -131,7 +132,7 @@ class StreamLoop {
       hooks_.on_batch({index_, static_cast<int>(flight.items.size()), MicrosBetween(flight.submitted, now)});
     }
     // Before the clients hear of it, so that the server is not ready by the time that they retry.
-    if (status.code() == Code::kDeviceFailed && hooks_.on_device_failure) hooks_.on_device_failure(status);
+    if (status.code() == Code::kDeviceFailed) OnFailure(status);
     for (Ready& item : flight.items) item.slot.Release();
     for (size_t i = 0; i < flight.items.size(); ++i) {
       const std::span<const float> row = Rows(flight).subspan(i * dim_, dim_);
@@ -148,8 +149,20 @@ class StreamLoop {
     flight.items.clear();
   }
 
+  // A stream that hangs may be survived by the others; a broken device may not.
+  void OnFailure(const Status& status) {
+    bool others = false;
+    for (int i = 0; i < encoder_.stream_count(); ++i) others = others || encoder_.stream(i).usable();
+    if (stream_.usable() || !others) {
+      if (hooks_.on_device_failure) hooks_.on_device_failure(status);
+    } else if (!std::exchange(lost_, true) && hooks_.on_stream_lost) {
+      hooks_.on_stream_lost(index_, status);
+    }
+  }
+
   std::span<float> Rows(Flight& flight) const { return {flight.out.data(), flight.items.size() * dim_}; }
 
+  encode::Encoder& encoder_;
   encode::EncoderStream& stream_;
   const int index_;
   const int max_batch_;
@@ -162,6 +175,7 @@ class StreamLoop {
   size_t in_flight_ = 0;
   int64_t batches_ = 0;  // started so far
   TimePoint busy_until_;
+  bool lost_ = false;  // takes no more; what is in flight is still answered
 };
 
 }  // namespace

@@ -25,11 +25,14 @@ struct StreamsHooks {
   std::function<void(const BatchEvent&)> on_batch;  ///< on the stream's thread; may be empty
   std::function<void(const Status&)>
       on_device_failure;  ///< the process must end after answering; may be empty
+  std::function<void(int stream, const Status&)>
+      on_stream_lost;  ///< a stream hung, its thread ends, the others go on; may be empty
 };
 
 /// One thread per encoder stream: take a batch, submit, keep up to depth() in flight, hand each row to its
 /// client, give the slots back. A batch that fails fails each of its items, nothing else; a row with NaN or
-/// Inf is kNanEmbedding for that item alone. Threads run at kWorkerNice.
+/// Inf is kNanEmbedding for that item alone. A stream that is not usable() any more is given up while another
+/// one is. Threads run at kWorkerNice.
 class Streams {
  public:
   /// Encoder and batcher are borrowed and must outlive this. Starts the threads.

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "commands/decoding.h"
 
+#include <atomic>
 #include <string>
 #include <utility>
 
 #include "base/log.h"
 #include "base/thread_pool.h"
 #include "commands/settings.h"
+#include "encode/cuda/plugin_loader.h"
 #include "metrics/names.h"
 
 namespace photovec::commands {
@@ -21,10 +23,9 @@ decode::DecoderPoolOptions ToPoolOptions(const EngineOptions& options, int decod
   return pool;
 }
 
-Result<Decoding> StartDecoding(const EngineOptions& options, const Plan& plan) {
-  Decoding decoding;
-  decoding.factory = decode::MakeInProcessDecoder;
-  if (options.decode != "process") return decoding;
+namespace {
+
+Status StartPool(const EngineOptions& options, const Plan& plan, Decoding& decoding) {
   decode::DecoderPoolOptions wanted = ToPoolOptions(options, plan.decoders);
   wanted.fault = ProcessEnvironment()(kDecoderFaultVariable).value_or("");
   if (!wanted.fault.empty()) {
@@ -37,6 +38,51 @@ Result<Decoding> StartDecoding(const EngineOptions& options, const Plan& plan) {
     log::warn("the decoders' sandbox lacks a layer here: {}", decoding.pool->missing_why());
   }
   decoding.factory = [pool = decoding.pool.get()] { return pool->MakeDecoder(); };
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status PlanDecoding(const EngineOptions& options, Plan& plan) {
+  if (options.decode_device == "cpu") return Status::Ok();
+  if (plan.backend != "cuda") {
+    return {Code::kInvalidRequest, "--decode-device " + options.decode_device +
+                                       " needs a GPU to run the models on too (" + plan.device_why + ")"};
+  }
+  plan.decode_threads = kGpuDecodeThreads + (options.decode_device == "mixed" ? plan.decoders : 0);
+  return Status::Ok();
+}
+
+namespace {
+
+// In turn: with "mixed" the first plan.decoders decoders are the CPU's own; all others ask the GPU first.
+Status AddGpu(const EngineOptions& options, const Plan& plan, Decoding& decoding) {
+  ASSIGN_OR_RETURN(encode::cuda::Platform * platform, encode::cuda::LoadPlugin());
+  std::string detail;
+  ASSIGN_OR_RETURN(decoding.gpu, StartGpuJpegLanes(*platform, plan.devices.front(), detail));
+  log::info("plain JPEGs are decoded by {}{}", detail,
+            options.decode_device == "mixed" ? " and by the CPU" : "");
+  if (options.decode == "process") {
+    log::warn(
+        "--decode-device={}: nvJPEG reads JPEGs in this process, outside the sandbox: for images that you "
+        "trust",
+        options.decode_device);
+  }
+  auto cpu_only = std::make_shared<std::atomic<int>>(options.decode_device == "mixed" ? plan.decoders : 0);
+  decoding.factory = [gpu = decoding.gpu.get(), cpu = std::move(decoding.factory), cpu_only] {
+    if (cpu_only->fetch_sub(1) > 0) return cpu();
+    return decode::MakeGpuDecoder(*gpu, cpu());
+  };
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<Decoding> StartDecoding(const EngineOptions& options, const Plan& plan) {
+  Decoding decoding;
+  decoding.factory = decode::MakeInProcessDecoder;
+  if (options.decode == "process") RETURN_IF_ERROR(StartPool(options, plan, decoding));
+  if (options.decode_device != "cpu") RETURN_IF_ERROR(AddGpu(options, plan, decoding));
   return decoding;
 }
 

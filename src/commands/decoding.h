@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "commands/defaults.h"
 #include "commands/engine_options.h"
+#include "commands/gpu_jpeg.h"
 #include "decode/sandbox/decoder_pool.h"
 #include "metrics/registry.h"
 #include "pipeline/pipeline.h"
@@ -20,14 +21,20 @@ inline constexpr const char* kDecoderFaultVariable = "PHOTOVEC_TEST_DECODER_FAUL
 /// Who decodes: threads of this process, or sandboxed processes.
 struct Decoding {
   std::unique_ptr<decode::DecoderPool> pool;  ///< null with --decode=thread
+  std::unique_ptr<GpuJpegLanes> gpu;          ///< null with --decode-device=cpu
   pipeline::Pipeline::DecoderFactory factory;
 };
 
 /// The decoder processes that `options` ask for, not yet started.
 decode::DecoderPoolOptions ToPoolOptions(const EngineOptions& options, int decoders);
 
+/// Adds the threads that wait for the GPU's decoder. Errors: kInvalidRequest when JPEGs are to be decoded on
+/// a GPU but models do not run on one.
+Status PlanDecoding(const EngineOptions& options, Plan& plan);
+
 /// Starts the decoder processes when there are to be some, and logs which walls stand around them.
-/// Errors: as DecoderPool::Create.
+/// With --decode-device=gpu or mixed also the GPU's lanes. Errors: as DecoderPool::Create and
+/// StartGpuJpegLanes.
 Result<Decoding> StartDecoding(const EngineOptions& options, const Plan& plan);
 
 /// Keeps the photovec_decoder_* metrics current. `pool` and `registry` must outlive it.

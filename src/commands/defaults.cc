@@ -60,6 +60,7 @@ Plan MakePlan(const Machine& machine, const EngineOptions& options) {
   const int cpus = std::max(1, std::min(static_cast<int>(machine.cpus.size()), QuotaCpus(machine)));
   plan.decoders = options.decoders > 0 ? options.decoders : cpus;
   plan.decoders_why = options.decoders > 0 ? "as set" : "one per usable CPU";
+  plan.decode_threads = plan.decoders;
   if (options.memory_budget_bytes > 0) {
     plan.memory_budget_bytes = options.memory_budget_bytes;
     plan.memory_why = "as set";

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/machine.h"
 #include "commands/engine_options.h"
@@ -11,15 +12,19 @@ namespace photovec::commands {
 
 /// How this machine will be used, and why, in words for `doctor` and the log.
 struct Plan {
+  std::string backend = "cpu";  ///< or "cuda": device_choice.h
+  std::vector<int> devices;     ///< CUDA indexes, with "cuda"
+  std::string device_why;
   int streams = 1;
   int threads_per_stream = 1;
   std::string streams_why;
   bool pin_threads = true;  ///< false: there are more stream threads than CPUs
   int decoders = 1;
   std::string decoders_why;
+  int decode_threads = 1;  ///< images decoded or waiting for a GPU's decoder at the same time
   uint64_t memory_budget_bytes = 0;
   std::string memory_why;
-  std::string precision;  ///< "f32" or "bf16"
+  std::string precision;  ///< as EncoderInfo::precision
   std::string precision_why;
 };
 

@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "commands/decoding.h"
 #include "commands/defaults.h"
+#include "commands/device_choice.h"
 #include "commands/engine_options.h"
 #include "commands/exit_codes.h"
 #include "commands/json_text.h"
@@ -81,6 +82,7 @@ void PrintMachine(const Machine& machine) {
 
 void PrintPlan(const Plan& plan) {
   std::printf("Defaults\n");
+  std::printf("  device           %s (%s)\n", plan.backend.c_str(), plan.device_why.c_str());
   std::printf("  precision        %s (%s)\n", plan.precision.c_str(), plan.precision_why.c_str());
   std::printf("  streams          %d x %d threads (%s)\n", plan.streams, plan.threads_per_stream,
               plan.streams_why.c_str());
@@ -125,12 +127,14 @@ std::string LibrariesJson() {
 }
 
 std::string PlanJson(const Plan& plan) {
-  return "{\"precision\":" + JsonString(plan.precision) + ",\"streams\":" + std::to_string(plan.streams) +
+  return "{\"device\":" + JsonString(plan.backend) + ",\"precision\":" + JsonString(plan.precision) +
+         ",\"streams\":" + std::to_string(plan.streams) +
          ",\"threads_per_stream\":" + std::to_string(plan.threads_per_stream) +
          ",\"decoders\":" + std::to_string(plan.decoders) +
          ",\"memory_budget_bytes\":" + std::to_string(plan.memory_budget_bytes) +
-         ",\"why\":{\"precision\":" + JsonString(plan.precision_why) +
-         ",\"streams\":" + JsonString(plan.streams_why) + ",\"decoders\":" + JsonString(plan.decoders_why) +
+         ",\"why\":{\"device\":" + JsonString(plan.device_why) +
+         ",\"precision\":" + JsonString(plan.precision_why) + ",\"streams\":" + JsonString(plan.streams_why) +
+         ",\"decoders\":" + JsonString(plan.decoders_why) +
          ",\"memory_budget\":" + JsonString(plan.memory_why) + "}}";
 }
 
@@ -170,8 +174,13 @@ class DoctorCommand : public Command {
       choices = std::move(*parsed);
     }
     const Machine machine = ProbeMachine();
-    const Plan plan = MakePlan(machine, options_);
+    const Result<Plan> planned = PlanFor(machine, options_);
+    if (!planned.ok())
+      return planned.status().code() == Code::kInvalidRequest ? ReportUsage(planned.status())
+                                                              : ReportFailure(planned.status());
+    const Plan& plan = *planned;
     std::vector<Check> checks = CheckSystem();
+    checks.push_back(CheckCuda());
     for (Check& check : CheckDecoder(options_)) checks.push_back(std::move(check));
     std::vector<ModelReport> models;
     for (const ModelChoice& choice : choices) models.push_back(TryModel(choice, options_, plan));

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "commands/device_choice.h"
 
 namespace photovec::commands {
 namespace {
@@ -34,6 +35,7 @@ void LogModel(const ModelSummary& model) {
 void LogPlan(const Machine& machine, const Plan& plan, const EngineOptions& options) {
   log::info("photovec {} on {} ({} cores, {}, {})", PHOTOVEC_VERSION, machine.cpu_model,
             machine.physical_cores, machine.isa, HumanBytes(machine.memory_bytes));
+  log::info("device {} ({})", plan.backend, plan.device_why);
   log::info("streams {} x {} threads ({}), precision {} ({})", plan.streams, plan.threads_per_stream,
             plan.streams_why, plan.precision, plan.precision_why);
   log::info("decoders {} ({}), decode {}, jpeg scaling {}, alpha {}, color {}, memory budget {} ({})",
@@ -51,7 +53,8 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
   auto engine = std::make_unique<Engine>();
   ASSIGN_OR_RETURN(const auto choices, ParseModelChoices(options.models));
   const Machine machine = ProbeMachine();
-  engine->plan = MakePlan(machine, options);
+  ASSIGN_OR_RETURN(engine->plan, PlanFor(machine, options));
+  RETURN_IF_ERROR(PlanDecoding(options, engine->plan));
   LogPlan(machine, engine->plan, options);
 
   std::vector<pipeline::ModelSetup> setups;
@@ -64,7 +67,7 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
     setups.push_back(std::move(loaded.setup));
   }
   pipeline::PipelineOptions pipeline;
-  pipeline.decoders = engine->plan.decoders;
+  pipeline.decoders = engine->plan.decode_threads;
   pipeline.decode = ToDecodeOptions(options);
   pipeline.memory_budget_bytes = engine->plan.memory_budget_bytes;
   pipeline.cache_bytes = options.cache_bytes;
@@ -74,6 +77,7 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
   engine->fetcher = SlowDown(std::move(fetcher), slow.fetch);
   ASSIGN_OR_RETURN(Decoding decoding, StartDecoding(options, engine->plan));
   engine->decoders = std::move(decoding.pool);
+  engine->gpu_jpeg = std::move(decoding.gpu);
   if (engine->decoders) {
     engine->decoder_metrics = std::make_unique<DecoderMetrics>(*engine->decoders, *engine->registry);
   }

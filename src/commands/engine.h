@@ -38,6 +38,7 @@ struct Engine {
   std::unique_ptr<fetch::Fetcher> fetcher;
   std::unique_ptr<decode::DecoderPool> decoders;  ///< null with --decode=thread
   std::unique_ptr<DecoderMetrics> decoder_metrics;
+  std::unique_ptr<GpuJpegLanes> gpu_jpeg;  ///< null with --decode-device=cpu
   std::unique_ptr<pipeline::Pipeline> pipeline;
 };
 

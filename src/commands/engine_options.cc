@@ -13,6 +13,10 @@ void DeclareDecodeFlags(FlagSet& flags, EngineOptions* options) {
       "sandbox", &options->sandbox, {"auto", "require"},
       "with --decode=process; auto: every layer that the kernel allows; require: refuse to start without "
       "one (namespaces excepted)");
+  flags.Choice(
+      "decode-device", &options->decode_device, {"cpu", "gpu", "mixed"},
+      "who decodes plain JPEGs; gpu: nvJPEG, in this process, for images that you trust; mixed: GPU and CPU "
+      "side by side; everything else is decoded on the CPU in any case");
   flags.Text("decoder-program", &options->decoder_program, "FILE",
              "with --decode=process; empty: photovec-decoder beside photovec");
   flags.Integer("decoders", &options->decoders, 0, 1024, "images decoded at the same time; 0: one per CPU");
@@ -39,12 +43,18 @@ void DeclareEngineFlags(FlagSet& flags, EngineOptions* options) {
   flags.List("model", &options->models, "[NAME=]DIR",
              "HuggingFace model folder; NAME is what clients call it (default: the folder's name)");
   flags.Group("Encoder");
-  flags.Choice("precision", &options->precision, {"auto", "f32", "bf16"},
-               "arithmetic; auto: bf16 where the CPU has AVX512-BF16 or AMX, else f32");
-  flags.Integer("streams", &options->streams, 0, 1024,
-                "teams of threads that run batches at the same time; 0: from the machine");
+  flags.Text("device", &options->device, "DEVICE",
+             "auto (the first GPU if photovec can use one, else the CPU), cpu, cuda, cuda:N or cuda:all");
+  flags.Choice(
+      "precision", &options->precision, {"auto", "f32", "bf16", "f16", "fp8"},
+      "arithmetic; auto: on a GPU f16, on a CPU bf16 where it has AVX512-BF16 or AMX, else f32; f16 and "
+      "fp8 (Hopper) on GPUs only");
+  flags.Integer(
+      "streams", &options->streams, 0, 1024,
+      "lanes that run batches at the same time: CUDA streams, or teams of threads on a CPU; 0: from the "
+      "machine");
   flags.Integer("threads-per-stream", &options->threads_per_stream, 0, 1024,
-                "threads of one stream; 0: from the machine");
+                "threads of one stream, on a CPU; 0: from the machine");
   flags.Integer("max-batch", &options->max_batch, 0, 1024, "images in one batch; 0: the backend's choice");
   flags.Integer("batch-wait-us", &options->batch_wait_us, 0, 10'000'000,
                 "microseconds that a free stream waits for a fuller batch");

@@ -14,14 +14,16 @@ namespace photovec::commands {
 /// (defaults.h says how).
 struct EngineOptions {
   std::vector<std::string> models;  ///< "DIR" or "name=DIR"
+  std::string device = "auto";      ///< device_choice.h
   std::string precision = "auto";
   int streams = 0;
   int threads_per_stream = 0;
   int max_batch = 0;
   int decoders = 0;
-  std::string decode = "process";  ///< or "thread"
-  std::string sandbox = "auto";    ///< or "require"
-  std::string decoder_program;     ///< empty: beside photovec
+  std::string decode = "process";     ///< or "thread"
+  std::string sandbox = "auto";       ///< or "require"
+  std::string decode_device = "cpu";  ///< or "gpu", "mixed"
+  std::string decoder_program;        ///< empty: beside photovec
   std::string jpeg_scaling = "fast";
   std::string alpha = "drop";
   std::string color = "ignore";

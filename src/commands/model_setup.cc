@@ -11,6 +11,7 @@
 
 #include "base/deadline.h"
 #include "base/strings.h"
+#include "commands/device_choice.h"
 #include "encode/factory.h"
 #include "model/vision_model.h"
 
@@ -52,6 +53,8 @@ encode::EncoderOptions ToEncoderOptions(const EngineOptions& options, const Plan
   encoder.streams = plan.streams;
   encoder.threads_per_stream = plan.threads_per_stream;
   encoder.max_batch = options.max_batch;
+  encoder.devices = plan.devices;
+  if (plan.backend == "cuda") encoder.plan_cache = PlanCacheFile();
   encoder.pin_threads = pin_threads;
   encoder.normalization = spec.normalization;
   return encoder;
@@ -107,6 +110,7 @@ std::string Fingerprint(const FingerprintParts& parts) {
                                     parts.alpha};
   // Only where it changes pixels: vectors from before the option keep their fingerprint.
   if (parts.color != "ignore") texts.push_back("color " + parts.color);
+  if (parts.decode_device != "cpu") texts.push_back("decode device " + parts.decode_device);
   Sha256 hash;
   for (const std::string& part : texts) {
     hash.Update(part);
@@ -125,8 +129,8 @@ Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& o
   {
     ASSIGN_OR_RETURN(const model::VisionModel vision, model::LoadVisionModel(choice.dir));
     RETURN_IF_ERROR(CheckSizes(choice.dir, vision.config, spec));
-    auto encoder =
-        encode::CreateEncoder("cpu", vision, ToEncoderOptions(options, plan, spec, precision, pin_threads));
+    auto encoder = encode::CreateEncoder(plan.backend, vision,
+                                         ToEncoderOptions(options, plan, spec, precision, pin_threads));
     if (!encoder.ok()) return encoder.status().WithContext(choice.dir);
     loaded.setup.encoder = std::move(*encoder);
     loaded.config = vision.config;
@@ -136,8 +140,8 @@ Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& o
   malloc_trim(0);  // packing left large free blocks behind
   loaded.setup.name = choice.name;
   loaded.setup.spec = spec;
-  loaded.setup.fingerprint = Fingerprint(
-      {loaded.weights_sha256, loaded.config, spec, options.jpeg_scaling, options.alpha, options.color});
+  loaded.setup.fingerprint = Fingerprint({loaded.weights_sha256, loaded.config, spec, options.jpeg_scaling,
+                                          options.alpha, options.color, options.decode_device});
   loaded.load_seconds = static_cast<double>(MicrosBetween(begin, Clock::now())) / 1e6;
   return loaded;
 }

@@ -38,6 +38,7 @@ struct FingerprintParts {
   std::string jpeg_scaling;
   std::string alpha;
   std::string color;
+  std::string decode_device = "cpu";
 };
 /// The first 12 hex digits of a SHA-256 over all parts.
 std::string Fingerprint(const FingerprintParts& parts);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "commands/serve.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -28,7 +30,9 @@ namespace {
 using std::chrono::milliseconds;
 
 // How often the main thread looks for a failed device.
-constexpr milliseconds kLook{100};
+constexpr milliseconds kLook{50};
+// A device that failed answers at once, so whoever still waits then waits for something else.
+constexpr double kFailedDrainSeconds = 0.7;
 
 class ServeCommand : public Command {
  public:
@@ -86,7 +90,13 @@ class ServeCommand : public Command {
     }
     auto engine = StartEngine(engine_, std::move(*router), max_images_, *slow, std::move(registry));
     if (!engine.ok()) return ReportFailure(engine.status());
-    return Serve(**engine, stop);
+    const int code = Serve(**engine, stop);
+    if (code == kExitDeviceFailed) {
+      // What destructors would give back, a broken or hanging device may never let go of.
+      log::Flush();
+      std::_Exit(code);
+    }
+    return code;
   }
 
  private:
@@ -112,8 +122,9 @@ class ServeCommand : public Command {
       log::info("draining {} connections, at most {} s; a second signal ends at once", server->connections(),
                 drain_seconds_);
     }
-    const Deadline deadline = Deadline::After(
-        std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(drain_seconds_)));
+    const double seconds = failed ? std::min(drain_seconds_, kFailedDrainSeconds) : drain_seconds_;
+    const Deadline deadline =
+        Deadline::After(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)));
     server->Stop(deadline);
     engine.pipeline->Drain(deadline);
     log::info("stopped");

@@ -109,6 +109,7 @@ class SlowStream final : public encode::EncoderStream {
     return inner_.Wait(ticket);
   }
   int depth() const override { return inner_.depth(); }
+  bool usable() const override { return inner_.usable(); }
 
  private:
   encode::EncoderStream& inner_;
@@ -124,6 +125,8 @@ class SlowEncoder final : public encode::Encoder {
   int stream_count() const override { return inner_->stream_count(); }
   encode::EncoderStream& stream(int index) override { return streams_[static_cast<size_t>(index)]; }
   Status Warmup() override { return inner_->Warmup(); }
+  Status RegisterSlots(std::span<uint8_t> arena) override { return inner_->RegisterSlots(arena); }
+  void UnregisterSlots(std::span<uint8_t> arena) override { inner_->UnregisterSlots(arena); }
 
  private:
   const std::unique_ptr<encode::Encoder> inner_;

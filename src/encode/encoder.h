@@ -77,6 +77,8 @@ enum class Precision { kAuto, kF32, kBF16, kF16, kFp8 };
 struct EncoderOptions {
   /// kAuto: on a GPU f16, on a CPU bf16 where it has AVX512-BF16 or AMX, else f32.
   Precision precision = Precision::kAuto;
+  std::string
+      plan_cache;  ///< CUDA: file that keeps measured product plans from one start to the next; empty: none
   std::vector<int> devices;    ///< CUDA devices to use; streams are spread over them
   int streams = 0;             ///< 0: chosen from the machine
   int threads_per_stream = 0;  ///< 0: chosen from the machine

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/log.h"
+
 namespace photovec::pipeline {
 namespace {
 
@@ -50,11 +52,17 @@ Result<std::unique_ptr<ModelRuntime>> ModelRuntime::Create(int index, ModelSetup
   const int slots = options.slots_per_model > 0 ? options.slots_per_model : DefaultSlots(encoder, decoders);
   ASSIGN_OR_RETURN(model->slots_, SlotPool::Create(model->setup_.spec.slot_bytes(), slots));
   model->slots_->OnRelease(std::move(hooks.on_slot_freed));
+  if (const Status status = encoder.RegisterSlots(model->slots_->arena()); !status.ok()) {
+    log::warn("model {}: {}; copies to the GPU will be slower", model->name(), status.message());
+  }
   batch::StreamsHooks stream_hooks;
   stream_hooks.on_batch = [metrics = &model->metrics_](const batch::BatchEvent& event) {
     metrics->ObserveBatch(event.size);
   };
   stream_hooks.on_device_failure = std::move(hooks.on_device_failure);
+  stream_hooks.on_stream_lost = [name = model->name()](int stream, const Status& status) {
+    log::error("model {}: stream {} is given up, the others go on: {}", name, stream, status.message());
+  };
   model->streams_ = std::make_unique<batch::Streams>(encoder, model->batcher_, std::move(stream_hooks));
   return model;
 }
@@ -73,6 +81,7 @@ void ModelRuntime::Sample() {
 void ModelRuntime::Stop() {
   streams_.reset();
   metrics_.Detach();
+  if (slots_ != nullptr) setup_.encoder->UnregisterSlots(slots_->arena());
   slots_.reset();
   setup_.encoder.reset();
 }

@@ -13,6 +13,7 @@
 #include "base/machine.h"
 #include "encode/cpu/cpu_encoder_impl.h"
 #include "encode/cpu/kernels_peak.h"
+#include "encode/fold/fold.h"
 
 namespace photovec::encode {
 namespace cpu {
@@ -114,13 +115,7 @@ class Probe final : public CeilingProbe {
               : Status(Code::kUnavailable, "oneDNN had no memory for the bare matrix products");
   }
 
-  double flops_per_batch() const override {
-    const auto& config = encoder_.model().config();
-    const double t = config.tokens();
-    const double attention =
-        4.0 * t * t * config.hidden_size * (config.layers - 1) + 4.0 * t * config.hidden_size;
-    return batch_ * (ExecutedFlops(config) - attention);
-  }
+  double flops_per_batch() const override { return batch_ * ProductFlops(encoder_.model().config()); }
 
   int threads_per_stream() const override { return encoder_.cpu_stream(0).team().size(); }
 

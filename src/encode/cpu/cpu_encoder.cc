@@ -12,6 +12,7 @@
 
 #include "base/machine.h"
 #include "encode/cpu/cpu_encoder_impl.h"
+#include "encode/fold/fold.h"
 
 namespace photovec::encode {
 namespace cpu {
@@ -110,16 +111,6 @@ CpuEncoder::CpuEncoder(std::unique_ptr<PackedModel> model, const Machine& machin
   info_.max_batch = max_batch;
   info_.executed_flops_per_image = ExecutedFlops(config);
   info_.packed_bytes = model_->bytes();
-}
-
-double ExecutedFlops(const model::VisionConfig& config) {
-  const double t = config.tokens();
-  const double d = config.hidden_size;
-  const double f = config.mlp_size;
-  const double patch = 2.0 * config.patches() * 3 * config.patch_size * config.patch_size * d;
-  const double block = 2.0 * t * (4 * d * d + 2 * d * f) + 4.0 * t * t * d;
-  const double last = 2.0 * t * 2 * d * d + 2.0 * (2 * d * d + 2 * d * f) + 4.0 * t * d;
-  return patch + (config.layers - 1) * block + last + 2.0 * d * config.projection_dim;
 }
 
 Status CpuEncoder::Warmup() {

@@ -31,8 +31,4 @@ class CpuEncoder final : public Encoder {
   EncoderInfo info_;
 };
 
-/// 2 x multiply-adds of one image as this backend computes it: the last block's tail for the pooled row
-/// alone.
-double ExecutedFlops(const model::VisionConfig& config);
-
 }  // namespace photovec::encode::cpu

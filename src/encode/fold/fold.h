@@ -49,4 +49,9 @@ FoldedBlock FoldBlock(const model::VisionConfig& config, const model::Block& blo
 /// Post-norm folded in. Call only if the model has a projection.
 FoldedLinear FoldProjection(const model::VisionModel& model);
 
+/// 2 x multiply-adds of one image as the fast backends compute it, the last block's tail for the pooled row
+/// alone: of the products with weights, and of all products (attention's too).
+double ProductFlops(const model::VisionConfig& config);
+double ExecutedFlops(const model::VisionConfig& config);
+
 }  // namespace photovec::encode

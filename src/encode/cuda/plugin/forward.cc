@@ -301,20 +301,4 @@ std::vector<GemmShape> BucketGemms::Shapes(const DeviceWeights& weights, int ima
 Status Forward(const ForwardArgs& args) { return ForwardPass(args).Run(); }
 Status BareProducts(const ForwardArgs& args) { return ForwardPass(args).RunBare(); }
 
-double ProductFlops(const model::VisionConfig& config) {
-  const double t = config.tokens();
-  const double d = config.hidden_size;
-  const double f = config.mlp_size;
-  const double patch = 2.0 * config.patches() * 3 * config.patch_size * config.patch_size * d;
-  const double block = 2.0 * t * (4 * d * d + 2 * d * f);
-  const double last = 2.0 * t * 2 * d * d + 2.0 * (2 * d * d + 2 * d * f);
-  return patch + (config.layers - 1) * block + last + 2.0 * d * config.projection_dim;
-}
-
-double ExecutedFlops(const model::VisionConfig& config) {
-  const double t = config.tokens();
-  const double d = config.hidden_size;
-  return ProductFlops(config) + (config.layers - 1) * 4.0 * t * t * d + 4.0 * t * d;
-}
-
 }  // namespace photovec::encode::cuda

@@ -63,8 +63,4 @@ Status Forward(const ForwardArgs& args);
 /// Only the products of Forward(), in its order: what a ceiling is measured with.
 Status BareProducts(const ForwardArgs& args);
 
-/// FLOPs of one image: products, and all that Forward() executes (products and attention).
-double ProductFlops(const model::VisionConfig& config);
-double ExecutedFlops(const model::VisionConfig& config);
-
 }  // namespace photovec::encode::cuda

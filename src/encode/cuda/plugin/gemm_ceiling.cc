@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "encode/cuda/plugin/cuda_check.h"
+#include "encode/fold/fold.h"
 
 namespace photovec::encode::cuda {
 namespace {

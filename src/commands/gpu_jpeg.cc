@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include "commands/gpu_jpeg.h"
+
+#include <semaphore>
+#include <utility>
+
+#include "base/log.h"
+#include "base/thread_pool.h"
+
+namespace photovec::commands {
+namespace {
+
+using encode::cuda::JpegLane;
+using encode::cuda::JpegLaneOptions;
+using encode::cuda::JpegTask;
+using encode::cuda::ResizeTap;
+
+constexpr int kMostTasks = 32;
+constexpr int kLanesPerKind = 2;  // one decodes while the other's batch is collected and copied
+
+std::vector<ResizeTap> CopyTaps(const preprocess::TapTable& table) {
+  std::vector<ResizeTap> taps;
+  taps.reserve(table.taps.size());
+  for (const preprocess::Tap& tap : table.taps) {
+    taps.push_back({tap.out, tap.first_pair, tap.pairs, static_cast<uint32_t>(tap.coefs)});
+  }
+  return taps;
+}
+
+encode::cuda::ResizeAxis ToAxis(const preprocess::TapTable& table, const std::vector<ResizeTap>& taps,
+                                int pad) {
+  return {taps, table.coefs, table.first_in, table.end_in, pad};
+}
+
+}  // namespace
+
+struct GpuJpegLanes::Waiting {
+  JpegTask task;
+  std::binary_semaphore done{0};
+};
+
+GpuJpegLanes::GpuJpegLanes(std::vector<std::unique_ptr<JpegLane>> lanes, int most_tasks)
+    : most_tasks_(static_cast<size_t>(most_tasks)), lanes_(std::move(lanes)) {
+  for (const auto& lane : lanes_) threads_.emplace_back([this, &lane = *lane] { Run(lane); });
+}
+
+GpuJpegLanes::~GpuJpegLanes() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopped_ = true;
+    ready_.notify_all();
+  }
+  for (std::thread& thread : threads_) thread.join();
+}
+
+Status GpuJpegLanes::Decode(const decode::GpuJpegJob& job) {
+  const std::vector<ResizeTap> x = CopyTaps(*job.x);
+  const std::vector<ResizeTap> y = CopyTaps(*job.y);
+  Waiting waiting;
+  JpegTask& task = waiting.task;
+  task.encoded = job.encoded;
+  task.width = job.width;
+  task.height = job.height;
+  task.transposed = job.plan->transposed;
+  task.x = ToAxis(*job.x, x, job.plan->x.pad);
+  task.y = ToAxis(*job.y, y, job.plan->y.pad);
+  task.crop = job.crop;
+  task.out = job.out;
+  {
+    const std::scoped_lock lock(mutex_);
+    queue_.push_back(&waiting);
+  }
+  ready_.notify_one();
+  waiting.done.acquire();
+  return std::move(task.status);
+}
+
+void GpuJpegLanes::Run(JpegLane& lane) {
+  SetThreadName("jpeg-lane");
+  std::vector<Waiting*> taken;
+  std::vector<JpegTask*> tasks;
+  for (;;) {
+    taken.clear();
+    tasks.clear();
+    {
+      std::unique_lock lock(mutex_);
+      ready_.wait(lock, [&] { return stopped_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      while (!queue_.empty() && taken.size() < most_tasks_) {
+        taken.push_back(queue_.front());
+        queue_.pop_front();
+      }
+    }
+    for (Waiting* waiting : taken) tasks.push_back(&waiting->task);
+    for (size_t first = 0; first < tasks.size();) {
+      const size_t count = lane.Run(std::span(tasks).subspan(first));
+      const std::scoped_lock lock(mutex_);
+      ++counts_.batches;
+      for (size_t i = first; i < first + count; ++i) {
+        ++(tasks[i]->status.ok() ? counts_.decoded : counts_.refused);
+        taken[i]->done.release();  // the caller's frame may be gone from here on
+      }
+      first += count;
+    }
+  }
+}
+
+GpuJpegLanes::Counts GpuJpegLanes::counts() const {
+  const std::scoped_lock lock(mutex_);
+  return counts_;
+}
+
+Result<std::unique_ptr<GpuJpegLanes>> StartGpuJpegLanes(encode::cuda::Platform& platform, int device,
+                                                        std::string& detail) {
+  std::vector<std::unique_ptr<JpegLane>> lanes;
+  Status why;
+  for (const bool hardware : {true, false}) {
+    for (int i = 0; i < kLanesPerKind; ++i) {
+      JpegLaneOptions options;
+      options.hardware = hardware;
+      options.most_tasks = kMostTasks;
+      auto lane = platform.CreateJpegLane(device, options);
+      if (!lane.ok()) {
+        why = lane.status();
+        break;
+      }
+      if (i == 0) detail += (detail.empty() ? "" : " and ") + (*lane)->detail();
+      lanes.push_back(std::move(*lane));
+    }
+  }
+  if (lanes.empty()) return why;
+  if (!why.ok()) log::info("{}", why.message());
+  return std::make_unique<GpuJpegLanes>(std::move(lanes), kMostTasks);
+}
+
+}  // namespace photovec::commands

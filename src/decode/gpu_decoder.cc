@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include "decode/gpu_decoder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "decode/header_probe.h"
+#include "decode/limits.h"
+#include "decode/sniff.h"
+
+namespace photovec::decode {
+namespace {
+
+// Some cameras pad after the end of the image; a photo that was cut has none.
+bool EndsAsJpeg(std::span<const uint8_t> encoded) {
+  constexpr size_t kMostPadding = 64;
+  size_t end = encoded.size();
+  for (size_t i = 0; i < kMostPadding && end > 2 && encoded[end - 1] == 0; ++i) --end;
+  return end >= 2 && encoded[end - 2] == 0xFF && encoded[end - 1] == 0xD9;
+}
+
+class GpuDecoder final : public Decoder {
+ public:
+  GpuDecoder(GpuJpegService& gpu, std::unique_ptr<Decoder> cpu) : gpu_(gpu), cpu_(std::move(cpu)) {}
+
+  Result<DecodeReport> Decode(const DecodeJob& job) override {
+    DecodeReport report;
+    if (OnGpu(job, report)) return report;
+    return cpu_->Decode(job);
+  }
+
+ private:
+  // False when the CPU has to do it, or to say what is wrong.
+  bool OnGpu(const DecodeJob& job, DecodeReport& report) {
+    if (job.spec == nullptr || job.out.size() != job.spec->slot_bytes() ||
+        job.spec->mode == preprocess::ResizeMode::kSquash || job.options.color != ColorMode::kIgnore ||
+        Sniff(job.encoded) != Format::kJpeg || !CheckFileSize(job.encoded.size(), job.options.limits).ok() ||
+        !EndsAsJpeg(job.encoded)) {
+      return false;
+    }
+    const Result<ImageHeader> header = ProbeHeader(job.encoded);
+    if (!header.ok() || header->jpeg.progressive || header->jpeg.multi_scan || header->jpeg.components > 3)
+      return false;
+    const int denominator = ScaleOnCpu(job, *header);
+    if (!CheckHeader(*header, denominator, job.options.alpha, job.options.limits).ok()) return false;
+    if (!Run(job, *header).ok()) return false;
+    report.format = Format::kJpeg;
+    report.width = header->width;
+    report.height = header->height;
+    report.orientation = header->orientation;
+    report.decoded_at = Clock::now();
+    return true;
+  }
+
+  // So that a photo is within the limits here exactly when it is there.
+  static int ScaleOnCpu(const DecodeJob& job, const ImageHeader& header) {
+    if (job.options.jpeg_scaling == JpegScaling::kExact) return 1;
+    const bool turned = header.orientation >= 5;
+    return preprocess::FastScaleDenominator(turned ? header.height : header.width,
+                                            turned ? header.width : header.height, *job.spec);
+  }
+
+  Status Run(const DecodeJob& job, const ImageHeader& header) {
+    // The plan asks for where pixels are; they will be on the GPU.
+    const RgbView pixels{job.encoded.data(), header.width, header.height,
+                         static_cast<size_t>(header.width) * 3};
+    ASSIGN_OR_RETURN(
+        const preprocess::Plan plan,
+        preprocess::MakePlan({pixels, header.width, header.height, 1, header.orientation}, *job.spec));
+    GpuJpegJob gpu_job;
+    gpu_job.encoded = job.encoded;
+    gpu_job.width = header.width;
+    gpu_job.height = header.height;
+    gpu_job.plan = &plan;
+    gpu_job.x = &taps_.Get(plan.x.key);
+    gpu_job.y = &taps_.Get(plan.y.key);
+    gpu_job.crop = job.spec->crop;
+    gpu_job.out = job.out;
+    return gpu_.Decode(gpu_job);
+  }
+
+  GpuJpegService& gpu_;
+  const std::unique_ptr<Decoder> cpu_;
+  preprocess::TapCache taps_;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> MakeGpuDecoder(GpuJpegService& gpu, std::unique_ptr<Decoder> cpu) {
+  return std::make_unique<GpuDecoder>(gpu, std::move(cpu));
+}
+
+}  // namespace photovec::decode

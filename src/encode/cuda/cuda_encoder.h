@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "encode/cuda/cuda_stream.h"
+#include "encode/cuda/device.h"
+#include "encode/encoder.h"
+#include "model/vision_model.h"
+
+namespace photovec::encode::cuda {
+
+/// N streams spread over one or several GPUs, each GPU with one copy of the weights. What it says and does
+/// when a GPU fails: CudaStream.
+class CudaEncoder final : public Encoder {
+ public:
+  struct Settings {
+    Clock::duration least_patience = std::chrono::seconds(5);  ///< CudaStreamOptions
+  };
+
+  /// Uploads the weights and prepares every stream, which takes seconds. A GPU without room for the
+  /// activations of max_batch images gets half of that, and so on: the log says so. Packs what it needs;
+  /// `model` may be dropped. Errors: kInvalidRequest for numbers out of range; kUnavailable when not even one
+  /// image fits; as Platform::Load().
+  static Result<std::unique_ptr<CudaEncoder>> Create(Platform& platform, const model::VisionModel& model,
+                                                     const EncoderOptions& options, const Settings& settings);
+
+  const EncoderInfo& info() const override { return info_; }
+  int stream_count() const override { return static_cast<int>(streams_.size()); }
+  EncoderStream& stream(int index) override { return *streams_[static_cast<size_t>(index)]; }
+  Status Warmup() override;
+  Status RegisterSlots(std::span<uint8_t> arena) override;
+  void UnregisterSlots(std::span<uint8_t> arena) override;
+
+  /// For benchmarks.
+  int device_count() const { return static_cast<int>(devices_.size()); }
+  DeviceModel& device_model(int index) { return *devices_[static_cast<size_t>(index)].model; }
+  Lane& lane(int stream) { return streams_[static_cast<size_t>(stream)]->lane(); }
+
+ private:
+  struct Device {
+    std::unique_ptr<DeviceModel> model;
+    std::unique_ptr<DeviceHealth> health;
+  };
+  CudaEncoder() = default;
+  Status MakeStreams(int streams, int max_batch, const Settings& settings);
+  void Describe(const model::VisionConfig& config, Precision precision, int max_batch);
+
+  std::vector<Device> devices_;
+  std::vector<std::unique_ptr<CudaStream>> streams_;  // end before the devices
+  EncoderInfo info_;
+};
+
+/// CudaEncoder::Create() with the plug-in of this machine. Errors: also as LoadPlugin().
+Result<std::unique_ptr<Encoder>> CreateCudaEncoder(const model::VisionModel& model,
+                                                   const EncoderOptions& options);
+
+}  // namespace photovec::encode::cuda

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#include "encode/cuda/cuda_stream.h"
+
+#include <algorithm>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+
+namespace photovec::encode::cuda {
+namespace {
+
+// About what going to sleep and being woken costs. Beyond it a waiting thread sleeps for a sixteenth of what
+// it has waited already, so it is late by at most 6% and asks a few dozen times a batch.
+constexpr auto kSpin = std::chrono::microseconds(100);
+constexpr auto kLeastNap = std::chrono::microseconds(20);
+constexpr auto kMostNap = std::chrono::milliseconds(1);
+constexpr int kPatienceFactor = 10;
+constexpr auto kTellAgainAfter = std::chrono::minutes(1);
+
+void Pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+}  // namespace
+
+void DeviceHealth::Fail(const Status& why) {
+  const std::scoped_lock lock(mutex_);
+  if (failed_) return;
+  why_ = why;
+  failed_.store(true, std::memory_order_release);
+}
+
+Status DeviceHealth::why() const {
+  const std::scoped_lock lock(mutex_);
+  return {Code::kDeviceFailed, why_.message()};
+}
+
+CudaStream::CudaStream(std::unique_ptr<Lane> lane, DeviceHealth& health, const CudaStreamOptions& options)
+    : options_(options), lane_(std::move(lane)), health_(health) {}
+
+CudaStream::~CudaStream() {
+  // Freeing a lane waits for what it runs: for ever, if that hangs. The process is about to end then.
+  if (!usable()) (void)lane_.release();
+}
+
+Status CudaStream::CheckAlive() const {
+  if (health_.failed()) return health_.why();
+  if (!usable()) {
+    return {Code::kDeviceFailed,
+            "stream " + std::to_string(options_.index) + " of the GPU hangs and takes no more"};
+  }
+  return Status::Ok();
+}
+
+// Passes `status` on, having told the device's other streams when it is sticky.
+Status CudaStream::Note(const Status& status) {
+  if (status.code() == Code::kDeviceFailed) health_.Fail(status);
+  return status;
+}
+
+Result<Ticket> CudaStream::Submit(std::span<const PixelSlot> slots, std::span<float> out) {
+  if (slots.empty() || slots.size() > static_cast<size_t>(options_.max_batch) ||
+      out.size() != slots.size() * static_cast<size_t>(options_.dim)) {
+    return Status(Code::kInternal, "a batch of " + std::to_string(slots.size()) + " images with room for " +
+                                       std::to_string(out.size()) + " floats; the stream takes 1 to " +
+                                       std::to_string(options_.max_batch) + " images, " +
+                                       std::to_string(options_.dim) + " floats each");
+  }
+  if (next_id_ - oldest_id_ >= kSides) {
+    return Status(Code::kInternal, "two batches of the stream are in flight: wait for one");
+  }
+  RETURN_IF_ERROR(CheckAlive());
+  Flight flight{next_id_, out, Clock::now(), false, Status::Ok()};
+  const Status started = Note(lane_->Start(SideOf(flight.id), slots));
+  if (started.code() == Code::kDeviceOutOfMemory && slots.size() > 1) {
+    if (const TimePoint now = Clock::now();
+        told_of_memory_ == TimePoint() || now - told_of_memory_ > kTellAgainAfter) {
+      told_of_memory_ = now;
+      log::warn("the GPU has no memory for a batch of {}: running it in halves ({})", slots.size(),
+                started.message());
+    }
+    flight.status = RunHalves(SideOf(flight.id), slots, out);
+    flight.finished = true;
+  } else if (!started.ok()) {
+    return started;
+  }
+  FlightOf(flight.id) = std::move(flight);
+  return Ticket{next_id_++};
+}
+
+Status CudaStream::RunHalves(int side, std::span<const PixelSlot> slots, std::span<float> out) {
+  const size_t half = slots.size() / 2;
+  const size_t floats = half * static_cast<size_t>(options_.dim);
+  RETURN_IF_ERROR(RunOne(side, slots.first(half), out.first(floats)));
+  return RunOne(side, slots.subspan(half), out.subspan(floats));
+}
+
+Status CudaStream::RunOne(int side, std::span<const PixelSlot> slots, std::span<float> out) {
+  const TimePoint begin = Clock::now();
+  const Status started = Note(lane_->Start(side, slots));
+  if (started.code() == Code::kDeviceOutOfMemory && slots.size() > 1) return RunHalves(side, slots, out);
+  RETURN_IF_ERROR(started);
+  RETURN_IF_ERROR(WaitSide(side, begin));
+  CopyOut(side, out);
+  return Status::Ok();
+}
+
+Status CudaStream::Wait(Ticket ticket) {
+  if (ticket.id == 0 || ticket.id != oldest_id_ || oldest_id_ == next_id_) {
+    return {Code::kInternal,
+            "waited for ticket " + std::to_string(ticket.id) + ", which is not the oldest in flight"};
+  }
+  Flight& flight = FlightOf(ticket.id);
+  ++oldest_id_;
+  if (flight.finished) return std::move(flight.status);
+  RETURN_IF_ERROR(CheckAlive());
+  RETURN_IF_ERROR(WaitSide(SideOf(ticket.id), flight.started));
+  CopyOut(SideOf(ticket.id), flight.out);
+  const TimePoint now = Clock::now();
+  recent_us_[remembered_++ % kRemembered] = MicrosBetween(std::max(flight.started, last_done_), now);
+  last_done_ = now;
+  return Status::Ok();
+}
+
+Status CudaStream::WaitSide(int side, TimePoint started) {
+  const TimePoint begin = Clock::now();
+  for (;;) {
+    const Result<bool> done = lane_->Done(side);
+    if (!done.ok()) return Note(done.status());
+    if (*done) return Status::Ok();
+    if (health_.failed()) return health_.why();
+    const TimePoint now = Clock::now();
+    if (now - started > Patience()) {
+      hung_.store(true, std::memory_order_release);
+      return CheckAlive();
+    }
+    if (now - begin < kSpin) {
+      Pause();
+    } else {
+      const Clock::duration nap = (now - begin) / 16;
+      std::this_thread::sleep_for(std::clamp<Clock::duration>(nap, kLeastNap, kMostNap));
+    }
+  }
+}
+
+Clock::duration CudaStream::Patience() const {
+  const int64_t slowest = *std::max_element(recent_us_.begin(), recent_us_.end());
+  return std::max<Clock::duration>(options_.least_patience,
+                                   kPatienceFactor * std::chrono::microseconds(slowest));
+}
+
+void CudaStream::CopyOut(int side, std::span<float> out) const {
+  const std::span<const float> rows = lane_->output(side);
+  std::copy_n(rows.begin(), out.size(), out.begin());
+}
+
+}  // namespace photovec::encode::cuda

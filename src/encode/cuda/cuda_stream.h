@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/deadline.h"
+#include "encode/cuda/device.h"
+#include "encode/encoder.h"
+
+namespace photovec::encode::cuda {
+
+/// Whether a device still works; shared by its streams. Thread-safe. A sticky CUDA error breaks the whole
+/// context, so the first stream that meets one tells the others.
+class DeviceHealth {
+ public:
+  bool failed() const { return failed_.load(std::memory_order_acquire); }
+  /// Keeps the first reason.
+  void Fail(const Status& why);
+  /// kDeviceFailed with the reason. Call only when failed().
+  Status why() const;
+
+ private:
+  std::atomic<bool> failed_{false};
+  mutable std::mutex mutex_;
+  Status why_;
+};
+
+struct CudaStreamOptions {
+  int index = 0;
+  int max_batch = 0;
+  int dim = 0;  ///< D of the output
+  /// A batch hangs when it takes longer than this and than ten times the slowest of the last batches.
+  Clock::duration least_patience = std::chrono::seconds(5);
+};
+
+/// A lane as the pipeline sees it: tickets, two batches in flight, halving when the device is out of memory,
+/// and a watchdog. One caller, but usable() may be asked by any thread.
+class CudaStream final : public EncoderStream {
+ public:
+  /// \param health of the lane's device; outlives the stream.
+  CudaStream(std::unique_ptr<Lane> lane, DeviceHealth& health, const CudaStreamOptions& options);
+  ~CudaStream() override;
+
+  /// A batch for which the device has no memory is run in halves, within this call.
+  /// Errors: also kDeviceOutOfMemory when there is none even for single images.
+  Result<Ticket> Submit(std::span<const PixelSlot> slots, std::span<float> out) override;
+  /// Errors: kDeviceFailed also when the batch hangs: then only this stream is lost (usable() turns false).
+  Status Wait(Ticket ticket) override;
+  int depth() const override { return kSides; }
+  bool usable() const override { return !hung_.load(std::memory_order_acquire); }
+
+  Lane& lane() { return *lane_; }
+
+ private:
+  static constexpr int kSides = 2;
+  static constexpr size_t kRemembered = 64;
+  struct Flight {
+    uint64_t id = 0;  // 0: none
+    std::span<float> out;
+    TimePoint started;
+    bool finished = false;  // in halves, within Submit
+    Status status;          // where finished
+  };
+  Flight& FlightOf(uint64_t id) { return flights_[id % kSides]; }
+  static int SideOf(uint64_t id) { return static_cast<int>(id % kSides); }
+  Status CheckAlive() const;
+  Status Note(const Status& status);
+  Status RunHalves(int side, std::span<const PixelSlot> slots, std::span<float> out);
+  Status RunOne(int side, std::span<const PixelSlot> slots, std::span<float> out);
+  Status WaitSide(int side, TimePoint started);
+  Clock::duration Patience() const;
+  void CopyOut(int side, std::span<float> out) const;
+
+  const CudaStreamOptions options_;
+  std::unique_ptr<Lane> lane_;
+  DeviceHealth& health_;
+  std::array<Flight, kSides> flights_;
+  uint64_t next_id_ = 1;
+  uint64_t oldest_id_ = 1;  // the next to be waited for
+  std::atomic<bool> hung_{false};
+  std::array<int64_t, kRemembered> recent_us_{};  // of the last batches
+  size_t remembered_ = 0;
+  TimePoint last_done_;
+  TimePoint told_of_memory_;
+};
+
+}  // namespace photovec::encode::cuda

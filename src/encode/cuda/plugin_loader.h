@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "encode/cuda/device.h"
+
+namespace photovec::encode::cuda {
+
+/// Names the plug-in's file; empty or unset: looked for beside the program.
+inline constexpr const char* kPluginVariable = "PHOTOVEC_CUDA_PLUGIN";
+
+/// Where the plug-in is looked for: what kPluginVariable names, or else libphotovec_cuda.so in the program's
+/// folder, in
+/// ../lib and lib beside it, and wherever the dynamic loader finds it.
+std::vector<std::string> PluginCandidates();
+
+/// Opens libphotovec_cuda.so, once for the process; it stays loaded. Thread-safe.
+/// Errors: kUnavailable: not there (where it was looked for), a library of CUDA missing (the loader's words,
+/// and what to do), or of another build.
+Result<Platform*> LoadPlugin();
+
+/// The same from one file, opened anew: what LoadPlugin() does for each candidate.
+Result<Platform*> LoadPluginFile(const std::string& path);
+
+}  // namespace photovec::encode::cuda
