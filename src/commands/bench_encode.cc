@@ -10,12 +10,12 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
-#include <random>
 #include <thread>
 #include <utility>
 
 #include "base/deadline.h"
 #include "commands/bench_encode_model.h"
+#include "commands/bench_images.h"
 #include "commands/json_text.h"
 #include "commands/machine_report.h"
 #include "encode/cpu/ceiling.h"
@@ -29,44 +29,7 @@ using encode::Encoder;
 using encode::Precision;
 
 constexpr int kMostBatch = 64;
-// The reference encoder does about 1 GFLOP/s: a verification may take some seconds.
-constexpr double kVerifyFlops = 3e9;
-
-class Images {
- public:
-  Images(int count, int size) {
-    std::mt19937 random(11);
-    for (int i = 0; i < count; ++i) {
-      pixels_.emplace_back(static_cast<size_t>(size) * static_cast<size_t>(size) * 3);
-      const uint32_t base = random() % 128;
-      for (uint8_t& value : pixels_.back()) value = static_cast<uint8_t>(base + random() % 128);
-    }
-    for (const auto& image : pixels_) slots_.push_back({image.data(), PixelSlot::kHost});
-  }
-  std::span<const PixelSlot> first(int count) const {
-    return std::span(slots_).first(static_cast<size_t>(count));
-  }
-
- private:
-  std::vector<std::vector<uint8_t>> pixels_;
-  std::vector<PixelSlot> slots_;
-};
-
-Status EncodeInto(Encoder& encoder, int stream, std::span<const PixelSlot> slots, std::span<float> out) {
-  ASSIGN_OR_RETURN(const encode::Ticket ticket, encoder.stream(stream).Submit(slots, out));
-  return encoder.stream(stream).Wait(ticket);
-}
-
-Result<std::vector<float>> EncodeAll(Encoder& encoder, int stream, std::span<const PixelSlot> slots) {
-  std::vector<float> out(slots.size() * static_cast<size_t>(encoder.info().embedding_dim));
-  Status status;
-  // Not on this thread, which must not be pinned.
-  std::thread([&] { status = EncodeInto(encoder, stream, slots, out); }).join();
-  if (!status.ok()) return status;
-  return out;
-}
-
-Status VerifyNeighbours(Encoder& encoder, const Images& images, const std::vector<int>& batches) {
+Status VerifyNeighbours(Encoder& encoder, const BenchImages& images, const std::vector<int>& batches) {
   const auto dim = static_cast<std::ptrdiff_t>(encoder.info().embedding_dim);
   const int most = *std::max_element(batches.begin(), batches.end());
   std::vector<float> alone;
@@ -84,39 +47,6 @@ Status VerifyNeighbours(Encoder& encoder, const Images& images, const std::vecto
     }
   }
   return Status::Ok();
-}
-
-// Against plain loops, on as many blocks of the model as those can do in a few seconds.
-Result<std::string> VerifyReference(const BenchModel& bench, const encode::EncoderOptions& options) {
-  const auto& config = bench.model.config;
-  const double block_flops = config.FlopsPerImage() / config.layers;
-  const int layers = std::clamp(static_cast<int>(kVerifyFlops / block_flops), 1, config.layers);
-  const model::VisionModel shorter = Shortened(bench.model, layers);
-  encode::EncoderOptions cpu_options = options;
-  cpu_options.streams = cpu_options.threads_per_stream = cpu_options.max_batch = 1;
-  encode::EncoderOptions reference_options;
-  reference_options.normalization = options.normalization;
-  reference_options.precision = Precision::kF32;
-  ASSIGN_OR_RETURN(auto cpu, encode::CreateEncoder("cpu", shorter, cpu_options));
-  ASSIGN_OR_RETURN(auto reference, encode::CreateEncoder("reference", shorter, reference_options));
-  const Images image(1, config.image_size);
-  ASSIGN_OR_RETURN(const std::vector<float> a, EncodeAll(*cpu, 0, image.first(1)));
-  ASSIGN_OR_RETURN(const std::vector<float> b, EncodeAll(*reference, 0, image.first(1)));
-  double aa = 0;
-  double bb = 0;
-  double ab = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    aa += static_cast<double>(a[i]) * static_cast<double>(a[i]);
-    bb += static_cast<double>(b[i]) * static_cast<double>(b[i]);
-    ab += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-  }
-  const double cosine = ab / std::sqrt(aa * bb);
-  const double least = cpu->info().precision == "f32" ? 0.9999999 : 0.9995;
-  char text[160];
-  std::snprintf(text, sizeof(text), "cosine %.8f with the reference encoder over %d of %d layers", cosine,
-                layers, config.layers);
-  if (!(cosine >= least)) return Status(Code::kInternal, std::string("wrong vectors: ") + text);
-  return std::string(text);
 }
 
 enum Mode { kEncode, kWhole, kDealt, kPeak, kModes };
@@ -139,7 +69,7 @@ double Median(std::vector<double> values) {
 // One batch size on all streams of an encoder.
 class Measurement {
  public:
-  Measurement(Encoder& encoder, CeilingProbe& probe, const Images& images, int batch,
+  Measurement(Encoder& encoder, CeilingProbe& probe, const BenchImages& images, int batch,
               const BenchEncodeOptions& options)
       : encoder_(encoder),
         probe_(probe),
@@ -231,7 +161,7 @@ class Measurement {
   std::vector<Status> statuses_;
 };
 
-Result<BenchEncodeRow> MeasureRow(Encoder& encoder, const Images& images, int batch,
+Result<BenchEncodeRow> MeasureRow(Encoder& encoder, const BenchImages& images, int batch,
                                   const BenchEncodeOptions& options) {
   ASSIGN_OR_RETURN(const auto probe, CeilingProbe::Create(encoder, batch));
   Measurement measurement(encoder, *probe, images, batch, options);
@@ -279,7 +209,8 @@ std::string Described(const BenchEncodeRow& row) {
 }
 
 Status MeasureLayout(const BenchModel& bench, Precision precision, const BenchLayout& layout,
-                     const BenchEncodeOptions& options, const Images& images, BenchEncodeReport& report) {
+                     const BenchEncodeOptions& options, const BenchImages& images,
+                     BenchEncodeReport& report) {
   encode::EncoderOptions encoder_options;
   encoder_options.precision = precision;
   encoder_options.streams = layout.streams;
@@ -287,7 +218,11 @@ Status MeasureLayout(const BenchModel& bench, Precision precision, const BenchLa
   encoder_options.max_batch = *std::max_element(options.batches.begin(), options.batches.end());
   encoder_options.pin_threads = options.pin_threads;
   encoder_options.normalization = bench.normalization;
-  ASSIGN_OR_RETURN(const std::string against_reference, VerifyReference(bench, encoder_options));
+  ASSIGN_OR_RETURN(const std::string against_reference, VerifyReference(bench, [&](const auto& shorter) {
+                     encode::EncoderOptions one = encoder_options;
+                     one.streams = one.threads_per_stream = one.max_batch = 1;
+                     return encode::CreateEncoder("cpu", shorter, one);
+                   }));
   ASSIGN_OR_RETURN(const auto encoder, encode::CreateEncoder("cpu", bench.model, encoder_options));
   RETURN_IF_ERROR(encoder->Warmup());
   RETURN_IF_ERROR(VerifyNeighbours(*encoder, images, options.batches));
@@ -313,8 +248,8 @@ Result<BenchEncodeReport> RunBenchEncode(const BenchEncodeOptions& options) {
   report.model = bench.name;
   report.flops_per_image = bench.model.config.FlopsPerImage();
   report.machine = ProbeMachine();
-  const Images images(*std::max_element(options.batches.begin(), options.batches.end()),
-                      bench.model.config.image_size);
+  const BenchImages images(*std::max_element(options.batches.begin(), options.batches.end()),
+                           bench.model.config.image_size);
   for (const Precision precision : options.precisions) {
     for (const BenchLayout& layout : options.layouts) {
       RETURN_IF_ERROR(MeasureLayout(bench, precision, layout, options, images, report));

@@ -8,9 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "commands/bench_cuda.h"
+#include "commands/device_choice.h"
 #include "commands/exit_codes.h"
 #include "commands/model_setup.h"
 #include "commands/report.h"
+#include "encode/cuda/plugin_loader.h"
 #include "encode/factory.h"
 
 namespace photovec::commands {
@@ -22,11 +25,26 @@ const char* ParseCount(const char* begin, const char* end, int* value) {
   return error == std::errc() && *value >= 1 ? rest : nullptr;
 }
 
-Result<int> ParseBatch(const std::string& text) {
-  int batch = 0;
-  const char* end = text.data() + text.size();
-  if (ParseCount(text.data(), end, &batch) == end) return batch;
-  return Status(Code::kInvalidRequest, "--batch '" + text + "' must be a whole number from 1 on");
+// "1", "8" or "1,8,32", each a whole number from 1 on.
+Result<std::vector<int>> ParseCounts(const std::string& flag, const std::vector<std::string>& texts) {
+  std::vector<int> counts;
+  for (const std::string& text : texts) {
+    const char* at = text.data();
+    const char* const end = text.data() + text.size();
+    for (;;) {
+      int count = 0;
+      at = ParseCount(at, end, &count);
+      if (at == nullptr || (at != end && *at != ',')) {
+        return Status(
+            Code::kInvalidRequest,
+            "--" + flag + " '" + text + "' must be a whole number from 1 on, or several with commas");
+      }
+      counts.push_back(count);
+      if (at == end) break;
+      ++at;
+    }
+  }
+  return counts;
 }
 
 class BenchEncodeCommand : public Command {
@@ -40,10 +58,16 @@ class BenchEncodeCommand : public Command {
   void Declare(FlagSet& flags) override {
     flags.Group("Benchmark");
     flags.List("model", &models_, "DIR|PRESET", "model folder, or a preset for random weights in memory");
-    flags.List("precision", &precisions_, "auto|f32|bf16", "repeatable");
+    flags.List("precision", &precisions_, "auto|f32|bf16|f16|fp8", "repeatable");
+    flags.Text("device", &device_, "DEVICE", "cpu, cuda or cuda:N");
+    flags.List("streams", &streams_, "N", "on a GPU: CUDA streams; repeatable, or 1,2,4,8");
+    flags.List("input", &inputs_, "pinned|pageable|device",
+               "on a GPU: where pixels lie; pinned as in serve, pageable, or on the GPU already; repeatable");
     flags.List("layout", &layouts_, "SxT", "S streams of T threads, such as 2x1; repeatable; none: as serve");
-    flags.List("batch", &batches_, "N", "images in a batch of one stream, 1 to 64; repeatable");
-    flags.Number("seconds", &seconds_, 0, 3600, "about how long to measure in all; 0: as --rounds says");
+    flags.List("batch", &batches_, "N",
+               "images in a batch of one stream, 1 to 64 (on a GPU 1024); repeatable, or 1,8,32");
+    flags.Number("seconds", &seconds_, 0, 3600,
+                 "about how long to measure in all; 0: as --rounds says, on a GPU 0.5 s a row");
     flags.Integer("rounds", &bench_.rounds, 1, 10'000, "encoder and ceiling take turns this often");
     flags.Number("slice", &bench_.slice_seconds, 0.001, 60,
                  "seconds that each lasts within a round, at least");
@@ -54,6 +78,7 @@ class BenchEncodeCommand : public Command {
   int Run() override {
     const Status parsed = ParseLists();
     if (!parsed.ok()) return ReportUsage(parsed);
+    if (device_ != "cpu") return RunCuda();
     bench_.progress = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
     const auto report = RunBenchEncode(bench_);
     if (!report.ok()) return ReportFailure(report.status());
@@ -78,13 +103,42 @@ class BenchEncodeCommand : public Command {
       ASSIGN_OR_RETURN(const BenchLayout layout, ParseLayout(text));
       bench_.layouts.push_back(layout);
     }
-    bench_.batches.clear();
-    for (const std::string& text : batches_) {
-      ASSIGN_OR_RETURN(const int batch, ParseBatch(text));
-      bench_.batches.push_back(batch);
+    ASSIGN_OR_RETURN(bench_.batches, ParseCounts("batch", batches_));
+    ASSIGN_OR_RETURN(cuda_.streams, ParseCounts("streams", streams_));
+    cuda_.inputs.clear();
+    for (const std::string& text : inputs_) {
+      if (text != "pinned" && text != "pageable" && text != "device") {
+        return {Code::kInvalidRequest, "--input '" + text + "'; there are: pinned, pageable, device"};
+      }
+      cuda_.inputs.push_back(text == "pinned"     ? PixelSource::kPinned
+                             : text == "pageable" ? PixelSource::kPageable
+                                                  : PixelSource::kDevice);
     }
     if (seconds_ > 0) bench_.rounds = RoundsFor(seconds_);
     return Status::Ok();
+  }
+
+  int RunCuda() {
+    const auto choice = ChooseDevice(device_ == "auto" ? "cuda" : device_);
+    if (!choice.ok()) {
+      return choice.status().code() == Code::kInvalidRequest ? ReportUsage(choice.status())
+                                                             : ReportFailure(choice.status());
+    }
+    cuda_.model = bench_.model;
+    cuda_.device = choice->devices.front();
+    cuda_.precisions = bench_.precisions;
+    cuda_.batches = bench_.batches;
+    if (seconds_ > 0) {
+      cuda_.seconds = seconds_ / static_cast<double>(cuda_.precisions.size() * cuda_.batches.size() *
+                                                     cuda_.streams.size() * cuda_.inputs.size());
+    }
+    cuda_.progress = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
+    const auto platform = encode::cuda::LoadPlugin();
+    if (!platform.ok()) return ReportFailure(platform.status());
+    const auto report = RunBenchCuda(**platform, cuda_);
+    if (!report.ok()) return ReportFailure(report.status());
+    std::printf("%s\n", (json_ ? ToJson(*report) : ToText(*report)).c_str());
+    return kExitOk;
   }
 
   // Each round of each row runs the encoder and its two ceilings. Medians need a few rounds.
@@ -100,6 +154,10 @@ class BenchEncodeCommand : public Command {
   std::vector<std::string> precisions_ = {"auto"};
   std::vector<std::string> layouts_;
   std::vector<std::string> batches_ = {"1", "8", "32"};
+  std::string device_ = "cpu";
+  std::vector<std::string> streams_ = {"1", "2", "4", "8"};
+  std::vector<std::string> inputs_ = {"pinned"};
+  BenchCudaOptions cuda_;
   bool json_ = false;
 };
 

@@ -34,8 +34,19 @@ encode::cuda::ResizeAxis ToAxis(const preprocess::TapTable& table, const std::ve
 
 }  // namespace
 
-struct GpuJpegLanes::Waiting {
-  JpegTask task;
+GpuJpegTask::GpuJpegTask(const decode::GpuJpegJob& job) : x_(CopyTaps(*job.x)), y_(CopyTaps(*job.y)) {
+  task.encoded = job.encoded;
+  task.width = job.width;
+  task.height = job.height;
+  task.transposed = job.plan->transposed;
+  task.x = ToAxis(*job.x, x_, job.plan->x.pad);
+  task.y = ToAxis(*job.y, y_, job.plan->y.pad);
+  task.crop = job.crop;
+  task.out = job.out;
+}
+
+struct GpuJpegLanes::Waiting : GpuJpegTask {
+  using GpuJpegTask::GpuJpegTask;
   std::binary_semaphore done{0};
 };
 
@@ -54,25 +65,14 @@ GpuJpegLanes::~GpuJpegLanes() {
 }
 
 Status GpuJpegLanes::Decode(const decode::GpuJpegJob& job) {
-  const std::vector<ResizeTap> x = CopyTaps(*job.x);
-  const std::vector<ResizeTap> y = CopyTaps(*job.y);
-  Waiting waiting;
-  JpegTask& task = waiting.task;
-  task.encoded = job.encoded;
-  task.width = job.width;
-  task.height = job.height;
-  task.transposed = job.plan->transposed;
-  task.x = ToAxis(*job.x, x, job.plan->x.pad);
-  task.y = ToAxis(*job.y, y, job.plan->y.pad);
-  task.crop = job.crop;
-  task.out = job.out;
+  Waiting waiting(job);
   {
     const std::scoped_lock lock(mutex_);
     queue_.push_back(&waiting);
   }
   ready_.notify_one();
   waiting.done.acquire();
-  return std::move(task.status);
+  return std::move(waiting.task.status);
 }
 
 void GpuJpegLanes::Run(JpegLane& lane) {

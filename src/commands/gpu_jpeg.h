@@ -16,6 +16,18 @@
 
 namespace photovec::commands {
 
+/// A job of decode/ as a lane takes it. Borrows the job.
+struct GpuJpegTask {
+  explicit GpuJpegTask(const decode::GpuJpegJob& job);
+  GpuJpegTask(const GpuJpegTask&) = delete;
+  GpuJpegTask& operator=(const GpuJpegTask&) = delete;
+  encode::cuda::JpegTask task;
+
+ private:
+  std::vector<encode::cuda::ResizeTap> x_;
+  std::vector<encode::cuda::ResizeTap> y_;
+};
+
 /// Joins decode/ (many threads, one photo each) with encode/cuda (lanes, batches): a free lane takes whatever
 /// waits, up to its limit, at once, as the batcher does. One thread a lane; callers block. Thread-safe.
 class GpuJpegLanes final : public decode::GpuJpegService {

@@ -263,7 +263,13 @@ TEST_P(OnDevice, BothSidesAndTwoLanesAtOnce) {
   std::thread other([&] { run(**second); });
   run(*gpu.lane);
   other.join();
-  EXPECT_GT(gpu.lane->DeviceMicros(0), 0);
+  ASSERT_TRUE(gpu.model->StartClock().ok());
+  (void)gpu.Encode(slots, 0);
+  (void)gpu.Encode(slots, 1);
+  const DeviceSpan one = gpu.lane->Span(0);
+  const DeviceSpan two = gpu.lane->Span(1);
+  EXPECT_TRUE(0 < one.begin_us && one.begin_us < one.end_us);
+  EXPECT_TRUE(one.end_us <= two.begin_us && two.begin_us < two.end_us);
 }
 
 TEST_P(OnDevice, TooMuchForTheMemoryIsSaidAndHarmless) {

@@ -37,7 +37,7 @@ class CudaEncoder final : public Encoder {
   /// For benchmarks.
   int device_count() const { return static_cast<int>(devices_.size()); }
   DeviceModel& device_model(int index) { return *devices_[static_cast<size_t>(index)].model; }
-  Lane& lane(int stream) { return streams_[static_cast<size_t>(stream)]->lane(); }
+  CudaStream& cuda_stream(int index) { return *streams_[static_cast<size_t>(index)]; }
 
  private:
   struct Device {

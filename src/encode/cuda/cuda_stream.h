@@ -54,7 +54,8 @@ class CudaStream final : public EncoderStream {
   int depth() const override { return kSides; }
   bool usable() const override { return !hung_.load(std::memory_order_acquire); }
 
-  Lane& lane() { return *lane_; }
+  /// When the batch last waited for ran on the device; for benchmarks.
+  DeviceSpan LastSpan() const { return lane_->Span(SideOf(oldest_id_ - 1)); }
 
  private:
   static constexpr int kSides = 2;

@@ -91,6 +91,7 @@ Result<std::unique_ptr<CudaDeviceModel>> CudaDeviceModel::Create(int device, con
   const std::string make = info.name + " | " + info.runtime;
   std::unique_ptr<CudaDeviceModel> made(new CudaDeviceModel(std::move(info)));
   CUBLAS_OK(cublasLtCreate(&made->handle_));
+  CUDA_OK(cudaEventCreate(&made->clock_));
   ASSIGN_OR_RETURN(made->weights_, DeviceWeights::Create(model, options.normalization, element));
   made->plans_ = std::make_unique<GemmPlans>(options.plan_cache, make, options.log);
   return made;
@@ -98,12 +99,21 @@ Result<std::unique_ptr<CudaDeviceModel>> CudaDeviceModel::Create(int device, con
 
 CudaDeviceModel::~CudaDeviceModel() {
   (void)cudaSetDevice(info_.index);
+  if (clock_ != nullptr) (void)cudaEventDestroy(clock_);
   if (handle_ != nullptr) (void)cublasLtDestroy(handle_);
 }
 
 Result<std::unique_ptr<Lane>> CudaDeviceModel::CreateLane(const LaneOptions& options) {
   ASSIGN_OR_RETURN(auto lane, CudaLane::Create(shared(), options));
   return std::unique_ptr<Lane>(std::move(lane));
+}
+
+Status CudaDeviceModel::StartClock() {
+  CUDA_OK(cudaSetDevice(info_.index));
+  CUDA_OK(cudaDeviceSynchronize());
+  CUDA_OK(cudaEventRecord(clock_, cudaStreamPerThread));
+  CUDA_OK(cudaEventSynchronize(clock_));
+  return Status::Ok();
 }
 
 Result<double> CudaDeviceModel::GemmCeiling(int batch) { return MeasureGemmCeiling(shared(), batch); }

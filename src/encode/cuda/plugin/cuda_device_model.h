@@ -23,6 +23,7 @@ class CudaDeviceModel final : public DeviceModel {
   const DeviceInfo& device() const override { return info_; }
   uint64_t weight_bytes() const override { return weights_->bytes(); }
   Result<std::unique_ptr<Lane>> CreateLane(const LaneOptions& options) override;
+  Status StartClock() override;
   Result<double> GemmCeiling(int batch) override;
   Result<const uint8_t*> CopyToDevice(std::span<const uint8_t> host) override;
   Status PinHost(std::span<uint8_t> memory) override;
@@ -30,10 +31,11 @@ class CudaDeviceModel final : public DeviceModel {
 
  private:
   explicit CudaDeviceModel(DeviceInfo info) : info_(std::move(info)) {}
-  LaneShared shared() const { return {info_.index, handle_, weights_.get(), plans_.get()}; }
+  LaneShared shared() const { return {info_.index, handle_, weights_.get(), plans_.get(), clock_}; }
 
   const DeviceInfo info_;
   cublasLtHandle_t handle_ = nullptr;
+  cudaEvent_t clock_ = nullptr;
   std::unique_ptr<DeviceWeights> weights_;
   std::unique_ptr<GemmPlans> plans_;
   std::mutex mutex_;

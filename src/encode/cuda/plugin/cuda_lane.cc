@@ -219,14 +219,16 @@ std::span<const float> CudaLane::output(int side) const {
           static_cast<size_t>(max_batch_) * static_cast<size_t>(shared_.weights->config().embedding_dim())};
 }
 
-double CudaLane::DeviceMicros(int side) const {
+DeviceSpan CudaLane::Span(int side) const {
   const Side& events = sides_[static_cast<size_t>(side)];
-  float milliseconds = 0;
-  if (cudaEventElapsedTime(&milliseconds, events.begin, events.end) != cudaSuccess) {
-    (void)cudaGetLastError();  // asked before the first batch
-    return 0;
+  float begin = 0;
+  float end = 0;
+  if (cudaEventElapsedTime(&begin, shared_.clock, events.begin) != cudaSuccess ||
+      cudaEventElapsedTime(&end, shared_.clock, events.end) != cudaSuccess) {
+    (void)cudaGetLastError();  // asked before the first batch, or before StartClock()
+    return {};
   }
-  return static_cast<double>(milliseconds) * 1000;
+  return {static_cast<double>(begin) * 1000, static_cast<double>(end) * 1000};
 }
 
 }  // namespace photovec::encode::cuda

@@ -19,6 +19,7 @@ struct LaneShared {
   cublasLtHandle_t handle = nullptr;
   const DeviceWeights* weights = nullptr;
   GemmPlans* plans = nullptr;
+  cudaEvent_t clock = nullptr;  ///< recorded by StartClock()
 };
 
 /// Batch sizes that get a CUDA graph: powers of two, from 16 on also the middle between two, and max_batch.
@@ -37,7 +38,7 @@ class CudaLane final : public Lane {
   Status Start(int side, std::span<const PixelSlot> slots) override;
   Result<bool> Done(int side) override;
   std::span<const float> output(int side) const override;
-  double DeviceMicros(int side) const override;
+  DeviceSpan Span(int side) const override;
 
  private:
   struct Side {

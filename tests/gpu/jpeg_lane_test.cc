@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// JPEGs through nvJPEG and the GPU's resize, beside the CPU's decoder.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <thread>
+
+#include "commands/gpu_jpeg.h"
+#include "decode/gpu_decoder.h"
+#include "encode/cuda/plugin_loader.h"
+#include "preprocess/resize.h"
+#include "unit/decode/test_images.h"
+
+namespace photovec::commands {
+namespace {
+
+using encode::cuda::JpegLane;
+using encode::cuda::JpegTask;
+
+preprocess::Spec Spec(int crop) {
+  preprocess::Spec spec;
+  spec.crop = spec.resize_short = crop;
+  return spec;
+}
+
+struct Shape {
+  int width;
+  int height;
+};
+constexpr Shape kShapes[] = {{640, 480}, {481, 640},  {1600, 1200}, {224, 224},
+                             {100, 80},  {3000, 200}, {61, 977}};
+
+class JpegLanes : public testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    auto platform = encode::cuda::LoadPlugin();
+    ASSERT_TRUE(platform.ok()) << platform.status().message();
+    encode::cuda::JpegLaneOptions options;
+    options.hardware = GetParam();
+    auto lane = (*platform)->CreateJpegLane(0, options);
+    ASSERT_TRUE(lane.ok()) << lane.status().message();
+    lane_ = std::move(*lane);
+    std::printf("  %s\n", lane_->detail().c_str());
+  }
+  std::unique_ptr<JpegLane> lane_;
+};
+
+TEST_P(JpegLanes, ResizesAsTheCpuBitForBit) {
+  preprocess::Preprocessor cpu;
+  for (const int crop : {224, 336}) {
+    const preprocess::Spec spec = Spec(crop);
+    for (const Shape& shape : kShapes) {
+      const test::Raster photo = test::MakePhoto(shape.width, shape.height, 3);
+      const RgbView view{photo.samples.data(), shape.width, shape.height,
+                         static_cast<size_t>(shape.width) * 3};
+      for (int orientation = 1; orientation <= 8; ++orientation) {
+        const preprocess::Source source{view, shape.width, shape.height, 1, orientation};
+        std::vector<uint8_t> expected(spec.slot_bytes());
+        ASSERT_TRUE(cpu.Run(source, spec, expected).ok());
+        const auto plan = preprocess::MakePlan(source, spec);
+        ASSERT_TRUE(plan.ok());
+        const preprocess::TapTable x = preprocess::BuildTapTable(plan->x.key);
+        const preprocess::TapTable y = preprocess::BuildTapTable(plan->y.key);
+        std::vector<uint8_t> got(spec.slot_bytes(), 77);
+        GpuJpegTask made({{}, shape.width, shape.height, &*plan, &x, &y, crop, got});
+        made.task.pixels = photo.samples;
+        JpegTask* const tasks[] = {&made.task};
+        ASSERT_EQ(lane_->Run(tasks), 1U);
+        ASSERT_TRUE(made.task.status.ok()) << made.task.status.message();
+        EXPECT_EQ(got, expected) << shape.width << "x" << shape.height << ", orientation " << orientation;
+      }
+    }
+  }
+}
+
+double Psnr(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
+  double squares = 0;
+  for (size_t i = 0; i < a.size(); ++i) squares += (a[i] - b[i]) * (a[i] - b[i]);
+  return squares == 0 ? 99 : 10 * std::log10(255.0 * 255.0 * static_cast<double>(a.size()) / squares);
+}
+
+TEST_P(JpegLanes, DecodesAsTheCpuWithinSomeLevels) {
+  std::vector<std::unique_ptr<JpegLane>> lanes;
+  lanes.push_back(std::move(lane_));
+  GpuJpegLanes service(std::move(lanes), 32);
+  const preprocess::Spec spec = Spec(224);
+  decode::DecodeOptions options;
+  options.jpeg_scaling = decode::JpegScaling::kExact;
+  std::vector<test::Encoded> photos;
+  for (const Shape& shape : kShapes) {
+    for (const int sampling : {1, 2}) {
+      test::JpegOptions jpeg;
+      jpeg.h_samp = jpeg.v_samp = sampling;
+      photos.push_back(test::EncodeJpeg(test::MakePhoto(shape.width, shape.height, 3), jpeg));
+      photos.push_back(test::JpegWithExif(photos.back(), test::ExifBlock(6)));
+    }
+    photos.push_back(
+        test::EncodeJpeg(test::MakePhoto(shape.width, shape.height, 1), {.h_samp = 1, .v_samp = 1}));
+  }
+  std::vector<std::thread> threads;
+  std::vector<double> psnr(photos.size());
+  for (size_t i = 0; i < photos.size(); ++i) {  // together: batches of several sizes
+    threads.emplace_back([&, i] {
+      const auto gpu = decode::MakeGpuDecoder(service, decode::MakeInProcessDecoder());
+      const auto cpu = decode::MakeInProcessDecoder();
+      std::vector<uint8_t> a(spec.slot_bytes());
+      std::vector<uint8_t> b(spec.slot_bytes());
+      const auto report = gpu->Decode({photos[i], &spec, options, a});
+      EXPECT_TRUE(report.ok()) << report.status().message();
+      EXPECT_TRUE(cpu->Decode({photos[i], &spec, options, b}).ok());
+      psnr[i] = Psnr(a, b);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const auto counts = service.counts();
+  std::printf(
+      "  PSNR to the CPU's exact pixels: least %.1f dB; %lld on the GPU, %lld refused, %lld batches\n",
+      *std::min_element(psnr.begin(), psnr.end()), static_cast<long long>(counts.decoded),
+      static_cast<long long>(counts.refused), static_cast<long long>(counts.batches));
+  for (size_t i = 0; i < psnr.size(); ++i) EXPECT_GE(psnr[i], 35) << "photo " << i;
+  EXPECT_GT(counts.decoded, 0);
+}
+
+TEST_P(JpegLanes, ABadJpegHarmsNoNeighbour) {
+  std::vector<std::unique_ptr<JpegLane>> lanes;
+  lanes.push_back(std::move(lane_));
+  GpuJpegLanes service(std::move(lanes), 32);
+  const preprocess::Spec spec = Spec(224);
+  const decode::DecodeOptions options;
+  const test::Encoded good = test::EncodeJpeg(test::MakePhoto(640, 480, 3));
+  test::Encoded bad = good;
+  for (size_t i = bad.size() / 2; i < bad.size() / 2 + 200; ++i) bad[i] = static_cast<uint8_t>(i * 37);
+  const test::Encoded cut = test::Cut(good, good.size() / 2);
+  const test::Encoded progressive = test::EncodeJpeg(test::MakePhoto(640, 480, 3), {.progressive = true});
+  const auto decode = [&](const test::Encoded& photo, std::vector<uint8_t>& out) {
+    out.assign(spec.slot_bytes(), 0);
+    return decode::MakeGpuDecoder(service, decode::MakeInProcessDecoder())
+        ->Decode({photo, &spec, options, out});
+  };
+  std::vector<uint8_t> alone;
+  ASSERT_TRUE(decode(good, alone).ok());
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 24; ++i) {
+    threads.emplace_back([&, i] {
+      std::vector<uint8_t> out;
+      if (i % 4 == 0) {
+        (void)decode(bad, out);  // either verdict: the damage may be one that decoders do not see
+      } else if (i % 4 == 1) {
+        EXPECT_EQ(decode(cut, out).status().code(), Code::kImageCorrupt);
+      } else if (i % 4 == 2) {
+        EXPECT_TRUE(decode(progressive, out).ok());
+      } else {
+        EXPECT_TRUE(decode(good, out).ok());
+        EXPECT_EQ(out, alone);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, JpegLanes, testing::Bool(),
+                         [](const auto& info) { return std::string(info.param ? "engines" : "cuda"); });
+
+}  // namespace
+}  // namespace photovec::commands
