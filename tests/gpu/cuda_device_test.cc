@@ -285,14 +285,55 @@ TEST_P(OnDevice, TooMuchForTheMemoryIsSaidAndHarmless) {
   EXPECT_TRUE(WaitFor(*gpu.lane, 0).ok());
 }
 
-INSTANTIATE_TEST_SUITE_P(Precisions, OnDevice,
-                         testing::Values(Precision::kF32, Precision::kF16, Precision::kBF16),
-                         [](const auto& info) {
-                           return std::string(info.param == Precision::kF32   ? "f32"
-                                              : info.param == Precision::kF16 ? "f16"
-                                              : info.param == Precision::kFp8 ? "fp8"
-                                                                              : "bf16");
-                         });
+bool IsHopper() {
+  if (ThePlatform() == nullptr) return false;  // every test says so
+  const auto devices = ThePlatform()->Devices();
+  return devices.ok() && !devices->empty() && devices->front().major == 9 && devices->front().minor == 0;
+}
+
+std::vector<Precision> Precisions() {
+  std::vector<Precision> precisions = {Precision::kF32, Precision::kF16, Precision::kBF16};
+  if (IsHopper()) precisions.push_back(Precision::kFp8);
+  return precisions;
+}
+
+TEST(Fp8, IsForHopperAlone) {
+  ASSERT_NE(ThePlatform(), nullptr) << "set PHOTOVEC_CUDA_PLUGIN; see the loader's message";
+  const test::RandomModel model(Config(64, 16, 128, 2, 2));
+  DeviceModelOptions options;
+  options.precision = Precision::kFp8;
+  const auto loaded = ThePlatform()->Load(0, model.get(), options);
+  if (IsHopper()) {
+    EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+  } else {
+    ASSERT_FALSE(loaded.ok());
+    EXPECT_EQ(loaded.status().code(), Code::kInvalidRequest);
+    EXPECT_NE(loaded.status().message().find("--precision f16"), std::string::npos);
+  }
+}
+
+// 65 rows an image: no multiple of the steps of fp8 products.
+TEST(Fp8, TakesLessMemoryAndHasACeiling) {
+  if (!IsHopper()) return;
+  const test::RandomModel model(Config(112, 14, 320, 4, 6));
+  OnGpu f16 = Load(model.get(), Precision::kF16, 3);
+  OnGpu fp8 = Load(model.get(), Precision::kFp8, 3);
+  ASSERT_TRUE(f16.lane != nullptr && fp8.lane != nullptr);
+  EXPECT_LT(fp8.model->weight_bytes(), f16.model->weight_bytes() * 2 / 3);
+  for (const int batch : {0, 3}) {
+    const auto ceiling = fp8.model->GemmCeiling(batch);
+    ASSERT_TRUE(ceiling.ok()) << ceiling.status().message();
+    std::printf("  fp8 products, batch %d: %.0f TFLOP/s\n", batch, *ceiling / 1e12);
+    EXPECT_GT(*ceiling, 0);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, OnDevice, testing::ValuesIn(Precisions()), [](const auto& info) {
+  return std::string(info.param == Precision::kF32   ? "f32"
+                     : info.param == Precision::kF16 ? "f16"
+                     : info.param == Precision::kFp8 ? "fp8"
+                                                     : "bf16");
+});
 
 }  // namespace
 }  // namespace photovec::encode::cuda

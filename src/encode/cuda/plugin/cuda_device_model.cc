@@ -17,7 +17,7 @@ std::string Version(int number) {
   return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
 }
 
-Status CheckModel(const model::VisionConfig& config) {
+Status CheckModel(const model::VisionConfig& config, Precision precision) {
   if (config.pooling != model::Pooling::kClassToken || !config.has_class_token) {
     return {Code::kNotImplemented, "the CUDA encoder needs a model that pools its class token"};
   }
@@ -30,6 +30,14 @@ Status CheckModel(const model::VisionConfig& config) {
                 std::to_string(config.hidden_size) + ", MLP " + std::to_string(config.mlp_size) +
                 ", heads of " + std::to_string(config.head_dim()) + ", " + std::to_string(config.tokens()) +
                 " tokens"};
+  }
+  if (precision == Precision::kFp8 &&
+      (config.hidden_size % 16 != 0 || config.mlp_size % 16 != 0 || config.mlp_size > kMostFp8Columns)) {
+    return {Code::kNotImplemented,
+            "fp8 takes widths in sixteens and MLPs up to 8192; this model has hidden "
+            "size " +
+                std::to_string(config.hidden_size) + ", MLP " + std::to_string(config.mlp_size) +
+                ": use --precision f16"};
   }
   return Status::Ok();
 }
@@ -48,7 +56,11 @@ Result<Element> ElementFor(Precision precision, const DeviceInfo& info) {
     case Precision::kFp8:
       break;
   }
-  return Status(Code::kNotImplemented, "precision fp8 is not built yet: use --precision f16");
+  // What the products are not in fp8 for: residual stream, attention, the class token's way out.
+  if (info.major == 9 && info.minor == 0) return Element::kF16;
+  return Status(Code::kInvalidRequest, info.name +
+                                           " has no fp8 products with a scale a row (compute capability "
+                                           "9.0): use --precision f16");
 }
 
 }  // namespace
@@ -85,14 +97,15 @@ Result<DeviceInfo> DescribeDevice(int index) {
 
 Result<std::unique_ptr<CudaDeviceModel>> CudaDeviceModel::Create(int device, const model::VisionModel& model,
                                                                  const DeviceModelOptions& options) {
-  RETURN_IF_ERROR(CheckModel(model.config));
+  RETURN_IF_ERROR(CheckModel(model.config, options.precision));
   ASSIGN_OR_RETURN(DeviceInfo info, DescribeDevice(device));
   ASSIGN_OR_RETURN(const Element element, ElementFor(options.precision, info));
   const std::string make = info.name + " | " + info.runtime;
   std::unique_ptr<CudaDeviceModel> made(new CudaDeviceModel(std::move(info)));
   CUBLAS_OK(cublasLtCreate(&made->handle_));
   CUDA_OK(cudaEventCreate(&made->clock_));
-  ASSIGN_OR_RETURN(made->weights_, DeviceWeights::Create(model, options.normalization, element));
+  ASSIGN_OR_RETURN(made->weights_, DeviceWeights::Create(model, options.normalization, element,
+                                                         options.precision == Precision::kFp8));
   made->plans_ = std::make_unique<GemmPlans>(options.plan_cache, make, options.log);
   return made;
 }

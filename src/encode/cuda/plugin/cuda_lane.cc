@@ -23,8 +23,8 @@ std::vector<int> Buckets(int max_batch) {
 Result<BucketGemms> PlanBucket(const LaneShared& shared, const Gemm::Context& context,
                                const Activations& activations, int images) {
   const DeviceWeights& weights = *shared.weights;
-  const auto of_blocks = [&](const void* DeviceBlock::*matrix, bool last) {
-    std::vector<const void*> all;
+  const auto of_blocks = [&](DeviceMatrix DeviceBlock::*matrix, bool last) {
+    std::vector<DeviceMatrix> all;
     for (const DeviceBlock& block : weights.blocks) {
       if ((&block == &weights.blocks.back()) == last) all.push_back(block.*matrix);
     }
@@ -32,17 +32,17 @@ Result<BucketGemms> PlanBucket(const LaneShared& shared, const Gemm::Context& co
     return all;
   };
   // In the order of BucketGemms::Which.
-  const std::vector<std::vector<const void*>> matrices = {{weights.patch},
-                                                          of_blocks(&DeviceBlock::qkv, false),
-                                                          of_blocks(&DeviceBlock::out, false),
-                                                          of_blocks(&DeviceBlock::fc1, false),
-                                                          of_blocks(&DeviceBlock::fc2, false),
-                                                          of_blocks(&DeviceBlock::qkv, true),
-                                                          of_blocks(&DeviceBlock::q, true),
-                                                          of_blocks(&DeviceBlock::out, true),
-                                                          of_blocks(&DeviceBlock::fc1, true),
-                                                          of_blocks(&DeviceBlock::fc2, true),
-                                                          {weights.projection}};
+  const std::vector<std::vector<DeviceMatrix>> matrices = {{weights.patch},
+                                                           of_blocks(&DeviceBlock::qkv, false),
+                                                           of_blocks(&DeviceBlock::out, false),
+                                                           of_blocks(&DeviceBlock::fc1, false),
+                                                           of_blocks(&DeviceBlock::fc2, false),
+                                                           of_blocks(&DeviceBlock::qkv, true),
+                                                           of_blocks(&DeviceBlock::q, true),
+                                                           of_blocks(&DeviceBlock::out, true),
+                                                           of_blocks(&DeviceBlock::fc1, true),
+                                                           of_blocks(&DeviceBlock::fc2, true),
+                                                           {weights.projection}};
   const int d = weights.config().hidden_size;
   const bool one_block = weights.blocks.size() == 1;
   std::vector<Gemm> gemms;
@@ -53,7 +53,10 @@ Result<BucketGemms> PlanBucket(const LaneShared& shared, const Gemm::Context& co
     const bool unused = one_block && i >= BucketGemms::kQkv && i <= BucketGemms::kFc2;
     if (!unused) {
       GemmPlans::Scratch scratch;
-      scratch.x = shape.depth > d ? activations.wide : activations.normed;
+      scratch.x = shape.fp8         ? static_cast<void*>(activations.fp8.values)
+                  : shape.depth > d ? activations.wide
+                                    : activations.normed;
+      scratch.x_scales = activations.fp8.scales;
       scratch.y = shape.out_f32 ? static_cast<void*>(activations.out)
                                 : (shape.columns > 3 * d ? activations.wide : activations.qkv);
       scratch.counter = activations.counter;

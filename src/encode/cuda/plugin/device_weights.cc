@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/tensor_view.h"
+#include "encode/fold/e4m3.h"
 #include "encode/fold/fold.h"
 
 namespace photovec::encode::cuda {
@@ -26,15 +27,16 @@ bool Convert(const std::vector<float>& values, Element element, std::vector<uint
 
 }  // namespace
 
-DeviceWeights::DeviceWeights(const model::VisionConfig& config, Element element)
+DeviceWeights::DeviceWeights(const model::VisionConfig& config, Element element, bool fp8)
     : config_(config),
       element_(element),
+      fp8_(fp8),
       patch_depth_((config.patch_size * config.patch_size * 3 + kDepthStep - 1) / kDepthStep * kDepthStep) {}
 
 Result<std::unique_ptr<DeviceWeights>> DeviceWeights::Create(const model::VisionModel& model,
                                                              const PixelNormalization& normalization,
-                                                             Element element) {
-  std::unique_ptr<DeviceWeights> weights(new DeviceWeights(model.config, element));
+                                                             Element element, bool fp8) {
+  std::unique_ptr<DeviceWeights> weights(new DeviceWeights(model.config, element, fp8));
   ASSIGN_OR_RETURN(weights->arena_, DeviceArena::Create(weights->TotalBytes()));
   RETURN_IF_ERROR(weights->Upload(model, normalization));
   weights->staging_ = {};
@@ -46,16 +48,36 @@ size_t DeviceWeights::TotalBytes() const {
   const auto d = static_cast<size_t>(config_.hidden_size);
   const auto f = static_cast<size_t>(config_.mlp_size);
   const auto e = static_cast<size_t>(config_.embedding_dim());
+  const auto layers = static_cast<size_t>(config_.layers);
   const size_t element = ElementBytes(element_);
   const size_t block = element * (4 * d * d + 2 * d * f + 4 * d) + sizeof(float) * (2 * d + f);
+  // A byte less for each weight in fp8: of the last block those of keys and values.
+  const size_t saved = layers == 0 || !fp8_ ? 0 : (layers - 1) * (4 * d * d + 2 * d * f) + 2 * d * d;
+  const size_t scales = fp8_ ? layers * sizeof(float) * (5 * d + f) : 0;
   const size_t rest = element * (d * static_cast<size_t>(patch_depth_) + e * d) +
                       sizeof(float) * (static_cast<size_t>(config_.patches()) * d + 8 * d + e);
-  constexpr size_t kTensors = 12;
-  const auto layers = static_cast<size_t>(config_.layers);
-  return layers * block + rest + (layers + 1) * kTensors * DeviceArena::kAlignment;
+  constexpr size_t kTensors = 16;
+  return layers * block - saved + scales + rest + (layers + 1) * kTensors * DeviceArena::kAlignment;
 }
 
-Result<const void*> DeviceWeights::Matrix(const std::vector<float>& values) {
+Result<DeviceMatrix> DeviceWeights::Matrix(const std::vector<float>& values) {
+  DeviceMatrix matrix;
+  ASSIGN_OR_RETURN(matrix.data, Elements(values));
+  return matrix;
+}
+
+Result<DeviceMatrix> DeviceWeights::Fp8Matrix(const std::vector<float>& values, int rows) {
+  const E4M3Rows quantized = QuantizeToE4M3(values, static_cast<size_t>(rows));
+  DeviceMatrix matrix;
+  auto* codes = arena_.Take<uint8_t>(quantized.codes.size());
+  if (codes == nullptr) return Status(Code::kInternal, "the arena of the weights was made too small");
+  CUDA_OK(cudaMemcpy(codes, quantized.codes.data(), quantized.codes.size(), cudaMemcpyHostToDevice));
+  matrix.data = codes;
+  ASSIGN_OR_RETURN(matrix.scales, Floats(quantized.scales));
+  return matrix;
+}
+
+Result<const void*> DeviceWeights::Elements(const std::vector<float>& values) {
   if (element_ == Element::kF32) {
     ASSIGN_OR_RETURN(const float* floats, Floats(values));
     return static_cast<const void*>(floats);
@@ -118,19 +140,23 @@ Status DeviceWeights::Upload(const model::VisionModel& model, const PixelNormali
 
 Status DeviceWeights::UploadBlock(const model::Block& source, bool last, DeviceBlock& block) {
   const FoldedBlock folded = FoldBlock(config_, source, last);
-  ASSIGN_OR_RETURN(block.qkv, Matrix(folded.qkv_weight));
+  const int d = config_.hidden_size;
+  const auto matrix = [&](const std::vector<float>& values, int rows, bool fp8) {
+    return fp8 ? Fp8Matrix(values, rows) : Matrix(values);
+  };
+  ASSIGN_OR_RETURN(block.qkv, matrix(folded.qkv_weight, last ? 2 * d : 3 * d, fp8_));
   if (last) {
     ASSIGN_OR_RETURN(block.q, Matrix(folded.q_weight));
-    ASSIGN_OR_RETURN(block.q_bias, Matrix(folded.q_bias));
+    ASSIGN_OR_RETURN(block.q_bias, Elements(folded.q_bias));
   } else {
     const auto hd = static_cast<size_t>(config_.head_dim());
     std::vector<float> bias(3 * folded.q_bias.size());
     for (size_t i = 0; i < folded.q_bias.size(); ++i) bias[i / hd * 3 * hd + i % hd] = folded.q_bias[i];
-    ASSIGN_OR_RETURN(block.qkv_bias, Matrix(bias));
+    ASSIGN_OR_RETURN(block.qkv_bias, Elements(bias));
   }
-  ASSIGN_OR_RETURN(block.out, Matrix(folded.out.weight));
-  ASSIGN_OR_RETURN(block.fc1, Matrix(folded.fc1.weight));
-  ASSIGN_OR_RETURN(block.fc2, Matrix(folded.fc2.weight));
+  ASSIGN_OR_RETURN(block.out, matrix(folded.out.weight, d, fp8_ && !last));
+  ASSIGN_OR_RETURN(block.fc1, matrix(folded.fc1.weight, config_.mlp_size, fp8_ && !last));
+  ASSIGN_OR_RETURN(block.fc2, matrix(folded.fc2.weight, d, fp8_ && !last));
   ASSIGN_OR_RETURN(block.out_bias, Floats(folded.out.bias));
   ASSIGN_OR_RETURN(block.fc1_bias, Floats(folded.fc1.bias));
   ASSIGN_OR_RETURN(block.fc2_bias, Floats(folded.fc2.bias));

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "encode/cuda/plugin/forward.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "encode/cuda/plugin/cuda_check.h"
 #include "encode/cuda/plugin/ranges.h"
 
@@ -26,7 +23,9 @@ class ForwardPass {
 
   Status Run() {
     RETURN_IF_ERROR(Embed());
-    for (size_t i = 0; i + 1 < weights_.blocks.size(); ++i) RETURN_IF_ERROR(Block(weights_.blocks[i]));
+    for (size_t i = 0; i + 1 < weights_.blocks.size(); ++i) {
+      RETURN_IF_ERROR(Block(weights_.blocks[i], i + 2 == weights_.blocks.size()));
+    }
     RETURN_IF_ERROR(LastBlock(weights_.blocks.back()));
     return Finish();
   }
@@ -35,13 +34,13 @@ class ForwardPass {
     RETURN_IF_ERROR(Multiply(BucketGemms::kPatch, buffers_.wide, weights_.patch, nullptr, buffers_.qkv));
     for (size_t i = 0; i + 1 < weights_.blocks.size(); ++i) {
       const DeviceBlock& block = weights_.blocks[i];
-      RETURN_IF_ERROR(Multiply(BucketGemms::kQkv, buffers_.normed, block.qkv, block.qkv_bias, buffers_.qkv));
-      RETURN_IF_ERROR(Multiply(BucketGemms::kOut, buffers_.normed, block.out, nullptr, buffers_.qkv));
-      RETURN_IF_ERROR(Multiply(BucketGemms::kFc1, buffers_.normed, block.fc1, nullptr, buffers_.wide));
-      RETURN_IF_ERROR(Multiply(BucketGemms::kFc2, buffers_.wide, block.fc2, nullptr, buffers_.qkv));
+      RETURN_IF_ERROR(Multiply(BucketGemms::kQkv, Rows(), block.qkv, block.qkv_bias, buffers_.qkv));
+      RETURN_IF_ERROR(Multiply(BucketGemms::kOut, Rows(), block.out, nullptr, buffers_.qkv));
+      RETURN_IF_ERROR(Multiply(BucketGemms::kFc1, Rows(), block.fc1, nullptr, buffers_.wide));
+      RETURN_IF_ERROR(Multiply(BucketGemms::kFc2, WideRows(), block.fc2, nullptr, buffers_.qkv));
     }
     const DeviceBlock& last = weights_.blocks.back();
-    RETURN_IF_ERROR(Multiply(BucketGemms::kKeysValues, buffers_.normed, last.qkv, nullptr, buffers_.qkv));
+    RETURN_IF_ERROR(Multiply(BucketGemms::kKeysValues, Rows(), last.qkv, nullptr, buffers_.qkv));
     RETURN_IF_ERROR(
         Multiply(BucketGemms::kPooledQuery, buffers_.pooled, last.q, last.q_bias, buffers_.query));
     RETURN_IF_ERROR(Multiply(BucketGemms::kPooledOut, buffers_.pooled, last.out, nullptr, buffers_.qkv));
@@ -51,8 +50,12 @@ class ForwardPass {
   }
 
  private:
-  Status Multiply(BucketGemms::Which which, const void* x, const void* w, const void* bias, void* y) {
-    return gemms_[which].Run(args_.context, {x, w, bias, y});
+  // What a product over all rows takes, D or F wide: in fp8 whatever was quantised last.
+  const void* Rows() const { return weights_.fp8() ? buffers_.fp8.values : buffers_.normed; }
+  const void* WideRows() const { return weights_.fp8() ? buffers_.fp8.values : buffers_.wide; }
+
+  Status Multiply(BucketGemms::Which which, const void* x, const DeviceMatrix& w, const void* bias, void* y) {
+    return gemms_[which].Run(args_.context, {x, w.data, bias, y, buffers_.fp8.scales, w.scales});
   }
 
   // x [M, D] = pre_norm(patches W + position), normed = norm(x): CLIPVisionEmbeddings, pre_layrnorm.
@@ -70,29 +73,30 @@ class ForwardPass {
     embed.patches = config_.patches();
     embed.dim = config_.hidden_size;
     embed.x = buffers_.x;
-    embed.normed = buffers_.normed;
+    embed.normed = NormedOrNull(weights_.blocks.size() == 1);
+    embed.fp8 = buffers_.fp8;
     CUDA_OK(EmbedRows(embed, element_, stream_));
     return Status::Ok();
   }
 
   // CLIPEncoderLayer.forward. On entry normed = norm1(x); on return, that of the next block.
-  Status Block(const DeviceBlock& block) {
+  Status Block(const DeviceBlock& block, bool before_last) {
     const Range range("block");
-    RETURN_IF_ERROR(Multiply(BucketGemms::kQkv, buffers_.normed, block.qkv, block.qkv_bias, buffers_.qkv));
+    RETURN_IF_ERROR(Multiply(BucketGemms::kQkv, Rows(), block.qkv, block.qkv_bias, buffers_.qkv));
     RETURN_IF_ERROR(Attend());
-    RETURN_IF_ERROR(Multiply(BucketGemms::kOut, buffers_.normed, block.out, nullptr, buffers_.qkv));
-    RETURN_IF_ERROR(AddAndNorm(block.out_bias));
-    RETURN_IF_ERROR(Multiply(BucketGemms::kFc1, buffers_.normed, block.fc1, nullptr, buffers_.wide));
-    RETURN_IF_ERROR(Act(block.fc1_bias, rows_));
-    RETURN_IF_ERROR(Multiply(BucketGemms::kFc2, buffers_.wide, block.fc2, nullptr, buffers_.qkv));
-    return AddAndNorm(block.fc2_bias);
+    RETURN_IF_ERROR(Multiply(BucketGemms::kOut, Rows(), block.out, nullptr, buffers_.qkv));
+    RETURN_IF_ERROR(AddAndNorm(block.out_bias, false));
+    RETURN_IF_ERROR(Multiply(BucketGemms::kFc1, Rows(), block.fc1, nullptr, buffers_.wide));
+    RETURN_IF_ERROR(ActRows(block.fc1_bias));
+    RETURN_IF_ERROR(Multiply(BucketGemms::kFc2, WideRows(), block.fc2, nullptr, buffers_.qkv));
+    return AddAndNorm(block.fc2_bias, before_last);
   }
 
   // The last block: keys and values of all rows, everything else for the class token rows alone.
   Status LastBlock(const DeviceBlock& block) {
     const Range range("last block");
     const int d = config_.hidden_size;
-    RETURN_IF_ERROR(Multiply(BucketGemms::kKeysValues, buffers_.normed, block.qkv, nullptr, buffers_.qkv));
+    RETURN_IF_ERROR(Multiply(BucketGemms::kKeysValues, Rows(), block.qkv, nullptr, buffers_.qkv));
     CUDA_OK(GatherRows(buffers_.normed, static_cast<size_t>(config_.tokens()), args_.images, d, element_,
                        buffers_.pooled, stream_));
     RETURN_IF_ERROR(
@@ -101,7 +105,7 @@ class ForwardPass {
     RETURN_IF_ERROR(Multiply(BucketGemms::kPooledOut, buffers_.pooled, block.out, nullptr, buffers_.query));
     RETURN_IF_ERROR(PooledNorm(block.out_bias));
     RETURN_IF_ERROR(Multiply(BucketGemms::kPooledFc1, buffers_.pooled, block.fc1, nullptr, buffers_.wide));
-    RETURN_IF_ERROR(Act(block.fc1_bias, args_.images));
+    CUDA_OK(Activate(ActArgs(block.fc1_bias, args_.images), element_, stream_));
     return Multiply(BucketGemms::kPooledFc2, buffers_.wide, block.fc2, nullptr, buffers_.query);
   }
 
@@ -111,7 +115,7 @@ class ForwardPass {
     ResidualArgs args = PooledArgs(weights_.blocks.back().fc2_bias);
     args.norm = config_.has_post_norm;
     args.affine = weights_.post_norm;
-    if (weights_.projection == nullptr) {
+    if (weights_.projection.data == nullptr) {
       args.out = buffers_.out;
       args.out_f32 = true;
     }
@@ -120,7 +124,7 @@ class ForwardPass {
   }
 
   Status Project() {
-    if (weights_.projection == nullptr) return Status::Ok();
+    if (weights_.projection.data == nullptr) return Status::Ok();
     return Multiply(BucketGemms::kProjection, buffers_.pooled, weights_.projection, weights_.projection_bias,
                     buffers_.out);
   }
@@ -140,6 +144,9 @@ class ForwardPass {
     args.out_image = Size(config_.tokens(), config_.hidden_size);
     args.tq = config_.tokens();
     CUDA_OK(Attention(args, element_, stream_));
+    if (weights_.fp8()) {
+      CUDA_OK(QuantizeRows(buffers_.normed, rows_, config_.hidden_size, buffers_.fp8, stream_));
+    }
     return Status::Ok();
   }
 
@@ -177,8 +184,13 @@ class ForwardPass {
     return static_cast<const uint8_t*>(elements) + offset * ElementBytes(element_);
   }
 
+  // In fp8 the elements are written too where the last block will gather the class token rows from them.
+  void* NormedOrNull(bool before_last) const {
+    return weights_.fp8() && !before_last ? nullptr : buffers_.normed;
+  }
+
   // x += product + bias, normed = norm(x); norm1 and norm2 have no scale and shift left.
-  Status AddAndNorm(const float* bias) {
+  Status AddAndNorm(const float* bias, bool before_last) {
     ResidualArgs args;
     args.x = buffers_.x;
     args.x_stride = static_cast<size_t>(config_.hidden_size);
@@ -187,7 +199,8 @@ class ForwardPass {
     args.eps = config_.layer_norm_eps;
     args.rows = rows_;
     args.dim = config_.hidden_size;
-    args.out = buffers_.normed;
+    args.out = NormedOrNull(before_last);
+    args.fp8 = buffers_.fp8;
     CUDA_OK(ResidualNorm(args, element_, stream_));
     return Status::Ok();
   }
@@ -210,14 +223,19 @@ class ForwardPass {
     return Status::Ok();
   }
 
-  Status Act(const float* bias, int rows) {
+  ActivateArgs ActArgs(const float* bias, int rows) const {
     ActivateArgs args;
     args.activation = config_.activation;
     args.x = buffers_.wide;
     args.bias = bias;
     args.rows = rows;
     args.columns = config_.mlp_size;
-    CUDA_OK(Activate(args, element_, stream_));
+    return args;
+  }
+
+  Status ActRows(const float* bias) {
+    const ActivateArgs args = ActArgs(bias, rows_);
+    CUDA_OK(weights_.fp8() ? ActivateFp8(args, buffers_.fp8, stream_) : Activate(args, element_, stream_));
     return Status::Ok();
   }
 
@@ -231,72 +249,7 @@ class ForwardPass {
   const int rows_;
 };
 
-struct ActivationSizes {
-  size_t rows, x, normed, qkv, wide, pooled, out;
-  ActivationSizes(const DeviceWeights& weights, int max_batch) {
-    const auto& config = weights.config();
-    rows = Size(max_batch, config.tokens());
-    const auto d = static_cast<size_t>(config.hidden_size);
-    const size_t element = ElementBytes(weights.element());
-    x = rows * d * sizeof(float);
-    normed = rows * d * element;
-    qkv = 3 * normed;
-    wide = element * std::max(rows * static_cast<size_t>(config.mlp_size),
-                              Size(max_batch, config.patches()) * static_cast<size_t>(weights.patch_depth()));
-    pooled = static_cast<size_t>(max_batch) * d * element;
-    out = Size(max_batch, config.embedding_dim()) * sizeof(float);
-  }
-};
-
 }  // namespace
-
-size_t Activations::Bytes(const DeviceWeights& weights, int max_batch) {
-  const ActivationSizes sizes(weights, max_batch);
-  size_t total = 0;
-  for (const size_t bytes : {sizes.x, sizes.normed, sizes.qkv, sizes.wide, sizes.pooled, sizes.pooled,
-                             sizes.out, sizeof(unsigned)}) {
-    total += DeviceArena::Rounded(bytes);
-  }
-  return total;
-}
-
-Activations Activations::In(DeviceArena& arena, const DeviceWeights& weights, int max_batch) {
-  const ActivationSizes sizes(weights, max_batch);
-  Activations buffers;
-  buffers.x = arena.Take<float>(sizes.x / sizeof(float));
-  buffers.normed = arena.Take<uint8_t>(sizes.normed);
-  buffers.qkv = arena.Take<uint8_t>(sizes.qkv);
-  buffers.wide = arena.Take<uint8_t>(sizes.wide);
-  buffers.pooled = arena.Take<uint8_t>(sizes.pooled);
-  buffers.query = arena.Take<uint8_t>(sizes.pooled);
-  buffers.out = arena.Take<float>(sizes.out / sizeof(float));
-  buffers.counter = arena.Take<unsigned>(1);
-  return buffers;
-}
-
-BucketGemms::BucketGemms(std::vector<Gemm> planned) : gemms(std::move(planned)) {}
-
-std::vector<GemmShape> BucketGemms::Shapes(const DeviceWeights& weights, int images) {
-  const auto& config = weights.config();
-  const Element element = weights.element();
-  const int d = config.hidden_size;
-  const int f = config.mlp_size;
-  const int rows = images * config.tokens();
-  std::vector<GemmShape> shapes = {
-      {images * config.patches(), d, weights.patch_depth(), element, false, false},
-      {rows, 3 * d, d, element, false, true},
-      {rows, d, d, element, false, false},
-      {rows, f, d, element, false, false},
-      {rows, d, f, element, false, false},
-      {rows, 2 * d, d, element, false, false},
-      {images, d, d, element, false, true},
-      {images, d, d, element, false, false},
-      {images, f, d, element, false, false},
-      {images, d, f, element, false, false},
-  };
-  if (config.projection_dim > 0) shapes.push_back({images, config.projection_dim, d, element, true, true});
-  return shapes;
-}
 
 Status Forward(const ForwardArgs& args) { return ForwardPass(args).Run(); }
 Status BareProducts(const ForwardArgs& args) { return ForwardPass(args).RunBare(); }

@@ -12,7 +12,8 @@
 
 namespace photovec::encode::cuda {
 
-/// A lane's activations for up to max_batch images, in one arena. M = max_batch * T rows, `e` elements.
+/// A lane's activations for up to max_batch images, in one arena. M = max_batch * T rows, in fp8
+/// Fp8Rounded(); `e` elements.
 struct Activations {
   float* x = nullptr;      ///< [M, D] residual stream
   void* normed = nullptr;  ///< e [M, D]; after attention what it gave
@@ -21,6 +22,7 @@ struct Activations {
   void* pooled = nullptr;  ///< e [B, D]: class token rows
   void* query = nullptr;   ///< e [B, D]
   float* out = nullptr;    ///< [B, E]
+  Fp8Rows fp8;             ///< [M, max(D, F)]: what the next product takes; only where the weights are fp8
   unsigned* counter = nullptr;
 
   static size_t Bytes(const DeviceWeights& weights, int max_batch);

@@ -37,8 +37,8 @@ Result<Gemm> Gemm::Create(const GemmShape& shape) {
 
 // cuBLASLt thinks in columns: our row-major y is its y^T = w x^T, with w stored transposed.
 Status Gemm::Describe() {
-  const cudaDataType_t in = TypeOf(shape_.element);
-  const cudaDataType_t out = shape_.out_f32 ? CUDA_R_32F : in;
+  const cudaDataType_t in = shape_.fp8 ? CUDA_R_8F_E4M3 : TypeOf(shape_.element);
+  const cudaDataType_t out = shape_.out_f32 ? CUDA_R_32F : TypeOf(shape_.element);
   CUBLAS_OK(cublasLtMatmulDescCreate(&description_, CUBLAS_COMPUTE_32F, CUDA_R_32F));
   RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T));
   RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N));
@@ -46,6 +46,7 @@ Status Gemm::Describe() {
     RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS));
     RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, out));
   }
+  if (shape_.fp8) RETURN_IF_ERROR(DescribeFp8());
   const auto rows = static_cast<uint64_t>(shape_.rows);
   const auto columns = static_cast<uint64_t>(shape_.columns);
   const auto depth = static_cast<uint64_t>(shape_.depth);
@@ -53,6 +54,23 @@ Status Gemm::Describe() {
   CUBLAS_OK(cublasLtMatrixLayoutCreate(&x_, in, depth, rows, shape_.depth));
   CUBLAS_OK(cublasLtMatrixLayoutCreate(&y_, out, columns, rows, shape_.columns));
   return Status::Ok();
+}
+
+// A row of w is a row of cuBLASLt's op(A), a row of x a column of its op(B). CUBLASLT_MATMUL_DESC_FAST_ACCUM
+// stays 0: sums kept in the tensor cores alone have fewer bits than f32, which adds up over deep products.
+Status Gemm::DescribeFp8() {
+  RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_A_SCALE_MODE,
+                               CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F));
+  return SetAttribute(description_, CUBLASLT_MATMUL_DESC_B_SCALE_MODE,
+                      CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F);
+}
+
+Status Gemm::SetPointers(const Operands& operands) {
+  if (shape_.bias)
+    RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, operands.bias));
+  if (!shape_.fp8) return Status::Ok();
+  RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, operands.w_scales));
+  return SetAttribute(description_, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, operands.x_scales);
 }
 
 Gemm::Gemm(Gemm&& other) noexcept : shape_(other.shape_) { *this = std::move(other); }
@@ -75,8 +93,7 @@ Gemm::~Gemm() {
 }
 
 Status Gemm::Run(const Context& context, const Operands& operands, const cublasLtMatmulAlgo_t& algo) {
-  if (shape_.bias)
-    RETURN_IF_ERROR(SetAttribute(description_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, operands.bias));
+  RETURN_IF_ERROR(SetPointers(operands));
   const float one = 1;
   const float zero = 0;
   CUBLAS_OK(cublasLtMatmul(context.handle, description_, &one, operands.w, w_, operands.x, x_, &zero,
@@ -85,7 +102,10 @@ Status Gemm::Run(const Context& context, const Operands& operands, const cublasL
   return Status::Ok();
 }
 
-Result<std::vector<cublasLtMatmulAlgo_t>> Gemm::Candidates(const Context& context, int most) const {
+Result<std::vector<cublasLtMatmulAlgo_t>> Gemm::Candidates(const Context& context, const Operands& operands,
+                                                           int most) {
+  // Without scales it would look for another product.
+  if (shape_.fp8) RETURN_IF_ERROR(SetPointers(operands));
   cublasLtMatmulPreference_t preference = nullptr;
   CUBLAS_OK(cublasLtMatmulPreferenceCreate(&preference));
   const std::unique_ptr<std::remove_pointer_t<cublasLtMatmulPreference_t>,
@@ -95,8 +115,9 @@ Result<std::vector<cublasLtMatmulAlgo_t>> Gemm::Candidates(const Context& contex
                                                  &context.workspace_bytes, sizeof(context.workspace_bytes)));
   std::vector<cublasLtMatmulHeuristicResult_t> results(static_cast<size_t>(most));
   int found = 0;
-  CUBLAS_OK(cublasLtMatmulAlgoGetHeuristic(context.handle, description_, w_, x_, y_, y_, preference, most,
-                                           results.data(), &found));
+  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(context.handle, description_, w_, x_, y_, y_,
+                                                               preference, most, results.data(), &found);
+  if (status != CUBLAS_STATUS_NOT_SUPPORTED) CUBLAS_OK(status);
   std::vector<cublasLtMatmulAlgo_t> algos;
   for (int i = 0; i < found; ++i) {
     const auto& result = results[static_cast<size_t>(i)];
@@ -106,7 +127,8 @@ Result<std::vector<cublasLtMatmulAlgo_t>> Gemm::Candidates(const Context& contex
     return Status(Code::kDeviceFailed, "cuBLASLt has no way to multiply [" + std::to_string(shape_.rows) +
                                            ", " + std::to_string(shape_.depth) + "] by [" +
                                            std::to_string(shape_.depth) + ", " +
-                                           std::to_string(shape_.columns) + "]");
+                                           std::to_string(shape_.columns) + "]" +
+                                           (shape_.fp8 ? " in fp8" : "") + (shape_.bias ? " with bias" : ""));
   }
   return algos;
 }

@@ -19,6 +19,8 @@ namespace photovec::encode::cuda {
 
 /// y[rows, columns] = x[rows, depth] w[columns, depth]^T (+ bias[columns]), row-major; products of `element`,
 /// sums in f32 (f32 itself without TF32). depth is a multiple of 8.
+/// In fp8 x and w are E4M3 with a f32 scale a row each, and the sums are multiplied by both scales before the
+/// bias is added (Hopper only; columns and depth are multiples of 16, rows of kFp8RowStep).
 struct GemmShape {
   int rows = 0;
   int columns = 0;
@@ -26,13 +28,28 @@ struct GemmShape {
   Element element = Element::kF16;
   bool out_f32 = false;  ///< y and bias are f32, else elements
   bool bias = false;
+  bool fp8 = false;  ///< y and bias are f16
 
   auto operator<=>(const GemmShape&) const = default;
   double flops() const { return 2.0 * rows * columns * depth; }
 };
 
-/// A product planned for cuBLASLt. Not thread-safe (each lane has its own); immutable but for the bias
-/// pointer.
+/// cuBLASLt documents no such rule for x's rows, only for the other two sizes. Full steps cost next to
+/// nothing and leave no reason to refuse a kernel.
+constexpr int kFp8RowStep = 16;
+template <typename Int>
+constexpr Int Fp8Rounded(Int rows) {
+  return (rows + kFp8RowStep - 1) / kFp8RowStep * kFp8RowStep;
+}
+
+/// The w of a product. Not owned.
+struct DeviceMatrix {
+  const void* data = nullptr;     ///< [columns, depth] elements or E4M3
+  const float* scales = nullptr;  ///< [columns] where E4M3
+};
+
+/// A product planned for cuBLASLt. Not thread-safe (each lane has its own); immutable but for the
+/// pointers to bias and scales.
 class Gemm {
  public:
   /// Errors: kDeviceFailed when cuBLASLt refuses the shape.
@@ -46,6 +63,8 @@ class Gemm {
     const void* w = nullptr;
     const void* bias = nullptr;  ///< where shape.bias
     void* y = nullptr;
+    const float* x_scales = nullptr;  ///< [rows] where shape.fp8
+    const float* w_scales = nullptr;  ///< [columns] where shape.fp8
   };
   struct Context {
     cublasLtHandle_t handle = nullptr;
@@ -56,14 +75,17 @@ class Gemm {
   Status Run(const Context& context, const Operands& operands, const cublasLtMatmulAlgo_t& algo);
   Status Run(const Context& context, const Operands& operands) { return Run(context, operands, algo_); }
 
-  /// cuBLASLt's candidates, best guess first.
-  Result<std::vector<cublasLtMatmulAlgo_t>> Candidates(const Context& context, int most) const;
+  /// cuBLASLt's candidates for such operands, best guess first.
+  Result<std::vector<cublasLtMatmulAlgo_t>> Candidates(const Context& context, const Operands& operands,
+                                                       int most);
   void Choose(const cublasLtMatmulAlgo_t& algo) { algo_ = algo; }
   const GemmShape& shape() const { return shape_; }
 
  private:
   explicit Gemm(const GemmShape& shape) : shape_(shape) {}
   Status Describe();
+  Status DescribeFp8();
+  Status SetPointers(const Operands& operands);
 
   GemmShape shape_;
   cublasLtMatmulDesc_t description_ = nullptr;
@@ -82,14 +104,19 @@ class GemmPlans {
   /// \param file "" keeps nothing; a file that is missing or of another make is as good as empty.
   GemmPlans(std::string file, std::string device, std::function<void(const std::string&)> log);
 
-  /// What Plan() may write to while it measures: x for rows * depth elements (filled here), y.
+  /// What Plan() may write to while it measures: x for rows * depth elements, x_scales (both filled here), y.
   struct Scratch {
     void* x = nullptr;
+    float* x_scales = nullptr;  ///< where shape.fp8
     void* y = nullptr;
-    unsigned* counter = nullptr;  ///< on the device
-    std::span<const void* const>
-        weights;  ///< matrices [columns, depth] to take in turns, so that they come from memory
+    unsigned* counter = nullptr;            ///< on the device
+    std::span<const DeviceMatrix> weights;  ///< to take in turns, so that they come from memory
     const void* bias = nullptr;
+
+    Gemm::Operands Operands(size_t turn) const {
+      const DeviceMatrix& w = weights[turn % weights.size()];
+      return {x, w.data, bias, y, x_scales, w.scales};
+    }
   };
   /// Chooses gemm's algorithm: known, or measured on context.stream, which must be idle.
   Status Plan(Gemm& gemm, const Gemm::Context& context, const Scratch& scratch);

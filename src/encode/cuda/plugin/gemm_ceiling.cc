@@ -86,37 +86,55 @@ Result<double> OfModel(const LaneShared& shared, int images, Owned& owned) {
   const ForwardArgs args{&weights, &activations, &gemms, context, images};
   const int rows = images * weights.config().tokens();
   const int d = weights.config().hidden_size;
+  const int f = weights.config().mlp_size;
   // Real numbers in every input: products of zeros run faster.
   CUDA_OK(FillEqualRows(activations.normed, rows, d, weights.element(), owned.stream));
-  CUDA_OK(FillEqualRows(activations.wide, rows, weights.config().mlp_size, weights.element(), owned.stream));
+  CUDA_OK(FillEqualRows(activations.wide, rows, f, weights.element(), owned.stream));
   CUDA_OK(FillEqualRows(activations.pooled, images, d, weights.element(), owned.stream));
+  if (weights.fp8()) {
+    CUDA_OK(FillEqualFp8Rows(activations.fp8.values, Fp8Rounded(rows), std::max(d, f), owned.stream));
+    CUDA_OK(FillFp8Scales(activations.fp8.scales, Fp8Rounded(rows), owned.stream));
+  }
   RETURN_IF_ERROR(BareProducts(args));
   RETURN_IF_ERROR(owned.Capture([&] { return BareProducts(args); }));
   ASSIGN_OR_RETURN(const double seconds, owned.MedianSeconds());
   return ProductFlops(weights.config()) * images / seconds;
 }
 
+// Real numbers, as one long row: those of a matrix differ from row to row.
+Status FillSquare(const GemmShape& shape, void* matrix, float* scales, cudaStream_t stream) {
+  if (!shape.fp8) {
+    CUDA_OK(FillEqualRows(matrix, 1, shape.rows * shape.depth, shape.element, stream));
+    return Status::Ok();
+  }
+  CUDA_OK(FillEqualFp8Rows(static_cast<uint8_t*>(matrix), 1, shape.rows * shape.depth, stream));
+  CUDA_OK(FillFp8Scales(scales, shape.rows, stream));
+  return Status::Ok();
+}
+
 Result<double> OfCube(const LaneShared& shared, Owned& owned) {
   constexpr int kSide = 8192;
-  const Element element = shared.weights->element();
-  const size_t bytes = size_t{kSide} * kSide * ElementBytes(element);
-  ASSIGN_OR_RETURN(DeviceArena arena,
-                   DeviceArena::Create(3 * bytes + kWorkspaceBytes + DeviceArena::kAlignment));
+  const DeviceWeights& weights = *shared.weights;
+  const GemmShape shape{kSide, kSide, kSide, weights.element(), false, false, weights.fp8()};
+  const size_t bytes = size_t{kSide} * kSide * ElementBytes(shape.element);
+  constexpr size_t kSmall = 2 * kSide * sizeof(float) + DeviceArena::kAlignment;
+  ASSIGN_OR_RETURN(DeviceArena arena, DeviceArena::Create(3 * bytes + kWorkspaceBytes + kSmall));
   GemmPlans::Scratch scratch;
   scratch.x = arena.Take<uint8_t>(bytes);
   scratch.y = arena.Take<uint8_t>(bytes);
-  void* w_memory = arena.Take<uint8_t>(bytes);
-  const void* w = w_memory;
+  auto* w_memory = arena.Take<uint8_t>(bytes);
   const Gemm::Context context{shared.handle, owned.stream, arena.Take<uint8_t>(kWorkspaceBytes),
                               kWorkspaceBytes};
   scratch.counter = arena.Take<unsigned>(1);
+  scratch.x_scales = arena.Take<float>(kSide);
+  auto* w_scales = arena.Take<float>(kSide);
+  const DeviceMatrix w{w_memory, w_scales};
   scratch.weights = {&w, 1};
-  // One long row: w differs from row to row.
-  CUDA_OK(FillEqualRows(w_memory, 1, kSide * kSide, element, owned.stream));
-  ASSIGN_OR_RETURN(Gemm gemm, Gemm::Create({kSide, kSide, kSide, element, false, false}));
+  RETURN_IF_ERROR(FillSquare(shape, w_memory, w_scales, owned.stream));
+  ASSIGN_OR_RETURN(Gemm gemm, Gemm::Create(shape));
   RETURN_IF_ERROR(shared.plans->Plan(gemm, context, scratch));
-  CUDA_OK(FillEqualRows(scratch.x, 1, kSide * kSide, element, owned.stream));
-  RETURN_IF_ERROR(owned.Capture([&] { return gemm.Run(context, {scratch.x, w, nullptr, scratch.y}); }));
+  RETURN_IF_ERROR(FillSquare(shape, scratch.x, scratch.x_scales, owned.stream));
+  RETURN_IF_ERROR(owned.Capture([&] { return gemm.Run(context, scratch.Operands(0)); }));
   ASSIGN_OR_RETURN(const double seconds, owned.MedianSeconds());
   return gemm.shape().flops() / seconds;
 }

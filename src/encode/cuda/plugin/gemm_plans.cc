@@ -65,6 +65,16 @@ Result<float> TimedAsGraph(cudaStream_t stream, Body body) {
   return milliseconds;
 }
 
+Status FillX(const GemmShape& shape, const GemmPlans::Scratch& scratch, cudaStream_t stream) {
+  if (!shape.fp8) {
+    CUDA_OK(FillEqualRows(scratch.x, shape.rows, shape.depth, shape.element, stream));
+    return Status::Ok();
+  }
+  CUDA_OK(FillEqualFp8Rows(static_cast<uint8_t*>(scratch.x), shape.rows, shape.depth, stream));
+  CUDA_OK(FillFp8Scales(scratch.x_scales, shape.rows, stream));
+  return Status::Ok();
+}
+
 // Whether rows with the same values give the same bits wherever they stand.
 Result<bool> RowsAreAlike(Gemm& gemm, const Gemm::Context& context, const GemmPlans::Scratch& scratch,
                           const cublasLtMatmulAlgo_t& algo) {
@@ -72,7 +82,7 @@ Result<bool> RowsAreAlike(Gemm& gemm, const Gemm::Context& context, const GemmPl
   const size_t row_bytes =
       static_cast<size_t>(shape.columns) * (shape.out_f32 ? 4 : ElementBytes(shape.element));
   CUDA_OK(cudaMemsetAsync(scratch.counter, 0, sizeof(unsigned), context.stream));
-  RETURN_IF_ERROR(gemm.Run(context, {scratch.x, scratch.weights[0], scratch.bias, scratch.y}, algo));
+  RETURN_IF_ERROR(gemm.Run(context, scratch.Operands(0), algo));
   CUDA_OK(CompareRows(scratch.y, shape.rows, row_bytes, scratch.counter, context.stream));
   unsigned different = 0;
   CUDA_OK(cudaMemcpyAsync(&different, scratch.counter, sizeof(different), cudaMemcpyDeviceToHost,
@@ -81,11 +91,11 @@ Result<bool> RowsAreAlike(Gemm& gemm, const Gemm::Context& context, const GemmPl
   return different == 0;
 }
 
-// A line: rows columns depth element out_f32 bias, then the algorithm's eight words.
+// A line: rows columns depth element out_f32 bias fp8, then the algorithm's eight words.
 std::string LineOf(const GemmShape& shape, const cublasLtMatmulAlgo_t& algo) {
   std::ostringstream line;
   line << shape.rows << ' ' << shape.columns << ' ' << shape.depth << ' ' << static_cast<int>(shape.element)
-       << ' ' << shape.out_f32 << ' ' << shape.bias << std::hex;
+       << ' ' << shape.out_f32 << ' ' << shape.bias << ' ' << shape.fp8 << std::hex;
   for (const uint64_t word : algo.data) line << ' ' << word;
   return line.str();
 }
@@ -106,7 +116,8 @@ void GemmPlans::Load() {
     GemmShape shape;
     int element = 0;
     cublasLtMatmulAlgo_t algo{};
-    words >> shape.rows >> shape.columns >> shape.depth >> element >> shape.out_f32 >> shape.bias >> std::hex;
+    words >> shape.rows >> shape.columns >> shape.depth >> element >> shape.out_f32 >> shape.bias >>
+        shape.fp8 >> std::hex;
     for (uint64_t& word : algo.data) words >> word;
     shape.element = static_cast<Element>(element);
     if (!words.fail()) known_.insert_or_assign(shape, algo);
@@ -146,8 +157,8 @@ Status GemmPlans::Plan(Gemm& gemm, const Gemm::Context& context, const Scratch& 
 Result<cublasLtMatmulAlgo_t> GemmPlans::Measure(Gemm& gemm, const Gemm::Context& context,
                                                 const Scratch& scratch) {
   const GemmShape& shape = gemm.shape();
-  CUDA_OK(FillEqualRows(scratch.x, shape.rows, shape.depth, shape.element, context.stream));
-  ASSIGN_OR_RETURN(const auto candidates, gemm.Candidates(context, kMostCandidates));
+  RETURN_IF_ERROR(FillX(shape, scratch, context.stream));
+  ASSIGN_OR_RETURN(const auto candidates, gemm.Candidates(context, scratch.Operands(0), kMostCandidates));
   const int repeats = static_cast<int>(
       std::clamp(kFlopsPerTiming / shape.flops(), double{kLeastRepeats}, double{kMostRepeats}));
   float best = std::numeric_limits<float>::infinity();
@@ -157,8 +168,7 @@ Result<cublasLtMatmulAlgo_t> GemmPlans::Measure(Gemm& gemm, const Gemm::Context&
     if (!alike) continue;
     ASSIGN_OR_RETURN(const float milliseconds, TimedAsGraph(context.stream, [&]() -> Status {
                        for (int i = 0; i < repeats; ++i) {
-                         const void* w = scratch.weights[static_cast<size_t>(i) % scratch.weights.size()];
-                         RETURN_IF_ERROR(gemm.Run(context, {scratch.x, w, scratch.bias, scratch.y}, algo));
+                         RETURN_IF_ERROR(gemm.Run(context, scratch.Operands(static_cast<size_t>(i)), algo));
                        }
                        return Status::Ok();
                      }));

@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include <type_traits>
 
+#include "encode/cuda/plugin/kernels/activation.cuh"
 #include "encode/cuda/plugin/kernels/dispatch.cuh"
 #include "encode/cuda/plugin/kernels/elements.cuh"
 #include "encode/cuda/plugin/kernels/kernels.h"
+#include "encode/cuda/plugin/kernels/noise.cuh"
 
 namespace photovec::encode::cuda {
 namespace {
 
 using model::Activation;
 constexpr int kThreads = 256;
-
-template <Activation kActivation>
-__device__ __forceinline__ float Act(float x) {
-  if constexpr (kActivation == Activation::kQuickGelu) {
-    return x / (1.0F + __expf(-1.702F * x));
-  } else if constexpr (kActivation == Activation::kGeluErf) {
-    return 0.5F * x * (1.0F + erff(x * 0.70710678F));
-  } else {
-    const float inner = 0.79788456F * (x + 0.044715F * x * x * x);
-    return 0.5F * x * (1.0F + tanhf(inner));
-  }
-}
 
 template <typename T, Activation kActivation>
 __global__ void ActivateKernel(ActivateArgs args) {
@@ -41,16 +31,6 @@ __global__ void GatherKernel(const T* in, size_t stride_rows, int dim, T* out) {
   for (int at = static_cast<int>(threadIdx.x) * 8; at < dim; at += static_cast<int>(blockDim.x) * 8) {
     Store8(Load8(in + row * stride_rows * dim + at), out + row * dim + at);
   }
-}
-
-// A value in [-1, 1) with all bits of `x` mixed (the finaliser of MurmurHash3).
-__device__ __forceinline__ float Noise(uint32_t x) {
-  x ^= x >> 16;
-  x *= 0x85EBCA6BU;
-  x ^= x >> 13;
-  x *= 0xC2B2AE35U;
-  x ^= x >> 16;
-  return static_cast<float>(x >> 8) * (1.0F / 8388608.0F) - 1.0F;
 }
 
 template <typename T>
@@ -77,17 +57,9 @@ cudaError_t Activate(const ActivateArgs& args, Element element, cudaStream_t str
       CeilDiv(static_cast<size_t>(args.rows) * static_cast<size_t>(args.columns) / 8, kThreads);
   WithElement(element, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
-    switch (args.activation) {
-      case Activation::kQuickGelu:
-        ActivateKernel<T, Activation::kQuickGelu><<<grid, kThreads, 0, stream>>>(args);
-        break;
-      case Activation::kGeluErf:
-        ActivateKernel<T, Activation::kGeluErf><<<grid, kThreads, 0, stream>>>(args);
-        break;
-      case Activation::kGeluTanh:
-        ActivateKernel<T, Activation::kGeluTanh><<<grid, kThreads, 0, stream>>>(args);
-        break;
-    }
+    WithActivation(args.activation, [&](auto activation) {
+      ActivateKernel<T, activation()><<<grid, kThreads, 0, stream>>>(args);
+    });
   });
   return cudaGetLastError();
 }

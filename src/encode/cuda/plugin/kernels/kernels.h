@@ -35,6 +35,12 @@ struct Affine {
   const float* beta = nullptr;
 };
 
+/// Rows in E4M3: value[r, k] = values[r, k] * scales[r], scales[r] being the row's largest magnitude / 448.
+struct Fp8Rows {
+  uint8_t* values = nullptr;  ///< [rows, columns]
+  float* scales = nullptr;    ///< [rows]
+};
+
 /// x[b, 0] = class_row; x[b, 1 + p] = pre_norm(product[b, p] + position[p]); normed = norm(x).
 struct EmbedArgs {
   const void* product = nullptr;     ///< [B, patches, D] elements
@@ -48,6 +54,7 @@ struct EmbedArgs {
   int dim = 0;
   float* x = nullptr;      ///< [B, T, D]
   void* normed = nullptr;  ///< [B, T, D] elements
+  Fp8Rows fp8;             ///< [B, T, D]: normed in fp8, from f16 alone; where it is set, normed may be null
 };
 cudaError_t EmbedRows(const EmbedArgs& args, Element element, cudaStream_t stream);
 
@@ -64,6 +71,7 @@ struct ResidualArgs {
   int dim = 0;
   void* out = nullptr;  ///< [rows, D] elements, or f32 when out_f32
   bool out_f32 = false;
+  Fp8Rows fp8;  ///< [rows, D]: out in fp8, from f16 alone; where it is set, out may be null
 };
 cudaError_t ResidualNorm(const ResidualArgs& args, Element element, cudaStream_t stream);
 
@@ -76,6 +84,12 @@ struct ActivateArgs {
   int columns = 0;
 };
 cudaError_t Activate(const ActivateArgs& args, Element element, cudaStream_t stream);
+
+/// The same to `out` instead of in place, x being f16. columns <= kMostFp8Columns.
+cudaError_t ActivateFp8(const ActivateArgs& args, const Fp8Rows& out, cudaStream_t stream);
+/// \param in [rows, columns] f16. columns <= kMostFp8Columns.
+cudaError_t QuantizeRows(const void* in, int rows, int columns, const Fp8Rows& out, cudaStream_t stream);
+constexpr int kMostFp8Columns = 8192;
 
 /// out[i] = in[i * stride], rows of D elements: the class token rows.
 cudaError_t GatherRows(const void* in, size_t stride_rows, int rows, int dim, Element element, void* out,
@@ -107,6 +121,9 @@ constexpr int kMostPlainKeys = 2048;
 
 /// [rows, columns] elements, all rows equal, pseudo-random in [-1, 1): for choosing product plans.
 cudaError_t FillEqualRows(void* out, int rows, int columns, Element element, cudaStream_t stream);
+/// The same in E4M3 with FillFp8Scales() as its scales. rows * columns is a multiple of 8.
+cudaError_t FillEqualFp8Rows(uint8_t* out, int rows, int columns, cudaStream_t stream);
+cudaError_t FillFp8Scales(float* scales, int count, cudaStream_t stream);
 /// *different += how many 4-byte words of rows 1.. differ from row 0's. row_bytes % 4 == 0.
 cudaError_t CompareRows(const void* in, int rows, size_t row_bytes, unsigned* different, cudaStream_t stream);
 

@@ -3,6 +3,7 @@
 
 #include "encode/cuda/plugin/kernels/dispatch.cuh"
 #include "encode/cuda/plugin/kernels/elements.cuh"
+#include "encode/cuda/plugin/kernels/fp8.cuh"
 #include "encode/cuda/plugin/kernels/kernels.h"
 
 namespace photovec::encode::cuda {
@@ -61,6 +62,14 @@ struct Row {
       }
     });
   }
+  __device__ __forceinline__ void Quantize(int dim, int r, const Fp8Rows& out) {
+    float most = 0;
+    Each(dim, [&](int, Eight& x) { most = MostOf8(most, x); });
+    const Fp8Scale scale = Fp8ScaleFor(WarpMax(most));
+    if (threadIdx.x == 0) out.scales[r] = scale.scale;
+    uint8_t* values = out.values + static_cast<size_t>(r) * dim;
+    Each(dim, [&](int at, Eight& x) { StoreFp8(x, scale.inverse, values + at); });
+  }
 };
 
 __device__ __forceinline__ Eight Plus(const Eight& a, const Eight& b) {
@@ -70,7 +79,7 @@ __device__ __forceinline__ Eight Plus(const Eight& a, const Eight& b) {
   return sum;
 }
 
-template <typename T, typename Out, int kVectors>
+template <typename T, typename Out, int kVectors, bool kFp8 = false>
 __global__ void ResidualKernel(ResidualArgs args) {
   const int r = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y);
   if (r >= args.rows) return;
@@ -81,11 +90,15 @@ __global__ void ResidualKernel(ResidualArgs args) {
            [&](int at) { return Plus(Load8(x + at), Plus(Load8(product + at), Load8(args.bias + at))); });
   row.Each(args.dim, [&](int at, Eight& v) { Store8(v, x + at); });
   if (args.norm) row.Normalize(args.dim, args.eps, args.affine);
+  if constexpr (kFp8) {
+    row.Quantize(args.dim, r, args.fp8);
+    if (args.out == nullptr) return;
+  }
   Out* out = static_cast<Out*>(args.out) + static_cast<size_t>(r) * args.dim;
   row.Each(args.dim, [&](int at, Eight& v) { Store8(v, out + at); });
 }
 
-template <typename T, int kVectors>
+template <typename T, int kVectors, bool kFp8 = false>
 __global__ void EmbedKernel(EmbedArgs args) {
   const int first = args.class_row != nullptr ? 1 : 0;
   const int tokens = args.patches + first;
@@ -106,6 +119,10 @@ __global__ void EmbedKernel(EmbedArgs args) {
   float* x = args.x + static_cast<size_t>(r) * args.dim;
   row.Each(args.dim, [&](int at, Eight& v) { Store8(v, x + at); });
   row.Normalize(args.dim, args.eps, Affine());
+  if constexpr (kFp8) {
+    row.Quantize(args.dim, r, args.fp8);
+    if (args.normed == nullptr) return;
+  }
   T* normed = static_cast<T*>(args.normed) + static_cast<size_t>(r) * args.dim;
   row.Each(args.dim, [&](int at, Eight& v) { Store8(v, normed + at); });
 }
@@ -130,7 +147,13 @@ dim3 RowsBlock(int rows) { return {32, rows <= 2048 ? 1U : 4U}; }
 cudaError_t ResidualNorm(const ResidualArgs& args, Element element, cudaStream_t stream) {
   const dim3 block = RowsBlock(args.rows);
   const unsigned grid = CeilDiv(static_cast<size_t>(args.rows), block.y);
+  const bool fp8 = args.fp8.values != nullptr;
+  if (fp8 && (element != Element::kF16 || args.out_f32)) return cudaErrorInvalidValue;
   return WithVectors(args.dim, [&](auto vectors) {
+    if (fp8) {
+      ResidualKernel<__half, __half, vectors(), true><<<grid, block, 0, stream>>>(args);
+      return;
+    }
     WithElement(element, [&](auto* type) {
       using T = std::remove_pointer_t<decltype(type)>;
       if (args.out_f32) {
@@ -146,7 +169,13 @@ cudaError_t EmbedRows(const EmbedArgs& args, Element element, cudaStream_t strea
   const int rows = args.images * (args.patches + (args.class_row != nullptr ? 1 : 0));
   const dim3 block = RowsBlock(rows);
   const unsigned grid = CeilDiv(static_cast<size_t>(rows), block.y);
+  const bool fp8 = args.fp8.values != nullptr;
+  if (fp8 && element != Element::kF16) return cudaErrorInvalidValue;
   return WithVectors(args.dim, [&](auto vectors) {
+    if (fp8) {
+      EmbedKernel<__half, vectors(), true><<<grid, block, 0, stream>>>(args);
+      return;
+    }
     WithElement(element, [&](auto* type) {
       using T = std::remove_pointer_t<decltype(type)>;
       EmbedKernel<T, vectors()><<<grid, block, 0, stream>>>(args);
