@@ -18,11 +18,13 @@ build_packages=(
   libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev
 )
 fuzz_packages=(clang libclang-rt-dev llvm libgtest-dev libgmock-dev)
+bundle_packages=(patchelf binutils xz-utils)   # scripts/bundle
 demo_packages=(curl python3 python3-numpy python3-pil)
 test_packages=(
   libgtest-dev libgmock-dev clang-format clang-tidy
   python3 python3-venv python3-numpy python3-pil python3-opencv python3-torch curl
   libheif-examples "${heif_encoders[@]}"   # heif-enc and heif-convert: make and judge HEIC and AVIF
+  "${bundle_packages[@]}"   # the bundle is made, moved and run
   python3-jwt python3-cryptography   # judge and make the tokens of pretended Google accounts
   libopenblas0-pthread   # without it torch multiplies matrices with the reference BLAS, 30 times slower
 )
