@@ -23,7 +23,7 @@ using encode::cuda::DeviceSpan;
 
 constexpr int kMostBatch = 1024;
 constexpr int kMostStreams = 64;
-constexpr int kAloneBatches = 50;  // median and p95 of a batch by itself
+constexpr int kAloneWarmup = 5;
 constexpr int kVerifiedImages = 24;
 
 double Quantile(std::vector<double> values, double q) {
@@ -163,15 +163,15 @@ Status MeasureLoaded(CudaEncoder& encoder, std::span<const PixelSlot> slots, dou
   return Status::Ok();
 }
 
-Status MeasureAlone(CudaEncoder& encoder, std::span<const PixelSlot> slots, BenchCudaRow& row) {
+Status MeasureAlone(CudaEncoder& encoder, std::span<const PixelSlot> slots, int batches, BenchCudaRow& row) {
   std::vector<float> out(slots.size() * static_cast<size_t>(encoder.info().embedding_dim));
   std::vector<double> micros;
-  for (int i = 0; i < kAloneBatches + 5; ++i) {
+  for (int i = 0; i < batches + kAloneWarmup; ++i) {
     const auto begin = std::chrono::steady_clock::now();
     ASSIGN_OR_RETURN(const encode::Ticket ticket, encoder.stream(0).Submit(slots, out));
     RETURN_IF_ERROR(encoder.stream(0).Wait(ticket));
     const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - begin;
-    if (i >= 5) micros.push_back(took.count());
+    if (i >= kAloneWarmup) micros.push_back(took.count());
   }
   row.alone_p50_us = Quantile(micros, 0.5);
   row.alone_p95_us = Quantile(micros, 0.95);
@@ -211,7 +211,8 @@ Status CheckOptions(const BenchCudaOptions& options) {
     return {Code::kInvalidRequest, "on a GPU, batches are numbers from 1 to " + std::to_string(kMostBatch) +
                                        " and streams from 1 to " + std::to_string(kMostStreams)};
   }
-  if (options.precisions.empty() || options.inputs.empty() || !(options.seconds > 0)) {
+  if (options.precisions.empty() || options.inputs.empty() || !(options.seconds > 0) ||
+      options.alone_batches < 1) {
     return {Code::kInvalidRequest, "the benchmark needs a precision, an input and some time"};
   }
   return Status::Ok();
@@ -272,7 +273,7 @@ class Benchmark {
     row.input = InputName(source);
     row.batch = batch;
     row.ceiling_tflops = ceiling * 1e-12;
-    RETURN_IF_ERROR(MeasureAlone(encoder, pixels.first(batch), row));
+    RETURN_IF_ERROR(MeasureAlone(encoder, pixels.first(batch), options_.alone_batches, row));
     for (const int streams : options_.streams) {
       row.streams = streams;
       RETURN_IF_ERROR(MeasureLoaded(encoder, pixels.first(batch), options_.seconds, row));

@@ -21,6 +21,7 @@ struct BenchCudaOptions {
   std::vector<int> streams = {1, 2, 4, 8};
   std::vector<int> batches = {1, 8, 32, 128};
   std::vector<PixelSource> inputs = {PixelSource::kPinned};
+  int alone_batches = 50;                            ///< one at a time, for their median and p95
   double seconds = 0.5;                              ///< how long each row is measured under load, at least
   std::function<void(const std::string&)> progress;  ///< after each row; may be empty
 };

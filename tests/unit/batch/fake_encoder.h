@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <condition_variable>
@@ -10,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -82,6 +84,11 @@ class FakeEncoder : public encode::Encoder {
   void FailSubmit(Status status) { Set(submit_, std::move(status)); }
   void FailWait(Status status) { Set(wait_, std::move(status)); }
   std::atomic<bool> throw_in_wait{false};
+  /// The stream that holds this text answers kDeviceFailed from now on and is not usable.
+  void LoseStreamOf(const std::string& text) {
+    std::scoped_lock lock(mutex_);
+    lost_text_ = text;
+  }
 
   /// The texts of each batch submitted so far.
   std::vector<std::vector<std::string>> batches() const {
@@ -99,6 +106,7 @@ class FakeEncoder : public encode::Encoder {
    public:
     Stream(FakeEncoder& encoder, int depth) : encoder_(encoder), depth_(depth) {}
     Result<encode::Ticket> Submit(std::span<const PixelSlot> slots, std::span<float> out) override {
+      if (lost_) return Status(Code::kDeviceFailed, "hangs");
       RETURN_IF_ERROR(encoder_.Get(encoder_.submit_));
       if (slots.empty() || static_cast<int>(slots.size()) > encoder_.info_.max_batch ||
           out.size() != slots.size() * kDim || static_cast<int>(flights_.size()) >= depth_) {
@@ -118,12 +126,17 @@ class FakeEncoder : public encode::Encoder {
       flights_.pop_front();
       encoder_.gate.Pass();
       if (encoder_.throw_in_wait) throw std::runtime_error("boom");
+      if (lost_ || encoder_.IsLost(flight.texts)) {
+        lost_ = true;
+        return {Code::kDeviceFailed, "hangs"};
+      }
       RETURN_IF_ERROR(encoder_.Get(encoder_.wait_));
       for (size_t i = 0; i < flight.texts.size(); ++i)
         Fill(flight.texts[i], flight.out.subspan(i * kDim, kDim));
       return Status::Ok();
     }
     int depth() const override { return depth_; }
+    bool usable() const override { return !lost_; }
 
    private:
     struct Flight {
@@ -143,6 +156,7 @@ class FakeEncoder : public encode::Encoder {
     FakeEncoder& encoder_;
     const int depth_;
     uint64_t last_ = 0;
+    std::atomic<bool> lost_{false};
     std::deque<Flight> flights_;
   };
 
@@ -153,6 +167,10 @@ class FakeEncoder : public encode::Encoder {
   Status Get(const Status& place) const {
     std::scoped_lock lock(mutex_);
     return place;
+  }
+  bool IsLost(const std::vector<std::string>& texts) const {
+    std::scoped_lock lock(mutex_);
+    return lost_text_ && std::find(texts.begin(), texts.end(), *lost_text_) != texts.end();
   }
   void Record(std::vector<std::string> texts, int in_flight) {
     std::scoped_lock lock(mutex_);
@@ -167,6 +185,7 @@ class FakeEncoder : public encode::Encoder {
   mutable std::condition_variable changed_;
   std::vector<std::vector<std::string>> batches_;
   std::atomic<int> most_in_flight_{0};
+  std::optional<std::string> lost_text_;
   Status submit_;
   Status wait_;
 };

@@ -28,6 +28,7 @@ struct Recorder {
   std::mutex mutex;
   std::vector<BatchEvent> events;
   std::vector<Status> failures;
+  std::vector<int> lost;
 
   StreamsHooks Hooks() {
     StreamsHooks hooks;
@@ -38,6 +39,10 @@ struct Recorder {
     hooks.on_device_failure = [this](const Status& status) {
       std::scoped_lock lock(mutex);
       failures.push_back(status);
+    };
+    hooks.on_stream_lost = [this](int stream, const Status&) {
+      std::scoped_lock lock(mutex);
+      lost.push_back(stream);
     };
     return hooks;
   }
@@ -195,6 +200,39 @@ TEST_F(StreamsTest, OverlappingBatchesCountTheirTimeOnce) {
   const int64_t busy_us = streams.BusyMicros(0);
   EXPECT_GE(busy_us, 0);
   EXPECT_LE(busy_us, MicrosBetween(before, encoded));
+}
+
+// A stream that hangs fails what it holds; the other one serves on, and nobody is told that the device
+// failed.
+TEST_F(StreamsTest, ALostStreamIsSurvived) {
+  FakeEncoder encoder(1, 2);
+  encoder.gate.Close();
+  Streams streams(encoder, batcher_, recorder_.Hooks());
+  auto a = Push("a");
+  encoder.gate.AwaitArrivals(1);  // one stream holds it
+  encoder.LoseStreamOf("a");
+  encoder.gate.Open();
+  EXPECT_EQ(a->Get().status.code(), Code::kDeviceFailed);
+  for (const std::string text : {"b", "c", "d"}) EXPECT_TRUE(Push(text)->Get().status.ok());
+  std::scoped_lock lock(recorder_.mutex);
+  EXPECT_EQ(recorder_.lost.size(), 1U);
+  EXPECT_TRUE(recorder_.failures.empty());
+}
+
+TEST_F(StreamsTest, TheLastLostStreamIsAFailedDevice) {
+  FakeEncoder encoder(1, 1);
+  encoder.gate.Close();
+  Streams streams(encoder, batcher_, recorder_.Hooks());
+  auto a = Push("a");
+  auto b = Push("b");
+  encoder.gate.AwaitArrivals(1);
+  encoder.LoseStreamOf("a");
+  encoder.gate.Open();
+  EXPECT_EQ(a->Get().status.code(), Code::kDeviceFailed);
+  EXPECT_EQ(b->Get().status.code(), Code::kDeviceFailed) << "what waits is answered too";
+  std::scoped_lock lock(recorder_.mutex);
+  EXPECT_TRUE(recorder_.lost.empty());
+  EXPECT_FALSE(recorder_.failures.empty());
 }
 
 }  // namespace

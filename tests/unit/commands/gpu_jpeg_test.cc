@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "commands/gpu_jpeg.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "preprocess/resize.h"
+
+namespace photovec::commands {
+namespace {
+
+using encode::cuda::JpegLane;
+using encode::cuda::JpegTask;
+
+// Writes the photo's first byte into the slot; refuses photos that begin with 'x'. Waits while closed.
+class FakeLane : public JpegLane {
+ public:
+  explicit FakeLane(size_t most) : most_(most) {}
+  const std::string& detail() const override { return detail_; }
+  size_t Run(std::span<JpegTask* const> tasks) override {
+    std::unique_lock lock(mutex_);
+    ++arrived_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return open_; });
+    const size_t count = std::min(most_, tasks.size());
+    batches.push_back(count);
+    for (JpegTask* task : tasks.first(count)) {
+      if (task->encoded[0] == 'x') {
+        task->status = Status(Code::kNotImplemented, "not this one");
+      } else {
+        task->out[0] = task->encoded[0];
+        task->status = Status::Ok();
+      }
+    }
+    return count;
+  }
+  void Close() { open_ = false; }
+  void Open() {
+    const std::scoped_lock lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  void AwaitCall() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return arrived_ > 0; });
+  }
+  std::vector<size_t> batches;
+
+ private:
+  const size_t most_;
+  const std::string detail_ = "fake";
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = true;
+  int arrived_ = 0;
+};
+
+class GpuJpegTest : public testing::Test {
+ protected:
+  GpuJpegTest() {
+    spec_.crop = spec_.resize_short = 16;
+    const std::vector<uint8_t> pixels(32 * 48 * 3);
+    plan_ = *preprocess::MakePlan({{pixels.data(), 48, 32, 48 * 3}, 48, 32, 1, 1}, spec_);
+    x_ = preprocess::BuildTapTable(plan_.x.key);
+    y_ = preprocess::BuildTapTable(plan_.y.key);
+  }
+  std::unique_ptr<GpuJpegLanes> Make(size_t most_a_run, int most_tasks) {
+    auto lane = std::make_unique<FakeLane>(most_a_run);
+    lane_ = lane.get();
+    std::vector<std::unique_ptr<JpegLane>> lanes;
+    lanes.push_back(std::move(lane));
+    return std::make_unique<GpuJpegLanes>(std::move(lanes), most_tasks);
+  }
+  decode::GpuJpegJob Job(const std::string& text, std::vector<uint8_t>& out) {
+    out.assign(spec_.slot_bytes(), 0);
+    return {{reinterpret_cast<const uint8_t*>(text.data()), text.size()}, 48, 32, &plan_, &x_, &y_, 16, out};
+  }
+
+  preprocess::Spec spec_;
+  preprocess::Plan plan_;
+  preprocess::TapTable x_;
+  preprocess::TapTable y_;
+  FakeLane* lane_ = nullptr;
+};
+
+TEST_F(GpuJpegTest, ATaskSaysAllThatTheJobSaid) {
+  std::vector<uint8_t> out;
+  const std::string text = "photo";
+  const GpuJpegTask made(Job(text, out));
+  EXPECT_EQ(made.task.encoded.size(), 5U);
+  EXPECT_EQ(made.task.width, 48);
+  EXPECT_EQ(made.task.height, 32);
+  EXPECT_EQ(made.task.crop, 16);
+  ASSERT_EQ(made.task.x.taps.size(), x_.taps.size());
+  for (size_t i = 0; i < x_.taps.size(); ++i) {
+    EXPECT_EQ(made.task.x.taps[i].out, x_.taps[i].out);
+    EXPECT_EQ(made.task.x.taps[i].first_pair, x_.taps[i].first_pair);
+    EXPECT_EQ(made.task.x.taps[i].pairs, x_.taps[i].pairs);
+    EXPECT_EQ(made.task.x.taps[i].coefs, x_.taps[i].coefs);
+  }
+  EXPECT_EQ(made.task.y.first_in, y_.first_in);
+  EXPECT_EQ(made.task.y.end_in, y_.end_in);
+}
+
+TEST_F(GpuJpegTest, CallersAreServedTogetherAndEachGetsItsOwn) {
+  const auto lanes = Make(100, 64);
+  lane_->Close();
+  std::vector<std::thread> threads;
+  std::vector<std::vector<uint8_t>> outs(20);
+  std::vector<Status> statuses(20);
+  for (size_t i = 0; i < 20; ++i) {
+    threads.emplace_back([&, i] {
+      const std::string text(1, i % 5 == 0 ? 'x' : static_cast<char>('a' + i));
+      statuses[i] = lanes->Decode(Job(text, outs[i]));
+    });
+  }
+  lane_->AwaitCall();
+  lane_->Open();
+  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 0; i < 20; ++i) {
+    if (i % 5 == 0) {
+      EXPECT_EQ(statuses[i].code(), Code::kNotImplemented) << i;
+    } else {
+      EXPECT_TRUE(statuses[i].ok()) << i;
+      EXPECT_EQ(outs[i][0], 'a' + i) << i;
+    }
+  }
+  const auto counts = lanes->counts();
+  EXPECT_EQ(counts.decoded, 16);
+  EXPECT_EQ(counts.refused, 4);
+}
+
+TEST_F(GpuJpegTest, WhatALaneHasNoRoomForGoesIntoItsNextRun) {
+  const auto lanes = Make(3, 64);
+  lane_->Close();
+  std::vector<std::thread> threads;
+  std::vector<std::vector<uint8_t>> outs(10);
+  for (size_t i = 0; i < 10; ++i) {
+    threads.emplace_back([&, i] {
+      const std::string text(1, static_cast<char>('a' + i));
+      EXPECT_TRUE(lanes->Decode(Job(text, outs[i])).ok());
+    });
+  }
+  lane_->AwaitCall();
+  lane_->Open();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(*std::max_element(lane_->batches.begin(), lane_->batches.end()), 3U);
+  EXPECT_EQ(lanes->counts().decoded, 10);
+}
+
+}  // namespace
+}  // namespace photovec::commands

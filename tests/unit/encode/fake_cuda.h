@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "encode/cuda/device.h"
+
+/// GPUs that are not there: encode/cuda/device.h on the CPU, with every fault that the host's half must bear.
+namespace photovec::encode::cuda::test {
+
+/// What goes wrong, and what was seen. Shared by all devices of a platform; fields may be set while lanes
+/// run.
+struct FakeFaults {
+  std::atomic<int> most_lane_batch{1 << 20};   ///< CreateLane of more is out of memory
+  std::atomic<int> most_start_batch{1 << 20};  ///< Start of more is out of memory
+  std::atomic<int> starts_until_sticky{-1};  ///< so many Starts succeed, then the device is broken; -1: never
+  std::atomic<int> dones_until_sticky{-1};   ///< likewise for batches that finish
+  std::atomic<int> hanging_lane{-1};         ///< what this lane (by order of making) starts never finishes
+  std::atomic<int> warmup_starts_a_lane{0};  ///< so many Starts a lane are spared, and not counted above
+  std::atomic<bool> pin_fails{false};
+
+  std::atomic<int> lanes_made{0};
+  std::atomic<int> starts{0};
+  std::atomic<int> calls_after_sticky{0};
+  std::atomic<int> pinned{0};  ///< now
+};
+
+/// The vector of one image. \param out [D].
+using FakeEncode = std::function<void(const uint8_t* pixels, std::span<float> out)>;
+
+/// [first byte, second byte, …]; a first byte of 255 gives NaN.
+inline void FirstBytes(const uint8_t* pixels, std::span<float> out) {
+  for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(pixels[i]);
+  if (pixels[0] == 255) out[0] = std::numeric_limits<float>::quiet_NaN();
+}
+
+class FakeLane final : public Lane {
+ public:
+  FakeLane(FakeFaults& faults, std::atomic<bool>& broken, int number, int max_batch, size_t dim,
+           FakeEncode encode)
+      : faults_(faults), broken_(broken), number_(number), dim_(dim), encode_(std::move(encode)) {
+    for (auto& output : outputs_) output.resize(static_cast<size_t>(max_batch) * dim);
+  }
+
+  Status Start(int side, std::span<const PixelSlot> slots) override {
+    if (broken_) ++faults_.calls_after_sticky;
+    const int number = ++faults_.starts - faults_.warmup_starts_a_lane * faults_.lanes_made;
+    if (static_cast<int>(slots.size()) > faults_.most_start_batch) {
+      return {Code::kDeviceOutOfMemory, "fake: out of memory"};
+    }
+    if (faults_.starts_until_sticky >= 0 && number > faults_.starts_until_sticky) return Break();
+    const auto at = static_cast<size_t>(side);
+    for (size_t i = 0; i < slots.size(); ++i) {
+      encode_(slots[i].data, std::span(outputs_[at]).subspan(i * dim_, dim_));
+    }
+    hangs_[at] = faults_.hanging_lane == number_ && number > 0;
+    return Status::Ok();
+  }
+
+  Result<bool> Done(int side) override {
+    if (hangs_[static_cast<size_t>(side)]) return false;
+    if (Spent(faults_.dones_until_sticky)) return Break();
+    return true;
+  }
+
+  std::span<const float> output(int side) const override { return outputs_[static_cast<size_t>(side)]; }
+  DeviceSpan Span(int /*side*/) const override { return {1, 2}; }
+
+ private:
+  static bool Spent(std::atomic<int>& left) { return left >= 0 && left.fetch_sub(1) <= 0; }
+  Status Break() {
+    broken_ = true;
+    return {Code::kDeviceFailed, "fake: an illegal memory access was encountered"};
+  }
+
+  FakeFaults& faults_;
+  std::atomic<bool>& broken_;
+  const int number_;
+  const size_t dim_;
+  const FakeEncode encode_;
+  std::vector<float> outputs_[2];
+  bool hangs_[2] = {false, false};
+};
+
+class FakeDeviceModel final : public DeviceModel {
+ public:
+  FakeDeviceModel(FakeFaults& faults, int index, size_t dim, FakeEncode encode)
+      : faults_(faults), dim_(dim), encode_(std::move(encode)) {
+    info_.index = index;
+    info_.name = "Fake GPU";
+    info_.major = 9;
+    info_.multiprocessors = 132;
+    info_.memory_bytes = uint64_t{80} << 30;
+    info_.runtime = "fake runtime";
+  }
+  const DeviceInfo& device() const override { return info_; }
+  uint64_t weight_bytes() const override { return 1000; }
+  Result<std::unique_ptr<Lane>> CreateLane(const LaneOptions& options) override {
+    if (options.max_batch > faults_.most_lane_batch)
+      return Status(Code::kDeviceOutOfMemory, "fake: no room for a lane");
+    const int number = faults_.lanes_made++;
+    return std::unique_ptr<Lane>(
+        std::make_unique<FakeLane>(faults_, broken_, number, options.max_batch, dim_, encode_));
+  }
+  Status StartClock() override { return Status::Ok(); }
+  Result<double> GemmCeiling(int /*batch*/) override { return 1e12; }
+  Result<const uint8_t*> CopyToDevice(std::span<const uint8_t> host) override {
+    copies_.push_back(std::make_unique<std::vector<uint8_t>>(host.begin(), host.end()));
+    return static_cast<const uint8_t*>(copies_.back()->data());
+  }
+  Status PinHost(std::span<uint8_t> /*memory*/) override {
+    if (faults_.pin_fails) return {Code::kUnavailable, "fake: cannot pin"};
+    ++faults_.pinned;
+    return Status::Ok();
+  }
+  void UnpinHost(std::span<uint8_t> /*memory*/) override { --faults_.pinned; }
+
+ private:
+  FakeFaults& faults_;
+  DeviceInfo info_;
+  const size_t dim_;
+  const FakeEncode encode_;
+  std::atomic<bool> broken_{false};
+  std::vector<std::unique_ptr<std::vector<uint8_t>>> copies_;
+};
+
+class FakePlatform : public Platform {
+ public:
+  explicit FakePlatform(int devices = 1, FakeEncode encode = FirstBytes)
+      : devices_(devices), encode_(std::move(encode)) {}
+  FakeFaults faults;
+
+  Result<std::vector<DeviceInfo>> Devices() override {
+    std::vector<DeviceInfo> found;
+    for (int i = 0; i < devices_; ++i) found.push_back(FakeDeviceModel(faults, i, 1, encode_).device());
+    return found;
+  }
+  Result<std::unique_ptr<DeviceModel>> Load(int device, const model::VisionModel& model,
+                                            const DeviceModelOptions& /*options*/) override {
+    if (device >= devices_) return Status(Code::kUnavailable, "fake: no such device");
+    const auto dim = static_cast<size_t>(model.config.embedding_dim());
+    return std::unique_ptr<DeviceModel>(std::make_unique<FakeDeviceModel>(faults, device, dim, encode_));
+  }
+  Result<std::unique_ptr<JpegLane>> CreateJpegLane(int /*device*/,
+                                                   const JpegLaneOptions& /*options*/) override {
+    return Status(Code::kUnavailable, "fake: no nvJPEG");
+  }
+
+ private:
+  const int devices_;
+  const FakeEncode encode_;
+};
+
+}  // namespace photovec::encode::cuda::test

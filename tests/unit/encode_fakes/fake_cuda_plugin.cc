@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// A libphotovec_cuda.so without CUDA: what tests load in its place. Vectors are the mean colours of stripes
+// of the photo. PHOTOVEC_FAKE_CUDA says what goes wrong: sticky=N (the device breaks at the N-th batch after
+// the warm-up), hang=N (lane N never finishes after the warm-up), memory=N (no lane takes more than N
+// images).
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "unit/encode/fake_cuda.h"
+
+namespace photovec::encode::cuda::test {
+namespace {
+
+constexpr size_t kPixels = size_t{224} * 224;
+
+// A black photo gives NaN.
+void StripeMeans(const uint8_t* pixels, std::span<float> out) {
+  const size_t stripe = kPixels * 3 / out.size();
+  double total = 0;
+  for (size_t d = 0; d < out.size(); ++d) {
+    double sum = 0;
+    for (size_t i = 0; i < stripe; ++i) sum += pixels[d * stripe + i];
+    total += sum;
+    out[d] = static_cast<float>(sum / static_cast<double>(stripe)) + 1.0F;
+  }
+  if (total == 0) out[0] = std::numeric_limits<float>::quiet_NaN();
+}
+
+int Number(const std::string& faults, const std::string& name) {
+  const size_t at = faults.find(name + "=");
+  return at == std::string::npos ? -1 : std::atoi(faults.c_str() + at + name.size() + 1);
+}
+
+FakePlatform* Make() {
+  static FakePlatform platform(1, StripeMeans);
+  platform.faults.warmup_starts_a_lane = 2;  // CudaEncoder::Warmup
+  const char* text = std::getenv("PHOTOVEC_FAKE_CUDA");
+  const std::string faults = text == nullptr ? "" : text;
+  if (const int at = Number(faults, "sticky"); at >= 0) platform.faults.starts_until_sticky = at;
+  if (const int lane = Number(faults, "hang"); lane >= 0) platform.faults.hanging_lane = lane;
+  if (const int most = Number(faults, "memory"); most >= 0) platform.faults.most_lane_batch = most;
+  return &platform;
+}
+
+}  // namespace
+}  // namespace photovec::encode::cuda::test
+
+extern "C" photovec::encode::cuda::Platform* photovec_cuda_plugin(uint32_t version,
+                                                                  const char* photovec_version) {
+  using photovec::encode::cuda::kPluginVersion;
+  if (version != kPluginVersion || std::strcmp(photovec_version, PHOTOVEC_VERSION) != 0) return nullptr;
+  return photovec::encode::cuda::test::Make();
+}
