@@ -92,12 +92,12 @@ def speed_verdicts(results):
     best = results.best(L14, 64)
     name = "L/14 at batch 64: at least 55% of the ceiling"
     yield name if not best else at_least(best["share_of_ceiling"], 0.55,
-                                         f"{name}: {best['share_of_ceiling']:.1%} with {best['streams']} streams"), best
+                                         f"{name}: {best['share_of_ceiling']:.1%} with {best['streams']} stream(s)"), best
     best = results.best(B32, 256)
     name = "B/32 at batch 256: at least 45% of the ceiling and 35,000 img/s"
     yield name if not best else at_least(min(best["share_of_ceiling"] / 0.45, best["images_per_s"] / 35_000), 1,
                                          f"{name}: {best['share_of_ceiling']:.1%} and {best['images_per_s']:,.0f} with "
-                                         f"{best['streams']} streams"), best
+                                         f"{best['streams']} stream(s)"), best
     one = (results.rows(B32, 1, 1) or [None])[0]
     name = "B/32, a batch of 1 by itself: at most 1 ms"
     yield name if not one else at_least(1000 / one["alone_p50_us"], 1, f"{name}: {one['alone_p50_us'] / 1e3:.3f} ms"), one
@@ -130,7 +130,7 @@ def stream_verdicts(results):
         name = f"{model}, pixels ready: GPU busy at least {BUSY_WANTED:.0%}"
         yield name if not busiest else at_least(busiest["busy"], BUSY_WANTED,
                                                 f"{name}: {busiest['busy']:.1%} at batch {busiest['batch']} with "
-                                                f"{busiest['streams']} streams, {busiest['share_of_ceiling']:.1%} of the "
+                                                f"{busiest['streams']} stream(s), {busiest['share_of_ceiling']:.1%} of the "
                                                 "ceiling there"), busiest
 
 
