@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands/gpu_jpeg.h"
 
+#include <algorithm>
 #include <semaphore>
 #include <utility>
 
@@ -15,8 +16,15 @@ using encode::cuda::JpegLaneOptions;
 using encode::cuda::JpegTask;
 using encode::cuda::ResizeTap;
 
-constexpr int kMostTasks = 32;
 constexpr int kLanesPerKind = 2;  // one decodes while the other's batch is collected and copied
+constexpr int kEngineTasks = 32;
+// nvJPEG decodes batches of more than 50 on the GPU alone; in smaller ones the CPU does the Huffman pass.
+constexpr int kLeastCudaTasks = 64;
+constexpr int kMostCudaTasks = 96;
+// Pixels of a batch together, 3 bytes each: 32 photos of 2 megapixels, or one of 50.
+constexpr int kMostPixels = 64'000'000;
+constexpr int kMostPixelsOnLargeGpus = 192'000'000;
+constexpr uint64_t kLargeGpuBytes = uint64_t{32} << 30;
 
 std::vector<ResizeTap> CopyTaps(const preprocess::TapTable& table) {
   std::vector<ResizeTap> taps;
@@ -50,9 +58,8 @@ struct GpuJpegLanes::Waiting : GpuJpegTask {
   std::binary_semaphore done{0};
 };
 
-GpuJpegLanes::GpuJpegLanes(std::vector<std::unique_ptr<JpegLane>> lanes, int most_tasks)
-    : most_tasks_(static_cast<size_t>(most_tasks)), lanes_(std::move(lanes)) {
-  for (const auto& lane : lanes_) threads_.emplace_back([this, &lane = *lane] { Run(lane); });
+GpuJpegLanes::GpuJpegLanes(std::vector<Lane> lanes) : lanes_(std::move(lanes)) {
+  for (const Lane& lane : lanes_) threads_.emplace_back([this, &lane] { Run(lane); });
 }
 
 GpuJpegLanes::~GpuJpegLanes() {
@@ -70,12 +77,13 @@ Status GpuJpegLanes::Decode(const decode::GpuJpegJob& job) {
     const std::scoped_lock lock(mutex_);
     queue_.push_back(&waiting);
   }
-  ready_.notify_one();
+  ready_.notify_all();  // a lane that waits for many must not be the only one to hear of one
   waiting.done.acquire();
   return std::move(waiting.task.status);
 }
 
-void GpuJpegLanes::Run(JpegLane& lane) {
+void GpuJpegLanes::Run(const Lane& mine) {
+  JpegLane& lane = *mine.lane;
   SetThreadName("jpeg-lane");
   std::vector<Waiting*> taken;
   std::vector<JpegTask*> tasks;
@@ -84,9 +92,9 @@ void GpuJpegLanes::Run(JpegLane& lane) {
     tasks.clear();
     {
       std::unique_lock lock(mutex_);
-      ready_.wait(lock, [&] { return stopped_ || !queue_.empty(); });
-      if (queue_.empty()) return;
-      while (!queue_.empty() && taken.size() < most_tasks_) {
+      ready_.wait(lock, [&] { return stopped_ || queue_.size() >= mine.least; });
+      if (stopped_) return;
+      while (!queue_.empty() && taken.size() < mine.most) {
         taken.push_back(queue_.front());
         queue_.pop_front();
       }
@@ -112,25 +120,33 @@ GpuJpegLanes::Counts GpuJpegLanes::counts() const {
 
 Result<std::unique_ptr<GpuJpegLanes>> StartGpuJpegLanes(encode::cuda::Platform& platform, int device,
                                                         std::string& detail) {
-  std::vector<std::unique_ptr<JpegLane>> lanes;
+  ASSIGN_OR_RETURN(const auto devices, platform.Devices());
+  const auto found =
+      std::find_if(devices.begin(), devices.end(), [&](const auto& info) { return info.index == device; });
+  const bool large = found != devices.end() && found->memory_bytes >= kLargeGpuBytes;
+  std::vector<GpuJpegLanes::Lane> lanes;
   Status why;
+  bool engines = false;
   for (const bool hardware : {true, false}) {
     for (int i = 0; i < kLanesPerKind; ++i) {
       JpegLaneOptions options;
       options.hardware = hardware;
-      options.most_tasks = kMostTasks;
+      options.most_tasks = hardware ? kEngineTasks : kMostCudaTasks;
+      options.most_pixels = large && !hardware ? kMostPixelsOnLargeGpus : kMostPixels;
       auto lane = platform.CreateJpegLane(device, options);
       if (!lane.ok()) {
         why = lane.status();
         break;
       }
+      engines = engines || hardware;
       if (i == 0) detail += (detail.empty() ? "" : " and ") + (*lane)->detail();
-      lanes.push_back(std::move(*lane));
+      const size_t least = !hardware && engines ? kLeastCudaTasks : 1;
+      lanes.push_back({std::move(*lane), least, static_cast<size_t>(options.most_tasks)});
     }
   }
   if (lanes.empty()) return why;
   if (!why.ok()) log::info("{}", why.message());
-  return std::make_unique<GpuJpegLanes>(std::move(lanes), kMostTasks);
+  return std::make_unique<GpuJpegLanes>(std::move(lanes));
 }
 
 }  // namespace photovec::commands

@@ -32,8 +32,13 @@ struct GpuJpegTask {
 /// waits, up to its limit, at once, as the batcher does. One thread a lane; callers block. Thread-safe.
 class GpuJpegLanes final : public decode::GpuJpegService {
  public:
-  /// Starts a thread a lane. \param most_tasks that a lane takes at once.
-  GpuJpegLanes(std::vector<std::unique_ptr<encode::cuda::JpegLane>> lanes, int most_tasks);
+  struct Lane {
+    std::unique_ptr<encode::cuda::JpegLane> lane;
+    size_t least = 1;  ///< it takes nothing while fewer photos wait: others do
+    size_t most = 32;  ///< that it takes at once
+  };
+  /// Starts a thread a lane. One lane at least has `least` 1.
+  explicit GpuJpegLanes(std::vector<Lane> lanes);
   /// Nobody may be in Decode().
   ~GpuJpegLanes() override;
   GpuJpegLanes(const GpuJpegLanes&) = delete;
@@ -50,10 +55,9 @@ class GpuJpegLanes final : public decode::GpuJpegService {
 
  private:
   struct Waiting;
-  void Run(encode::cuda::JpegLane& lane);
+  void Run(const Lane& lane);
 
-  const size_t most_tasks_;
-  const std::vector<std::unique_ptr<encode::cuda::JpegLane>> lanes_;
+  const std::vector<Lane> lanes_;
   mutable std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Waiting*> queue_;
@@ -62,12 +66,13 @@ class GpuJpegLanes final : public decode::GpuJpegService {
   std::vector<std::thread> threads_;
 };
 
-/// Lanes on a device: on its JPEG engines where it has them, and on its multiprocessors. \param detail
+/// Lanes on a device: on its JPEG engines where it has them, and on its multiprocessors, which take what the
+/// engines leave when that makes a large batch (small ones nvJPEG would decode on the CPU). \param detail
 /// becomes what they are, for the log. Errors: kUnavailable saying why there can be none.
 Result<std::unique_ptr<GpuJpegLanes>> StartGpuJpegLanes(encode::cuda::Platform& platform, int device,
                                                         std::string& detail);
 
 /// Decode threads that keep the lanes of one device busy while as many wait again.
-constexpr int kGpuDecodeThreads = 96;
+constexpr int kGpuDecodeThreads = 256;
 
 }  // namespace photovec::commands

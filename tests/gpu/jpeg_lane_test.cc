@@ -83,9 +83,9 @@ double Psnr(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
 }
 
 TEST_P(JpegLanes, DecodesAsTheCpuWithinSomeLevels) {
-  std::vector<std::unique_ptr<JpegLane>> lanes;
-  lanes.push_back(std::move(lane_));
-  GpuJpegLanes service(std::move(lanes), 32);
+  std::vector<GpuJpegLanes::Lane> lanes;
+  lanes.push_back({std::move(lane_)});
+  GpuJpegLanes service(std::move(lanes));
   const preprocess::Spec spec = Spec(224);
   decode::DecodeOptions options;
   options.jpeg_scaling = decode::JpegScaling::kExact;
@@ -125,9 +125,9 @@ TEST_P(JpegLanes, DecodesAsTheCpuWithinSomeLevels) {
 }
 
 TEST_P(JpegLanes, ABadJpegHarmsNoNeighbour) {
-  std::vector<std::unique_ptr<JpegLane>> lanes;
-  lanes.push_back(std::move(lane_));
-  GpuJpegLanes service(std::move(lanes), 32);
+  std::vector<GpuJpegLanes::Lane> lanes;
+  lanes.push_back({std::move(lane_)});
+  GpuJpegLanes service(std::move(lanes));
   const preprocess::Spec spec = Spec(224);
   const decode::DecodeOptions options;
   const test::Encoded good = test::EncodeJpeg(test::MakePhoto(640, 480, 3));

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -69,12 +71,17 @@ class GpuJpegTest : public testing::Test {
     x_ = preprocess::BuildTapTable(plan_.x.key);
     y_ = preprocess::BuildTapTable(plan_.y.key);
   }
-  std::unique_ptr<GpuJpegLanes> Make(size_t most_a_run, int most_tasks) {
+  std::unique_ptr<GpuJpegLanes> Make(size_t most_a_run, size_t most_tasks, bool patient = false) {
     auto lane = std::make_unique<FakeLane>(most_a_run);
     lane_ = lane.get();
-    std::vector<std::unique_ptr<JpegLane>> lanes;
-    lanes.push_back(std::move(lane));
-    return std::make_unique<GpuJpegLanes>(std::move(lanes), most_tasks);
+    std::vector<GpuJpegLanes::Lane> lanes;
+    lanes.push_back({std::move(lane), 1, most_tasks});
+    if (patient) {
+      auto second = std::make_unique<FakeLane>(100);
+      patient_ = second.get();
+      lanes.push_back({std::move(second), 8, 100});
+    }
+    return std::make_unique<GpuJpegLanes>(std::move(lanes));
   }
   decode::GpuJpegJob Job(const std::string& text, std::vector<uint8_t>& out) {
     out.assign(spec_.slot_bytes(), 0);
@@ -86,6 +93,7 @@ class GpuJpegTest : public testing::Test {
   preprocess::TapTable x_;
   preprocess::TapTable y_;
   FakeLane* lane_ = nullptr;
+  FakeLane* patient_ = nullptr;
 };
 
 TEST_F(GpuJpegTest, ATaskSaysAllThatTheJobSaid) {
@@ -151,6 +159,30 @@ TEST_F(GpuJpegTest, WhatALaneHasNoRoomForGoesIntoItsNextRun) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_LE(*std::max_element(lane_->batches.begin(), lane_->batches.end()), 3U);
   EXPECT_EQ(lanes->counts().decoded, 10);
+}
+
+// A lane for large batches leaves few photos to the other one, and takes many while that is busy.
+TEST_F(GpuJpegTest, APatientLaneTakesOnlyLargeBatches) {
+  const auto lanes = Make(1, 1, true);
+  std::vector<uint8_t> out;
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(lanes->Decode(Job("a", out)).ok());
+  EXPECT_TRUE(patient_->batches.empty());
+  lane_->Close();
+  std::vector<std::thread> threads;
+  std::vector<std::vector<uint8_t>> outs(20);
+  std::atomic<int> done{0};
+  for (size_t i = 0; i < 20; ++i) {
+    threads.emplace_back([&, i] {
+      EXPECT_TRUE(lanes->Decode(Job("b", outs[i])).ok());
+      ++done;
+    });
+  }
+  patient_->AwaitCall();
+  lane_->Open();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(done, 20);
+  ASSERT_FALSE(patient_->batches.empty());
+  EXPECT_GE(patient_->batches.front(), 8U);
 }
 
 }  // namespace

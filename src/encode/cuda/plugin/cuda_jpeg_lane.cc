@@ -15,7 +15,7 @@ namespace {
 // photo need 6 MB. Tables of a 12 megapixel photo take 120 KB.
 constexpr size_t kBetweenBytesPerTask = size_t{2} << 20;
 constexpr size_t kTableBytesPerTask = size_t{256} << 10;
-constexpr int kMostCrop = 512;
+constexpr int kMostCrop = 384;
 constexpr size_t kOutBytes = size_t{kMostCrop} * kMostCrop * 3;
 
 size_t TableBytes(const ResizeAxis& axis) {
@@ -39,7 +39,9 @@ CudaJpegLane::~CudaJpegLane() {
   if (stream_ != nullptr) (void)cudaStreamSynchronize(stream_);
   if (state_ != nullptr) (void)library_.state_destroy(state_);
   if (handle_ != nullptr) (void)library_.destroy(handle_);
-  if (tables_host_ != nullptr) (void)cudaFreeHost(tables_host_);
+  for (uint8_t* pinned : {tables_host_, out_host_}) {
+    if (pinned != nullptr) (void)cudaFreeHost(pinned);
+  }
   if (stream_ != nullptr) (void)cudaStreamDestroy(stream_);
 }
 
@@ -76,6 +78,7 @@ Status CudaJpegLane::Prepare(bool hardware) {
   if (tables_ == nullptr) return {Code::kInternal, "the arena of a JPEG lane was made too small"};
   CUDA_OK(cudaHostAlloc(reinterpret_cast<void**>(&tables_host_), image_bytes + table_bytes,
                         cudaHostAllocDefault));
+  CUDA_OK(cudaHostAlloc(reinterpret_cast<void**>(&out_host_), tasks * kOutBytes, cudaHostAllocDefault));
   images_ = reinterpret_cast<ResizeImage*>(tables_);
   images_host_ = reinterpret_cast<ResizeImage*>(tables_host_);
   return Status::Ok();
@@ -148,7 +151,7 @@ size_t CudaJpegLane::Run(std::span<JpegTask* const> tasks) {
                                                    " exceeds the GPU decoder's buffers"};
     return 1;
   }
-  table_bytes_used_ = at.tables;
+  used_ = at;
   const std::span<JpegTask* const> batch = tasks.first(count);
   Status status = CudaStatus(cudaSetDevice(device_), "cudaSetDevice");
   if (status.ok()) status = DecodePixels(batch);
@@ -213,8 +216,7 @@ bool CudaJpegLane::DecodeTogether(std::span<JpegTask* const> tasks, std::span<co
 
 Status CudaJpegLane::ResizeAndCopy(std::span<JpegTask* const> tasks) {
   const size_t header = DeviceArena::Rounded(static_cast<size_t>(options_.most_tasks) * sizeof(ResizeImage));
-  CUDA_OK(
-      cudaMemcpyAsync(tables_, tables_host_, header + table_bytes_used_, cudaMemcpyHostToDevice, stream_));
+  CUDA_OK(cudaMemcpyAsync(tables_, tables_host_, header + used_.tables, cudaMemcpyHostToDevice, stream_));
   int most_between = 0;
   int most_out = 0;
   int most_line = 0;
@@ -228,12 +230,12 @@ Status CudaJpegLane::ResizeAndCopy(std::span<JpegTask* const> tasks) {
     }
   }
   CUDA_OK(Resize(images_, static_cast<int>(tasks.size()), most_between, most_out, most_line, stream_));
+  CUDA_OK(cudaMemcpyAsync(out_host_, out_, used_.out, cudaMemcpyDeviceToHost, stream_));
+  CUDA_OK(cudaStreamSynchronize(stream_));
   for (size_t i = 0; i < tasks.size(); ++i) {
     if (!tasks[i]->status.ok()) continue;
-    CUDA_OK(cudaMemcpyAsync(tasks[i]->out.data(), images_host_[i].out, tasks[i]->out.size(),
-                            cudaMemcpyDeviceToHost, stream_));
+    std::memcpy(tasks[i]->out.data(), out_host_ + (images_host_[i].out - out_), tasks[i]->out.size());
   }
-  CUDA_OK(cudaStreamSynchronize(stream_));
   return Status::Ok();
 }
 

@@ -54,7 +54,8 @@ class CudaJpegLane final : public JpegLane {
   uint8_t* tables_host_ = nullptr;      // pinned
   ResizeImage* images_ = nullptr;       // on the device, within tables_
   ResizeImage* images_host_ = nullptr;  // within tables_host_
-  size_t table_bytes_used_ = 0;
+  uint8_t* out_host_ = nullptr;         // pinned: out_ comes back in one piece
+  Cursor used_;                         // by the batch at hand
   std::vector<size_t> which_;
   std::vector<const unsigned char*> data_;
   std::vector<size_t> lengths_;
