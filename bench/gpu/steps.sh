@@ -149,8 +149,8 @@ step_bench() {
 
 step_torch() {
   local preset modes=eager,compile batches=1,8,32,256 seconds=0.5
+  [ -z "$quick" ] || { modes=eager,graph batches=1,32,256 seconds=0.25; }
   [ "$device" = cuda ] || { modes=eager batches=1,8; }
-  [ -z "$quick" ] || { modes=eager,graph batches=1,32,256; seconds=0.25; }
   for preset in $(only clip-vit-b-32 clip-vit-l-14 tiny); do
     [ "$preset" != tiny ] || [ "$device" = cpu ] || continue
     need_model "$preset" || continue

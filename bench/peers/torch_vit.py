@@ -120,8 +120,14 @@ def make_forward(mode, encoder, pixels):
         return encoder
     if mode == "graph":
         return Graph(encoder, pixels)
+    torch._dynamo.utils.counters.clear()
     torch._dynamo.reset()  # each batch size for itself: no shape is made dynamic
     return torch.compile(encoder, mode="reduce-overhead", dynamic=False)
+
+
+def graphs_refused(mode):
+    """How often torch.compile went without CUDA graphs: then it is not the rival that it should be."""
+    return torch._dynamo.utils.counters["inductor"]["cudagraph_skips"] if mode == "compile" else 0
 
 
 def quantile(values, share):
@@ -148,7 +154,8 @@ def measure(mode, encoder, batch, options, device):
     alone = runner.alone(batches)
     rates = [batch * batches / runner.loaded(batches) for _ in range(3)]
     return {"mode": mode, "batch": batch, "batches": batches, "alone_p50_ms": 1e3 * quantile(alone, 0.5),
-            "alone_p95_ms": 1e3 * quantile(alone, 0.95), "images_per_s": quantile(rates, 0.5), "prepared_s": prepared}
+            "alone_p95_ms": 1e3 * quantile(alone, 0.95), "images_per_s": quantile(rates, 0.5), "prepared_s": prepared,
+            "graphs_refused": graphs_refused(mode)}
 
 
 def try_to_measure(mode, encoder, batch, options, device):
@@ -178,7 +185,8 @@ def race(options, device):
                 print(f"{mode:<8} {batch:>5} FAILED: {row['error'].splitlines()[0]}", flush=True)
             else:
                 print(f"{mode:<8} {batch:>5} {row['alone_p50_ms']:13.3f} {row['alone_p95_ms']:9.3f} "
-                      f"{row['images_per_s']:10.0f} {row['prepared_s']:11.1f}", flush=True)
+                      f"{row['images_per_s']:10.0f} {row['prepared_s']:11.1f}"
+                      f"{'  without CUDA graphs' if row['graphs_refused'] else ''}", flush=True)
             if options.json:  # after each row: whoever stops us keeps what there is
                 options.json.write_text(json.dumps(report, indent=1) + "\n")
     return 0 if any("error" not in row for row in report["rows"]) else 1
