@@ -33,8 +33,8 @@ struct RoundResult {
   double client_ms = 0;  ///< the part of it that the HTTP client's threads took
 };
 
-/// All decode threads at once, nothing else running, photos in turn; with --decode-device=gpu or mixed through the
-/// GPU's lanes.
+/// All decode threads at once, nothing else running, photos in turn; with --decode-device=gpu or mixed
+/// through the GPU's lanes.
 Result<RoundResult> DecodeRound(const Engine& engine, const PhotoSet& photos,
                                 const decode::DecodeOptions& decode, double seconds);
 

@@ -2,6 +2,7 @@
 #include "encode/cuda/cuda_stream.h"
 
 #include <algorithm>
+#include <bit>
 #include <string>
 #include <thread>
 #include <utility>
@@ -11,13 +12,17 @@
 namespace photovec::encode::cuda {
 namespace {
 
-// About what going to sleep and being woken costs. Beyond it a waiting thread sleeps for a sixteenth of what
-// it has waited already, so it is late by at most 6% and asks a few dozen times a batch.
+// A waiting thread sleeps until shortly before the batch should be done, as its like took last time, then
+// asks without pause for about what going to sleep and being woken costs, so that a batch alone is not late;
+// when it still is not done, it sleeps for a sixteenth of what it has waited already, again and again.
 constexpr auto kSpin = std::chrono::microseconds(100);
+constexpr auto kWakeEarlier = std::chrono::microseconds(110);  // timers are late by 50 us and more
 constexpr auto kLeastNap = std::chrono::microseconds(20);
 constexpr auto kMostNap = std::chrono::milliseconds(1);
 constexpr int kPatienceFactor = 10;
 constexpr auto kTellAgainAfter = std::chrono::minutes(1);
+
+size_t SizeClass(size_t images) { return static_cast<size_t>(std::bit_width(images)) - 1; }
 
 void Pause() {
 #if defined(__x86_64__)
@@ -74,7 +79,7 @@ Result<Ticket> CudaStream::Submit(std::span<const PixelSlot> slots, std::span<fl
     return Status(Code::kInternal, "two batches of the stream are in flight: wait for one");
   }
   RETURN_IF_ERROR(CheckAlive());
-  Flight flight{next_id_, out, Clock::now(), false, Status::Ok()};
+  Flight flight{next_id_, out, slots.size(), Clock::now(), false, Status::Ok()};
   const Status started = Note(lane_->Start(SideOf(flight.id), slots));
   if (started.code() == Code::kDeviceOutOfMemory && slots.size() > 1) {
     if (const TimePoint now = Clock::now();
@@ -104,7 +109,7 @@ Status CudaStream::RunOne(int side, std::span<const PixelSlot> slots, std::span<
   const Status started = Note(lane_->Start(side, slots));
   if (started.code() == Code::kDeviceOutOfMemory && slots.size() > 1) return RunHalves(side, slots, out);
   RETURN_IF_ERROR(started);
-  RETURN_IF_ERROR(WaitSide(side, begin));
+  RETURN_IF_ERROR(WaitSide(side, begin, {}));
   CopyOut(side, out);
   return Status::Ok();
 }
@@ -118,17 +123,32 @@ Status CudaStream::Wait(Ticket ticket) {
   ++oldest_id_;
   if (flight.finished) return std::move(flight.status);
   RETURN_IF_ERROR(CheckAlive());
-  RETURN_IF_ERROR(WaitSide(SideOf(ticket.id), flight.started));
+  const auto expected = std::chrono::microseconds(last_us_[SizeClass(flight.images)]);
+  RETURN_IF_ERROR(WaitSide(SideOf(ticket.id), flight.started, expected));
   CopyOut(SideOf(ticket.id), flight.out);
-  const TimePoint now = Clock::now();
-  recent_us_[remembered_++ % kRemembered] = MicrosBetween(std::max(flight.started, last_done_), now);
-  last_done_ = now;
+  Remember(flight);
   return Status::Ok();
 }
 
-Status CudaStream::WaitSide(int side, TimePoint started) {
+void CudaStream::Remember(const Flight& flight) {
+  const TimePoint now = Clock::now();
+  const int64_t took_us = MicrosBetween(std::max(flight.started, last_done_), now);
+  recent_us_[remembered_++ % kRemembered] = took_us;
+  int64_t& last_us = last_us_[SizeClass(flight.images)];
+  // How long a thread overslept says nothing about the batch, and would make the next one late as well.
+  last_us = overslept_ ? last_us * 3 / 4 : took_us;
+  last_done_ = now;
+}
+
+// \param expected what the batch should take from its start (or the end of the one before) on; zero when not
+// known.
+Status CudaStream::WaitSide(int side, TimePoint started, Clock::duration expected) {
   const TimePoint begin = Clock::now();
-  for (;;) {
+  const TimePoint due = std::max(started, last_done_) + expected;
+  const TimePoint spin_until = std::max(begin, due) + kSpin;
+  overslept_ = due - begin > kWakeEarlier;
+  if (overslept_) std::this_thread::sleep_until(due - kWakeEarlier);
+  for (;; overslept_ = false) {
     const Result<bool> done = lane_->Done(side);
     if (!done.ok()) return Note(done.status());
     if (*done) return Status::Ok();
@@ -138,7 +158,7 @@ Status CudaStream::WaitSide(int side, TimePoint started) {
       hung_.store(true, std::memory_order_release);
       return CheckAlive();
     }
-    if (now - begin < kSpin) {
+    if (now < spin_until) {
       Pause();
     } else {
       const Clock::duration nap = (now - begin) / 16;

@@ -63,6 +63,7 @@ class CudaStream final : public EncoderStream {
   struct Flight {
     uint64_t id = 0;  // 0: none
     std::span<float> out;
+    size_t images = 0;
     TimePoint started;
     bool finished = false;  // in halves, within Submit
     Status status;          // where finished
@@ -73,7 +74,8 @@ class CudaStream final : public EncoderStream {
   Status Note(const Status& status);
   Status RunHalves(int side, std::span<const PixelSlot> slots, std::span<float> out);
   Status RunOne(int side, std::span<const PixelSlot> slots, std::span<float> out);
-  Status WaitSide(int side, TimePoint started);
+  Status WaitSide(int side, TimePoint started, Clock::duration expected);
+  void Remember(const Flight& flight);
   Clock::duration Patience() const;
   void CopyOut(int side, std::span<float> out) const;
 
@@ -86,7 +88,10 @@ class CudaStream final : public EncoderStream {
   std::atomic<bool> hung_{false};
   std::array<int64_t, kRemembered> recent_us_{};  // of the last batches
   size_t remembered_ = 0;
+  /// How long the last batch of 2^i to 2^(i+1) - 1 images took, from its start or the end of the one before.
+  std::array<int64_t, 16> last_us_{};
   TimePoint last_done_;
+  bool overslept_ = false;  // the last batch was done before its thread looked
   TimePoint told_of_memory_;
 };
 
