@@ -160,13 +160,14 @@ Status CudaLane::Capture(const ForwardArgs& args, Bucket& bucket) {
   return Status::Ok();
 }
 
-// Slots that lie side by side go as one copy.
+// Slots that lie side by side in the pinned arena go as one copy; pieces of device memory may not be taken
+// together.
 Status CudaLane::CopyPixels(Side& side, std::span<const PixelSlot> slots) {
   const size_t bytes = slot_bytes();
   for (size_t first = 0; first < slots.size();) {
     size_t last = first + 1;
-    while (last < slots.size() && slots[last].device == slots[first].device &&
-           slots[last].data == slots[last - 1].data + bytes) {
+    while (last < slots.size() && slots[last].device == PixelSlot::kHost &&
+           slots[first].device == PixelSlot::kHost && slots[last].data == slots[last - 1].data + bytes) {
       ++last;
     }
     CUDA_OK(cudaMemcpyAsync(side.pixels + first * bytes, slots[first].data, (last - first) * bytes,
