@@ -180,8 +180,11 @@ step_sanitizer() {
   cp "$work"/crops-224/p0[0-9]-[01].png "$work/crops-few/"
   for precision in f16 f32; do
     for tool in memcheck racecheck; do
+      # What racecheck says of cuBLASLt's own kernels (nvjet…) is not ours to mend.
+      local theirs=()
+      [ "$tool" != racecheck ] || theirs=(--kernel-name-exclude kernel_substring=nvjet)
       shown=6 try "sanitizer-$tool-$precision" 100 env "${environment[@]}" "$sanitizer" --tool "$tool" --error-exitcode 9 \
-        --print-limit 20 "$bundle/bin/photovec" embed "$work/crops-few" -o "$work/sanitized.npy" --model "$work/tiny" \
+        "${theirs[@]}" --print-limit 20 "$bundle/bin/photovec" embed "$work/crops-few" -o "$work/sanitized.npy" --model "$work/tiny" \
         --device cuda --precision "$precision" --decode thread --streams 2 --max-batch 8
     done
   done

@@ -30,6 +30,7 @@ struct GemmShape {
   bool bias = false;
   bool fp8 = false;  ///< y and bias are f16
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the 0 inside of it for a pointer
   auto operator<=>(const GemmShape&) const = default;
   double flops() const { return 2.0 * rows * columns * depth; }
 };
