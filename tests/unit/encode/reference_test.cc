@@ -152,13 +152,16 @@ TEST(Factory, NamesWhatThereIs) {
   const auto encoder = CreateEncoder("abacus", HandModel().model, {});
   ASSERT_FALSE(encoder.ok());
   EXPECT_EQ(encoder.status().code(), Code::kNotImplemented);
-  EXPECT_THAT(encoder.status().message(), HasSubstr("cpu, reference"));
+  EXPECT_THAT(encoder.status().message(), HasSubstr("cpu, cuda, reference"));
   EXPECT_EQ(*ParsePrecision("auto"), Precision::kAuto);
   EXPECT_EQ(*ParsePrecision("f32"), Precision::kF32);
   EXPECT_EQ(*ParsePrecision("bf16"), Precision::kBF16);
-  const auto precision = ParsePrecision("fp8");
+  EXPECT_EQ(*ParsePrecision("f16"), Precision::kF16);
+  EXPECT_EQ(*ParsePrecision("fp8"), Precision::kFp8);
+  const auto precision = ParsePrecision("int8");
   ASSERT_FALSE(precision.ok());
-  EXPECT_THAT(precision.status().message(), HasSubstr("auto, f32, bf16"));
+  EXPECT_EQ(precision.status().code(), Code::kInvalidRequest);
+  EXPECT_THAT(precision.status().message(), HasSubstr("auto, f32, bf16, f16, fp8"));
 }
 
 }  // namespace
