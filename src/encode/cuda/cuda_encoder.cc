@@ -43,6 +43,11 @@ Status CheckOptions(const EncoderOptions& options) {
     return {Code::kInvalidRequest, "max_batch must be 0 (automatic) to " + std::to_string(kMostBatch) +
                                        ", not " + std::to_string(options.max_batch)};
   }
+  if (options.streams > 0 && static_cast<size_t>(options.streams) < options.devices.size()) {
+    return {Code::kInvalidRequest, std::to_string(options.devices.size()) +
+                                       " GPUs need as many streams, not " + std::to_string(options.streams) +
+                                       ": use more streams or fewer GPUs"};
+  }
   return Status::Ok();
 }
 
@@ -89,6 +94,13 @@ Result<std::unique_ptr<CudaEncoder>> CudaEncoder::Create(Platform& platform, con
   RETURN_IF_ERROR(made);
   encoder->Describe(model.config, precision, max_batch);
   return encoder;
+}
+
+CudaEncoder::~CudaEncoder() {
+  streams_.clear();
+  for (Device& device : devices_) {
+    if (device.health->hangs()) (void)device.model.release();
+  }
 }
 
 Status CudaEncoder::MakeStreams(int streams, int max_batch, const Settings& settings) {
@@ -151,7 +163,7 @@ Status CudaEncoder::RegisterSlots(std::span<uint8_t> arena) {
 
 void CudaEncoder::UnregisterSlots(std::span<uint8_t> arena) {
   for (Device& device : devices_) {
-    if (!device.health->failed()) device.model->UnpinHost(arena);
+    if (!device.health->failed() && !device.health->hangs()) device.model->UnpinHost(arena);
   }
 }
 

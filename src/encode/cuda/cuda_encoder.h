@@ -22,10 +22,13 @@ class CudaEncoder final : public Encoder {
 
   /// Uploads the weights and prepares every stream, which takes seconds. A GPU without room for the
   /// activations of max_batch images gets half of that, and so on: the log says so. Packs what it needs;
-  /// `model` may be dropped. Errors: kInvalidRequest for numbers out of range; kUnavailable when not even one
-  /// image fits; as Platform::Load().
+  /// `model` may be dropped. Errors: kInvalidRequest for numbers out of range or fewer streams than GPUs;
+  /// kUnavailable when not even one image fits; as Platform::Load().
   static Result<std::unique_ptr<CudaEncoder>> Create(Platform& platform, const model::VisionModel& model,
                                                      const EncoderOptions& options, const Settings& settings);
+
+  /// Leaks the lanes and the weights of a GPU that hangs: giving them back would take for ever.
+  ~CudaEncoder() override;
 
   const EncoderInfo& info() const override { return info_; }
   int stream_count() const override { return static_cast<int>(streams_.size()); }

@@ -44,12 +44,19 @@ Status DeviceHealth::why() const {
   return {Code::kDeviceFailed, why_.message()};
 }
 
+bool DeviceHealth::TellOfMemory(TimePoint now) {
+  const std::scoped_lock lock(mutex_);
+  if (told_of_memory_ != TimePoint() && now - told_of_memory_ < kTellAgainAfter) return false;
+  told_of_memory_ = now;
+  return true;
+}
+
 CudaStream::CudaStream(std::unique_ptr<Lane> lane, DeviceHealth& health, const CudaStreamOptions& options)
     : options_(options), lane_(std::move(lane)), health_(health) {}
 
 CudaStream::~CudaStream() {
-  // Freeing a lane waits for what it runs: for ever, if that hangs. The process is about to end then.
-  if (!usable()) (void)lane_.release();
+  // Freeing any lane waits for all that the device runs: for ever, if that hangs.
+  if (health_.hangs()) (void)lane_.release();
 }
 
 Status CudaStream::CheckAlive() const {
@@ -82,9 +89,7 @@ Result<Ticket> CudaStream::Submit(std::span<const PixelSlot> slots, std::span<fl
   Flight flight{next_id_, out, slots.size(), Clock::now(), false, Status::Ok()};
   const Status started = Note(lane_->Start(SideOf(flight.id), slots));
   if (started.code() == Code::kDeviceOutOfMemory && slots.size() > 1) {
-    if (const TimePoint now = Clock::now();
-        told_of_memory_ == TimePoint() || now - told_of_memory_ > kTellAgainAfter) {
-      told_of_memory_ = now;
+    if (health_.TellOfMemory(flight.started)) {
       log::warn("the GPU has no memory for a batch of {}: running it in halves ({})", slots.size(),
                 started.message());
     }
@@ -105,6 +110,7 @@ Status CudaStream::RunHalves(int side, std::span<const PixelSlot> slots, std::sp
 }
 
 Status CudaStream::RunOne(int side, std::span<const PixelSlot> slots, std::span<float> out) {
+  RETURN_IF_ERROR(CheckAlive());
   const TimePoint begin = Clock::now();
   const Status started = Note(lane_->Start(side, slots));
   if (started.code() == Code::kDeviceOutOfMemory && slots.size() > 1) return RunHalves(side, slots, out);
@@ -149,13 +155,15 @@ Status CudaStream::WaitSide(int side, TimePoint started, Clock::duration expecte
   overslept_ = due - begin > kWakeEarlier;
   if (overslept_) std::this_thread::sleep_until(due - kWakeEarlier);
   for (;; overslept_ = false) {
+    if (health_.failed()) return health_.why();
+    // Read before asking: a process that was stopped between the two must not take that for a hang.
+    const TimePoint now = Clock::now();
     const Result<bool> done = lane_->Done(side);
     if (!done.ok()) return Note(done.status());
     if (*done) return Status::Ok();
-    if (health_.failed()) return health_.why();
-    const TimePoint now = Clock::now();
     if (now - started > Patience()) {
       hung_.store(true, std::memory_order_release);
+      health_.Hang();
       return CheckAlive();
     }
     if (now < spin_until) {

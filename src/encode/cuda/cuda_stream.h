@@ -24,10 +24,20 @@ class DeviceHealth {
   /// kDeviceFailed with the reason. Call only when failed().
   Status why() const;
 
+  /// Whether a stream of the device hangs. The others may go on, but whatever waits for the device as a whole
+  /// (freeing memory does) waits for ever.
+  bool hangs() const { return hangs_.load(std::memory_order_acquire); }
+  void Hang() { hangs_.store(true, std::memory_order_release); }
+
+  /// Whether it is time to log, again, that the device has no memory: once a minute.
+  bool TellOfMemory(TimePoint now);
+
  private:
   std::atomic<bool> failed_{false};
+  std::atomic<bool> hangs_{false};
   mutable std::mutex mutex_;
   Status why_;
+  TimePoint told_of_memory_;
 };
 
 struct CudaStreamOptions {
@@ -42,7 +52,8 @@ struct CudaStreamOptions {
 /// and a watchdog. One caller, but usable() may be asked by any thread.
 class CudaStream final : public EncoderStream {
  public:
-  /// \param health of the lane's device; outlives the stream.
+  /// \param health of the lane's device; outlives the stream. When that hangs, the stream's end leaks the
+  /// lane.
   CudaStream(std::unique_ptr<Lane> lane, DeviceHealth& health, const CudaStreamOptions& options);
   ~CudaStream() override;
 
@@ -92,7 +103,6 @@ class CudaStream final : public EncoderStream {
   std::array<int64_t, 16> last_us_{};
   TimePoint last_done_;
   bool overslept_ = false;  // the last batch was done before its thread looked
-  TimePoint told_of_memory_;
 };
 
 }  // namespace photovec::encode::cuda

@@ -3,12 +3,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -18,8 +19,14 @@
 namespace photovec::encode::cuda::test {
 
 /// What goes wrong, and what was seen. Shared by all devices of a platform; fields may be set while lanes
-/// run.
+/// run. Frees at its end what an encoder left behind (because a device hung).
 struct FakeFaults {
+  ~FakeFaults() {
+    frees_block = false;
+    for (Lane* lane : std::exchange(lanes, {})) delete lane;
+    for (DeviceModel* model : std::exchange(models, {})) delete model;
+  }
+
   std::atomic<int> most_lane_batch{1 << 20};   ///< CreateLane of more is out of memory
   std::atomic<int> most_start_batch{1 << 20};  ///< Start of more is out of memory
   std::atomic<int> starts_until_sticky{-1};  ///< so many Starts succeed, then the device is broken; -1: never
@@ -27,11 +34,31 @@ struct FakeFaults {
   std::atomic<int> hanging_lane{-1};         ///< what this lane (by order of making) starts never finishes
   std::atomic<int> warmup_starts_a_lane{0};  ///< so many Starts a lane are spared, and not counted above
   std::atomic<bool> pin_fails{false};
+  std::atomic<int> polls_before_done{0};  ///< how often Done says no before it says yes
+  std::atomic<bool> frees_block{false};   ///< as on a GPU: with a batch that hangs, freeing never returns
 
   std::atomic<int> lanes_made{0};
   std::atomic<int> starts{0};
+  std::atomic<int> polls{0};  ///< calls of Done
   std::atomic<int> calls_after_sticky{0};
-  std::atomic<int> pinned{0};  ///< now
+  std::atomic<int> frees_while_hanging{0};  ///< lanes, models and pins of a device given back then
+  std::atomic<int> pinned{0};               ///< now
+
+  std::mutex mutex;  // of what follows: all that is alive
+  std::set<Lane*> lanes;
+  std::set<DeviceModel*> models;
+};
+
+/// One fake GPU, as its lanes see it.
+struct FakeDevice {
+  std::atomic<bool> broken{false};
+  std::atomic<bool> hangs{false};
+
+  void Free(FakeFaults& faults) const {
+    if (!hangs) return;
+    ++faults.frees_while_hanging;
+    while (faults.frees_block) std::this_thread::yield();
+  }
 };
 
 /// The vector of one image. \param out [D].
@@ -45,14 +72,23 @@ inline void FirstBytes(const uint8_t* pixels, std::span<float> out) {
 
 class FakeLane final : public Lane {
  public:
-  FakeLane(FakeFaults& faults, std::atomic<bool>& broken, int number, int max_batch, size_t dim,
+  FakeLane(FakeFaults& faults, std::shared_ptr<FakeDevice> device, int number, int max_batch, size_t dim,
            FakeEncode encode)
-      : faults_(faults), broken_(broken), number_(number), dim_(dim), encode_(std::move(encode)) {
+      : faults_(faults), device_(std::move(device)), number_(number), dim_(dim), encode_(std::move(encode)) {
     for (auto& output : outputs_) output.resize(static_cast<size_t>(max_batch) * dim);
+    const std::scoped_lock lock(faults_.mutex);
+    faults_.lanes.insert(this);
   }
+  ~FakeLane() override {
+    device_->Free(faults_);
+    const std::scoped_lock lock(faults_.mutex);
+    faults_.lanes.erase(this);
+  }
+  FakeLane(const FakeLane&) = delete;
+  FakeLane& operator=(const FakeLane&) = delete;
 
   Status Start(int side, std::span<const PixelSlot> slots) override {
-    if (broken_) ++faults_.calls_after_sticky;
+    if (device_->broken) ++faults_.calls_after_sticky;
     const int number = ++faults_.starts - faults_.warmup_starts_a_lane * faults_.lanes_made;
     if (static_cast<int>(slots.size()) > faults_.most_start_batch) {
       return {Code::kDeviceOutOfMemory, "fake: out of memory"};
@@ -63,11 +99,16 @@ class FakeLane final : public Lane {
       encode_(slots[i].data, std::span(outputs_[at]).subspan(i * dim_, dim_));
     }
     hangs_[at] = faults_.hanging_lane == number_ && number > 0;
+    if (hangs_[at]) device_->hangs = true;
+    polls_left_[at] = faults_.polls_before_done;
     return Status::Ok();
   }
 
   Result<bool> Done(int side) override {
-    if (hangs_[static_cast<size_t>(side)]) return false;
+    const auto at = static_cast<size_t>(side);
+    ++faults_.polls;
+    if (device_->broken) ++faults_.calls_after_sticky;
+    if (hangs_[at] || polls_left_[at]-- > 0) return false;
     if (Spent(faults_.dones_until_sticky)) return Break();
     return true;
   }
@@ -78,17 +119,18 @@ class FakeLane final : public Lane {
  private:
   static bool Spent(std::atomic<int>& left) { return left >= 0 && left.fetch_sub(1) <= 0; }
   Status Break() {
-    broken_ = true;
+    device_->broken = true;
     return {Code::kDeviceFailed, "fake: an illegal memory access was encountered"};
   }
 
   FakeFaults& faults_;
-  std::atomic<bool>& broken_;
+  const std::shared_ptr<FakeDevice> device_;
   const int number_;
   const size_t dim_;
   const FakeEncode encode_;
   std::vector<float> outputs_[2];
   bool hangs_[2] = {false, false};
+  int polls_left_[2] = {0, 0};
 };
 
 class FakeDeviceModel final : public DeviceModel {
@@ -101,7 +143,16 @@ class FakeDeviceModel final : public DeviceModel {
     info_.multiprocessors = 132;
     info_.memory_bytes = uint64_t{80} << 30;
     info_.runtime = "fake runtime";
+    const std::scoped_lock lock(faults_.mutex);
+    faults_.models.insert(this);
   }
+  ~FakeDeviceModel() override {
+    state_->Free(faults_);
+    const std::scoped_lock lock(faults_.mutex);
+    faults_.models.erase(this);
+  }
+  FakeDeviceModel(const FakeDeviceModel&) = delete;
+  FakeDeviceModel& operator=(const FakeDeviceModel&) = delete;
   const DeviceInfo& device() const override { return info_; }
   uint64_t weight_bytes() const override { return 1000; }
   Result<std::unique_ptr<Lane>> CreateLane(const LaneOptions& options) override {
@@ -109,7 +160,7 @@ class FakeDeviceModel final : public DeviceModel {
       return Status(Code::kDeviceOutOfMemory, "fake: no room for a lane");
     const int number = faults_.lanes_made++;
     return std::unique_ptr<Lane>(
-        std::make_unique<FakeLane>(faults_, broken_, number, options.max_batch, dim_, encode_));
+        std::make_unique<FakeLane>(faults_, state_, number, options.max_batch, dim_, encode_));
   }
   Status StartClock() override { return Status::Ok(); }
   Result<double> GemmCeiling(int /*batch*/) override { return 1e12; }
@@ -122,14 +173,17 @@ class FakeDeviceModel final : public DeviceModel {
     ++faults_.pinned;
     return Status::Ok();
   }
-  void UnpinHost(std::span<uint8_t> /*memory*/) override { --faults_.pinned; }
+  void UnpinHost(std::span<uint8_t> /*memory*/) override {
+    state_->Free(faults_);
+    --faults_.pinned;
+  }
 
  private:
   FakeFaults& faults_;
   DeviceInfo info_;
   const size_t dim_;
   const FakeEncode encode_;
-  std::atomic<bool> broken_{false};
+  const std::shared_ptr<FakeDevice> state_ = std::make_shared<FakeDevice>();
   std::vector<std::unique_ptr<std::vector<uint8_t>>> copies_;
 };
 
