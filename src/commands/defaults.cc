@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "base/strings.h"
 
@@ -69,6 +70,12 @@ Plan MakePlan(const Machine& machine, const EngineOptions& options) {
     plan.memory_why = "a quarter of " + HumanBytes(machine.memory_bytes) + ", at most 2 GiB";
   }
   return plan;
+}
+
+std::string StreamsText(const Plan& plan) {
+  const std::string streams = std::to_string(plan.streams);
+  return plan.backend == "cuda" ? streams
+                                : streams + " x " + std::to_string(plan.threads_per_stream) + " threads";
 }
 
 }  // namespace photovec::commands

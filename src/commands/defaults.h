@@ -36,4 +36,7 @@ struct Plan {
 /// since they share the CPUs with the streams at equal priority and whoever has work takes them.
 Plan MakePlan(const Machine& machine, const EngineOptions& options);
 
+/// "4 x 2 threads"; on a GPU, where streams have no threads, "2".
+std::string StreamsText(const Plan& plan);
+
 }  // namespace photovec::commands

@@ -40,6 +40,7 @@ void PlanCuda(const EngineOptions& options, const DeviceChoice& choice, Plan& pl
   plan.streams = options.streams > 0 ? options.streams : kStreamsPerDevice * devices;
   plan.streams_why =
       options.streams > 0 ? "as set" : "two a GPU, so that one computes while the other is handed work";
+  if (options.threads_per_stream > 0) plan.streams_why += "; threads of a stream are for CPUs";
   plan.threads_per_stream = 1;
   plan.pin_threads = false;
   if (options.precision == "auto") {
@@ -52,7 +53,9 @@ void PlanCuda(const EngineOptions& options, const DeviceChoice& choice, Plan& pl
 
 Result<std::vector<DeviceInfo>> FindCudaDevices() {
   ASSIGN_OR_RETURN(encode::cuda::Platform * platform, encode::cuda::LoadPlugin());
-  return platform->Devices();
+  ASSIGN_OR_RETURN(auto devices, platform->Devices());
+  if (devices.empty()) return Status(Code::kUnavailable, "the CUDA plug-in reports no device");
+  return devices;
 }
 
 Result<DeviceChoice> ChooseDevice(const std::string& text, Result<std::vector<DeviceInfo>> (*found)()) {
@@ -84,8 +87,9 @@ Result<DeviceChoice> ChooseDevice(const std::string& text, Result<std::vector<De
   return choice;
 }
 
-Result<Plan> PlanFor(const Machine& machine, const EngineOptions& options) {
-  ASSIGN_OR_RETURN(const DeviceChoice choice, ChooseDevice(options.device));
+Result<Plan> PlanFor(const Machine& machine, const EngineOptions& options,
+                     Result<std::vector<DeviceInfo>> (*found)()) {
+  ASSIGN_OR_RETURN(const DeviceChoice choice, ChooseDevice(options.device, found));
   Plan plan = MakePlan(machine, options);
   plan.backend = choice.backend;
   plan.devices = choice.devices;
@@ -108,7 +112,7 @@ Check CheckCuda() {
                     std::to_string(device.multiprocessors) + " multiprocessors, " +
                     HumanBytes(device.memory_bytes) + " (" + HumanBytes(device.free_bytes) + " free)";
   }
-  if (!devices->empty()) check.detail += "; " + devices->front().runtime;
+  check.detail += "; " + devices->front().runtime;
   return check;
 }
 

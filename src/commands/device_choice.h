@@ -19,7 +19,7 @@ struct DeviceChoice {
   std::string why;
 };
 
-/// What to choose from: the devices, or why there are none (LoadPlugin, Platform::Devices).
+/// What to choose from: the devices, at least one, or why there are none (LoadPlugin, Platform::Devices).
 Result<std::vector<encode::cuda::DeviceInfo>> FindCudaDevices();
 
 /// \param text --device: "auto" (the first GPU if there is one, else the CPU), "cpu", "cuda", "cuda:2",
@@ -30,7 +30,8 @@ Result<DeviceChoice> ChooseDevice(const std::string& text,
                                   Result<std::vector<encode::cuda::DeviceInfo>> (*found)() = FindCudaDevices);
 
 /// MakePlan() for the chosen device. Errors: as ChooseDevice().
-Result<Plan> PlanFor(const Machine& machine, const EngineOptions& options);
+Result<Plan> PlanFor(const Machine& machine, const EngineOptions& options,
+                     Result<std::vector<encode::cuda::DeviceInfo>> (*found)() = FindCudaDevices);
 
 /// "CUDA": which GPUs there are, or why none; never needed.
 Check CheckCuda();

@@ -84,8 +84,7 @@ void PrintPlan(const Plan& plan) {
   std::printf("Defaults\n");
   std::printf("  device           %s (%s)\n", plan.backend.c_str(), plan.device_why.c_str());
   std::printf("  precision        %s (%s)\n", plan.precision.c_str(), plan.precision_why.c_str());
-  std::printf("  streams          %d x %d threads (%s)\n", plan.streams, plan.threads_per_stream,
-              plan.streams_why.c_str());
+  std::printf("  streams          %s (%s)\n", StreamsText(plan).c_str(), plan.streams_why.c_str());
   std::printf("  decoders         %d (%s)\n", plan.decoders, plan.decoders_why.c_str());
   std::printf("  memory budget    %s (%s)\n", HumanBytes(plan.memory_budget_bytes).c_str(),
               plan.memory_why.c_str());

@@ -141,7 +141,12 @@ class EmbedCommand : public Command {
     auto engine =
         StartEngine(engine_options_, std::make_unique<PathReader>(kReaders, kMaxReads), EmbedRun::kChunk);
     if (!engine.ok()) return ReportFailure(engine.status());
-    return Embed(**engine, **output, stop);
+    const int code = Embed(**engine, **output, stop);
+    if (code == kExitDeviceFailed || HasHangingStream(**engine)) {
+      output->reset();  // removes what was not committed
+      ExitAtOnce(code);
+    }
+    return code;
   }
 
  private:
@@ -151,8 +156,9 @@ class EmbedCommand : public Command {
     Progress progress;
     const InputCounter counter(inputs_, all_files_, progress.enabled());
     const ModelSummary& model = engine.models[0];
-    // As the pipeline sizes its slots: a batch for each stream, one more, and one photo a decoder.
-    const int slots = (model.streams + 1) * model.encoder.max_batch + engine.plan.decoders;
+    // As the pipeline sizes its slots: the batches in flight, one more, and one photo a decoder.
+    const int in_flight = model.streams * model.handle->stream(0).depth();
+    const int slots = (in_flight + 1) * model.encoder.max_batch + engine.plan.decode_threads;
     EmbedRun run(*engine.pipeline, walker, output, EmbedRun::UnfinishedFor(slots),
                  {[&] { return stop.requested(); },
                   [&](int64_t done, int64_t failed) { progress.Update(done, failed, counter.total()); }});

@@ -36,8 +36,8 @@ void LogPlan(const Machine& machine, const Plan& plan, const EngineOptions& opti
   log::info("photovec {} on {} ({} cores, {}, {})", PHOTOVEC_VERSION, machine.cpu_model,
             machine.physical_cores, machine.isa, HumanBytes(machine.memory_bytes));
   log::info("device {} ({})", plan.backend, plan.device_why);
-  log::info("streams {} x {} threads ({}), precision {} ({})", plan.streams, plan.threads_per_stream,
-            plan.streams_why, plan.precision, plan.precision_why);
+  log::info("streams {} ({}), precision {} ({})", StreamsText(plan), plan.streams_why, plan.precision,
+            plan.precision_why);
   log::info("decoders {} ({}), decode {}, jpeg scaling {}, alpha {}, color {}, memory budget {} ({})",
             plan.decoders, plan.decoders_why, options.decode, options.jpeg_scaling, options.alpha,
             options.color, HumanBytes(plan.memory_budget_bytes), plan.memory_why);
@@ -86,6 +86,15 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
                                               SlowDown(std::move(decoding.factory), slow.decode),
                                               *engine->registry, pipeline));
   return engine;
+}
+
+bool HasHangingStream(const Engine& engine) {
+  for (const ModelSummary& model : engine.models) {
+    for (int i = 0; i < model.streams; ++i) {
+      if (!model.handle->stream(i).usable()) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace photovec::commands

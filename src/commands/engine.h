@@ -26,7 +26,8 @@ struct ModelSummary {
   encode::EncoderInfo encoder;
   preprocess::Spec spec;
   int streams = 0;
-  encode::Encoder* handle = nullptr;  ///< owned by the pipeline; only for benchmarks while that is idle
+  encode::Encoder* handle =
+      nullptr;  ///< owned by the pipeline; only for benchmarks while that is idle, and usable()
   double load_seconds = 0;
 };
 
@@ -52,5 +53,8 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
                                             std::unique_ptr<fetch::Fetcher> fetcher,
                                             int max_items_per_request, const SlowStages& slow = {},
                                             std::unique_ptr<metrics::Registry> registry = nullptr);
+
+/// Whether a stream of some model hangs. Then its GPU is not to be waited for: ExitAtOnce().
+bool HasHangingStream(const Engine& engine);
 
 }  // namespace photovec::commands

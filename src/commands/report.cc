@@ -2,7 +2,9 @@
 #include "commands/report.h"
 
 #include <cstdio>
+#include <cstdlib>
 
+#include "base/log.h"
 #include "commands/exit_codes.h"
 
 namespace photovec::commands {
@@ -15,6 +17,12 @@ int ReportFailure(const Status& status) {
 int ReportUsage(const Status& status) {
   std::fprintf(stderr, "photovec: %s\n", status.message().c_str());
   return kExitUsage;
+}
+
+void ExitAtOnce(int code) {
+  log::Flush();
+  std::fflush(nullptr);
+  std::_Exit(code);
 }
 
 }  // namespace photovec::commands

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -91,10 +90,9 @@ class ServeCommand : public Command {
     auto engine = StartEngine(engine_, std::move(*router), max_images_, *slow, std::move(registry));
     if (!engine.ok()) return ReportFailure(engine.status());
     const int code = Serve(**engine, stop);
-    if (code == kExitDeviceFailed) {
-      // What destructors would give back, a broken or hanging device may never let go of.
-      log::Flush();
-      std::_Exit(code);
+    if (code == kExitDeviceFailed || HasHangingStream(**engine)) {
+      if (request_log) request_log->Stop();  // writes the last lines
+      ExitAtOnce(code);
     }
     return code;
   }

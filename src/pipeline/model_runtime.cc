@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/strings.h"
 
 namespace photovec::pipeline {
 namespace {
@@ -33,6 +34,22 @@ int DefaultSlots(encode::Encoder& encoder, int decoders) {
   return batches * encoder.info().max_batch + decoders;
 }
 
+// Slots are made once and lie beside the memory budget, so both ways in which they may not fit are said.
+void LogSlots(const std::string& model, const SlotPool& slots, int full_batches, uint64_t budget_bytes) {
+  log::info("model {}: {} slots for decoded photos, {}", model, slots.count(),
+            HumanBytes(slots.arena_bytes()));
+  if (slots.count() < full_batches) {
+    log::warn("model {}: full batches on all streams would take {} slots, so batches will be smaller", model,
+              full_batches);
+  }
+  if (slots.arena_bytes() > budget_bytes) {
+    log::warn(
+        "model {}: its slots take {}, beside a memory budget of {}; fewer streams or smaller batches take "
+        "less",
+        model, HumanBytes(slots.arena_bytes()), HumanBytes(budget_bytes));
+  }
+}
+
 }  // namespace
 
 ModelRuntime::ModelRuntime(int index, ModelSetup setup, const PipelineOptions& options,
@@ -49,8 +66,11 @@ Result<std::unique_ptr<ModelRuntime>> ModelRuntime::Create(int index, ModelSetup
   RETURN_IF_ERROR(Validate(setup));
   std::unique_ptr<ModelRuntime> model(new ModelRuntime(index, std::move(setup), options, registry));
   encode::Encoder& encoder = *model->setup_.encoder;
-  const int slots = options.slots_per_model > 0 ? options.slots_per_model : DefaultSlots(encoder, decoders);
+  const int full = DefaultSlots(encoder, decoders);
+  const int slots = options.slots_per_model > 0 ? options.slots_per_model : full;
   ASSIGN_OR_RETURN(model->slots_, SlotPool::Create(model->setup_.spec.slot_bytes(), slots));
+  LogSlots(model->name(), *model->slots_, full - decoders - encoder.info().max_batch,
+           options.memory_budget_bytes);
   model->slots_->OnRelease(std::move(hooks.on_slot_freed));
   if (const Status status = encoder.RegisterSlots(model->slots_->arena()); !status.ok()) {
     log::warn("model {}: {}; copies to the GPU will be slower", model->name(), status.message());

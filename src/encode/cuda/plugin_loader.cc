@@ -11,22 +11,11 @@ namespace {
 
 constexpr const char* kPluginName = "libphotovec_cuda.so";
 
-Result<Platform*> LoadFirst() {
-  const std::vector<std::string> candidates = PluginCandidates();
-  std::string looked;
-  for (const std::string& candidate : candidates) {
-    std::error_code ignored;
-    if (candidate.find('/') != std::string::npos && !std::filesystem::exists(candidate, ignored)) {
-      looked += (looked.empty() ? "" : ", ") + candidate;
-      continue;
-    }
-    Result<Platform*> loaded = LoadPluginFile(candidate);
-    // The last candidate is a bare name: that the loader does not know it only says that there is none.
-    if (loaded.ok() || candidate != kPluginName) return loaded;
-  }
-  return Status(Code::kUnavailable,
-                std::string("no ") + kPluginName + " (looked for " + looked +
-                    "): this photovec was built without CUDA, or the plug-in was not installed");
+// Of a bare name that the loader does not find it says "NAME: cannot open"; other names in its place are
+// those of libraries that a plug-in which is there needs.
+bool LoaderKnowsNone(const std::string& name, const Status& status) {
+  return name.find('/') == std::string::npos &&
+         status.message().find(": " + name + ": cannot open shared object file") != std::string::npos;
 }
 
 }  // namespace
@@ -67,8 +56,22 @@ Result<Platform*> LoadPluginFile(const std::string& path) {
   return platform;
 }
 
+Result<Platform*> LoadFirstPlugin(const std::vector<std::string>& candidates) {
+  std::string looked;
+  for (const std::string& candidate : candidates) {
+    looked += (looked.empty() ? "" : ", ") + candidate;
+    std::error_code ignored;
+    if (candidate.find('/') != std::string::npos && !std::filesystem::exists(candidate, ignored)) continue;
+    Result<Platform*> loaded = LoadPluginFile(candidate);
+    if (loaded.ok() || !LoaderKnowsNone(candidate, loaded.status())) return loaded;
+  }
+  return Status(Code::kUnavailable,
+                std::string("no ") + kPluginName + " (looked for " + looked +
+                    "): this photovec was built without CUDA, or the plug-in was not installed");
+}
+
 Result<Platform*> LoadPlugin() {
-  static const Result<Platform*> loaded = LoadFirst();
+  static const Result<Platform*> loaded = LoadFirstPlugin(PluginCandidates());
   return loaded;
 }
 

@@ -56,5 +56,49 @@ TEST(ChooseDevice, SaysWhatIsWrong) {
   }
 }
 
+Machine EightCores() {
+  Machine machine;
+  machine.physical_cores = 8;
+  machine.cpu_quota = 8;
+  for (int cpu = 0; cpu < 8; ++cpu) machine.cpus.push_back(cpu);
+  machine.memory_bytes = uint64_t{64} << 30;
+  return machine;
+}
+
+TEST(PlanFor, AGpuHasTwoStreamsOfItsOwn) {
+  EngineOptions options;
+  auto plan = PlanFor(EightCores(), options, Two);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan->backend, "cuda");
+  EXPECT_EQ(plan->streams, 2);
+  EXPECT_EQ(plan->precision, "f16");
+  EXPECT_FALSE(plan->pin_threads);
+  EXPECT_EQ(plan->decoders, 8) << "decoders have all CPUs";
+  options.device = "cuda:all";
+  options.precision = "bf16";
+  options.threads_per_stream = 4;
+  plan = PlanFor(EightCores(), options, Two);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan->devices, (std::vector<int>{0, 1}));
+  EXPECT_EQ(plan->streams, 4);
+  EXPECT_EQ(plan->precision, "bf16");
+  EXPECT_EQ(plan->precision_why, "as set");
+  EXPECT_NE(plan->streams_why.find("threads of a stream are for CPUs"), std::string::npos)
+      << plan->streams_why;
+  options.streams = 3;
+  EXPECT_EQ(PlanFor(EightCores(), options, Two)->streams, 3);
+}
+
+TEST(PlanFor, WithoutAGpuItIsThePlanOfTheCpu) {
+  const auto plan = PlanFor(EightCores(), {}, None);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan->backend, "cpu");
+  EXPECT_EQ(plan->streams, MakePlan(EightCores(), {}).streams);
+  EXPECT_NE(plan->device_why.find("no driver here"), std::string::npos) << plan->device_why;
+  EngineOptions wish;
+  wish.device = "cuda";
+  EXPECT_EQ(PlanFor(EightCores(), wish, None).status().code(), Code::kUnavailable);
+}
+
 }  // namespace
 }  // namespace photovec::commands

@@ -37,6 +37,30 @@ TEST(PluginLoader, SaysWhatTheLoaderSays) {
   std::filesystem::remove(text);
 }
 
+TEST(PluginLoader, TakesTheFirstThatIsThere) {
+  const auto found =
+      LoadFirstPlugin({"/nowhere/libphotovec_cuda.so", PHOTOVEC_FAKE_CUDA_PLUGIN, "/nor/here.so"});
+  EXPECT_TRUE(found.ok()) << found.status().message();
+  const auto foreign = LoadFirstPlugin({PHOTOVEC_FOREIGN_CUDA_PLUGIN, PHOTOVEC_FAKE_CUDA_PLUGIN});
+  EXPECT_FALSE(foreign.ok()) << "one that is there but does not fit is told, not passed over";
+  const auto none = LoadFirstPlugin({"/nowhere/libphotovec_cuda.so", "libphotovec_no_such_thing.so"});
+  EXPECT_EQ(none.status().code(), Code::kUnavailable);
+  for (const std::string words :
+       {"/nowhere/libphotovec_cuda.so, libphotovec_no_such_thing.so", "built without CUDA"}) {
+    EXPECT_NE(none.status().message().find(words), std::string::npos) << none.status().message();
+  }
+}
+
+TEST(PluginLoader, AMissingLibraryIsNotAMissingPlugin) {
+  const auto missing = LoadPluginFile(PHOTOVEC_UNMET_CUDA_PLUGIN);
+  EXPECT_NE(missing.status().message().find("libcublas_nowhere.so"), std::string::npos)
+      << missing.status().message();
+  EXPECT_NE(missing.status().message().find("LD_LIBRARY_PATH"), std::string::npos)
+      << missing.status().message();
+  const auto told = LoadFirstPlugin({PHOTOVEC_UNMET_CUDA_PLUGIN, PHOTOVEC_FAKE_CUDA_PLUGIN});
+  EXPECT_EQ(told.status().message(), missing.status().message());
+}
+
 TEST(PluginLoader, LooksBesideTheProgramUnlessToldWhere) {
   unsetenv(kPluginVariable);
   const auto candidates = PluginCandidates();
