@@ -64,9 +64,11 @@ def test_less_memory_makes_smaller_batches(model, tmp_path):
 
 def test_a_broken_gpu_ends_the_server_within_a_second(model, tmp_path):
     """What is in flight gets 503 device_failed, the server is not ready from then on, and the exit code says why."""
-    running = Server(model, tmp_path, "--device", "cuda", environment=with_gpu("sticky=3"))
+    request_log = tmp_path / "requests.jsonl"
+    running = Server(model, tmp_path, "--device", "cuda", "--request-log", request_log, environment=with_gpu("sticky=3"))
     picture = plain((90, 90, 90))
     answers = []
+    readiness = []
     ended = concurrent.futures.Future()
     threading.Thread(target=lambda: ended.set_result((running.process.wait(timeout=60), time.monotonic()))).start()
 
@@ -76,6 +78,11 @@ def test_a_broken_gpu_ends_the_server_within_a_second(model, tmp_path):
         except httpx.TransportError:
             return  # the server has gone
         answers.append((reply.status_code, reply.json().get("error", {}).get("code"), time.monotonic()))
+        if reply.status_code == 503:
+            try:
+                readiness.append(running.get("/readyz").status_code)
+            except httpx.TransportError:
+                readiness.append("gone")
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(ask, range(60)))
@@ -86,6 +93,9 @@ def test_a_broken_gpu_ends_the_server_within_a_second(model, tmp_path):
     assert (200, None) in answers and (503, "device_failed") in answers
     assert {code for status, code in answers if status == 503} <= {"device_failed", "unavailable"}
     assert {status for status, _ in answers} == {200, 503}
+    assert set(readiness) <= {503, "gone"}, "not ready from the first 503 on"
+    logged = [json.loads(line) for line in request_log.read_text().splitlines()]
+    assert len(logged) >= len(answers), "the log has the last requests too"
     log = running.log_path.read_text()
     assert "illegal memory access" in log and "stopped" in log, log
     running.log.close()
@@ -98,7 +108,7 @@ def test_one_hanging_stream_is_survived(model, tmp_path):
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
             codes = [reply.status_code for reply in pool.map(
                 lambda _: running.post("/embed", content=picture, headers={"Content-Type": "image/png"}), range(60))]
-        assert codes.count(200) >= 58 and set(codes) <= {200, 503}, codes
+        assert codes.count(200) >= 54 and set(codes) <= {200, 503}, codes  # one stream cannot hold more than all 6
         assert 503 in codes, "the batch that hung was answered"
         assert running.get("/readyz").status_code == 200
         assert "stream 1 is given up" in running.log_path.read_text()
@@ -118,7 +128,46 @@ def test_the_last_hanging_stream_ends_the_server(model, tmp_path):
 
 def photovec(*arguments, environment=None):
     return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, check=False,
-                          env=environment or with_gpu())
+                          env=environment or with_gpu(), timeout=120)
+
+
+def photos(folder, count=40):
+    for i in range(count):
+        (folder / f"{i:03}.png").write_bytes(plain((i + 1, 9, 9), 64))
+    return folder
+
+
+@pytest.mark.parametrize("faults, streams, wanted", [("sticky=2", 2, DEVICE_FAILED), ("hang=0", 1, DEVICE_FAILED),
+                                                     ("hang=1", 2, 3)])
+def test_embed_writes_what_was_done_and_ends(model, tmp_path, faults, streams, wanted):
+    """Also after a hang, when nothing that the GPU holds can be given back."""
+    inputs = tmp_path / "photos"
+    inputs.mkdir()
+    done = photovec("embed", "--model", model, "-o", tmp_path / "v.npy", "--device", "cuda", "--max-batch", "4",
+                    "--streams", streams, photos(inputs), environment=with_gpu(faults))
+    assert done.returncode == wanted, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
+    good = [line for line in lines if line["error"] is None]
+    assert {line["error"]["code"] for line in lines if line["error"]} == {"device_failed"}
+    assert len(numpy.load(tmp_path / "v.npy")) == len(good)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "v.jsonl", "v.meta.json", "v.npy"]
+    if wanted == 3:
+        assert len(lines) == 40 and len(good) >= 32, "one stream holds no more than two batches"
+
+
+def test_slots_beyond_the_budget_are_told(model, tmp_path):
+    running = Server(model, tmp_path, "--device", "cuda", "--memory-budget", "20M", environment=with_gpu())
+    running.stop()
+    log = running.log_path.read_text()
+    assert "slots for decoded photos" in log and "beside a memory budget of 20.0 MiB" in log, log
+
+
+def test_a_plugin_found_by_name_says_which_library_it_lacks():
+    """Not that there is no plug-in."""
+    environment = {**os.environ, "PHOTOVEC_CUDA_PLUGIN": "unmet_cuda_plugin.so", "LD_LIBRARY_PATH": str(PLUGIN.parent)}
+    done = photovec("doctor", "--json", environment=environment)
+    check, = [check for check in json.loads(done.stdout)["checks"] if check["name"] == "CUDA"]
+    assert "libcublas_nowhere.so" in check["detail"] and "LD_LIBRARY_PATH" in check["detail"], check
 
 
 def test_doctor_shows_the_gpus_or_why_there_are_none():
@@ -134,6 +183,7 @@ def test_doctor_shows_the_gpus_or_why_there_are_none():
 
 @pytest.mark.parametrize("flags, words", [
     (["--device", "cuda:4"], "1 CUDA device, cuda:0"),
+    (["--device", "cuda", "--streams", "99"], "0 (automatic) to 64"),
     (["--device", "gpu"], "give auto, cpu, cuda"),
     (["--device", "cpu", "--precision", "f16"], "a CPU computes in f32 or bf16"),
     (["--device", "cpu", "--decode-device", "gpu"], "needs a GPU to run the models on"),

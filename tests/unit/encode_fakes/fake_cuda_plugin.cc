@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A libphotovec_cuda.so without CUDA: what tests load in its place. Vectors are the mean colours of stripes
 // of the photo. PHOTOVEC_FAKE_CUDA says what goes wrong: sticky=N (the device breaks at the N-th batch after
-// the warm-up), hang=N (lane N never finishes after the warm-up), memory=N (no lane takes more than N
-// images).
+// the warm-up), hang=N (lane N never finishes after the warm-up, and to free anything blocks from then on),
+// memory=N (no lane takes more than N images).
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -38,7 +38,10 @@ FakePlatform* Make() {
   const char* text = std::getenv("PHOTOVEC_FAKE_CUDA");
   const std::string faults = text == nullptr ? "" : text;
   if (const int at = Number(faults, "sticky"); at >= 0) platform.faults.starts_until_sticky = at;
-  if (const int lane = Number(faults, "hang"); lane >= 0) platform.faults.hanging_lane = lane;
+  if (const int lane = Number(faults, "hang"); lane >= 0) {
+    platform.faults.hanging_lane = lane;
+    platform.faults.frees_block = true;
+  }
   if (const int most = Number(faults, "memory"); most >= 0) platform.faults.most_lane_batch = most;
   return &platform;
 }
