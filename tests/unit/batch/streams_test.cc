@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -217,6 +218,39 @@ TEST_F(StreamsTest, ALostStreamIsSurvived) {
   std::scoped_lock lock(recorder_.mutex);
   EXPECT_EQ(recorder_.lost.size(), 1U);
   EXPECT_TRUE(recorder_.failures.empty());
+}
+
+// With two batches in flight the second of the lost stream fails with the first; the other stream's do not.
+TEST_F(StreamsTest, ALostStreamFailsAllThatItHolds) {
+  FakeEncoder encoder(1, 2, 2);
+  encoder.gate.Close();
+  std::vector<std::shared_ptr<FakeClient>> waiting;
+  for (const std::string text : {"a", "b", "c", "d"}) waiting.push_back(Push(text));  // two for each stream
+  Streams streams(encoder, batcher_, recorder_.Hooks());
+  encoder.gate.AwaitArrivals(2);
+  encoder.LoseStreamOf("a");
+  encoder.gate.Open();
+  std::vector<Code> codes;
+  for (const auto& client : waiting) codes.push_back(client->Get().status.code());
+  EXPECT_EQ(codes[0], Code::kDeviceFailed);
+  EXPECT_EQ(std::count(codes.begin(), codes.end(), Code::kDeviceFailed), 2);
+  EXPECT_EQ(std::count(codes.begin(), codes.end(), Code::kOk), 2);
+  EXPECT_TRUE(Push("e")->Get().status.ok());
+  std::scoped_lock lock(recorder_.mutex);
+  EXPECT_EQ(recorder_.lost.size(), 1U) << "told once";
+  EXPECT_TRUE(recorder_.failures.empty());
+}
+
+// A device that broke is no hang, whatever the other streams could still do.
+TEST_F(StreamsTest, ABrokenDeviceIsNotSurvivedByOtherStreams) {
+  FakeEncoder encoder(1, 2);
+  Streams streams(encoder, batcher_, recorder_.Hooks());
+  encoder.FailWait(Status(Code::kDeviceFailed, "illegal address"));
+  EXPECT_EQ(Push("a")->Get().status.code(), Code::kDeviceFailed);
+  std::scoped_lock lock(recorder_.mutex);
+  EXPECT_TRUE(recorder_.lost.empty());
+  ASSERT_FALSE(recorder_.failures.empty());
+  EXPECT_EQ(recorder_.failures.front().message(), "illegal address");
 }
 
 TEST_F(StreamsTest, TheLastLostStreamIsAFailedDevice) {

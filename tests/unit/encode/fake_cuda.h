@@ -9,7 +9,6 @@
 #include <mutex>
 #include <set>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -57,7 +56,7 @@ struct FakeDevice {
   void Free(FakeFaults& faults) const {
     if (!hangs) return;
     ++faults.frees_while_hanging;
-    while (faults.frees_block) std::this_thread::yield();
+    faults.frees_block.wait(true);
   }
 };
 
