@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "commands/settings.h"
+#include "encode/cuda/cuda_encoder.h"
 #include "encode/cuda/plugin_loader.h"
 
 namespace photovec::commands {
@@ -16,7 +17,6 @@ namespace {
 using encode::cuda::DeviceInfo;
 
 constexpr const char* kForms = "auto, cpu, cuda, cuda:N or cuda:all";
-constexpr int kStreamsPerDevice = 2;
 
 std::string NameOf(const DeviceInfo& device) {
   return device.name + " (cuda:" + std::to_string(device.index) + ")";
@@ -37,7 +37,7 @@ Result<int> ParseIndex(const std::string& text) {
 
 void PlanCuda(const EngineOptions& options, const DeviceChoice& choice, Plan& plan) {
   const auto devices = static_cast<int>(choice.devices.size());
-  plan.streams = options.streams > 0 ? options.streams : kStreamsPerDevice * devices;
+  plan.streams = options.streams > 0 ? options.streams : encode::cuda::kStreamsPerDevice * devices;
   plan.streams_why =
       options.streams > 0 ? "as set" : "two a GPU, so that one computes while the other is handed work";
   if (options.threads_per_stream > 0) plan.streams_why += "; threads of a stream are for CPUs";

@@ -15,9 +15,6 @@ namespace {
 constexpr int kDefaultBatch = 256;
 constexpr int kMostBatch = 1024;
 constexpr int kMostStreams = 64;
-// While the host hands in a batch of one stream, the other computes; more pay only for small batches
-// (docs/performance.md).
-constexpr int kStreamsPerDevice = 2;
 
 std::string PrecisionName(Precision precision) {
   switch (precision) {

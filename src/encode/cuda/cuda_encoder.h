@@ -12,6 +12,10 @@
 
 namespace photovec::encode::cuda {
 
+/// Unless told otherwise: while the host hands in a batch of one stream, the other computes. More pay only
+/// for small batches (docs/performance.md).
+inline constexpr int kStreamsPerDevice = 2;
+
 /// N streams spread over one or several GPUs, each GPU with one copy of the weights. What it says and does
 /// when a GPU fails: CudaStream.
 class CudaEncoder final : public Encoder {

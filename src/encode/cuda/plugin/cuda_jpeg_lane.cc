@@ -93,6 +93,7 @@ bool CudaJpegLane::Fits(const JpegTask& task, Cursor& after) const {
   next.tables += TableBytes(task.x) + TableBytes(task.y);
   next.out += DeviceArena::Rounded(task.out.size());
   const auto tasks = static_cast<size_t>(options_.most_tasks);
+  if (task.x.end_in - task.x.first_in > kMostLine) return false;
   if (next.pixels > 3 * static_cast<size_t>(options_.most_pixels) ||
       next.between > tasks * kBetweenBytesPerTask || next.tables > tasks * kTableBytesPerTask ||
       next.out > tasks * kOutBytes) {

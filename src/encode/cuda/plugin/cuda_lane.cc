@@ -89,9 +89,7 @@ CudaLane::~CudaLane() {
   for (const cudaStream_t stream : {copies_, compute_}) {
     if (stream != nullptr) (void)cudaStreamSynchronize(stream);
   }
-  for (const Bucket& bucket : buckets_) {
-    if (bucket.graph != nullptr) (void)cudaGraphExecDestroy(bucket.graph);
-  }
+  buckets_.clear();
   for (const Side& side : sides_) {
     for (const cudaEvent_t event : {side.copied, side.begin, side.end, side.done}) {
       if (event != nullptr) (void)cudaEventDestroy(event);
@@ -139,24 +137,12 @@ Status CudaLane::Allocate() {
 
 Status CudaLane::PrepareBucket(int images) {
   ASSIGN_OR_RETURN(BucketGemms gemms, PlanBucket(shared_, context(), activations_, images));
-  buckets_.push_back({images, std::move(gemms), nullptr});
+  buckets_.push_back({images, std::move(gemms), CapturedGraph()});
   Bucket& bucket = buckets_.back();
   const ForwardArgs args{shared_.weights, &activations_, &bucket.gemms, context(), images};
   RETURN_IF_ERROR(Forward(args));  // so that every kernel is loaded before it is captured
-  return Capture(args, bucket);
-}
-
-Status CudaLane::Capture(const ForwardArgs& args, Bucket& bucket) {
-  CUDA_OK(cudaStreamBeginCapture(compute_, cudaStreamCaptureModeThreadLocal));
-  const Status captured = Forward(args);
-  cudaGraph_t graph = nullptr;
-  const cudaError_t ended = cudaStreamEndCapture(compute_, &graph);
-  const std::unique_ptr<std::remove_pointer_t<cudaGraph_t>, decltype(&cudaGraphDestroy)> owner(
-      graph, &cudaGraphDestroy);
-  RETURN_IF_ERROR(captured);
-  CUDA_OK(ended);
-  CUDA_OK(cudaGraphInstantiate(&bucket.graph, graph, 0));
-  CUDA_OK(cudaGraphUpload(bucket.graph, compute_));
+  ASSIGN_OR_RETURN(bucket.graph, CapturedGraph::Of(compute_, [&] { return Forward(args); }));
+  CUDA_OK(cudaGraphUpload(bucket.graph.get(), compute_));
   return Status::Ok();
 }
 
@@ -202,7 +188,7 @@ Status CudaLane::Start(int side_index, std::span<const PixelSlot> slots) {
   patches.scale = shared_.weights->pixel_scale;
   patches.out = activations_.wide;
   CUDA_OK(Patches(patches, shared_.weights->element(), compute_));
-  CUDA_OK(cudaGraphLaunch(bucket->graph, compute_));
+  CUDA_OK(cudaGraphLaunch(bucket->graph.get(), compute_));
   CUDA_OK(cudaEventRecord(side.end, compute_));
   const size_t floats = slots.size() * static_cast<size_t>(config.embedding_dim());
   CUDA_OK(cudaMemcpyAsync(side.output, activations_.out, floats * sizeof(float), cudaMemcpyDeviceToHost,

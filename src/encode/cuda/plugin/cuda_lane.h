@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "encode/cuda/device.h"
+#include "encode/cuda/plugin/captured_graph.h"
 #include "encode/cuda/plugin/device_memory.h"
 #include "encode/cuda/plugin/device_weights.h"
 #include "encode/cuda/plugin/forward.h"
@@ -52,13 +53,12 @@ class CudaLane final : public Lane {
   struct Bucket {
     int images = 0;
     BucketGemms gemms;
-    cudaGraphExec_t graph = nullptr;
+    CapturedGraph graph;
   };
 
   CudaLane(const LaneShared& shared, int max_batch);
   Status Allocate();
   Status PrepareBucket(int images);
-  Status Capture(const ForwardArgs& args, Bucket& bucket);
   Status CopyPixels(Side& side, std::span<const PixelSlot> slots);
   Gemm::Context context() const { return {shared_.handle, compute_, workspace_, kWorkspaceBytes}; }
   size_t slot_bytes() const;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "encode/cuda/plugin/captured_graph.h"
 #include "encode/cuda/plugin/cuda_check.h"
 #include "encode/fold/fold.h"
 
@@ -16,48 +17,19 @@ constexpr double kMillisecondsPerRun = 20;  // launches and clocks then count li
 
 struct Owned {
   cudaStream_t stream = nullptr;
-  cudaEvent_t begin = nullptr;
-  cudaEvent_t end = nullptr;
-  cudaGraphExec_t graph = nullptr;
+  CapturedGraph graph;
+  GraphTimer timer;
 
   ~Owned() {
-    if (stream != nullptr) (void)cudaStreamSynchronize(stream);
-    if (graph != nullptr) (void)cudaGraphExecDestroy(graph);
-    for (const cudaEvent_t event : {begin, end}) {
-      if (event != nullptr) (void)cudaEventDestroy(event);
-    }
-    if (stream != nullptr) (void)cudaStreamDestroy(stream);
+    if (stream == nullptr) return;
+    (void)cudaStreamSynchronize(stream);
+    (void)cudaStreamDestroy(stream);
   }
   Status Create() {
     CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    CUDA_OK(cudaEventCreate(&begin));
-    CUDA_OK(cudaEventCreate(&end));
-    return Status::Ok();
+    return timer.Create();
   }
-
-  template <typename Body>
-  Status Capture(Body body) {
-    CUDA_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-    const Status captured = body();
-    cudaGraph_t captured_graph = nullptr;
-    const cudaError_t ended = cudaStreamEndCapture(stream, &captured_graph);
-    const std::unique_ptr<std::remove_pointer_t<cudaGraph_t>, decltype(&cudaGraphDestroy)> owner(
-        captured_graph, &cudaGraphDestroy);
-    RETURN_IF_ERROR(captured);
-    CUDA_OK(ended);
-    CUDA_OK(cudaGraphInstantiate(&graph, captured_graph, 0));
-    return Status::Ok();
-  }
-
-  Result<float> Milliseconds(int launches) const {
-    CUDA_OK(cudaEventRecord(begin, stream));
-    for (int i = 0; i < launches; ++i) CUDA_OK(cudaGraphLaunch(graph, stream));
-    CUDA_OK(cudaEventRecord(end, stream));
-    CUDA_OK(cudaEventSynchronize(end));
-    float milliseconds = 0;
-    CUDA_OK(cudaEventElapsedTime(&milliseconds, begin, end));
-    return milliseconds;
-  }
+  Result<float> Milliseconds(int launches) const { return timer.Milliseconds(graph, launches, stream); }
 
   // Of one launch, in seconds.
   Result<double> MedianSeconds() const {
@@ -96,7 +68,7 @@ Result<double> OfModel(const LaneShared& shared, int images, Owned& owned) {
     CUDA_OK(FillFp8Scales(activations.fp8.scales, Fp8Rounded(rows), owned.stream));
   }
   RETURN_IF_ERROR(BareProducts(args));
-  RETURN_IF_ERROR(owned.Capture([&] { return BareProducts(args); }));
+  ASSIGN_OR_RETURN(owned.graph, CapturedGraph::Of(owned.stream, [&] { return BareProducts(args); }));
   ASSIGN_OR_RETURN(const double seconds, owned.MedianSeconds());
   return ProductFlops(weights.config()) * images / seconds;
 }
@@ -134,7 +106,8 @@ Result<double> OfCube(const LaneShared& shared, Owned& owned) {
   ASSIGN_OR_RETURN(Gemm gemm, Gemm::Create(shape));
   RETURN_IF_ERROR(shared.plans->Plan(gemm, context, scratch));
   RETURN_IF_ERROR(FillSquare(shape, scratch.x, scratch.x_scales, owned.stream));
-  RETURN_IF_ERROR(owned.Capture([&] { return gemm.Run(context, scratch.Operands(0)); }));
+  ASSIGN_OR_RETURN(owned.graph,
+                   CapturedGraph::Of(owned.stream, [&] { return gemm.Run(context, scratch.Operands(0)); }));
   ASSIGN_OR_RETURN(const double seconds, owned.MedianSeconds());
   return gemm.shape().flops() / seconds;
 }

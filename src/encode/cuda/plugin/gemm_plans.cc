@@ -8,6 +8,7 @@
 #include <sstream>
 #include <utility>
 
+#include "encode/cuda/plugin/captured_graph.h"
 #include "encode/cuda/plugin/cuda_check.h"
 #include "encode/cuda/plugin/gemm.h"
 #include "encode/cuda/plugin/kernels/kernels.h"
@@ -21,48 +22,14 @@ constexpr double kFlopsPerTiming = 4e10;
 constexpr int kLeastRepeats = 3;
 constexpr int kMostRepeats = 24;
 
-class Event {
- public:
-  ~Event() {
-    if (event_ != nullptr) (void)cudaEventDestroy(event_);
-  }
-  Status Create() {
-    CUDA_OK(cudaEventCreate(&event_));
-    return Status::Ok();
-  }
-  cudaEvent_t get() const { return event_; }
-
- private:
-  cudaEvent_t event_ = nullptr;
-};
-
 // Runs `body` as a captured graph: once to warm up, then timed. Milliseconds.
 template <typename Body>
 Result<float> TimedAsGraph(cudaStream_t stream, Body body) {
-  cudaGraph_t graph = nullptr;
-  CUDA_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-  const Status captured = body();
-  const cudaError_t ended = cudaStreamEndCapture(stream, &graph);
-  const std::unique_ptr<std::remove_pointer_t<cudaGraph_t>, decltype(&cudaGraphDestroy)> owner(
-      graph, &cudaGraphDestroy);
-  RETURN_IF_ERROR(captured);
-  CUDA_OK(ended);
-  cudaGraphExec_t exec = nullptr;
-  CUDA_OK(cudaGraphInstantiate(&exec, graph, 0));
-  const std::unique_ptr<std::remove_pointer_t<cudaGraphExec_t>, decltype(&cudaGraphExecDestroy)> exec_owner(
-      exec, &cudaGraphExecDestroy);
-  Event begin;
-  Event end;
-  RETURN_IF_ERROR(begin.Create());
-  RETURN_IF_ERROR(end.Create());
-  CUDA_OK(cudaGraphLaunch(exec, stream));
-  CUDA_OK(cudaEventRecord(begin.get(), stream));
-  CUDA_OK(cudaGraphLaunch(exec, stream));
-  CUDA_OK(cudaEventRecord(end.get(), stream));
-  CUDA_OK(cudaEventSynchronize(end.get()));
-  float milliseconds = 0;
-  CUDA_OK(cudaEventElapsedTime(&milliseconds, begin.get(), end.get()));
-  return milliseconds;
+  ASSIGN_OR_RETURN(const CapturedGraph graph, CapturedGraph::Of(stream, body));
+  GraphTimer timer;
+  RETURN_IF_ERROR(timer.Create());
+  CUDA_OK(cudaGraphLaunch(graph.get(), stream));
+  return timer.Milliseconds(graph, 1, stream);
 }
 
 Status FillX(const GemmShape& shape, const GemmPlans::Scratch& scratch, cudaStream_t stream) {
