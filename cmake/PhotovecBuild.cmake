@@ -12,7 +12,8 @@ set(PHOTOVEC_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them: ad
 
 find_program(PHOTOVEC_CCACHE ccache)
 if(PHOTOVEC_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${PHOTOVEC_CCACHE}")
+  # ccache looks into what comes with a precompiled header only when told that those macros and times do not matter.
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${PHOTOVEC_CCACHE}")
 endif()
 
 add_library(photovec_flags INTERFACE)
@@ -41,6 +42,17 @@ if(PHOTOVEC_SANITIZE)
   endif()
 endif()
 
+# How tests are compiled, which takes longer than running them: without optimisation where nothing is instrumented, and on
+# top of one precompiled header (g++ only, and only where PHOTOVEC_TEST_PCH is on, so that asan builds show a missing include).
+option(PHOTOVEC_TEST_PCH "Compile the unit tests on top of a precompiled GoogleTest" OFF)
+add_library(photovec_test_flags INTERFACE)
+if(NOT PHOTOVEC_SANITIZE)
+  target_compile_options(photovec_test_flags INTERFACE -O0)
+endif()
+if(PHOTOVEC_TEST_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(photovec_test_flags INTERFACE -fpch-preprocess)  # ccache asks for it
+endif()
+
 # photovec_library(NAME DEPS a b ... LIBS third::party ...): every .cc of the current folder becomes the
 # static library photovec_NAME. DEPS are other folders; tests/check_layers holds them to DESIGN's list.
 function(photovec_library name)
@@ -61,7 +73,11 @@ function(photovec_unit_test folder)
   string(REPLACE "/" "_" name "${folder}")
   add_executable(${name}_test ${sources})
   list(TRANSFORM ARG_DEPS PREPEND photovec_)
-  target_link_libraries(${name}_test PRIVATE photovec_flags ${ARG_DEPS} ${ARG_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name}_test PRIVATE photovec_flags photovec_test_flags ${ARG_DEPS} ${ARG_LIBS}
+                        GTest::gtest GTest::gmock GTest::gtest_main)
+  if(TARGET photovec_test_pch)
+    target_precompile_headers(${name}_test REUSE_FROM photovec_test_pch)
+  endif()
   target_include_directories(${name}_test PRIVATE "${CMAKE_SOURCE_DIR}/tests")
   target_compile_definitions(${name}_test PRIVATE PHOTOVEC_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
   gtest_discover_tests(${name}_test TEST_PREFIX "${folder}/" DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
