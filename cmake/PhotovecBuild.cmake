@@ -18,7 +18,8 @@ endif()
 
 add_library(photovec_flags INTERFACE)
 target_include_directories(photovec_flags INTERFACE "${CMAKE_SOURCE_DIR}/src")
-target_compile_options(photovec_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wconversion -Wno-unknown-pragmas>)
+target_compile_options(photovec_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wconversion -Wsuggest-override
+                       -Wno-unknown-pragmas>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 12 AND
    CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # At -O3 g++ 12 takes "text" + std::string for a copy onto itself (GCC bug 105651).

@@ -21,7 +21,12 @@ void SetThreadNice(int nice) {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), nice);
 }
 
-void SetThreadPrompt() {
+bool SetLoopPriority(LoopPriority priority) {
+  if (priority != LoopPriority::kNormal) {
+    sched_param first{};
+    first.sched_priority = 1;
+    if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first) == 0) return true;
+  }
   // struct sched_attr of the kernel (man 2 sched_setattr) in its first form; glibc has none before 2.41.
   struct {
     uint32_t size = 48;
@@ -35,7 +40,8 @@ void SetThreadPrompt() {
   } attributes;
   static_assert(sizeof(attributes) == 48);
   attributes.nice = getpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)));
-  syscall(SYS_sched_setattr, 0, &attributes, 0);
+  syscall(SYS_sched_setattr, 0, &attributes, 0);  // a failure is harmless
+  return priority == LoopPriority::kNormal;
 }
 
 ThreadPool::ThreadPool(std::string name, int threads, int nice, size_t queue_capacity)

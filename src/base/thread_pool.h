@@ -16,10 +16,18 @@ void SetThreadName(const std::string& name);
 /// get a core at once (DESIGN §2). A failure is harmless and ignored: raising nice needs no rights.
 void SetThreadNice(int nice);
 inline constexpr int kWorkerNice = 10;
-/// For event loops, which run often and shortly: asks the kernel for time slices of 0.1 ms. From Linux 6.12
-/// on a thread that wakes up then need not wait for the end of another's slice, some 3 ms; older kernels take
-/// no notice. A failure is harmless.
-void SetThreadPrompt();
+
+/// How event loops, which run often and shortly, come to a core.
+enum class LoopPriority {
+  kAuto,      ///< kRealtime where the system allows it, else kNormal
+  kNormal,    ///< like other threads, with time slices of 0.1 ms: from Linux 6.12 on a thread that wakes up then
+              ///< seldom waits for the end of another's slice, some 3 ms; older kernels take no notice
+  kRealtime,  ///< ahead of every normal thread: SCHED_RR, priority 1
+};
+/// Sets it for the calling thread; threads and processes that it starts do not inherit kRealtime.
+/// \return false when kRealtime was asked for, or tried, and the system does not allow it: it takes root,
+/// CAP_SYS_NICE or a limit RLIMIT_RTPRIO of at least 1. The thread then runs as with kNormal.
+bool SetLoopPriority(LoopPriority priority);
 
 /// A few named threads that run tasks in FIFO order. Post is thread-safe. The destructor runs what was
 /// posted, then joins.

@@ -52,6 +52,15 @@ Check CheckNice() {
   return check;
 }
 
+Check CheckRealtime() {
+  Check check{"real-time priority", false, false, ""};
+  std::thread([&check] { check.ok = SetLoopPriority(LoopPriority::kRealtime); }).join();
+  check.detail = check.ok ? "event loops run ahead of every other thread (--loop-priority)"
+                          : "event loops run like other threads; for quicker answers under full load: ulimit -r 1, "
+                            "or LimitRTPRIO=1 in the systemd unit";
+  return check;
+}
+
 Check CheckMemfd() {
   const int fd = memfd_create("photovec-doctor", MFD_CLOEXEC);
   const bool ok = fd >= 0 && ftruncate(fd, 4096) == 0;
@@ -124,6 +133,6 @@ std::vector<LibraryVersion> LoadedLibraries() {
   return libraries;
 }
 
-std::vector<Check> CheckSystem() { return {CheckMemfd(), CheckNice(), CheckOpenFiles(), CheckHugePages()}; }
+std::vector<Check> CheckSystem() { return {CheckMemfd(), CheckNice(), CheckRealtime(), CheckOpenFiles(), CheckHugePages()}; }
 
 }  // namespace photovec::commands

@@ -33,6 +33,11 @@ constexpr milliseconds kLook{50};
 // A device that failed answers at once, so whoever still waits then waits for something else.
 constexpr double kFailedDrainSeconds = 0.7;
 
+LoopPriority ToLoopPriority(const std::string& word) {
+  if (word == "auto") return LoopPriority::kAuto;
+  return word == "normal" ? LoopPriority::kNormal : LoopPriority::kRealtime;
+}
+
 class ServeCommand : public Command {
  public:
   std::string path() const override { return "serve"; }
@@ -52,6 +57,9 @@ class ServeCommand : public Command {
     flags.Integer("max-connections", &server_.max_connections, 0, 1'000'000,
                   "open connections; 0: half of the limit of open files, at most 4096");
     flags.Integer("io-threads", &server_.io_threads, 0, 64, "event loops; 0: 1 on up to 4 CPUs, else 2");
+    flags.Choice("loop-priority", &loop_priority_, {"auto", "normal", "realtime"},
+                 "of the event loops; realtime: ahead of every other thread, needs rights; auto: realtime where it "
+                 "is allowed, else normal");
     flags.Integer("worker-threads", &server_.worker_threads, 0, 64,
                   "threads for long JSON and base64; 0: 1 to 4 by CPUs");
     flags.Number("drain-timeout", &drain_seconds_, 0, 86'400,
@@ -75,6 +83,7 @@ class ServeCommand : public Command {
     auto fetch = ToFetchOptions(sources_);
     if (!fetch.ok()) return ReportUsage(fetch.status());
     fetch->max_bytes = engine_.limits.max_file_bytes;
+    server_.loop_priority = ToLoopPriority(loop_priority_);
     const StopSignal stop;  // before any thread is made
     auto registry = metrics::Registry::Create();
     FetchMetrics fetch_metrics(*registry);  // outlives the engine, whose fetcher reports to it
@@ -157,6 +166,7 @@ class ServeCommand : public Command {
   EngineOptions engine_;
   std::string port_file_;
   std::string request_log_;
+  std::string loop_priority_ = "auto";
   int max_images_ = 1000;
   int cache_mib_ = 0;
   double drain_seconds_ = 30;

@@ -83,6 +83,18 @@ Status ListenError(const ServerOptions& options, const ErrorCode& error) {
                                      "; --host must be an address of this machine, or 0.0.0.0 for all"};
 }
 
+/// Tried on a thread of its own, so that a start fails at once.
+Status CheckLoopPriority(LoopPriority priority) {
+  bool allowed = true;
+  if (priority == LoopPriority::kRealtime) {
+    std::thread([&] { allowed = SetLoopPriority(LoopPriority::kRealtime); }).join();
+  }
+  if (allowed) return Status::Ok();
+  return {Code::kInvalidRequest,
+          "--loop-priority=realtime is not allowed here: it takes root, CAP_SYS_NICE or a limit of real-time "
+          "priorities (ulimit -r 1, LimitRTPRIO=1 in a systemd unit); or use auto"};
+}
+
 Result<tcp::endpoint> EndpointOf(const ServerOptions& options) {
   ErrorCode error;
   const std::string host = options.host == "localhost" ? "127.0.0.1" : options.host;
@@ -117,6 +129,7 @@ class ServerImpl final : public Server {
   ~ServerImpl() override { Stop(Deadline(Clock::now())); }
 
   Status Start() override {
+    RETURN_IF_ERROR(CheckLoopPriority(options_.loop_priority));
     for (int i = 0; i < options_.io_threads; ++i) loops_.push_back(std::make_shared<Loop>());
     RETURN_IF_ERROR(Listen());
     for (size_t i = 0; i < loops_.size(); ++i) StartLoop(i);
@@ -193,9 +206,9 @@ class ServerImpl final : public Server {
     Loop& loop = *loops_[index];
     loop.lag_timer.expires_after(kLagInterval);
     MeasureLag(loop);
-    loop.thread = std::thread([&loop, index] {
+    loop.thread = std::thread([&loop, index, priority = options_.loop_priority] {
       SetThreadName("http-io-" + std::to_string(index));
-      SetThreadPrompt();
+      SetLoopPriority(priority);
       for (;;) {
         try {
           loop.context.run();

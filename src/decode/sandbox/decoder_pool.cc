@@ -93,14 +93,14 @@ DecoderPool::~DecoderPool() {
   if (supervisor_.joinable()) supervisor_.join();
 }
 
-std::unique_ptr<WorkerProcess> DecoderPool::Take(Deadline deadline) {
+std::unique_ptr<WorkerProcess> DecoderPool::Take(Deadline deadline, bool* alone) {
   std::unique_lock lock(mutex_);
   for (;;) {
     if (!idle_ready_.wait_until(lock, deadline.at(), [&] { return !idle_.empty(); })) return nullptr;
     // The one that was busy last: its memory is warm.
     std::unique_ptr<WorkerProcess> worker = std::move(idle_.back());
     idle_.pop_back();
-    ++busy_;
+    *alone = busy_++ == 0;
     if (!worker->HasEnded()) return worker;
     // It was killed while it did nothing: no image's fault.
     lock.unlock();

@@ -77,7 +77,8 @@ class DecoderPool {
   friend class ProcessDecoder;
   explicit DecoderPool(DecoderPoolOptions options);
   /// An idle worker; null when none came until `deadline`.
-  std::unique_ptr<WorkerProcess> Take(Deadline deadline);
+  /// \param alone  set to whether no other one was busy then.
+  std::unique_ptr<WorkerProcess> Take(Deadline deadline, bool* alone);
   void GiveBack(std::unique_ptr<WorkerProcess> worker, Clock::duration cpu);
   void ReportDeath(const Attempt& attempt);
   bool IsWornOut(const WorkerProcess& worker) const;

@@ -56,7 +56,9 @@ class ProcessDecoder final : public Decoder {
     if (const auto code = pool_.quarantine_.Find(job.encoded)) return Quarantined(*code);
     int strikes = 0;
     for (int attempts = 1;; ++attempts) {
-      std::unique_ptr<WorkerProcess> worker = pool_.Take(Deadline::After(pool_.options_.attempt.wall));
+      bool alone = false;
+      std::unique_ptr<WorkerProcess> worker =
+          pool_.Take(Deadline::After(pool_.options_.attempt.wall), &alone);
       if (worker == nullptr) {
         return Status(Code::kUnavailable, "no decoder process could be started in time; try again later");
       }
@@ -65,7 +67,7 @@ class ProcessDecoder final : public Decoder {
         pool_.GiveBack(std::move(worker), {});
         return Status(Code::kInternal, "the image or the model's input is larger than a decoder's memory");
       }
-      Attempt attempt = worker->Run(job, LimitsFor(job, pool_.options_.attempt));
+      Attempt attempt = worker->Run(job, LimitsFor(job, pool_.options_.attempt), alone);
       if (attempt.answered) {
         pool_.GiveBack(std::move(worker), attempt.cpu);
         return std::move(attempt.report);

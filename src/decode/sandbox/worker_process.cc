@@ -15,10 +15,12 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "decode/sandbox/cpu_handover.h"
 #include "decode/sandbox/exit_codes.h"
 #include "decode/sandbox/faults.h"
 
@@ -172,20 +174,23 @@ Status WorkerProcess::AwaitHello(Clock::duration limit) {
   }
 }
 
-Attempt WorkerProcess::Run(const DecodeJob& job, const AttemptLimits& limits) {
+Attempt WorkerProcess::Run(const DecodeJob& job, const AttemptLimits& limits, bool alone) {
   const Clock::duration before = CpuTime();
-  Attempt attempt = RunOnce(job, limits, before);
+  Attempt attempt = RunOnce(job, limits, before, alone);
   attempt.cpu = CpuTime() - before;
   return attempt;
 }
 
-Attempt WorkerProcess::RunOnce(const DecodeJob& job, const AttemptLimits& limits,
-                               Clock::duration cpu_before) {
+Attempt WorkerProcess::RunOnce(const DecodeJob& job, const AttemptLimits& limits, Clock::duration cpu_before,
+                               bool alone) {
   std::memcpy(region_.input().data(), job.encoded.data(), job.encoded.size());
   const JobMessage message = MakeJobMessage(job, ++sequence_);
   const TimePoint sent_at = Clock::now();
+  std::optional<CpuHandover> handover;
+  if (alone) handover.emplace(pid_);
   // A failure means that the worker is gone; Await() sees it too, and says why.
   (void)send(socket_, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (handover) handover->Sent();
   Attempt attempt = Await(job, limits, sent_at, cpu_before);
   ++images_;
   if (!attempt.answered) return attempt;

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -254,13 +255,39 @@ TEST(Machine, KnowsItself) {
   EXPECT_GT(ResidentBytes(), 0U);
 }
 
-TEST(ThreadPrompt, KeepsTheNiceValueAndThePolicy) {
+TEST(LoopPriority, NormalKeepsTheNiceValueAndThePolicy) {
   std::thread([] {
     SetThreadNice(5);
-    SetThreadPrompt();
+    EXPECT_TRUE(SetLoopPriority(LoopPriority::kNormal));
     EXPECT_EQ(getpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid))), 5);
     EXPECT_EQ(sched_getscheduler(0), SCHED_OTHER);
   }).join();
+}
+
+TEST(LoopPriority, RealtimeIsForTheThreadAloneAndSaysWhenItIsNotAllowed) {
+  for (const LoopPriority priority : {LoopPriority::kAuto, LoopPriority::kRealtime}) {
+    std::thread([priority] {
+      const bool allowed = SetLoopPriority(priority);
+      EXPECT_EQ(sched_getscheduler(0), allowed ? SCHED_RR | SCHED_RESET_ON_FORK : SCHED_OTHER);
+      std::thread([] { EXPECT_EQ(sched_getscheduler(0), SCHED_OTHER); }).join();
+    }).join();
+  }
+  EXPECT_EQ(sched_getscheduler(0), SCHED_OTHER);
+}
+
+TEST(LoopPriority, WithoutTheRightAutoRunsAsNormal) {
+  // In a process of its own: rights that are given up do not come back.
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const rlimit none{0, 0};
+    const bool given_up = setrlimit(RLIMIT_RTPRIO, &none) == 0 && (geteuid() != 0 || setuid(65'534) == 0);
+    const bool refused = !SetLoopPriority(LoopPriority::kAuto) && !SetLoopPriority(LoopPriority::kRealtime);
+    _exit(given_up && refused && sched_getscheduler(0) == SCHED_OTHER ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 }  // namespace

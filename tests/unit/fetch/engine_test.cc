@@ -381,15 +381,15 @@ TEST_F(HttpTest, AnOriginThatNeverAnswersTimesOut) {
 }
 
 TEST_F(HttpTest, TheTotalTimeCoversAllRedirects) {
-  // Each hop alone stays under the limit; together they cannot.
-  std::atomic<int> hops{0};
-  origin_.On("/", [&](Connection& c, const std::string&) {
+  // Each hop alone stays under the limit; together they cannot. The last one's handler outlives this test.
+  const auto hops = std::make_shared<std::atomic<int>>(0);
+  origin_.On("/", [hops](Connection& c, const std::string&) {
     const Deadline until = Deadline::After(std::chrono::milliseconds(150));
     std::mutex mutex;
     std::unique_lock lock(mutex);
     std::condition_variable never;
     never.wait_until(lock, until.at(), [] { return false; });
-    ++hops;
+    ++*hops;
     c.Reply("302 Found", "Location: /\r\n", "");
   });
   auto options = LoopbackOptions();
@@ -397,7 +397,7 @@ TEST_F(HttpTest, TheTotalTimeCoversAllRedirects) {
   options.total_timeout = std::chrono::milliseconds(400);
   Start(options);
   EXPECT_THAT(Get("/"), StartsWith("source_timeout: "));
-  EXPECT_LE(hops.load(), 3);
+  EXPECT_LE(hops->load(), 3);
 }
 
 TEST_F(HttpTest, AnOriginThatTricklesTimesOutLongBeforeTheTotal) {
@@ -413,9 +413,9 @@ TEST_F(HttpTest, AnOriginThatTricklesTimesOutLongBeforeTheTotal) {
 }
 
 TEST_F(HttpTest, DeadlineAndCancelEndATransferInFlight) {
-  Staller first;
+  const auto first = std::make_shared<Staller>();  // its handler may outlive this test
   Staller second;
-  origin_.OnOnce("/1", [&](Connection& c, const std::string&) { first(c); });
+  origin_.OnOnce("/1", [first](Connection& c, const std::string&) { (*first)(c); });
   origin_.OnOnce("/2", [&](Connection& c, const std::string&) { second(c); });
   Start();
   Probe late(*fetcher_, FetchRequest{.reference = origin_.Url("/1"),

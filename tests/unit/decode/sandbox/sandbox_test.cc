@@ -4,6 +4,7 @@
 #include <limits>
 #include <set>
 
+#include "decode/sandbox/cpu_handover.h"
 #include "decode/sandbox/protocol.h"
 #include "decode/sandbox/respawn.h"
 #include "unit/decode/sandbox/pool_fixture.h"
@@ -105,6 +106,42 @@ TEST(Sandbox, TheKernelConfirmsTheWalls) {
   if ((pool->layers() & LayerBit(Layer::kNamespaces)) != 0) {
     EXPECT_NE(status.find("CapEff:\t0000000000000000"), std::string::npos) << status;
   }
+}
+
+bool SameCpus(const cpu_set_t& a, const cpu_set_t& b) { return CPU_EQUAL(&a, &b) != 0; }
+
+TEST(Sandbox, BorrowsACpuForAnImageOnly) {
+  cpu_set_t all;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
+  const auto pool = MakePool(PoolOptions(1));
+  const auto decoder = pool->MakeDecoder();
+  ASSERT_TRUE(DecodeWith(*decoder, Marked("")).report.ok());
+  cpu_set_t mine;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(mine), &mine), 0);
+  EXPECT_TRUE(SameCpus(all, mine));
+  int found = 0;
+  for (const int pid : pool->pids()) {
+    cpu_set_t workers;
+    ASSERT_EQ(sched_getaffinity(pid, sizeof(workers), &workers), 0);
+    EXPECT_TRUE(SameCpus(all, workers));
+    ++found;
+  }
+  EXPECT_EQ(found, 2);  // one and the spare
+
+  // While an image is on its way both are on one CPU.
+  {
+    CpuHandover handover(pool->pids().front());
+    ASSERT_EQ(sched_getaffinity(0, sizeof(mine), &mine), 0);
+    EXPECT_EQ(CPU_COUNT(&mine), 1);
+    cpu_set_t workers;
+    ASSERT_EQ(sched_getaffinity(pool->pids().front(), sizeof(workers), &workers), 0);
+    EXPECT_TRUE(SameCpus(mine, workers));
+    handover.Sent();
+    ASSERT_EQ(sched_getaffinity(pool->pids().front(), sizeof(workers), &workers), 0);
+    EXPECT_TRUE(SameCpus(all, workers));
+  }
+  ASSERT_EQ(sched_getaffinity(0, sizeof(mine), &mine), 0);
+  EXPECT_TRUE(SameCpus(all, mine));
 }
 
 TEST(Sandbox, IsRecycledWhenItIsOld) {
