@@ -54,12 +54,15 @@ if(PHOTOVEC_TEST_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(photovec_test_flags INTERFACE -fpch-preprocess)  # ccache asks for it
 endif()
 
-# photovec_library(NAME DEPS a b ... LIBS third::party ...): every .cc of the current folder becomes the
-# static library photovec_NAME. DEPS are other folders; tests/check_layers holds them to DESIGN's list.
+# photovec_library(NAME [HOT] DEPS a b ... LIBS third::party ...): every .cc of the current folder becomes the
+# static library photovec_NAME. HOT: what takes the CPU's time is optimised in every preset (dev has -O1). DEPS are other folders; tests/check_layers holds them to DESIGN's list.
 function(photovec_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;PRIVATE_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "HOT" "" "DEPS;LIBS;PRIVATE_LIBS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "*.cc")
   add_library(photovec_${name} STATIC ${sources})
+  if(ARG_HOT)
+    target_compile_options(photovec_${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O2>)
+  endif()
   list(TRANSFORM ARG_DEPS PREPEND photovec_)
   target_link_libraries(photovec_${name} PUBLIC photovec_flags ${ARG_DEPS} ${ARG_LIBS} PRIVATE ${ARG_PRIVATE_LIBS})
 endfunction()

@@ -55,9 +55,10 @@ Check CheckNice() {
 Check CheckRealtime() {
   Check check{"real-time priority", false, false, ""};
   std::thread([&check] { check.ok = SetLoopPriority(LoopPriority::kRealtime); }).join();
-  check.detail = check.ok ? "event loops run ahead of every other thread (--loop-priority)"
-                          : "event loops run like other threads; for quicker answers under full load: ulimit -r 1, "
-                            "or LimitRTPRIO=1 in the systemd unit";
+  check.detail =
+      check.ok ? "event loops run ahead of every other thread (--loop-priority)"
+               : "event loops run like other threads; for quicker answers under full load: ulimit -r 1, "
+                 "or LimitRTPRIO=1 in the systemd unit";
   return check;
 }
 
@@ -133,6 +134,8 @@ std::vector<LibraryVersion> LoadedLibraries() {
   return libraries;
 }
 
-std::vector<Check> CheckSystem() { return {CheckMemfd(), CheckNice(), CheckRealtime(), CheckOpenFiles(), CheckHugePages()}; }
+std::vector<Check> CheckSystem() {
+  return {CheckMemfd(), CheckNice(), CheckRealtime(), CheckOpenFiles(), CheckHugePages()};
+}
 
 }  // namespace photovec::commands

@@ -57,9 +57,10 @@ class ServeCommand : public Command {
     flags.Integer("max-connections", &server_.max_connections, 0, 1'000'000,
                   "open connections; 0: half of the limit of open files, at most 4096");
     flags.Integer("io-threads", &server_.io_threads, 0, 64, "event loops; 0: 1 on up to 4 CPUs, else 2");
-    flags.Choice("loop-priority", &loop_priority_, {"auto", "normal", "realtime"},
-                 "of the event loops; realtime: ahead of every other thread, needs rights; auto: realtime where it "
-                 "is allowed, else normal");
+    flags.Choice(
+        "loop-priority", &loop_priority_, {"auto", "normal", "realtime"},
+        "of the event loops; realtime: ahead of every other thread, needs rights; auto: realtime where it "
+        "is allowed, else normal");
     flags.Integer("worker-threads", &server_.worker_threads, 0, 64,
                   "threads for long JSON and base64; 0: 1 to 4 by CPUs");
     flags.Number("drain-timeout", &drain_seconds_, 0, 86'400,

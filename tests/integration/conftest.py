@@ -20,12 +20,13 @@ BINARY = pathlib.Path(os.environ["PHOTOVEC_BUILD_DIR"]) / "bin" / "photovec"
 class Server:
     """`photovec serve` on a free port; the port file says that it is ready."""
 
-    def __init__(self, model, folder, *flags, environment=None):
+    def __init__(self, model, folder, *flags, environment=None, through=()):
+        """:param through: words of a command that starts the server, such as setpriv with its flags."""
         self.port_file = pathlib.Path(folder) / "port"
         self.log_path = pathlib.Path(folder) / "serve.log"
         self.log = open(self.log_path, "w")
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--model", f"clip={model}", "--port", "0", "--port-file", self.port_file, *flags],
+            [*through, BINARY, "serve", "--model", f"clip={model}", "--port", "0", "--port-file", self.port_file, *flags],
             stderr=self.log, stdout=self.log, env=environment)
         deadline = time.monotonic() + 120
         while not self.port_file.exists():

@@ -3,6 +3,8 @@
 import concurrent.futures
 import http.client
 import json
+import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -146,6 +148,37 @@ def test_a_port_in_use_is_named(server, model):
                            capture_output=True, text=True, timeout=120)
     assert tried.returncode != 0
     assert f"127.0.0.1:{server.port}" in tried.stderr and "--port" in tried.stderr
+
+
+# Starts a program that may not run threads at a real-time priority.
+NO_REALTIME = ("prlimit", "--rtprio=0", *(("setpriv", "--inh-caps=-sys_nice", "--bounding-set=-sys_nice") if os.geteuid() == 0 else ()))
+
+
+def loop_policies(server):
+    """How the kernel schedules the server's event loops."""
+    tasks = pathlib.Path(f"/proc/{server.process.pid}/task")
+    loops = [task for task in tasks.iterdir() if (task / "comm").read_text().startswith("http-io-")]
+    return {os.sched_getscheduler(int(loop.name)) & ~os.SCHED_RESET_ON_FORK for loop in loops}
+
+
+def test_loops_run_at_a_realtime_priority_only_where_they_may(model, tmp_path):
+    for through, flags, wanted in [(NO_REALTIME, [], os.SCHED_OTHER), ((), ["--loop-priority=normal"], os.SCHED_OTHER)]:
+        running = Server(model, tmp_path, *flags, through=through)
+        assert loop_policies(running) == {wanted}
+        running.stop()
+        running.port_file.unlink(missing_ok=True)
+    refused = subprocess.run([*NO_REALTIME, BINARY, "serve", "--model", f"clip={model}", "--port", "0", "--loop-priority=realtime"],
+                             capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 2 and "LimitRTPRIO=1" in refused.stderr
+    try:  # what this machine allows is what auto does
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        allowed = os.SCHED_RR
+    except PermissionError:
+        allowed = os.SCHED_OTHER
+    running = Server(model, tmp_path)
+    assert loop_policies(running) == {allowed}
+    running.stop()
 
 
 def test_memory_stays_flat_over_many_images(server, jpegs):

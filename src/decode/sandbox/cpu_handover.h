@@ -5,13 +5,14 @@
 
 namespace photovec::decode {
 
-/// Hands the calling thread's CPU to a worker for one image, and takes it back with the answer: whoever waits sleeps, so
-/// one CPU serves both in turn. Left to itself the kernel wakes the worker, and afterwards the thread, on another CPU that
-/// idles; in a virtual machine each such wake takes some 100 us. For an image that is decoded alone: where several are,
-/// keeping threads on their CPUs costs more (two threads may be on one) than it gains.
+/// Hands the calling thread's CPU to a worker for one image, and takes it back with the answer: whoever waits
+/// sleeps, so one CPU serves both in turn. Left to itself the kernel wakes the worker, and afterwards the
+/// thread, on another CPU that idles; in a virtual machine each such wake takes some 100 us. For an image
+/// that is decoded alone: where several are, keeping threads on their CPUs costs more (two threads may be on
+/// one) than it gains.
 ///
-/// Both may be moved when it is worth it: the worker as soon as it runs, the thread as soon as it is awake again. Nothing
-/// here may fail: without the right to set affinities the kernel decides as ever.
+/// Both may be moved when it is worth it: the worker as soon as it runs, the thread as soon as it is awake
+/// again. Nothing here may fail: without the right to set affinities the kernel decides as ever.
 class CpuHandover {
  public:
   /// Keeps the calling thread on its CPU, and has the worker, which sleeps, wake there.

@@ -59,7 +59,8 @@ class WorkerProcess {
 
   /// Decodes one image; blocks at most about limits.wall. When not answered, the process is dead and reaped.
   /// The image must fit: see input_capacity() and output_capacity().
-  /// \param alone  no other image is being decoded: what counts is when this one is done (see cpu_handover.h).
+  /// \param alone  no other image is being decoded: what counts is when this one is done (see
+  /// cpu_handover.h).
   Attempt Run(const DecodeJob& job, const AttemptLimits& limits, bool alone);
 
   /// Whether the process has ended (without waiting or reaping).

@@ -40,7 +40,8 @@ TEST(ResourceTimeline, SamplesAtEqualDistancesWhatThisProcessUses) {
   // The kernel counts in ticks of 10 ms, and the time after the last sample is not seen.
   EXPECT_LE(seen_s, used_s + 0.15);
   EXPECT_GT(seen_s, used_s * 0.5 - 0.15);
-  // Both are this process here, read one after the other: ticks between the two readings are counted in one of them.
+  // Both are this process here, read one after the other: ticks between the two readings are counted in one
+  // of them.
   EXPECT_NEAR(seen_s, load_s, 0.1);
 }
 
