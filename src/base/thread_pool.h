@@ -19,9 +19,9 @@ inline constexpr int kWorkerNice = 10;
 
 /// How event loops, which run often and shortly, come to a core.
 enum class LoopPriority {
-  kAuto,    ///< kRealtime where the system allows it, else kNormal
-  kNormal,  ///< like other threads, with time slices of 0.1 ms: from Linux 6.12 on a thread that wakes up
-            ///< then seldom waits for the end of another's slice, some 3 ms; older kernels take no notice
+  kAuto,      ///< kRealtime where the system allows it, else kNormal
+  kNormal,    ///< like other threads, with time slices of 0.1 ms: from Linux 6.12 on a thread that wakes up
+              ///< then seldom waits for the end of another's slice, some 3 ms; older kernels take no notice
   kRealtime,  ///< ahead of every normal thread: SCHED_RR, priority 1
 };
 /// Sets it for the calling thread; threads and processes that it starts do not inherit kRealtime.
