@@ -55,7 +55,8 @@ if(PHOTOVEC_TEST_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 
 # photovec_library(NAME [HOT] DEPS a b ... LIBS third::party ...): every .cc of the current folder becomes the
-# static library photovec_NAME. HOT: what takes the CPU's time is optimised in every preset (dev has -O1). DEPS are other folders; tests/check_layers holds them to DESIGN's list.
+# static library photovec_NAME. DEPS are other folders; tests/check_layers holds them to DESIGN's list. HOT: what takes
+# the CPU's time is optimised in the dev preset, too, which has -O1 otherwise.
 function(photovec_library name)
   cmake_parse_arguments(ARG "HOT" "" "DEPS;LIBS;PRIVATE_LIBS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "*.cc")
