@@ -27,8 +27,8 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from embedder import BATCH, load_model  # noqa: E402
-from photovec_client import Server, find_binary, photo_paths, run_threads  # noqa: E402
+from embedder import BATCH, load_model  # noqa: E402 - after sys.path
+from photovec_client import Server, find_binary, photo_paths, run_threads  # noqa: E402 - after sys.path
 
 SERVER = pathlib.Path(__file__).resolve().parent / "server.py"
 LOWEST_COSINE = 0.9995

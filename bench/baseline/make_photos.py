@@ -15,7 +15,7 @@ import sys
 from PIL import Image, ImageOps
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from photovec_client import photo_paths  # noqa: E402
+from photovec_client import photo_paths  # noqa: E402 - after sys.path
 
 PIXELS = 1152 * 864
 BYTES = 150_000

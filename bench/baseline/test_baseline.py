@@ -24,10 +24,10 @@ from PIL import Image
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from embedder import BATCH, Embedder  # noqa: E402
-from photovec_client import Server, find_binary  # noqa: E402
-from race_summary import Engines, Figures, Void, quantile, read_report, slowest_download_ms, summary  # noqa: E402
-from request_log import ImageTimes, RequestLog, RequestTimes  # noqa: E402
+from embedder import BATCH, Embedder  # noqa: E402 - after sys.path
+from photovec_client import Server, find_binary  # noqa: E402 - after sys.path
+from race_summary import Engines, Figures, Void, quantile, read_report, slowest_download_ms, summary  # noqa: E402 - as above
+from request_log import ImageTimes, RequestLog, RequestTimes  # noqa: E402 - after sys.path
 
 LATENCY_S = 0.03  # of the store: no image can be there sooner
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 from test_decode import BUILD, photo, run_probe, saved
 
 sys.path.append(str(pathlib.Path(__file__).parent.parent / "integration"))
-import heif_files  # noqa: E402
+import heif_files  # noqa: E402 - after sys.path
 
 ICC_PROBE = BUILD / "tests" / "parity" / "icc_probe"
 

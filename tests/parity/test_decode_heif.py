@@ -12,7 +12,7 @@ from PIL import Image
 from test_decode import PROBE, photo, saved
 
 sys.path.append(str(pathlib.Path(__file__).parent.parent / "integration"))
-import heif_files  # noqa: E402
+import heif_files  # noqa: E402 - after sys.path
 
 
 def ours(path):

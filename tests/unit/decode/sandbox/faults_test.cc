@@ -130,6 +130,47 @@ TEST(Faults, AStoppedWorkerIsReplacedAndItsImageDecodedElsewhere) {
   EXPECT_EQ(Deaths(*pool, Death::kTimeout), 1);
 }
 
+/// Decodes an image in which the worker hangs; tells where its thread may run meanwhile.
+class HangingDecode {
+ public:
+  HangingDecode(DecoderPool& pool, uint32_t seed)
+      : thread_([this, &pool, seed] {
+          thread_id_ = gettid();
+          (void)DecodeWith(*pool.MakeDecoder(), Marked("EVIL", seed));
+        }) {}
+  ~HangingDecode() { thread_.join(); }
+  int Cpus() const {
+    cpu_set_t cpus;
+    const pid_t id = thread_id_.load();
+    return id != 0 && sched_getaffinity(id, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 0;
+  }
+
+ private:
+  std::atomic<pid_t> thread_id_{0};
+  std::thread thread_;
+};
+
+TEST(Faults, OnlyAnImageThatIsAloneKeepsItsThreadOnOneCpu) {
+  cpu_set_t all;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
+  DecoderPoolOptions options = PoolOptions(2, "hang@EVIL");
+  options.attempt.wall = std::chrono::seconds(2);
+  const auto pool = MakePool(options);
+  const HangingDecode alone(*pool, 1);
+  const Deadline patience = Deadline::After(std::chrono::seconds(20));
+  while (alone.Cpus() != 1 && !patience.Expired()) std::this_thread::yield();
+  EXPECT_EQ(alone.Cpus(), 1);
+
+  const HangingDecode second(*pool, 2);
+  while (pool->pids().size() != 1 && !patience.Expired()) std::this_thread::yield();  // both are busy
+  const Deadline look = Deadline::After(std::chrono::milliseconds(100));
+  int fewest = CPU_COUNT(&all);
+  while (!look.Expired()) {
+    if (const int cpus = second.Cpus(); cpus != 0) fewest = std::min(fewest, cpus);
+  }
+  EXPECT_EQ(fewest, CPU_COUNT(&all));
+}
+
 size_t CountOpenFds() {
   size_t count = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
