@@ -43,14 +43,18 @@ if(PHOTOVEC_SANITIZE)
   endif()
 endif()
 
-# How tests are compiled, which takes longer than running them: without optimisation where nothing is instrumented, and on
-# top of one precompiled header (g++ only, and only where PHOTOVEC_TEST_PCH is on, so that asan builds show a missing include).
-option(PHOTOVEC_TEST_PCH "Compile the unit tests on top of a precompiled GoogleTest" OFF)
+# How tests are compiled, which takes longer than running them: without optimisation where nothing is instrumented, and several
+# files at a time on top of one precompiled header (g++ only, and only where PHOTOVEC_FAST_TEST_BUILD is on, so that asan builds
+# show a missing include).
+option(PHOTOVEC_FAST_TEST_BUILD "Compile the unit tests several files at a time, on top of a precompiled GoogleTest" OFF)
+if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set(PHOTOVEC_FAST_TEST_BUILD OFF)
+endif()
 add_library(photovec_test_flags INTERFACE)
 if(NOT PHOTOVEC_SANITIZE)
   target_compile_options(photovec_test_flags INTERFACE -O0)
 endif()
-if(PHOTOVEC_TEST_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+if(PHOTOVEC_FAST_TEST_BUILD)
   target_compile_options(photovec_test_flags INTERFACE -fpch-preprocess)  # ccache asks for it
 endif()
 
@@ -80,8 +84,9 @@ function(photovec_unit_test folder)
   list(TRANSFORM ARG_DEPS PREPEND photovec_)
   target_link_libraries(${name}_test PRIVATE photovec_flags photovec_test_flags ${ARG_DEPS} ${ARG_LIBS}
                         GTest::gtest GTest::gmock GTest::gtest_main)
-  if(TARGET photovec_test_pch)
+  if(PHOTOVEC_FAST_TEST_BUILD)
     target_precompile_headers(${name}_test REUSE_FROM photovec_test_pch)
+    set_target_properties(${name}_test PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
   endif()
   target_include_directories(${name}_test PRIVATE "${CMAKE_SOURCE_DIR}/tests")
   target_compile_definitions(${name}_test PRIVATE PHOTOVEC_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")

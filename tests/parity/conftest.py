@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the parity tests share: real photos, CLIP checkpoints made by transformers, the probes of the build folder."""
+import functools
 import json
 import os
 import pathlib
@@ -45,6 +46,17 @@ class Crops:
         self.origin = np.array(self.origin)
         print(f"\n{len(self.images)} crops of {len(paths)} photographs, {min(bits):.2f} to {max(bits):.2f} "
               f"(median {np.median(bits):.2f}) bits per pixel")
+
+    def each(self, step):
+        """Every `step`-th of the crops."""
+        some = object.__new__(Crops)
+        some.images, some.origin = self.images[::step], self.origin[::step]
+        return some
+
+    @functools.cache
+    def pixels(self, size, resample=Image.Resampling.BICUBIC, step=1):
+        """model_pixels() of every `step`-th crop, made once for all tests."""
+        return model_pixels(self.images[::step], size, resample)
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ class ReferencePlatform : public encode::cuda::test::FakePlatform {
   std::vector<std::unique_ptr<encode::Encoder>> encoders_;
 };
 
-BenchCudaOptions Tiny() {
+BenchCudaOptions TinyCuda() {
   BenchCudaOptions options;
   options.model = "tiny";
   options.streams = {1, 2};
@@ -61,7 +61,7 @@ BenchCudaOptions Tiny() {
 TEST(BenchCuda, MeasuresWhatItVerified) {
   ReferencePlatform platform;
   int told = 0;
-  BenchCudaOptions options = Tiny();
+  BenchCudaOptions options = TinyCuda();
   options.progress = [&](const std::string&) { ++told; };
   const auto report = RunBenchCuda(platform, options);
   ASSERT_TRUE(report.ok()) << report.status().ToString();
@@ -85,7 +85,7 @@ TEST(BenchCuda, MeasuresWhatItVerified) {
 TEST(BenchCuda, RefusesToTimeWrongAnswers) {
   ReferencePlatform platform;
   platform.wrong = true;
-  const auto report = RunBenchCuda(platform, Tiny());
+  const auto report = RunBenchCuda(platform, TinyCuda());
   EXPECT_EQ(report.status().code(), Code::kInternal);
   EXPECT_NE(report.status().message().find("wrong vectors"), std::string::npos) << report.status().message();
 }
@@ -93,7 +93,7 @@ TEST(BenchCuda, RefusesToTimeWrongAnswers) {
 TEST(BenchCuda, ChecksItsOptions) {
   ReferencePlatform platform;
   for (const int batch : {0, 5000}) {
-    BenchCudaOptions options = Tiny();
+    BenchCudaOptions options = TinyCuda();
     options.batches = {batch};
     EXPECT_EQ(RunBenchCuda(platform, options).status().code(), Code::kInvalidRequest);
   }

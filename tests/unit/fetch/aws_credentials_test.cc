@@ -10,6 +10,7 @@
 #include "aws_files.h"
 #include "fake_http.h"
 #include "fetch/aws_temporary.h"
+#include "source_probe.h"
 
 namespace photovec::fetch {
 namespace {

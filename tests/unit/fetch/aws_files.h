@@ -6,22 +6,10 @@
 
 #include <filesystem>
 #include <fstream>
-#include <map>
-#include <optional>
 #include <string>
 #include <utility>
 
-#include "fetch/environment.h"
-
 namespace photovec::fetch {
-
-/// An environment of these variables alone.
-inline EnvironmentLookup OnlyVariables(std::map<std::string, std::string> set = {}) {
-  return [set = std::move(set)](const std::string& name) -> std::optional<std::string> {
-    const auto found = set.find(name);
-    return found == set.end() ? std::nullopt : std::optional(found->second);
-  };
-}
 
 /// A folder that goes with the test.
 class TestFolder {

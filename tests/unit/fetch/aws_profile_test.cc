@@ -6,6 +6,7 @@
 #include <string>
 
 #include "aws_files.h"
+#include "source_probe.h"
 
 namespace photovec::fetch {
 namespace {

@@ -9,16 +9,16 @@
 namespace photovec::fetch {
 namespace {
 
-std::span<const uint8_t> Bytes(std::string_view text) {
+std::span<const uint8_t> BytesOf(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
 // The check values of the CRC catalogue; the NVM specification's own vectors of 4096 bytes.
 TEST(Crc, KnownValues) {
-  EXPECT_EQ(Crc32(Bytes("")), 0u);
-  EXPECT_EQ(Crc32(Bytes("123456789")), 0xCBF43926u);
-  EXPECT_EQ(Crc64Nvme(Bytes("")), 0u);
-  EXPECT_EQ(Crc64Nvme(Bytes("123456789")), 0xAE8B14860A799888u);
+  EXPECT_EQ(Crc32(BytesOf("")), 0u);
+  EXPECT_EQ(Crc32(BytesOf("123456789")), 0xCBF43926u);
+  EXPECT_EQ(Crc64Nvme(BytesOf("")), 0u);
+  EXPECT_EQ(Crc64Nvme(BytesOf("123456789")), 0xAE8B14860A799888u);
   EXPECT_EQ(Crc64Nvme(std::vector<uint8_t>(4'096, 0x00)), 0x6482D367EB22B64Eu);
   EXPECT_EQ(Crc64Nvme(std::vector<uint8_t>(4'096, 0xFF)), 0xC0DDBA7302ECA3ACu);
 }

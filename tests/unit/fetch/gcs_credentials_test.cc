@@ -20,6 +20,7 @@
 #include "fetch/gcs_token.h"
 #include "fetch/reference.h"
 #include "rsa_key_pair.h"
+#include "source_probe.h"
 
 namespace photovec::fetch {
 namespace {
@@ -28,13 +29,6 @@ namespace json = boost::json;
 using std::chrono::seconds;
 
 constexpr const char* kTokenReply = R"({"access_token":"ya29.abc","expires_in":3599,"token_type":"Bearer"})";
-
-EnvironmentLookup Variables(std::map<std::string, std::string> set) {
-  return [set = std::move(set)](const std::string& name) -> std::optional<std::string> {
-    const auto found = set.find(name);
-    return found == set.end() ? std::nullopt : std::optional(found->second);
-  };
-}
 
 std::shared_ptr<FakeHttp> Always(HttpAnswer answer) {
   return std::make_shared<FakeHttp>([answer](const HttpCall&) { return answer; });
@@ -226,7 +220,7 @@ TEST(GcsCredentials, TheOrderIsGooglesOwn) {
   // Which one was chosen shows in what it sends.
   const auto chosen = [&]() -> std::string {
     const auto http = Always(Answer(200, kTokenReply, {{"metadata-flavor", "Google"}}));
-    const auto credentials = FindGcsCredentials(Variables(set), http);
+    const auto credentials = FindGcsCredentials(OnlyVariables(set), http);
     if (!credentials.ok()) return credentials.status().ToString();
     EXPECT_TRUE(credentials->make().ok());
     const HttpCall last = http->calls().back();
@@ -247,7 +241,7 @@ TEST(GcsCredentials, TheOrderIsGooglesOwn) {
 TEST(GcsCredentials, ANamedFileThatIsNotThereIsNotPassedOver) {
   const auto http = Always(Answer(200, kTokenReply, {{"metadata-flavor", "Google"}}));
   const auto credentials =
-      FindGcsCredentials(Variables({{"GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json"}}), http);
+      FindGcsCredentials(OnlyVariables({{"GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json"}}), http);
   ASSERT_FALSE(credentials.ok());
   EXPECT_EQ(credentials.status().code(), Code::kInvalidRequest);
   EXPECT_NE(credentials.status().message().find("GOOGLE_APPLICATION_CREDENTIALS"), std::string::npos);
@@ -257,7 +251,7 @@ TEST(GcsCredentials, ANamedFileThatIsNotThereIsNotPassedOver) {
 
 TEST(GcsCredentials, NoneAtAllSaysWhatToDo) {
   const auto http = NoNetwork();
-  const auto credentials = FindGcsCredentials(Variables({{"HOME", "/nowhere"}}), http);
+  const auto credentials = FindGcsCredentials(OnlyVariables({{"HOME", "/nowhere"}}), http);
   ASSERT_FALSE(credentials.ok());
   EXPECT_EQ(credentials.status().code(), Code::kInvalidRequest);
   for (const char* hint : {"GOOGLE_APPLICATION_CREDENTIALS", "gcloud auth application-default login",

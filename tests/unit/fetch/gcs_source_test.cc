@@ -17,16 +17,10 @@
 #include "fetch/options.h"
 #include "fetch/router.h"
 #include "origin_server.h"
+#include "source_probe.h"
 
 namespace photovec::fetch {
 namespace {
-
-EnvironmentLookup Variables(std::map<std::string, std::string> set = {}) {
-  return [set = std::move(set)](const std::string& name) -> std::optional<std::string> {
-    const auto found = set.find(name);
-    return found == set.end() ? std::nullopt : std::optional(found->second);
-  };
-}
 
 /// A metadata server that hands out t1, t2, t3 ...
 std::shared_ptr<FakeHttp> Metadata(int life_s = 3'600) {
@@ -41,18 +35,12 @@ std::shared_ptr<FakeHttp> Metadata(int life_s = 3'600) {
   });
 }
 
-std::unique_ptr<Source> Anonymous(GcsOptions options, const EnvironmentLookup& environment = Variables()) {
+std::unique_ptr<Source> Anonymous(GcsOptions options,
+                                  const EnvironmentLookup& environment = OnlyVariables()) {
   options.auth = GcsOptions::Auth::kAnonymous;
   auto source = MakeGcsSource(options, Metadata(), environment);
   EXPECT_TRUE(source.ok()) << source.status().ToString();
   return source.ok() ? std::move(*source) : nullptr;
-}
-
-SourceObject::Headers Sign(SourceObject& object) {
-  std::promise<SourceObject::Headers> promise;
-  auto future = promise.get_future();
-  object.Sign([&](SourceObject::Headers headers) { promise.set_value(std::move(headers)); });
-  return future.get();
 }
 
 TEST(GcsSource, ObjectNamesGoOverTheWireAsOneSegment) {
@@ -148,13 +136,13 @@ TEST(GcsSource, WrongOptionsAreNamed) {
       {{.allowed_buckets = {"*"}, .endpoint = "https://u:p@h"}, "gcs-endpoint"},
   };
   for (const auto& [options, word] : kCases) {
-    const auto source = MakeGcsSource(options, Metadata(), Variables());
+    const auto source = MakeGcsSource(options, Metadata(), OnlyVariables());
     ASSERT_FALSE(source.ok()) << word;
     EXPECT_EQ(source.status().code(), Code::kInvalidRequest);
     EXPECT_NE(source.status().message().find(word), std::string::npos) << source.status().message();
   }
-  const auto emulator =
-      MakeGcsSource({.allowed_buckets = {"*"}}, Metadata(), Variables({{"STORAGE_EMULATOR_HOST", "a b"}}));
+  const auto emulator = MakeGcsSource({.allowed_buckets = {"*"}}, Metadata(),
+                                      OnlyVariables({{"STORAGE_EMULATOR_HOST", "a b"}}));
   ASSERT_FALSE(emulator.ok());
   EXPECT_NE(emulator.status().message().find("STORAGE_EMULATOR_HOST"), std::string::npos);
 }
@@ -162,7 +150,7 @@ TEST(GcsSource, WrongOptionsAreNamed) {
 TEST(GcsSource, EndpointsAndWhoPays) {
   const auto url = [](GcsOptions options, std::map<std::string, std::string> set) {
     options.allowed_buckets = {"*"};
-    const auto source = Anonymous(options, Variables(std::move(set)));
+    const auto source = Anonymous(options, OnlyVariables(std::move(set)));
     return (*source->Open("gs://photos/x"))->url();
   };
   const std::string tail = "/storage/v1/b/photos/o/x?alt=media";
@@ -178,7 +166,7 @@ TEST(GcsSource, EndpointsAndWhoPays) {
 TEST(GcsSource, AnEmulatorIsAskedWithoutCredentials) {
   const auto http = Metadata();
   const auto source = MakeGcsSource({.allowed_buckets = {"*"}}, http,
-                                    Variables({{"STORAGE_EMULATOR_HOST", "localhost:9023"}}));
+                                    OnlyVariables({{"STORAGE_EMULATOR_HOST", "localhost:9023"}}));
   ASSERT_TRUE(source.ok());
   const auto object = (*source)->Open("gs://photos/x");
   const auto headers = Sign(**object);
@@ -191,7 +179,7 @@ TEST(GcsSource, AnEmulatorIsAskedWithoutCredentials) {
 TEST(GcsSource, TokensAreSharedAndRenewedWhenRefused) {
   const auto http = Metadata();
   const auto source =
-      MakeGcsSource({.allowed_buckets = {"*"}}, http, Variables({{"GCE_METADATA_HOST", "m"}}));
+      MakeGcsSource({.allowed_buckets = {"*"}}, http, OnlyVariables({{"GCE_METADATA_HOST", "m"}}));
   ASSERT_TRUE(source.ok()) << source.status().ToString();
   const auto tokens_asked = [&] {
     size_t count = 0;
@@ -215,7 +203,7 @@ TEST(GcsSource, TokensAreSharedAndRenewedWhenRefused) {
 
 TEST(GcsSource, ASignatureOutlivesItsObject) {
   const auto source =
-      MakeGcsSource({.allowed_buckets = {"*"}}, Metadata(), Variables({{"GCE_METADATA_HOST", "m"}}));
+      MakeGcsSource({.allowed_buckets = {"*"}}, Metadata(), OnlyVariables({{"GCE_METADATA_HOST", "m"}}));
   std::promise<bool> signed_well;
   auto object = (*source)->Open("gs://photos/1");
   (*object)->Sign([&](const SourceObject::Headers& headers) { signed_well.set_value(headers.ok()); });
@@ -229,7 +217,7 @@ TEST(GcsSource, ADeadTokenEndpointIsAnErrorOfTheFetch) {
                   {{"metadata-flavor", "Google"}});
   });
   const auto source =
-      MakeGcsSource({.allowed_buckets = {"*"}}, http, Variables({{"GCE_METADATA_HOST", "m"}}));
+      MakeGcsSource({.allowed_buckets = {"*"}}, http, OnlyVariables({{"GCE_METADATA_HOST", "m"}}));
   const auto headers = Sign(**(*source)->Open("gs://photos/1"));
   ASSERT_FALSE(headers.ok());
   EXPECT_EQ(headers.status().code(), Code::kSourceFailed);
@@ -239,7 +227,7 @@ TEST(GcsSource, ADeadTokenEndpointIsAnErrorOfTheFetch) {
 // What a whole router makes of the options, without a network.
 TEST(GcsRouter, GsIsOffByDefaultAndBareNamesHaveOneMeaning) {
   const auto fetched = [](const FetchOptions& options, const std::string& reference) {
-    const auto router = CreateRouter(options, nullptr, Variables());
+    const auto router = CreateRouter(options, nullptr, OnlyVariables());
     if (!router.ok()) return router.status();
     std::promise<Status> promise;
     auto future = promise.get_future();
@@ -276,8 +264,9 @@ TEST(GcsRouter, TheEndWhileATokenIsAskedForAnswersTheFetch) {
   });
   FetchOptions options;
   options.gcs.allowed_buckets = {"photos"};
-  auto router = CreateRouter(
-      options, nullptr, Variables({{"GCE_METADATA_HOST", "127.0.0.1:" + std::to_string(metadata.port())}}));
+  auto router =
+      CreateRouter(options, nullptr,
+                   OnlyVariables({{"GCE_METADATA_HOST", "127.0.0.1:" + std::to_string(metadata.port())}}));
   ASSERT_TRUE(router.ok()) << router.status().ToString();
   std::promise<Code> outcome;
   auto answered = outcome.get_future();

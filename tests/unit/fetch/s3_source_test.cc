@@ -16,6 +16,7 @@
 #include "fetch/crc.h"
 #include "fetch/s3_endpoint.h"
 #include "fetch/s3_reply.h"
+#include "source_probe.h"
 
 namespace photovec::fetch {
 namespace {
@@ -48,13 +49,6 @@ std::unique_ptr<Source> Good(const S3Options& options,
 std::string UrlOf(const Source& source, const std::string& reference) {
   const auto object = source.Open(reference);
   return object.ok() ? (*object)->url() : object.status().ToString();
-}
-
-SourceObject::Headers Sign(SourceObject& object) {
-  std::promise<SourceObject::Headers> promise;
-  auto future = promise.get_future();
-  object.Sign([&](SourceObject::Headers headers) { promise.set_value(std::move(headers)); });
-  return future.get();
 }
 
 std::string HeaderOf(const SourceObject::Headers& headers, const std::string& name) {
