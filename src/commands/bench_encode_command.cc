@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -25,24 +26,30 @@ const char* ParseCount(const char* begin, const char* end, int* value) {
   return error == std::errc() && *value >= 1 ? rest : nullptr;
 }
 
+// What a list flag was given, repeated or with commas.
+std::vector<std::string> Words(const std::vector<std::string>& texts) {
+  std::vector<std::string> words;
+  for (const std::string& text : texts) {
+    for (size_t at = 0; at <= text.size();) {
+      const size_t end = std::min(text.find(',', at), text.size());
+      words.push_back(text.substr(at, end - at));
+      at = end + 1;
+    }
+  }
+  return words;
+}
+
 // "1", "8" or "1,8,32", each a whole number from 1 on.
 Result<std::vector<int>> ParseCounts(const std::string& flag, const std::vector<std::string>& texts) {
   std::vector<int> counts;
-  for (const std::string& text : texts) {
-    const char* at = text.data();
+  for (const std::string& text : Words(texts)) {
+    int count = 0;
     const char* const end = text.data() + text.size();
-    for (;;) {
-      int count = 0;
-      at = ParseCount(at, end, &count);
-      if (at == nullptr || (at != end && *at != ',')) {
-        return Status(
-            Code::kInvalidRequest,
-            "--" + flag + " '" + text + "' must be a whole number from 1 on, or several with commas");
-      }
-      counts.push_back(count);
-      if (at == end) break;
-      ++at;
+    if (ParseCount(text.data(), end, &count) != end) {
+      return Status(Code::kInvalidRequest,
+                    "--" + flag + " '" + text + "' must be a whole number from 1 on, or several with commas");
     }
+    counts.push_back(count);
   }
   return counts;
 }
@@ -58,12 +65,14 @@ class BenchEncodeCommand : public Command {
   void Declare(FlagSet& flags) override {
     flags.Group("Benchmark");
     flags.List("model", &models_, "DIR|PRESET", "model folder, or a preset for random weights in memory");
-    flags.List("precision", &precisions_, "auto|f32|bf16|f16|fp8", "repeatable");
+    flags.List("precision", &precisions_, "auto|f32|bf16|f16|fp8", "repeatable, or f32,bf16");
     flags.Text("device", &device_, "DEVICE", "cpu, cuda or cuda:N");
     flags.List("streams", &streams_, "N", "on a GPU: CUDA streams; repeatable, or 1,2,4,8");
     flags.List("input", &inputs_, "pinned|pageable|device",
-               "on a GPU: where pixels lie; pinned as in serve, pageable, or on the GPU already; repeatable");
-    flags.List("layout", &layouts_, "SxT", "S streams of T threads, such as 2x1; repeatable; none: as serve");
+               "on a GPU: where pixels lie; pinned as in serve, pageable, or on the GPU already; "
+               "repeatable, or with commas");
+    flags.List("layout", &layouts_, "SxT",
+               "S streams of T threads, such as 2x1; repeatable, or with commas; none: as serve");
     flags.List("batch", &batches_, "N",
                "images in a batch of one stream, 1 to 64 (on a GPU 1024); repeatable, or 1,8,32");
     flags.Number("seconds", &seconds_, 0, 3600,
@@ -94,19 +103,19 @@ class BenchEncodeCommand : public Command {
     ASSIGN_OR_RETURN(const ModelChoice choice, ParseModelChoice(models_[0]));
     bench_.model = choice.dir;
     bench_.precisions.clear();
-    for (const std::string& text : precisions_) {
+    for (const std::string& text : Words(precisions_)) {
       ASSIGN_OR_RETURN(const encode::Precision precision, encode::ParsePrecision(text));
       bench_.precisions.push_back(precision);
     }
     if (!layouts_.empty()) bench_.layouts.clear();
-    for (const std::string& text : layouts_) {
+    for (const std::string& text : Words(layouts_)) {
       ASSIGN_OR_RETURN(const BenchLayout layout, ParseLayout(text));
       bench_.layouts.push_back(layout);
     }
     ASSIGN_OR_RETURN(bench_.batches, ParseCounts("batch", batches_));
     ASSIGN_OR_RETURN(cuda_.streams, ParseCounts("streams", streams_));
     cuda_.inputs.clear();
-    for (const std::string& text : inputs_) {
+    for (const std::string& text : Words(inputs_)) {
       if (text != "pinned" && text != "pageable" && text != "device") {
         return {Code::kInvalidRequest, "--input '" + text + "'; there are: pinned, pageable, device"};
       }

@@ -19,12 +19,13 @@ struct BenchIsolation {
   double thread_cpu_ms =
       0;  ///< of one image, all threads and processes together; other programs do not count
   double process_cpu_ms = 0;
-  double added_us_p50 = 0;  ///< wall time of one image, process minus thread, one at a time, pairs in turn
-  double added_us_p95 = 0;
+  double added_us_p50 =
+      0;  ///< one image at a time: a photo's median wall time, process minus thread; median of photos
+  double added_us_p95 = 0;  ///< and its 95th percentile
   double noise_us_p50 = 0;  ///< the same between two thread decoders
   double noise_us_p95 = 0;
   uint64_t idle_rss_bytes = 0;  ///< largest idle worker before the first image
-  int pairs = 0;
+  int latency_rounds = 0;       ///< how often each photo was timed that way
 };
 
 /// Checks that both give the same pixels, then measures for about `seconds`.

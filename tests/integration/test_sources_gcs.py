@@ -3,63 +3,19 @@
 import concurrent.futures
 import contextlib
 import json
-import os
 import socket
-import subprocess
 import urllib.parse
 
 import gcs_origin
 import httpx
-import numpy
 import pytest
-from conftest import BINARY, Server
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from gcp_storage_emulator.server import create_server
+from source_client import failure, refused_start, same, serving, vector
 
 ODD_NAMES = ["plain.jpg", "a/b/c.jpg", "my cat.jpg", "1+1=2.jpg", "what?.jpg", "#1.jpg", "100%.jpg", "a%20b.jpg",
              "&=;,@:$!*'()[].jpg", "사진/고양이.jpg", "😺.jpg", "Ünï cödé.jpg", "trailing dot.", "a//b.jpg", "~tilde_-.jpg"]
-
-
-def clean_environment(folder, **extra):
-    """Nothing of whoever runs the tests: no credentials, no home with any."""
-    kept = {name: value for name, value in os.environ.items()
-            if not name.startswith(("GOOGLE_", "GCE_", "CLOUDSDK_", "STORAGE_EMULATOR", "PHOTOVEC_"))}
-    return {**kept, "HOME": str(folder), **extra}
-
-
-@contextlib.contextmanager
-def serving(model, folder, *flags, **environment):
-    server = Server(model, folder, *flags, environment=clean_environment(folder, **environment))
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-def refused_start(model, folder, *flags, **environment):
-    """What a server says that must not start."""
-    done = subprocess.run([BINARY, "serve", "--model", f"clip={model}", "--port", "0", *flags], timeout=60,
-                          capture_output=True, text=True, env=clean_environment(folder, **environment))
-    assert done.returncode == 2, done.stderr
-    return done.stderr
-
-
-def vector(server, reference):
-    reply = server.post("/embed", json={"images": [reference]})
-    assert reply.status_code == 200, reply.text
-    return reply.json()["embeddings"][0]
-
-
-def failure(server, reference):
-    reply = server.post("/embed", json={"images": [reference]})
-    assert reply.status_code != 200, reply.text
-    error = reply.json()["error"]
-    return reply.status_code, error["code"], error["message"]
-
-
-def same(a, b):
-    return numpy.array_equal(numpy.asarray(a), numpy.asarray(b))
 
 
 def closed_port():

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """http(s):// against an origin that breaks its promises: each fault has its own answer, and its neighbours never notice."""
 import concurrent.futures
-import contextlib
-import os
 import pathlib
 import subprocess
 import time
@@ -10,7 +8,8 @@ import time
 import fault_origin
 import numpy
 import pytest
-from conftest import BINARY, Server
+from conftest import BINARY
+from source_client import failure, serving, vector
 
 FLAGS = ["--allow-host", "*:*", "--allow-cidr", "127.0.0.1/32", "--fetch-timeout", "4"]
 
@@ -44,15 +43,6 @@ def origin(jpegs):
         yield running
 
 
-@contextlib.contextmanager
-def serving(model, folder, *flags, **environment):
-    server = Server(model, folder, *flags, environment={**os.environ, **environment})
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
 @pytest.fixture(scope="module")
 def fetching(model, tmp_path_factory):
     with serving(model, tmp_path_factory.mktemp("http"), *FLAGS) as server:
@@ -63,21 +53,8 @@ def embed(server, *references):
     return server.post("/embed", json={"images": list(references)})
 
 
-def failure(server, reference):
-    reply = embed(server, reference)
-    assert reply.status_code != 200, reply.text
-    error = reply.json()["error"]
-    return reply.status_code, error["code"], error["message"]
-
-
 def uploaded(server, jpeg):
     return server.post("/embed", content=jpeg).json()["embedding"]
-
-
-def fetched(server, reference):
-    reply = embed(server, reference)
-    assert reply.status_code == 200, reply.text
-    return reply.json()["embeddings"][0]
 
 
 def descriptors(server):
@@ -102,11 +79,11 @@ def test_neighbours_of_all_faults_succeed(fetching, origin, jpegs):
     expected = uploaded(fetching, jpegs[0])
     references = [url for path in FAULTS for url in (origin.url(path), origin.url("/good" + path))]
     body = embed(fetching, *references).json()
-    for i, vector in enumerate(body["embeddings"]):
+    for i, found in enumerate(body["embeddings"]):
         if i % 2 == 1:
-            assert vector is not None and numpy.array_equal(vector, expected), references[i]
+            assert found is not None and numpy.array_equal(found, expected), references[i]
         else:
-            assert vector is None, references[i]
+            assert found is None, references[i]
     assert [error["index"] for error in body["errors"]] == list(range(0, len(references), 2))
     assert [error["code"] for error in body["errors"]] == [code for _, code, _, _ in FAULTS.values()]
 
@@ -114,7 +91,7 @@ def test_neighbours_of_all_faults_succeed(fetching, origin, jpegs):
 @pytest.mark.parametrize("path", ["/500-once", "/short-once", "/429-later", "/long"])
 def test_what_fails_in_passing_is_tried_again(fetching, origin, jpegs, path):
     began = time.monotonic()
-    assert numpy.array_equal(fetched(fetching, origin.url(path)), uploaded(fetching, jpegs[0]))
+    assert numpy.array_equal(vector(fetching, origin.url(path)), uploaded(fetching, jpegs[0]))
     if path == "/429-later":
         assert time.monotonic() - began >= 1, "Retry-After was not honoured"
     assert origin.count(path) == (1 if path == "/long" else 2)
@@ -126,7 +103,7 @@ def test_attempts_and_retries_are_counted(fetching, origin):
             ("attempts_total", {"code": "source_failed"}), ("attempts_total", {"code": "ok"}),
             ("retries_total", {"code": "source_failed"}), ("attempt_seconds_count", {}))]
     before = counts()
-    fetched(fetching, origin.url("/500-once"))
+    vector(fetching, origin.url("/500-once"))
     assert [b - a for a, b in zip(before, counts())] == [1, 1, 1, 2]
 
 
@@ -156,7 +133,7 @@ def test_certificates_are_verified(model, jpegs, tmp_path):
             status, code, message = failure(server, wrong)
             assert (status, code) == (502, "source_failed") and "certificate" in message
             assert not origin.seen, "a request was sent to an origin that is not who it says"
-            assert fetched(server, right)
+            assert vector(server, right)
 
 
 @pytest.mark.parametrize("content,message", [(None, "cannot be read"), (b"no certificate", "holds no PEM certificate")])
@@ -185,10 +162,10 @@ def test_faults_leave_no_descriptors_behind(model, origin, tmp_path, jpegs):
                 return list(pool.map(lambda i: embed(server, *[origin.url(f"{p}?{tag}{i}") for p in quick]).status_code,
                                      range(8)))
         round_of_faults("warm")
-        fetched(server, origin.url("/good"))
+        vector(server, origin.url("/good"))
         before = descriptors(server)
         for i in range(4):
             round_of_faults(f"round{i}-")
-        fetched(server, origin.url("/good"))
+        vector(server, origin.url("/good"))
         # Idle connections are kept to be used again, no more of them than there were at once before.
         assert descriptors(server) <= before + 8

@@ -2,56 +2,14 @@
 """s3:// against moto, which checks every signature, and against small origins that do what real ones do on a bad day."""
 import concurrent.futures
 import contextlib
-import os
 import subprocess
 
-import numpy
 import pytest
 import s3_origin
-from conftest import BINARY, Server
+from source_client import failure, refused_start, same, serving, vector
 
 ODD_KEYS = ["plain.jpg", "a/b/c.jpg", "my cat.jpg", "date=2024-01/1+1=2.jpg", "what?.jpg", "#1.jpg", "100%.jpg", "a%20b.jpg",
             "&=;,@:$!*'()[].jpg", "사진/고양이.jpg", "😺.jpg", "Ünï cödé.jpg", "trailing dot.", "a//b.jpg", "~tilde_-.jpg"]
-
-
-def clean_environment(folder, **extra):
-    """Nothing of whoever runs the tests: no keys, no home with any, no metadata server."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PHOTOVEC_"))}
-    return {**kept, "HOME": str(folder), "AWS_EC2_METADATA_DISABLED": "true", **extra}
-
-
-@contextlib.contextmanager
-def serving(model, folder, *flags, **environment):
-    server = Server(model, folder, *flags, environment=clean_environment(folder, **environment))
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-def refused_start(model, folder, *flags, **environment):
-    """What a server says that must not start."""
-    done = subprocess.run([BINARY, "serve", "--model", f"clip={model}", "--port", "0", *flags], timeout=60,
-                          capture_output=True, text=True, env=clean_environment(folder, **environment))
-    assert done.returncode == 2, done.stderr
-    return done.stderr
-
-
-def vector(server, reference):
-    reply = server.post("/embed", json={"images": [reference]})
-    assert reply.status_code == 200, reply.text
-    return reply.json()["embeddings"][0]
-
-
-def failure(server, reference):
-    reply = server.post("/embed", json={"images": [reference]})
-    assert reply.status_code != 200, reply.text
-    error = reply.json()["error"]
-    return reply.status_code, error["code"], error["message"]
-
-
-def same(a, b):
-    return numpy.array_equal(numpy.asarray(a), numpy.asarray(b))
 
 
 def flags(origin, *more):
