@@ -129,8 +129,9 @@ Slice RunSlice(const BenchDecodeOptions& options, const MakeDecoder& make, const
           (CpuMs(pool) - cpu_before_ms) / images};
 }
 
-/// Median over photos of how much larger a quantile of the times of `after` is than that of `before`.
 using TimesOfPhotos = std::vector<std::vector<double>>;
+
+/// Median over photos of how much larger a quantile of the times of `after` is than that of `before`.
 double Shift(const TimesOfPhotos& before, const TimesOfPhotos& after, double q) {
   std::vector<double> shifts;
   for (size_t i = 0; i < before.size(); ++i) {
@@ -213,11 +214,10 @@ std::string ToText(const BenchIsolation& one) {
       text.data(), text.size(),
       "  --decode=thread %.1f img/s, --decode=process %.1f img/s: %.3f of it (median of slices in turn)\n"
       "  CPU time of one image: thread %.3f ms, process %.3f ms\n"
-      "  one image at a time, process minus thread: p50 %.0f us, p95 %.0f us, median of photos, %d times "
-      "each (thread "
-      "minus thread: %.0f, %.0f); an idle process takes %s\n",
+      "  one image at a time, process minus thread, median of photos: p50 %.0f us, p95 %.0f us\n"
+      "  (thread minus thread: %.0f, %.0f; %d times each); an idle process takes %s\n",
       one.thread_images_per_s, one.process_images_per_s, one.ratio, one.thread_cpu_ms, one.process_cpu_ms,
-      one.added_us_p50, one.added_us_p95, one.latency_rounds, one.noise_us_p50, one.noise_us_p95,
+      one.added_us_p50, one.added_us_p95, one.noise_us_p50, one.noise_us_p95, one.latency_rounds,
       HumanBytes(one.idle_rss_bytes).c_str());
   return text.data();
 }

@@ -19,9 +19,9 @@ struct BenchIsolation {
   double thread_cpu_ms =
       0;  ///< of one image, all threads and processes together; other programs do not count
   double process_cpu_ms = 0;
-  double added_us_p50 =
-      0;  ///< one image at a time: a photo's median wall time, process minus thread; median of photos
-  double added_us_p95 = 0;  ///< and its 95th percentile
+  // One image at a time, wall time: how much longer in a process, the median of photos.
+  double added_us_p50 = 0;  ///< of a photo's median
+  double added_us_p95 = 0;  ///< of its 95th percentile
   double noise_us_p50 = 0;  ///< the same between two thread decoders
   double noise_us_p95 = 0;
   uint64_t idle_rss_bytes = 0;  ///< largest idle worker before the first image
