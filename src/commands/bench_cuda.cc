@@ -13,6 +13,7 @@
 #include "base/slot_pool.h"
 #include "commands/bench_encode_model.h"
 #include "commands/bench_images.h"
+#include "commands/quantile.h"
 #include "encode/cuda/cuda_encoder.h"
 
 namespace photovec::commands {
@@ -25,13 +26,6 @@ constexpr int kMostBatch = 1024;
 constexpr int kMostStreams = 64;
 constexpr int kAloneWarmup = 5;
 constexpr int kVerifiedImages = 24;
-
-double Quantile(std::vector<double> values, double q) {
-  if (values.empty()) return 0;
-  const auto at = static_cast<size_t>(q * static_cast<double>(values.size() - 1) + 0.5);
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(at), values.end());
-  return values[at];
-}
 
 double UnionMicros(std::vector<DeviceSpan> spans) {
   std::sort(spans.begin(), spans.end(), [](const auto& a, const auto& b) { return a.begin_us < b.begin_us; });

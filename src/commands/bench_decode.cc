@@ -16,6 +16,7 @@
 
 #include "base/image.h"
 #include "base/thread_pool.h"
+#include "commands/quantile.h"
 #include "decode/header_probe.h"
 #include "decode/pixel_decoder.h"
 
@@ -39,13 +40,6 @@ struct Photo {
   double megapixels() const { return static_cast<double>(seen.width) * seen.height / 1e6; }
   bool jpeg() const { return seen.format == decode::Format::kJpeg; }
 };
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 double Ms(TimePoint from, TimePoint to) {
   return std::chrono::duration<double, std::milli>(to - from).count();

@@ -18,6 +18,7 @@
 #include "commands/bench_images.h"
 #include "commands/json_text.h"
 #include "commands/machine_report.h"
+#include "commands/quantile.h"
 #include "encode/cpu/ceiling.h"
 #include "encode/factory.h"
 
@@ -58,12 +59,6 @@ double CpuSeconds() {
     return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 // One batch size on all streams of an encoder.

@@ -16,6 +16,7 @@
 
 #include "base/strings.h"
 #include "base/thread_pool.h"
+#include "commands/quantile.h"
 
 namespace photovec::commands {
 namespace {
@@ -52,12 +53,6 @@ class OneDecoder {
   std::unique_ptr<decode::Decoder> decoder_;
   std::vector<uint8_t> slot_;
 };
-
-double Quantile(std::vector<double> values, double q) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  return values[std::min(values.size() - 1, static_cast<size_t>(q * static_cast<double>(values.size())))];
-}
 
 uint64_t LargestRss(const std::vector<int>& pids) {
   uint64_t largest = 0;

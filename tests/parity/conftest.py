@@ -28,30 +28,32 @@ def photos():
     return photo_source.originals()
 
 
-class Crops:
-    """Crops of the photographs: `images[i]` (PIL, RGB) comes from original number `origin[i]`."""
+def cut_crops(paths):
+    """CROPS_PER_PHOTO crops of each photograph; the first is the whole photo, the others are not."""
+    images, origin, bits = [], [], []
+    for number, path in enumerate(paths):
+        with Image.open(path) as opened:
+            bits.append(8 * path.stat().st_size / (opened.width * opened.height))
+            opened.draft("RGB", (700, 700))  # large enough for every crop below, and fast
+            photo = opened.convert("RGB")
+        chance = random.Random(f"crop/{number}")
+        for crop in range(CROPS_PER_PHOTO):
+            images.append(photo_source.random_crop(photo, chance, whole=crop == 0))
+            origin.append(number)
+    print(f"\n{len(images)} crops of {len(paths)} photographs, {min(bits):.2f} to {max(bits):.2f} "
+          f"(median {np.median(bits):.2f}) bits per pixel")
+    return Crops(images, np.array(origin))
 
-    def __init__(self, paths):
-        self.images, self.origin = [], []
-        bits = []
-        for number, path in enumerate(paths):
-            with Image.open(path) as opened:
-                bits.append(8 * path.stat().st_size / (opened.width * opened.height))
-                opened.draft("RGB", (700, 700))  # large enough for every crop below, and fast
-                photo = opened.convert("RGB")
-            chance = random.Random(f"crop/{number}")
-            for crop in range(CROPS_PER_PHOTO):  # the first is the whole photo, the others are not
-                self.images.append(photo_source.random_crop(photo, chance, whole=crop == 0))
-                self.origin.append(number)
-        self.origin = np.array(self.origin)
-        print(f"\n{len(self.images)} crops of {len(paths)} photographs, {min(bits):.2f} to {max(bits):.2f} "
-              f"(median {np.median(bits):.2f}) bits per pixel")
+
+class Crops:
+    """Crops of photographs: `images[i]` (PIL, RGB) comes from original number `origin[i]`."""
+
+    def __init__(self, images, origin):
+        self.images, self.origin = images, origin
 
     def each(self, step):
         """Every `step`-th of the crops."""
-        some = object.__new__(Crops)
-        some.images, some.origin = self.images[::step], self.origin[::step]
-        return some
+        return Crops(self.images[::step], self.origin[::step])
 
     @functools.cache
     def pixels(self, size, resample=Image.Resampling.BICUBIC, step=1):
@@ -61,7 +63,7 @@ class Crops:
 
 @pytest.fixture(scope="session")
 def crops(photos):
-    made = Crops(photos)
+    made = cut_crops(photos)
     assert len(made.images) >= 200 and len(set(made.origin)) >= 30
     return made
 
