@@ -34,6 +34,9 @@ TEST_P(Fault, CostsItsImageAndNoOther) {
   EXPECT_EQ(evil.report.status().code(), fault.code) << evil.report.status().ToString();
   EXPECT_EQ(Deaths(*pool, fault.death), 2) << "one retry in another process";
   EXPECT_EQ(pool->stats().quarantined, 1U);
+  if (fault.death == Death::kCpu) {
+    EXPECT_GE(pool->stats().cpu, 2 * options.attempt.cpu) << "of both processes";
+  }
 
   EXPECT_EQ(DecodeWith(*decoder, Marked("EVIL")).report.status().code(), fault.code);
   EXPECT_EQ(Deaths(*pool, fault.death), 2) << "the quarantine spares a third process";

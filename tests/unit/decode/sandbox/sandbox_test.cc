@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <time.h>
+
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -142,6 +144,31 @@ TEST(Sandbox, BorrowsACpuForAnImageOnly) {
   }
   ASSERT_EQ(sched_getaffinity(0, sizeof(mine), &mine), 0);
   EXPECT_TRUE(SameCpus(all, mine));
+}
+
+/// CPU time of the idle workers, the spare included.
+Clock::duration CpuOf(DecoderPool& pool) {
+  Clock::duration total{};
+  for (const int pid : pool.pids()) {
+    clockid_t clock{};
+    timespec now{};
+    EXPECT_EQ(clock_getcpuclockid(pid, &clock), 0);
+    EXPECT_EQ(clock_gettime(clock, &now), 0);
+    total += std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  }
+  return total;
+}
+
+TEST(Sandbox, CountsTheCpuTimeOfItsImages) {
+  const auto pool = MakePool(PoolOptions(1));
+  const auto decoder = pool->MakeDecoder();
+  const Clock::duration at_start = CpuOf(*pool);
+  const Clock::duration before = pool->stats().cpu;
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(DecodeWith(*decoder, Marked("", 1)).report.ok());
+  const Clock::duration counted = pool->stats().cpu - before;
+  const Clock::duration used = CpuOf(*pool) - at_start;
+  EXPECT_GT(counted, used / 2);
+  EXPECT_LE(counted, used);
 }
 
 TEST(Sandbox, IsRecycledWhenItIsOld) {
