@@ -51,8 +51,7 @@ TEST(Grid, WithoutAxesIsOneVariantAsConfigured) {
 
 TEST(Grid, IsBoundedAndNamesAnOptionOnce) {
   const Axis five{"a", {"1", "2", "3", "4", "5"}};
-  Axis other = five;
-  other.option = "b";
+  const Axis other{"b", five.values};
   EXPECT_THAT(MakeGrid(std::vector<Axis>{five, other}).status().message(), HasSubstr("more than 24"));
   EXPECT_THAT(MakeGrid(std::vector<Axis>{five, five}).status().message(), HasSubstr("'a' twice"));
 }
