@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "bench"))
-from photovec_client import Server, find_binary, multipart, run_threads, stage_table  # noqa: E402
+from photovec_client import Server, find_binary, multipart, run_threads, stage_table  # noqa: E402 - after sys.path
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
 PER_REQUEST = 32

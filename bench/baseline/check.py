@@ -39,7 +39,7 @@ LOWEST_FORWARD_SHARE = 0.9
 class QuietFiles(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, format, *args):  # pylint: disable=redefined-builtin
+    def log_message(self, format, *args):  # pylint: disable=redefined-builtin  # the base class's name
         pass
 
 

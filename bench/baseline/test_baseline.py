@@ -120,7 +120,7 @@ class Store(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     asked, release = threading.Event(), threading.Event()
 
-    def do_GET(self):  # pylint: disable=invalid-name
+    def do_GET(self):  # pylint: disable=invalid-name  # the base class looks for it
         time.sleep(LATENCY_S)
         name = self.path.rpartition("/")[2]
         stem = name.removesuffix(".jpg")
@@ -133,7 +133,7 @@ class Store(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body or b"")
 
-    def log_message(self, format, *args):  # pylint: disable=redefined-builtin
+    def log_message(self, format, *args):  # pylint: disable=redefined-builtin  # the base class's name
         pass
 
 
