@@ -20,6 +20,8 @@ namespace {
 
 // Raise this when photovec itself starts to give a photo another vector (beyond rounding).
 constexpr const char* kRecipe = "photovec vectors 1";
+// Raise this when only --jpeg-scaling=fast does.
+constexpr const char* kFastScaling = "fast 2";
 
 std::string DescribeConfig(const model::VisionConfig& config) {
   char eps[32];
@@ -106,7 +108,7 @@ std::string Fingerprint(const FingerprintParts& parts) {
                                     parts.weights_sha256,
                                     DescribeConfig(parts.config),
                                     preprocess::Describe(parts.spec),
-                                    parts.jpeg_scaling,
+                                    parts.jpeg_scaling == "fast" ? kFastScaling : parts.jpeg_scaling,
                                     parts.alpha};
   // Only where it changes pixels: vectors from before the option keep their fingerprint.
   if (parts.color != "ignore") texts.push_back("color " + parts.color);

@@ -81,6 +81,7 @@ void SetSource(const SourceAxis& from, int denominator, AxisKey& key) {
   const auto size = static_cast<float>(from.in_size);
   key.in_size = from.in_size;
   key.mirrored = from.mirrored;
+  key.denominator = denominator;
   // The scaled image's last pixel may stand for less than `denominator` pixels of the photo. Mirrored, it is
   // the first that the viewer sees.
   key.box_begin = from.mirrored ? size - extent : 0.0F;

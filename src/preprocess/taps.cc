@@ -48,6 +48,21 @@ struct Window {
   std::vector<double> weights;
 };
 
+/// Undoes the blur of DCT scaling; see BuildTapTable(). Weights beside the window are 0 wherever the picture
+/// goes on.
+void Sharpen(int denominator, std::vector<double>& weights) {
+  const double d = denominator;
+  const double half_variance = (1.0 - 1.0 / (d * d)) / 24.0;
+  const double share = denominator == 2 ? half_variance / 4.0 : half_variance;
+  double before = 0.0;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const double here = weights[i];
+    const double after = i + 1 < weights.size() ? weights[i + 1] : 0.0;
+    weights[i] = here + share * (2.0 * here - before - after);
+    before = here;
+  }
+}
+
 /// Computes the normalised weights of one output pixel into `window`.
 void ComputeWindow(const AxisKey& key, int out, Window& window) {
   // Pillow subtracts the box's ends as floats.
@@ -59,12 +74,12 @@ void ComputeWindow(const AxisKey& key, int out, Window& window) {
   window.begin = std::max(0, static_cast<int>(center - radius + 0.5));
   const int end = std::min(key.in_size, static_cast<int>(center + radius + 0.5));
   window.weights.clear();
-  double sum = 0.0;
   for (int i = window.begin; i < end; ++i) {
-    const double weight = FilterValue(key.filter, (i - center + 0.5) * inverse);
-    window.weights.push_back(weight);
-    sum += weight;
+    window.weights.push_back(FilterValue(key.filter, (i - center + 0.5) * inverse));
   }
+  if (key.denominator > 1) Sharpen(key.denominator, window.weights);
+  double sum = 0.0;
+  for (const double weight : window.weights) sum += weight;
   if (sum != 0.0) {
     for (double& weight : window.weights) weight /= sum;
   }

@@ -21,6 +21,7 @@ struct AxisKey {
   int out_count = 0;    ///< how many it keeps, >= 1
   Filter filter = Filter::kBicubic;
   bool mirrored = false;  ///< the source runs against the oriented direction
+  int denominator = 1;    ///< each source pixel stands for this many of the photo: 1, 2, 4 or 8
 
   bool operator==(const AxisKey&) const = default;
 };
@@ -55,7 +56,10 @@ struct TapTable {
 
 /// Computes the table. The key must be consistent (see its fields). Source: the resampling of Pillow 9.4,
 /// whose rounding this repeats: window borders and weights in double, weights normalised, then rounded half
-/// away from zero.
+/// away from zero. With a denominator d > 1 the filter also undoes the blur of the DCT-scaled picture: its
+/// pixels are means of d photo pixels, which is a blur of variance v = (1 - 1/d^2) / 12 in units of its own
+/// pixels, and f - v/2 f'' (as differences between neighbours) takes it back to second order. At 1/2 a
+/// quarter of that is best for the worst photo: more costs noise and dithering what it gives to edges.
 TapTable BuildTapTable(const AxisKey& key);
 
 /// The last few tables. Photos of one camera share them. Not thread-safe.

@@ -195,9 +195,10 @@ def test_fast_scaling_stays_close(tmp_path, size, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / "file.jpg"
-    smooth = Image.fromarray(photo(*size)).resize((size[0], size[1]), Image.BICUBIC)
+    # A photo's neighbouring pixels are alike; photo()'s noise alone would decide the distance.
+    smooth = Image.fromarray(photo(*size)).reduce(2).resize(size, Image.BICUBIC)
     data = saved(smooth, format="JPEG", quality=90, exif=exif.tobytes())
     path.write_bytes(data)
     fast, _ = run_probe("fast", path, 48)
     error = np.mean((fast.astype(float) - pillow_slot(data, 48)) ** 2)
-    assert 10 * np.log10(255 ** 2 / max(error, 1e-9)) >= 45
+    assert 10 * np.log10(255 ** 2 / max(error, 1e-9)) >= 48

@@ -22,6 +22,10 @@ FILTERS = (BICUBIC, BILINEAR, LANCZOS)
 ORIENTATION_TAG = 0x0112
 SAMPLES = 240
 
+# What the resize takes of a filter's second difference at a DCT scale: half the variance of a mean of that many photo
+# pixels, in units of a scaled one; at 1/2 a quarter of it.
+SHARPENING = {1: 0, 2: 1 / 128, 4: 5 / 128, 8: 21 / 512}
+
 # (resize_short, crop): CLIP's sizes, DINOv2's 256/224, a crop larger than the photo, odd ones.
 SIZES = [(224, 224), (224, 224), (336, 336), (256, 224), (224, 256), (97, 96), (50, 33), (17, 17)]
 
@@ -142,6 +146,39 @@ def center_crop(pixels, size):
     return out
 
 
+def kernel(resample, x):
+    x = np.abs(x)
+    if resample == BILINEAR:
+        return np.maximum(1 - x, 0)
+    if resample == BICUBIC:
+        return np.where(x < 1, 1.5 * x**3 - 2.5 * x**2 + 1, np.where(x < 2, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2, 0))
+    return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0)
+
+
+def resampling_matrix(begin, end, in_size, out_size, resample, scale):
+    """Pillow's 8-bit coefficients [out_size, in_size]; at a DCT scale 1/scale the blur of that scaling is undone."""
+    step = (np.float64(np.float32(end)) - np.float32(begin)) / out_size
+    stretch = max(step, 1)
+    reach = {BILINEAR: 1, BICUBIC: 2, LANCZOS: 3}[resample] * stretch
+    matrix = np.zeros((out_size, in_size))
+    for out, row in enumerate(matrix):
+        centre = np.float32(begin) + (out + 0.5) * step
+        first, last = max(0, int(centre - reach + 0.5)), min(in_size, int(centre + reach + 0.5))
+        weights = kernel(resample, (np.arange(first, last) - centre + 0.5) / stretch)
+        weights -= SHARPENING[scale] * np.diff(weights, 2, prepend=0, append=0)
+        row[first:last] = weights / weights.sum()
+    return np.sign(matrix) * np.floor(np.abs(matrix) * 2**22 + 0.5)
+
+
+def resampled(pixels, size, resample, box, scale):
+    """Pillow's resize(size, resample, box) of [H, W, 3] in plain numpy, with the blur of DCT scaling undone."""
+    height, width = pixels.shape[:2]
+    wide = np.einsum("ow,hwc->hoc", resampling_matrix(box[0], box[2], width, size[0], resample, scale), pixels, optimize=True)
+    wide = np.clip((wide + 2**21) // 2**22, 0, 255)
+    tall = np.einsum("oh,hwc->owc", resampling_matrix(box[1], box[3], height, size[1], resample, scale), wide, optimize=True)
+    return np.clip((tall + 2**21) // 2**22, 0, 255).astype(np.uint8)
+
+
 def psnr(a, b):
     error = np.mean((a.astype(np.float64) - b) ** 2)
     return 99.0 if error == 0 else 10 * np.log10(255**2 / error)
@@ -200,8 +237,9 @@ def test_tiny_and_narrow_equal_pillow(originals, probe, width, height):
 
 
 def test_scaled_source_equals_pillow_with_box(originals, probe, wrong_probe):
-    """DCT-scaled pixels: the box is full / scale, fractional, and the sizes come from the full photo."""
-    boxless_differs = wrong_differs = 0
+    """DCT-scaled pixels: the box is full / scale, fractional, and the sizes come from the full photo. The blur of the
+    scaling is undone, which Pillow cannot: a numpy resize does, and is Pillow's without it."""
+    boxless_differs = wrong_differs = blurred_differs = 0
     for index, (full, orientation, resample, short, crop) in enumerate(jobs(originals, 96, seed=2, smallest=300)):
         scale = (2, 4, 8)[index % 3]
         height, width = full.shape[:2]
@@ -214,13 +252,18 @@ def test_scaled_source_equals_pillow_with_box(originals, probe, wrong_probe):
         y0 = image.height - extent[1] if orientation in (3, 4, 7, 8) else 0
         box = (x0, y0, x0 + extent[0], y0 + extent[1])
         size = resized_size(width, height, short)
-        want = center_crop(np.asarray(image.resize(size, resample, box=box)), crop)
+        blurred = np.asarray(image.resize(size, resample, box=box))
+        upright = np.asarray(image)
+        assert np.array_equal(resampled(upright, size, resample, box, 1), blurred), (index, full.shape)
+        want = center_crop(resampled(upright, size, resample, box, scale), crop)
+        blurred_differs += not np.array_equal(center_crop(blurred, crop), want)
         job = dict(orientation=orientation, resample=resample, short=short, crop=crop, full=full.shape[1::-1], scale=scale)
         assert np.array_equal(probe.run(pixels, **job), want), (index, full.shape, job)
         wrong_differs += not np.array_equal(wrong_probe.run(pixels, **job), want)
-        naive = center_crop(np.asarray(image.resize(size, resample)), crop)
+        naive = center_crop(resampled(upright, size, resample, (0, 0, *image.size), scale), crop)
         boxless_differs += not np.array_equal(naive, want)
     assert boxless_differs > 48, "whole-pixel boxes would pass"
+    assert blurred_differs > 48, "a resize that leaves the blur would pass"
     assert wrong_differs > 90, "a wrong filter would pass"
 
 

@@ -192,34 +192,53 @@ TEST_P(KernelsTest, WholePhoto) {
   }
 }
 
-TEST(Taps, DigitsRebuildTheCoefficients) {
+struct TapCase {
+  Filter filter;
+  int in;
+  int out;
+  bool mirrored;
+  int denominator;
+};
+
+std::vector<TapCase> TapCases() {
+  std::vector<TapCase> cases;
   for (const Filter filter : {Filter::kBilinear, Filter::kBicubic, Filter::kLanczos}) {
     for (const auto& [in, out] : {std::pair{640, 224}, {10, 224}, {4000, 3}}) {
       for (const bool mirrored : {false, true}) {
-        const TapTable table = BuildTapTable(Key(in, out, filter, mirrored));
-        int last_pair = 0;
-        for (const Tap& tap : table.taps) {
-          const oracle::Line line = oracle::Coefficients(filter, in, 0, static_cast<float>(in), out, tap.out);
-          std::vector<int64_t> want(static_cast<size_t>(table.end_in - table.first_in + 2));
-          for (size_t k = 0; k < line.coefs.size(); ++k) {
-            const int at = line.first + static_cast<int>(k);
-            want[static_cast<size_t>((mirrored ? in - 1 - at : at) - table.first_in)] = line.coefs[k];
-          }
-          std::vector<int64_t> got(want.size());
-          for (int p = 0; p < tap.pairs; ++p) {
-            const int32_t high = table.coefs[tap.coefs + static_cast<size_t>(2 * p)];
-            const int32_t low = table.coefs[tap.coefs + static_cast<size_t>(2 * p) + 1];
-            EXPECT_LE(std::abs(static_cast<int16_t>(low)), 1024);
-            EXPECT_LE(std::abs(low >> 16), 1024);
-            const auto at = static_cast<size_t>(2 * (tap.first_pair + p));
-            got[at] = static_cast<int16_t>(high) * 2048 + static_cast<int16_t>(low);
-            got[at + 1] = (high >> 16) * 2048 + (low >> 16);
-          }
-          EXPECT_EQ(got, want);
-          EXPECT_GE(tap.first_pair, last_pair);
-          last_pair = tap.first_pair;
-        }
+        for (const int denominator : {1, 2, 8}) cases.push_back({filter, in, out, mirrored, denominator});
       }
+    }
+  }
+  return cases;
+}
+
+TEST(Taps, DigitsRebuildTheCoefficients) {
+  for (const auto& [filter, in, out, mirrored, denominator] : TapCases()) {
+    AxisKey key = Key(in, out, filter, mirrored);
+    key.denominator = denominator;
+    const TapTable table = BuildTapTable(key);
+    int last_pair = 0;
+    for (const Tap& tap : table.taps) {
+      const oracle::Line line =
+          oracle::Coefficients(filter, in, 0, static_cast<float>(in), out, tap.out, denominator);
+      std::vector<int64_t> want(static_cast<size_t>(table.end_in - table.first_in + 2));
+      for (size_t k = 0; k < line.coefs.size(); ++k) {
+        const int at = line.first + static_cast<int>(k);
+        want[static_cast<size_t>((mirrored ? in - 1 - at : at) - table.first_in)] = line.coefs[k];
+      }
+      std::vector<int64_t> got(want.size());
+      for (int p = 0; p < tap.pairs; ++p) {
+        const int32_t high = table.coefs[tap.coefs + static_cast<size_t>(2 * p)];
+        const int32_t low = table.coefs[tap.coefs + static_cast<size_t>(2 * p) + 1];
+        EXPECT_LE(std::abs(static_cast<int16_t>(low)), 1024);
+        EXPECT_LE(std::abs(low >> 16), 1024);
+        const auto at = static_cast<size_t>(2 * (tap.first_pair + p));
+        got[at] = static_cast<int16_t>(high) * 2048 + static_cast<int16_t>(low);
+        got[at + 1] = (high >> 16) * 2048 + (low >> 16);
+      }
+      EXPECT_EQ(got, want);
+      EXPECT_GE(tap.first_pair, last_pair);
+      last_pair = tap.first_pair;
     }
   }
 }
