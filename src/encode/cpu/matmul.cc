@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <random>
 #include <utility>
 
@@ -29,9 +30,13 @@ Product From(const PrimitiveDesc& plan, Made made) {
           plan.dst_desc(), plan.scratchpad_desc(), plan.impl_info_str()};
 }
 
+/// One caller at a time: streams warm up at once, and ThreadSanitizer sees races in oneDNN 2.6's cache of
+/// primitives, whose keys point into what another thread is making.
 /// \param stride elements from one row of the input to the next, of which `depth` are used.
 Product Describe(const dnnl::engine& engine, int rows, int depth, int stride, int columns, Element element,
                  Primitive primitive, const memory::desc& weights, bool accumulate) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
   const memory::data_type type = TypeOf(element);
   constexpr auto kOut = memory::data_type::f32;
   if (primitive == Primitive::kMatmul) {
