@@ -15,10 +15,11 @@ STAGES = ["admit_wait", "fetch", "decode_wait", "decode", "preprocess", "batch_w
 
 
 def find_binary():
-    """The photovec to use: $DEMO_BINARY, or the newest of build/*/bin/photovec."""
+    """The photovec to use: $DEMO_BINARY, or the newest below build/ that is not a sanitizer's, which would be timed in vain."""
     if os.environ.get("DEMO_BINARY"):
         return pathlib.Path(os.environ["DEMO_BINARY"])
-    built = sorted(ROOT.glob("build/*/bin/photovec"), key=lambda p: p.stat().st_mtime)
+    built = sorted((path for path in ROOT.glob("build/*/bin/photovec") if path.parts[-3] not in ("asan", "tsan")),
+                   key=lambda path: path.stat().st_mtime)
     if not built:
         raise SystemExit("no photovec binary under build/: run cmake --preset release && cmake --build --preset release")
     return built[-1]
