@@ -236,7 +236,7 @@ def test_tiny_and_narrow_equal_pillow(originals, probe, width, height):
                 assert np.array_equal(got, center_crop(np.asarray(resized), crop)), (orientation, resample, crop)
 
 
-def test_scaled_source_equals_pillow_with_box(originals, probe, wrong_probe):
+def test_scaled_source_has_a_fractional_box_and_loses_its_blur(originals, probe, wrong_probe):
     """DCT-scaled pixels: the box is full / scale, fractional, and the sizes come from the full photo. The blur of the
     scaling is undone, which Pillow cannot: a numpy resize does, and is Pillow's without it."""
     boxless_differs = wrong_differs = blurred_differs = 0

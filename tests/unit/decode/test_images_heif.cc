@@ -8,11 +8,6 @@
 #include "unit/decode/heif_builder.h"
 #include "unit/decode/test_images_internal.h"
 
-#ifdef __SANITIZE_ADDRESS__
-// x265 3.5 keeps some KiB of an encoder that was released. Only tests encode, and only here.
-extern "C" const char* __lsan_default_suppressions() { return "leak:libx265"; }
-#endif
-
 namespace photovec::test {
 namespace {
 
