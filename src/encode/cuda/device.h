@@ -133,6 +133,16 @@ struct JpegTask {
   Status status;
 };
 
+/// What a lane did since it was made. Times are of whole batches, in microseconds.
+struct JpegLaneCounts {
+  int64_t batches = 0;
+  int64_t photos = 0;
+  int64_t submit_us = 0;    ///< the caller's time until all was queued: headers, nvJPEG's share of the CPU
+  int64_t decode_us = 0;    ///< the device's, from the start of the batch to its pixels
+  int64_t resize_us = 0;    ///< the device's: both passes and the copy to the host
+  int64_t allocations = 0;  ///< how often nvJPEG needed memory of the driver, which stops the whole GPU
+};
+
 /// Decodes JPEGs in batches: nvJPEG, then both passes of the resize, on a CUDA stream of its own. One caller
 /// at a time.
 class JpegLane {
@@ -143,10 +153,13 @@ class JpegLane {
   /// Blocks until the first n tasks are done, and returns n >= 1: as many as fit into the lane's buffers.
   /// Each has its own status; one that fails harms no other. kDeviceFailed in all when the context broke.
   virtual size_t Run(std::span<JpegTask* const> tasks) = 0;
+  /// Not while Run() runs.
+  virtual JpegLaneCounts counts() const = 0;
 };
 
 struct JpegLaneOptions {
-  bool hardware = true;          ///< the NVJPG engines where the GPU has them; else kUnavailable
+  bool hardware = true;            ///< the NVJPG engines where the GPU has them; else kUnavailable
+  bool interpolate_chroma = true;  ///< as libjpeg does; where nvJPEG can
   int most_pixels = 64'000'000;  ///< of one batch together, which bounds the memory: 3 bytes each
   int most_tasks = 64;
 };
@@ -168,7 +181,7 @@ class Platform {
 /// The plug-in's only symbol, extern "C": returns its Platform, or null when `version` is not the one that it
 /// was built for. C++ objects cross it, so both sides come from one build: the version is the whole of it.
 constexpr const char* kPluginSymbol = "photovec_cuda_plugin";
-constexpr uint32_t kPluginVersion = 1;
+constexpr uint32_t kPluginVersion = 2;
 using PluginEntry = Platform* (*)(uint32_t version, const char* photovec_version);
 
 }  // namespace photovec::encode::cuda

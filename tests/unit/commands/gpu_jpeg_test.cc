@@ -41,6 +41,7 @@ class FakeLane : public JpegLane {
     }
     return count;
   }
+  encode::cuda::JpegLaneCounts counts() const override { return {}; }
   void Close() { open_ = false; }
   void Open() {
     const std::scoped_lock lock(mutex_);

@@ -2,9 +2,11 @@
 #include "encode/cuda/plugin/cuda_jpeg_lane.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
+#include "base/deadline.h"
 #include "encode/cuda/plugin/cuda_check.h"
 #include "encode/cuda/plugin/ranges.h"
 
@@ -24,46 +26,42 @@ size_t TableBytes(const ResizeAxis& axis) {
 
 }  // namespace
 
-Result<std::unique_ptr<CudaJpegLane>> CudaJpegLane::Create(int device, const JpegLaneOptions& options) {
-  ASSIGN_OR_RETURN(const NvJpegLibrary* library, NvJpegLibrary::Get());
-  std::unique_ptr<CudaJpegLane> lane(new CudaJpegLane(*library, device, options));
-  RETURN_IF_ERROR(lane->Prepare(options.hardware));
+Result<std::unique_ptr<CudaJpegLane>> CudaJpegLane::Create(const NvJpegLibrary& library, int device,
+                                                           const JpegLaneOptions& options) {
+  std::unique_ptr<CudaJpegLane> lane(new CudaJpegLane(device, options));
+  RETURN_IF_ERROR(lane->Prepare(library));
   return lane;
 }
 
-CudaJpegLane::CudaJpegLane(const NvJpegLibrary& library, int device, const JpegLaneOptions& options)
-    : library_(library), device_(device), options_(options) {}
+CudaJpegLane::CudaJpegLane(int device, const JpegLaneOptions& options) : device_(device), options_(options) {}
 
 CudaJpegLane::~CudaJpegLane() {
   (void)cudaSetDevice(device_);
   if (stream_ != nullptr) (void)cudaStreamSynchronize(stream_);
-  if (state_ != nullptr) (void)library_.state_destroy(state_);
-  if (handle_ != nullptr) (void)library_.destroy(handle_);
+  decoder_.reset();
   for (uint8_t* pinned : {tables_host_, out_host_}) {
     if (pinned != nullptr) (void)cudaFreeHost(pinned);
+  }
+  for (const cudaEvent_t event : {begin_, decoded_, end_}) {
+    if (event != nullptr) (void)cudaEventDestroy(event);
   }
   if (stream_ != nullptr) (void)cudaStreamDestroy(stream_);
 }
 
-Status CudaJpegLane::Prepare(bool hardware) {
+JpegLaneCounts CudaJpegLane::counts() const {
+  JpegLaneCounts counts = counts_;
+  counts.allocations = decoder_->allocations();
+  return counts;
+}
+
+Status CudaJpegLane::Prepare(const NvJpegLibrary& library) {
   CUDA_OK(cudaSetDevice(device_));
-  const int backend = hardware ? NvJpegLibrary::kHardware : NvJpegLibrary::kGpuHybrid;
-  // libjpeg interpolates chroma too; where nvJPEG cannot, edges of colours differ by some levels.
-  int created = library_.create(backend, nullptr, nullptr, NvJpegLibrary::kInterpolatedUpsampling, &handle_);
-  bool interpolated = true;
-  if (created != NvJpegLibrary::kSuccess) {
-    interpolated = false;
-    created = library_.create(backend, nullptr, nullptr, NvJpegLibrary::kNone, &handle_);
-  }
-  if (created != NvJpegLibrary::kSuccess ||
-      library_.state_create(handle_, &state_) != NvJpegLibrary::kSuccess) {
-    return {Code::kUnavailable, std::string("nvJPEG ") + library_.version + " cannot use " +
-                                    (hardware ? "JPEG engines of this GPU" : "this GPU") + " (status " +
-                                    std::to_string(created) + ")"};
-  }
-  detail_ = "nvJPEG " + library_.version + (hardware ? ", hardware engines" : ", CUDA") +
-            (interpolated ? "" : ", chroma not interpolated");
   CUDA_OK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+  CUDA_OK(cudaEventCreate(&begin_));
+  CUDA_OK(cudaEventCreate(&decoded_));
+  CUDA_OK(cudaEventCreateWithFlags(&end_, cudaEventBlockingSync));
+  const NvJpegDecoder::Options wanted{options_.hardware, options_.interpolate_chroma, options_.most_tasks};
+  ASSIGN_OR_RETURN(decoder_, NvJpegDecoder::Create(library, wanted, stream_));
   const auto tasks = static_cast<size_t>(options_.most_tasks);
   const size_t table_bytes = tasks * kTableBytesPerTask;
   const size_t image_bytes = DeviceArena::Rounded(tasks * sizeof(ResizeImage));
@@ -154,17 +152,43 @@ size_t CudaJpegLane::Run(std::span<JpegTask* const> tasks) {
   }
   used_ = at;
   const std::span<JpegTask* const> batch = tasks.first(count);
-  Status status = CudaStatus(cudaSetDevice(device_), "cudaSetDevice");
-  if (status.ok()) status = DecodePixels(batch);
-  if (status.ok()) status = ResizeAndCopy(batch);
+  const Status status = DecodeAndResize(batch);
   if (!status.ok()) {
+    (void)cudaStreamSynchronize(stream_);  // what was queued still reads what is the caller's
+    decoder_->Settle();
     for (JpegTask* task : batch) task->status = status;
   }
   return count;
 }
 
-Status CudaJpegLane::DecodePixels(std::span<JpegTask* const> tasks) {
+Status CudaJpegLane::DecodeAndResize(std::span<JpegTask* const> tasks) {
+  const TimePoint started = Clock::now();
+  CUDA_OK(cudaSetDevice(device_));
+  CUDA_OK(cudaEventRecord(begin_, stream_));
+  RETURN_IF_ERROR(StartDecoding(tasks));
+  CUDA_OK(cudaEventRecord(decoded_, stream_));
+  RETURN_IF_ERROR(StartResizing(tasks));
+  const TimePoint queued = Clock::now();
+  RETURN_IF_ERROR(Wait());
+  float decode_ms = 0;
+  float resize_ms = 0;
+  CUDA_OK(cudaEventElapsedTime(&decode_ms, begin_, decoded_));
+  CUDA_OK(cudaEventElapsedTime(&resize_ms, decoded_, end_));
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    if (!tasks[i]->status.ok()) continue;
+    std::memcpy(tasks[i]->out.data(), out_host_ + (images_host_[i].out - out_), tasks[i]->out.size());
+  }
+  ++counts_.batches;
+  counts_.photos += static_cast<int64_t>(tasks.size());
+  counts_.submit_us += MicrosBetween(started, queued);
+  counts_.decode_us += std::lround(decode_ms * 1e3F);
+  counts_.resize_us += std::lround(resize_ms * 1e3F);
+  return Status::Ok();
+}
+
+Status CudaJpegLane::StartDecoding(std::span<JpegTask* const> tasks) {
   which_.clear();
+  photos_.clear();
   for (size_t i = 0; i < tasks.size(); ++i) {
     JpegTask& task = *tasks[i];
     auto* to = const_cast<uint8_t*>(images_host_[i].pixels);
@@ -172,50 +196,33 @@ Status CudaJpegLane::DecodePixels(std::span<JpegTask* const> tasks) {
       CUDA_OK(cudaMemcpyAsync(to, task.pixels.data(), task.pixels.size(), cudaMemcpyHostToDevice, stream_));
       continue;
     }
-    int components = 0;
-    int subsampling = 0;
-    int widths[4] = {};
-    int heights[4] = {};
-    const int info = library_.image_info(handle_, task.encoded.data(), task.encoded.size(), &components,
-                                         &subsampling, widths, heights);
-    // What it reads from the header must be what the caller made room for.
-    if (info != NvJpegLibrary::kSuccess || (components != 1 && components != 3) || widths[0] != task.width ||
-        heights[0] != task.height) {
+    const NvJpegPhoto photo{task.encoded, task.width, task.height, to};
+    if (!decoder_->Takes(photo)) {
       task.status = {Code::kNotImplemented, "nvJPEG does not take this JPEG"};
       continue;
     }
     which_.push_back(i);
+    photos_.push_back(photo);
   }
-  if (which_.empty() || DecodeTogether(tasks, which_)) return Status::Ok();
+  if (photos_.empty() || decoder_->Start(photos_)) return Status::Ok();
   // One of them is at fault: each by itself.
-  for (const size_t& i : which_) {
-    if (!DecodeTogether(tasks, {&i, 1}))
-      tasks[i]->status = {Code::kNotImplemented, "nvJPEG failed on this JPEG"};
+  RETURN_IF_ERROR(Wait());
+  for (size_t i = 0; i < photos_.size(); ++i) {
+    if (!decoder_->Start(std::span(photos_).subspan(i, 1)))
+      tasks[which_[i]]->status = {Code::kNotImplemented, "nvJPEG failed on this JPEG"};
+    RETURN_IF_ERROR(Wait());
   }
-  return CudaStatus(cudaPeekAtLastError(), "nvJPEG");
+  return Status::Ok();
 }
 
-bool CudaJpegLane::DecodeTogether(std::span<JpegTask* const> tasks, std::span<const size_t> which) {
-  data_.clear();
-  lengths_.clear();
-  destinations_.clear();
-  for (const size_t i : which) {
-    data_.push_back(tasks[i]->encoded.data());
-    lengths_.push_back(tasks[i]->encoded.size());
-    NvJpegLibrary::Image image;
-    image.channel[0] = const_cast<uint8_t*>(images_host_[i].pixels);
-    image.pitch[0] = static_cast<size_t>(tasks[i]->width) * 3;
-    destinations_.push_back(image);
-  }
-  const int count = static_cast<int>(which.size());
-  return library_.batch_initialize(handle_, state_, count, 1, NvJpegLibrary::kInterleavedRgb) ==
-             NvJpegLibrary::kSuccess &&
-         library_.batch_decode(handle_, state_, data_.data(), lengths_.data(), destinations_.data(),
-                               stream_) == NvJpegLibrary::kSuccess &&
-         cudaStreamSynchronize(stream_) == cudaSuccess;
+Status CudaJpegLane::Wait() {
+  CUDA_OK(cudaEventRecord(end_, stream_));
+  CUDA_OK(cudaEventSynchronize(end_));
+  decoder_->Settle();
+  return Status::Ok();
 }
 
-Status CudaJpegLane::ResizeAndCopy(std::span<JpegTask* const> tasks) {
+Status CudaJpegLane::StartResizing(std::span<JpegTask* const> tasks) {
   const size_t header = DeviceArena::Rounded(static_cast<size_t>(options_.most_tasks) * sizeof(ResizeImage));
   CUDA_OK(cudaMemcpyAsync(tables_, tables_host_, header + used_.tables, cudaMemcpyHostToDevice, stream_));
   int most_between = 0;
@@ -232,11 +239,6 @@ Status CudaJpegLane::ResizeAndCopy(std::span<JpegTask* const> tasks) {
   }
   CUDA_OK(Resize(images_, static_cast<int>(tasks.size()), most_between, most_out, most_line, stream_));
   CUDA_OK(cudaMemcpyAsync(out_host_, out_, used_.out, cudaMemcpyDeviceToHost, stream_));
-  CUDA_OK(cudaStreamSynchronize(stream_));
-  for (size_t i = 0; i < tasks.size(); ++i) {
-    if (!tasks[i]->status.ok()) continue;
-    std::memcpy(tasks[i]->out.data(), out_host_ + (images_host_[i].out - out_), tasks[i]->out.size());
-  }
   return Status::Ok();
 }
 

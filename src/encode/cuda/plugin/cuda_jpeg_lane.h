@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cuda_runtime.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,17 +10,20 @@
 #include "encode/cuda/device.h"
 #include "encode/cuda/plugin/device_memory.h"
 #include "encode/cuda/plugin/kernels/resize.h"
-#include "encode/cuda/plugin/nvjpeg_library.h"
+#include "encode/cuda/plugin/nvjpeg_decoder.h"
 
 namespace photovec::encode::cuda {
 
 /// See JpegLane. All memory but nvJPEG's own is taken at Create().
 class CudaJpegLane final : public JpegLane {
  public:
-  static Result<std::unique_ptr<CudaJpegLane>> Create(int device, const JpegLaneOptions& options);
+  /// \param library outlives the lane.
+  static Result<std::unique_ptr<CudaJpegLane>> Create(const NvJpegLibrary& library, int device,
+                                                      const JpegLaneOptions& options);
   ~CudaJpegLane() override;
 
-  const std::string& detail() const override { return detail_; }
+  const std::string& detail() const override { return decoder_->detail(); }
+  JpegLaneCounts counts() const override;
   size_t Run(std::span<JpegTask* const> tasks) override;
 
  private:
@@ -29,23 +34,25 @@ class CudaJpegLane final : public JpegLane {
     size_t tables = 0;
     size_t out = 0;
   };
-  CudaJpegLane(const NvJpegLibrary& library, int device, const JpegLaneOptions& options);
-  Status Prepare(bool hardware);
+  CudaJpegLane(int device, const JpegLaneOptions& options);
+  Status Prepare(const NvJpegLibrary& library);
   bool Fits(const JpegTask& task, Cursor& after) const;
   void Place(const JpegTask& task, const Cursor& at, ResizeImage& image);
   DeviceAxis PlaceAxis(const ResizeAxis& axis, size_t& tables);
-  /// Decodes (or copies) all pixels; tasks that nvJPEG cannot take get kNotImplemented.
-  Status DecodePixels(std::span<JpegTask* const> tasks);
-  bool DecodeTogether(std::span<JpegTask* const> tasks, std::span<const size_t> which);
-  Status ResizeAndCopy(std::span<JpegTask* const> tasks);
+  Status DecodeAndResize(std::span<JpegTask* const> tasks);
+  /// Queues the decoding (or copying) of all pixels; tasks that nvJPEG cannot take get kNotImplemented.
+  Status StartDecoding(std::span<JpegTask* const> tasks);
+  Status StartResizing(std::span<JpegTask* const> tasks);
+  /// Sleeps until all that was queued is done.
+  Status Wait();
 
-  const NvJpegLibrary& library_;
   const int device_;
   const JpegLaneOptions options_;
-  std::string detail_;
-  NvJpegLibrary::Handle handle_ = nullptr;
-  NvJpegLibrary::State state_ = nullptr;
   cudaStream_t stream_ = nullptr;
+  cudaEvent_t begin_ = nullptr;
+  cudaEvent_t decoded_ = nullptr;
+  cudaEvent_t end_ = nullptr;
+  std::unique_ptr<NvJpegDecoder> decoder_;
   DeviceArena arena_;
   uint8_t* pixels_ = nullptr;           // decoded photos
   uint8_t* between_ = nullptr;          // after the first pass
@@ -56,10 +63,9 @@ class CudaJpegLane final : public JpegLane {
   ResizeImage* images_host_ = nullptr;  // within tables_host_
   uint8_t* out_host_ = nullptr;         // pinned: out_ comes back in one piece
   Cursor used_;                         // by the batch at hand
-  std::vector<size_t> which_;
-  std::vector<const unsigned char*> data_;
-  std::vector<size_t> lengths_;
-  std::vector<NvJpegLibrary::Image> destinations_;
+  std::vector<size_t> which_;           // tasks that nvJPEG decodes,
+  std::vector<NvJpegPhoto> photos_;     // and these, as it takes them
+  JpegLaneCounts counts_;
 };
 
 }  // namespace photovec::encode::cuda

@@ -30,11 +30,13 @@ Result<NvJpegLibrary> Open() {
   }
   NvJpegLibrary found;
   const bool complete = Find(library, "nvjpegGetProperty", found.get_property) &&
-                        Find(library, "nvjpegCreateEx", found.create) &&
+                        Find(library, "nvjpegCreateExV2", found.create) &&
                         Find(library, "nvjpegDestroy", found.destroy) &&
                         Find(library, "nvjpegJpegStateCreate", found.state_create) &&
                         Find(library, "nvjpegJpegStateDestroy", found.state_destroy) &&
                         Find(library, "nvjpegGetImageInfo", found.image_info) &&
+                        Find(library, "nvjpegGetHardwareDecoderInfo", found.hardware_info) &&
+                        Find(library, "nvjpegDecodeBatchedPreAllocate", found.batch_preallocate) &&
                         Find(library, "nvjpegDecodeBatchedInitialize", found.batch_initialize) &&
                         Find(library, "nvjpegDecodeBatched", found.batch_decode);
   if (!complete)

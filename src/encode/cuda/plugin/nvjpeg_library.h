@@ -28,18 +28,28 @@ struct NvJpegLibrary {
     kExecutionFailed = 6,
     kArchMismatch = 7
   };
+  /// Where nvJPEG takes and leaves its memory; `stream` is the one that it will be used on.
+  struct Allocator {
+    int (*take)(void* context, void** block, size_t bytes, cudaStream_t stream) = nullptr;  ///< 0: done
+    int (*leave)(void* context, void* block, size_t bytes, cudaStream_t stream) = nullptr;
+    void* context = nullptr;
+  };
   enum Backend : int { kGpuHybrid = 2, kHardware = 3 };
+  enum Subsampling : int { k444 = 0 };
   enum Output : int { kInterleavedRgb = 5 };
   enum Flags : unsigned { kNone = 0, kInterpolatedUpsampling = 1U << 5 };
 
   int (*get_property)(int type, int* value) = nullptr;
-  int (*create)(int backend, void* device_allocator, void* pinned_allocator, unsigned flags,
-                Handle* handle) = nullptr;
+  /// \param device, \param pinned outlive the handle.
+  int (*create)(int backend, Allocator* device, Allocator* pinned, unsigned flags, Handle* handle) = nullptr;
   int (*destroy)(Handle handle) = nullptr;
   int (*state_create)(Handle handle, State* state) = nullptr;
   int (*state_destroy)(State state) = nullptr;
   int (*image_info)(Handle handle, const unsigned char* data, size_t length, int* components,
                     int* subsampling, int* widths, int* heights) = nullptr;
+  int (*hardware_info)(Handle handle, unsigned* engines, unsigned* cores_per_engine) = nullptr;
+  int (*batch_preallocate)(Handle handle, State state, int batch, int width, int height, int subsampling,
+                           int output) = nullptr;
   int (*batch_initialize)(Handle handle, State state, int batch, int cpu_threads, int output) = nullptr;
   int (*batch_decode)(Handle handle, State state, const unsigned char* const* data, const size_t* lengths,
                       Image* destinations, cudaStream_t stream) = nullptr;

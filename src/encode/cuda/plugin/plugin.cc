@@ -43,7 +43,8 @@ class CudaPlatform final : public Platform {
   }
 
   Result<std::unique_ptr<JpegLane>> CreateJpegLane(int device, const JpegLaneOptions& options) override {
-    ASSIGN_OR_RETURN(auto made, CudaJpegLane::Create(device, options));
+    ASSIGN_OR_RETURN(const NvJpegLibrary* library, NvJpegLibrary::Get());
+    ASSIGN_OR_RETURN(auto made, CudaJpegLane::Create(*library, device, options));
     return std::unique_ptr<JpegLane>(std::move(made));
   }
 };

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+// The plug-in's JPEG lane without a GPU: on a fake runtime and a fake nvJPEG, which are as late, as early and as
+// forgetful as the real ones may be.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "commands/gpu_jpeg.h"
+#include "encode/cuda/plugin/cuda_jpeg_lane.h"
+#include "preprocess/resize.h"
+#include "unit/cuda_plugin/fake_cudart.h"
+#include "unit/cuda_plugin/fake_nvjpeg.h"
+
+namespace photovec::encode::cuda {
+namespace {
+
+using commands::GpuJpegTask;
+using test::FakeGpu;
+using test::FakeJpeg;
+using test::FakeNvJpeg;
+
+// A photo, what the CPU makes of it, and the task for the lane.
+class Photo {
+ public:
+  Photo(int width, int height, uint8_t seed, int orientation = 1, bool faulty = false, int crop = 32)
+      : jpeg_(FakeJpeg(width, height, seed, faulty)) {
+    spec_.crop = spec_.resize_short = crop;
+    const std::vector<uint8_t> pixels = test::PixelsOf(jpeg_);
+    const preprocess::Source source{
+        {pixels.data(), width, height, static_cast<size_t>(width) * 3}, width, height, 1, orientation};
+    expected.resize(spec_.slot_bytes());
+    EXPECT_TRUE(preprocess::Preprocessor().Run(source, spec_, expected).ok());
+    plan_ = *preprocess::MakePlan(source, spec_);
+    x_ = preprocess::BuildTapTable(plan_.x.key);
+    y_ = preprocess::BuildTapTable(plan_.y.key);
+    got.assign(spec_.slot_bytes(), 0xEE);
+    made_ = std::make_unique<GpuJpegTask>(decode::GpuJpegJob{jpeg_, width, height, &plan_, &x_, &y_, crop, got});
+  }
+  JpegTask& task() { return made_->task; }
+
+  std::vector<uint8_t> expected;
+  std::vector<uint8_t> got;
+
+ private:
+  const std::vector<uint8_t> jpeg_;
+  preprocess::Spec spec_;
+  preprocess::Plan plan_;
+  preprocess::TapTable x_;
+  preprocess::TapTable y_;
+  std::unique_ptr<GpuJpegTask> made_;
+};
+using Photos = std::vector<std::unique_ptr<Photo>>;
+
+Photos Some(int count, uint8_t seed) {
+  Photos photos;
+  for (int i = 0; i < count; ++i)
+    photos.push_back(std::make_unique<Photo>(64 + i, 48, static_cast<uint8_t>(seed + i)));
+  return photos;
+}
+
+class JpegLaneTest : public testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    FakeGpu::Get().Reset();
+    FakeNvJpeg::Get() = {};
+  }
+  void TearDown() override {
+    lane_.reset();
+    EXPECT_EQ(FakeNvJpeg::Get().trampled, 0);
+    EXPECT_EQ(FakeGpu::Get().alive(), 0U) << "memory, streams or events are left";
+    EXPECT_EQ(FakeNvJpeg::Get().handles + FakeNvJpeg::Get().states, 0);
+  }
+  Status Make(int most_tasks = 8, int most_pixels = 4'000'000) {
+    JpegLaneOptions options;
+    options.hardware = GetParam();
+    options.most_tasks = most_tasks;
+    options.most_pixels = most_pixels;
+    auto lane = CudaJpegLane::Create(test::FakeNvJpegLibrary(), 0, options);
+    if (!lane.ok()) return lane.status();
+    lane_ = std::move(*lane);
+    return Status::Ok();
+  }
+  size_t Run(Photos& photos, size_t first = 0) {
+    std::vector<JpegTask*> tasks;
+    for (size_t i = first; i < photos.size(); ++i) tasks.push_back(&photos[i]->task());
+    const size_t count = lane_->Run(tasks);
+    EXPECT_EQ(FakeGpu::Get().pending(), 0U) << "work that reads the caller's memory is still queued";
+    return count;
+  }
+  static void ExpectRight(const Photos& photos, const std::string& where = "") {
+    for (size_t i = 0; i < photos.size(); ++i) {
+      EXPECT_TRUE(photos[i]->task().status.ok()) << where << i << ": " << photos[i]->task().status.message();
+      EXPECT_EQ(photos[i]->got, photos[i]->expected) << where << "photo " << i;
+    }
+  }
+  std::unique_ptr<CudaJpegLane> lane_;
+};
+
+TEST_P(JpegLaneTest, PhotosOfAllKindsInOneBatchAreResizedAsTheCpuDoes) {
+  ASSERT_TRUE(Make(32).ok());
+  Photos photos;
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const auto seed = static_cast<uint8_t>(10 * orientation);
+    photos.push_back(std::make_unique<Photo>(100 + orientation, 75, seed, orientation));
+    photos.push_back(std::make_unique<Photo>(41, 333, static_cast<uint8_t>(seed + 1), orientation));
+    photos.push_back(std::make_unique<Photo>(20, 18, static_cast<uint8_t>(seed + 2), orientation));
+  }
+  EXPECT_EQ(Run(photos), photos.size());
+  ExpectRight(photos);
+}
+
+TEST_P(JpegLaneTest, PixelsThatAreDecodedAlreadyAreOnlyResized) {
+  ASSERT_TRUE(Make().ok());
+  Photos photos = Some(1, 3);
+  const std::vector<uint8_t> pixels = test::PixelsOf(FakeJpeg(64, 48, 3));
+  photos[0]->task().encoded = {};
+  photos[0]->task().pixels = pixels;
+  EXPECT_EQ(Run(photos), 1U);
+  ExpectRight(photos);
+  EXPECT_EQ(FakeNvJpeg::Get().decode_calls, 0);
+}
+
+TEST_P(JpegLaneTest, OnceWarmNothingIsAskedOfTheDriverNorSetUpAgain) {
+  ASSERT_TRUE(Make().ok());
+  for (int batch = 0; batch < 3; ++batch) {
+    Photos photos = Some(6, static_cast<uint8_t>(20 * batch));
+    ASSERT_EQ(Run(photos), 6U);
+    ExpectRight(photos);
+  }
+  EXPECT_EQ(FakeNvJpeg::Get().initialized, 1);
+  const int64_t warm = FakeGpu::Get().allocations;
+  const int64_t counted = lane_->counts().allocations;
+  EXPECT_GT(counted, 0);
+  for (int batch = 0; batch < 5; ++batch) {
+    Photos photos = Some(6, static_cast<uint8_t>(20 * batch + 7));
+    ASSERT_EQ(Run(photos), 6U);
+    ExpectRight(photos);
+  }
+  EXPECT_EQ(FakeGpu::Get().allocations, warm);
+  EXPECT_EQ(lane_->counts().allocations, counted);
+  EXPECT_EQ(FakeNvJpeg::Get().initialized, 1);
+  Photos fewer = Some(2, 100);
+  ASSERT_EQ(Run(fewer), 2U);
+  ExpectRight(fewer);
+  EXPECT_EQ(FakeNvJpeg::Get().initialized, 2) << "batches of another size need it";
+  const JpegLaneCounts counts = lane_->counts();
+  EXPECT_EQ(counts.batches, 9);
+  EXPECT_EQ(counts.photos, 50);
+}
+
+TEST_P(JpegLaneTest, ABadPhotoIsRefusedAndItsNeighboursAreRight) {
+  ASSERT_TRUE(Make().ok());
+  Photos photos = Some(3, 1);
+  photos.push_back(std::make_unique<Photo>(64, 48, 9, 1, true));
+  photos.push_back(std::make_unique<Photo>(50, 60, 10));
+  EXPECT_EQ(Run(photos), 5U);
+  EXPECT_EQ(photos[3]->task().status.code(), Code::kNotImplemented);
+  photos.erase(photos.begin() + 3);
+  ExpectRight(photos);
+  Photos after = Some(5, 40);
+  EXPECT_EQ(Run(after), 5U);
+  ExpectRight(after, "after ");
+}
+
+TEST_P(JpegLaneTest, AFailureOfTheWholeBatchIsTriedPhotoByPhoto) {
+  ASSERT_TRUE(Make().ok());
+  FakeNvJpeg::Get().fails_on_call = 0;
+  Photos photos = Some(4, 60);
+  EXPECT_EQ(Run(photos), 4U);
+  ExpectRight(photos);
+  EXPECT_EQ(FakeNvJpeg::Get().batches, std::vector<int>({1, 1, 1, 1}));
+}
+
+TEST_P(JpegLaneTest, WhatTheHeaderSaysOtherwiseIsRefused) {
+  ASSERT_TRUE(Make().ok());
+  Photos photos = Some(3, 5);
+  const std::vector<uint8_t> other_size = FakeJpeg(65, 48, 5);
+  const std::vector<uint8_t> four_components = FakeJpeg(65, 48, 6, false, 4);
+  photos[0]->task().encoded = other_size;
+  photos[1]->task().encoded = four_components;
+  EXPECT_EQ(Run(photos), 3U);
+  EXPECT_EQ(photos[0]->task().status.code(), Code::kNotImplemented);
+  EXPECT_EQ(photos[1]->task().status.code(), Code::kNotImplemented);
+  EXPECT_EQ(photos[2]->got, photos[2]->expected);
+}
+
+TEST_P(JpegLaneTest, AsManyAsFitAreTakenAndTheTooLargeIsRefused) {
+  ASSERT_TRUE(Make(8, 64 * 48 * 3).ok());
+  Photos photos = Some(5, 5);
+  size_t done = Run(photos);
+  EXPECT_GE(done, 2U);
+  EXPECT_LT(done, 5U);
+  while (done < photos.size()) done += Run(photos, done);
+  ExpectRight(photos);
+  Photos large;
+  large.push_back(std::make_unique<Photo>(400, 300, 1));
+  EXPECT_EQ(Run(large), 1U);
+  EXPECT_EQ(large[0]->task().status.code(), Code::kNotImplemented);
+}
+
+TEST_P(JpegLaneTest, WithoutMemoryForNvJpegPhotosAreRefusedAndTheLaneGoesOn) {
+  ASSERT_TRUE(Make().ok());
+  FakeGpu::Get().most_bytes = FakeGpu::Get().bytes + 20'000;  // two photos' worth
+  Photos photos = Some(4, 5);
+  EXPECT_EQ(Run(photos), 4U);
+  ExpectRight(photos);  // one by one there is room
+  FakeGpu::Get().most_bytes = 0;
+  Photos larger;
+  larger.push_back(std::make_unique<Photo>(200, 100, 1));
+  EXPECT_EQ(Run(larger), 1U);
+  EXPECT_EQ(larger[0]->task().status.code(), Code::kNotImplemented);
+  FakeGpu::Get().most_bytes = size_t{1} << 30;
+  EXPECT_EQ(Run(larger), 1U);
+  ExpectRight(larger);
+}
+
+TEST_P(JpegLaneTest, ABrokenContextIsToldToAll) {
+  ASSERT_TRUE(Make().ok());
+  FakeGpu::Get().waits_until_sticky = 0;
+  Photos photos = Some(3, 5);
+  std::vector<JpegTask*> tasks;
+  for (const auto& photo : photos) tasks.push_back(&photo->task());
+  EXPECT_EQ(lane_->Run(tasks), 3U);
+  for (const auto& photo : photos) EXPECT_EQ(photo->task().status.code(), Code::kDeviceFailed);
+}
+
+TEST_P(JpegLaneTest, ItSaysWhatItIsAndWhyNot) {
+  ASSERT_TRUE(Make().ok());
+  EXPECT_EQ(lane_->detail(), GetParam() ? "nvJPEG fake, 7 hardware engines" : "nvJPEG fake, CUDA");
+  EXPECT_EQ(FakeNvJpeg::Get().preallocated_for, GetParam() ? 8 : 0);
+  lane_.reset();
+  FakeNvJpeg::Get().can_interpolate = false;
+  ASSERT_TRUE(Make().ok());
+  EXPECT_NE(lane_->detail().find("chroma not interpolated"), std::string::npos);
+  lane_.reset();
+  FakeNvJpeg::Get().has_engines = false;
+  const Status made = Make();
+  EXPECT_EQ(made.ok(), !GetParam());
+  if (GetParam()) {
+    EXPECT_EQ(made.code(), Code::kUnavailable);
+    EXPECT_NE(made.message().find("cannot use JPEG engines of this GPU"), std::string::npos) << made.message();
+  }
+}
+
+TEST_P(JpegLaneTest, WithoutMemoryForItsBuffersThereIsNone) {
+  FakeGpu::Get().most_bytes = 1000;
+  EXPECT_EQ(Make().code(), Code::kDeviceOutOfMemory);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, JpegLaneTest, testing::Bool(),
+                         [](const auto& info) { return std::string(info.param ? "engines" : "cuda"); });
+
+}  // namespace
+}  // namespace photovec::encode::cuda
