@@ -218,10 +218,9 @@ Result<PhotoSet> LoadPhotos(const std::string& dir, int most, const Engine& engi
 namespace {
 
 // As the pipeline's, but on this thread where the CPU decodes: what processes cost is not what is asked here.
-std::unique_ptr<decode::Decoder> DecoderOf(const Engine& engine, int thread) {
-  const int cpu_only = engine.plan.decode_threads - kGpuDecodeThreads;  // with --decode-device=mixed
+std::unique_ptr<decode::Decoder> DecoderOf(const Engine& engine) {
   auto cpu = decode::MakeInProcessDecoder();
-  if (engine.gpu_jpeg == nullptr || thread < cpu_only) return cpu;
+  if (engine.gpu_jpeg == nullptr) return cpu;
   return decode::MakeGpuDecoder(*engine.gpu_jpeg, std::move(cpu));
 }
 
@@ -244,7 +243,7 @@ Result<RoundResult> DecodeRound(const Engine& engine, const PhotoSet& photos,
                                 const decode::DecodeOptions& decode, double seconds) {
   const preprocess::Spec& spec = engine.models[0].spec;
   return SumOfThreads(engine.plan.decode_threads, [&](int thread) -> Result<Work> {
-    const auto decoder = DecoderOf(engine, thread);
+    const auto decoder = DecoderOf(engine);
     std::vector<uint8_t> slot(spec.slot_bytes());
     const TimePoint begin = Clock::now();
     const TimePoint end = SecondsFrom(begin, seconds);
@@ -336,7 +335,7 @@ Status CompareWithPipeline(const Engine& engine, const PhotoSet& photos,
   const size_t count = std::min<size_t>(4, photos.photos.size());
   std::vector<Bytes> some(photos.photos.begin(), photos.photos.begin() + static_cast<std::ptrdiff_t>(count));
   ASSIGN_OR_RETURN(const auto result, RunRequest(*engine.pipeline, some));
-  const auto decoder = DecoderOf(engine, engine.plan.decode_threads);
+  const auto decoder = DecoderOf(engine);
   // Batches of another size may round otherwise on a GPU, and nvJPEG need not be the same photo for photo.
   const float most = engine.plan.backend == "cuda" ? 5e-3F : 1e-5F;
   ASSIGN_OR_RETURN(const auto pool, SlotPool::Create(model.spec.slot_bytes(), 1));

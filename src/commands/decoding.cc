@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands/decoding.h"
 
-#include <atomic>
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -49,17 +49,20 @@ Status PlanDecoding(const EngineOptions& options, Plan& plan) {
     return {Code::kInvalidRequest, "--decode-device " + options.decode_device +
                                        " needs a GPU to run the models on too (" + plan.device_why + ")"};
   }
-  plan.decode_threads = kGpuDecodeThreads + (options.decode_device == "mixed" ? plan.decoders : 0);
+  const int devices = static_cast<int>(plan.devices.size());
+  plan.decode_threads = std::min(kGpuDecodeThreads * devices, kMostGpuDecodeThreads);
+  if (options.decode_device == "mixed") plan.decode_threads += plan.decoders;
   return Status::Ok();
 }
 
 namespace {
 
-// In turn: with "mixed" the first plan.decoders decoders are the CPU's own; all others ask the GPU first.
 Status AddGpu(const EngineOptions& options, const Plan& plan, Decoding& decoding) {
   ASSIGN_OR_RETURN(encode::cuda::Platform * platform, encode::cuda::LoadPlugin());
   std::string detail;
-  ASSIGN_OR_RETURN(decoding.gpu, StartGpuJpegLanes(*platform, plan.devices.front(), detail));
+  const CpuShare cpus{plan.decoders, options.decode_device == "mixed"};
+  ASSIGN_OR_RETURN(decoding.gpu, StartGpuJpegLanes(*platform, plan.devices, ToJpegLanePlan(options.gpu_jpeg),
+                                                   cpus, detail));
   log::info("plain JPEGs are decoded by {}{}", detail,
             options.decode_device == "mixed" ? " and by the CPU" : "");
   if (options.decode == "process") {
@@ -68,9 +71,7 @@ Status AddGpu(const EngineOptions& options, const Plan& plan, Decoding& decoding
         "trust",
         options.decode_device);
   }
-  auto cpu_only = std::make_shared<std::atomic<int>>(options.decode_device == "mixed" ? plan.decoders : 0);
-  decoding.factory = [gpu = decoding.gpu.get(), cpu = std::move(decoding.factory), cpu_only] {
-    if (cpu_only->fetch_sub(1) > 0) return cpu();
+  decoding.factory = [gpu = decoding.gpu.get(), cpu = std::move(decoding.factory)] {
     return decode::MakeGpuDecoder(*gpu, cpu());
   };
   return Status::Ok();
@@ -115,6 +116,42 @@ void DecoderMetrics::Sample() {
       ->Set(static_cast<double>(now.alive));
   registry_.GetGauge(name::kDecoderQuarantined, "Images refused because they ended decoders", {})
       ->Set(static_cast<double>(now.quarantined));
+  last_ = now;
+}
+
+GpuJpegMetrics::GpuJpegMetrics(const GpuJpegLanes& lanes, metrics::Registry& registry)
+    : lanes_(lanes), registry_(registry) {
+  sampler_ = registry_.AddSampler([this] { Sample(); });
+}
+
+GpuJpegMetrics::~GpuJpegMetrics() { registry_.RemoveSampler(sampler_); }
+
+void GpuJpegMetrics::Sample() {
+  namespace name = metrics::name;
+  std::scoped_lock lock(mutex_);
+  const GpuJpegLanes::Counts now = lanes_.counts();
+  const auto add = [&](std::string_view metric, const char* help, const metrics::Labels& labels, double value) {
+    registry_.GetCounter(metric, help, labels)->Add(value);
+  };
+  const auto images = [&](const char* by, int64_t more) {
+    add(name::kGpuDecodeImages, "Images that came to the GPU's decoders, and who decoded them",
+        {{metrics::label::kDecodedBy, by}}, static_cast<double>(more));
+  };
+  images("gpu", now.decoded - last_.decoded);
+  images("cpu_refused", now.refused - last_.refused);
+  images("cpu_free", now.left_to_cpu - last_.left_to_cpu);
+  images("cpu_only", now.other - last_.other);
+  add(name::kGpuDecodeBatches, "Batches of the GPU's decoders", {},
+      static_cast<double>(now.lanes.batches - last_.lanes.batches));
+  const auto phase = [&](const char* stage, int64_t more_us) {
+    add(name::kGpuDecodeSeconds, "Time of the GPU's decoders by phase, all lanes together",
+        {{metrics::label::kStage, stage}}, static_cast<double>(more_us) / 1e6);
+  };
+  phase("submit", now.lanes.submit_us - last_.lanes.submit_us);
+  phase("decode", now.lanes.decode_us - last_.lanes.decode_us);
+  phase("resize", now.lanes.resize_us - last_.lanes.resize_us);
+  add(name::kGpuDecodeAllocations, "How often nvJPEG needed memory of the driver, which stops the GPU", {},
+      static_cast<double>(now.lanes.allocations - last_.lanes.allocations));
   last_ = now;
 }
 

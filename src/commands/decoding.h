@@ -54,6 +54,23 @@ class DecoderMetrics {
   int sampler_ = -1;
 };
 
+/// Keeps the photovec_gpu_decode_* metrics current. `lanes` and `registry` must outlive it.
+class GpuJpegMetrics {
+ public:
+  GpuJpegMetrics(const GpuJpegLanes& lanes, metrics::Registry& registry);
+  ~GpuJpegMetrics();
+  GpuJpegMetrics(const GpuJpegMetrics&) = delete;
+  GpuJpegMetrics& operator=(const GpuJpegMetrics&) = delete;
+
+ private:
+  void Sample();
+  const GpuJpegLanes& lanes_;
+  metrics::Registry& registry_;
+  std::mutex mutex_;
+  GpuJpegLanes::Counts last_;
+  int sampler_ = -1;
+};
+
 /// Whether enough decoder processes live to take work: at least half.
 bool EnoughDecoders(const decode::DecoderPoolStats& stats);
 

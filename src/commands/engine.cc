@@ -81,6 +81,9 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
   if (engine->decoders) {
     engine->decoder_metrics = std::make_unique<DecoderMetrics>(*engine->decoders, *engine->registry);
   }
+  if (engine->gpu_jpeg) {
+    engine->gpu_jpeg_metrics = std::make_unique<GpuJpegMetrics>(*engine->gpu_jpeg, *engine->registry);
+  }
   ASSIGN_OR_RETURN(engine->pipeline,
                    pipeline::Pipeline::Create(std::move(setups), *engine->fetcher,
                                               SlowDown(std::move(decoding.factory), slow.decode),

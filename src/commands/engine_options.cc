@@ -16,7 +16,11 @@ void DeclareDecodeFlags(FlagSet& flags, EngineOptions* options) {
   flags.Choice(
       "decode-device", &options->decode_device, {"cpu", "gpu", "mixed"},
       "who decodes plain JPEGs; gpu: nvJPEG, in this process, for images that you trust; mixed: GPU and CPU "
-      "side by side; everything else is decoded on the CPU in any case");
+      "side by side, whoever is free first; everything else is decoded on the CPU in any case");
+  flags.Choice(
+      "gpu-jpeg", &options->gpu_jpeg, {"auto", "engines", "cuda"},
+      "what of the GPU decodes JPEGs; engines: its JPEG engines (A100, H100, H200), cuda: its "
+      "multiprocessors; auto: both, where there are both. bench decode --decode-device=gpu compares them");
   flags.Text("decoder-program", &options->decoder_program, "FILE",
              "with --decode=process; empty: photovec-decoder beside photovec");
   flags.Integer("decoders", &options->decoders, 0, 1024, "images decoded at the same time; 0: one per CPU");

@@ -23,6 +23,7 @@ struct EngineOptions {
   std::string decode = "process";     ///< or "thread"
   std::string sandbox = "auto";       ///< or "require"
   std::string decode_device = "cpu";  ///< or "gpu", "mixed"
+  std::string gpu_jpeg = "auto";      ///< or "engines", "cuda": what of the GPU
   std::string decoder_program;        ///< empty: beside photovec
   std::string jpeg_scaling = "fast";
   std::string alpha = "drop";

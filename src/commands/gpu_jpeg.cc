@@ -2,7 +2,9 @@
 #include "commands/gpu_jpeg.h"
 
 #include <algorithm>
+#include <optional>
 #include <semaphore>
+#include <span>
 #include <utility>
 
 #include "base/log.h"
@@ -16,14 +18,13 @@ using encode::cuda::JpegLaneOptions;
 using encode::cuda::JpegTask;
 using encode::cuda::ResizeTap;
 
-constexpr int kLanesPerKind = 2;  // one decodes while the other's batch is collected and copied
-constexpr int kEngineTasks = 32;
 // nvJPEG decodes batches of more than 50 on the GPU alone; in smaller ones the CPU does the Huffman pass.
 constexpr int kLeastCudaTasks = 64;
 constexpr int kMostCudaTasks = 96;
-// Pixels of a batch together, 3 bytes each: 32 photos of 2 megapixels, or one of 50.
+// Pixels of a batch together, 3 bytes each: 32 photos of 2 megapixels, or one of 50; on large GPUs as many as
+// a lane takes.
 constexpr int kMostPixels = 64'000'000;
-constexpr int kMostPixelsOnLargeGpus = 192'000'000;
+constexpr int kUsualPixels = 2'000'000;
 constexpr uint64_t kLargeGpuBytes = uint64_t{32} << 30;
 
 std::vector<ResizeTap> CopyTaps(const preprocess::TapTable& table) {
@@ -53,13 +54,16 @@ GpuJpegTask::GpuJpegTask(const decode::GpuJpegJob& job) : x_(CopyTaps(*job.x)), 
   task.out = job.out;
 }
 
-struct GpuJpegLanes::Waiting : GpuJpegTask {
-  using GpuJpegTask::GpuJpegTask;
+struct GpuJpegLanes::Waiting {
+  std::optional<GpuJpegTask> made;  // none: it waits for a CPU
+  bool cpu_turn = false;
   std::binary_semaphore done{0};
 };
 
-GpuJpegLanes::GpuJpegLanes(std::vector<Lane> lanes) : lanes_(std::move(lanes)) {
-  for (const Lane& lane : lanes_) threads_.emplace_back([this, &lane] { Run(lane); });
+GpuJpegLanes::GpuJpegLanes(std::vector<Lane> lanes, CpuShare cpus)
+    : lanes_(std::move(lanes)), cpus_(cpus), free_turns_(cpus.turns), lane_counts_(lanes_.size()) {
+  for (size_t i = 0; i < lanes_.size(); ++i)
+    threads_.emplace_back([this, i] { Run(lanes_[i], lane_counts_[i]); });
 }
 
 GpuJpegLanes::~GpuJpegLanes() {
@@ -71,39 +75,94 @@ GpuJpegLanes::~GpuJpegLanes() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-Status GpuJpegLanes::Decode(const decode::GpuJpegJob& job) {
-  Waiting waiting(job);
+Status GpuJpegLanes::Decode(const decode::GpuJpegJob& job, decode::CpuTurn& turn) {
+  Waiting waiting;
+  waiting.made.emplace(job);
   {
     const std::scoped_lock lock(mutex_);
     queue_.push_back(&waiting);
+    ServeCpus();
   }
   ready_.notify_all();  // a lane that waits for many must not be the only one to hear of one
   waiting.done.acquire();
-  return std::move(waiting.task.status);
+  if (waiting.cpu_turn) turn = Turn();
+  return std::move(waiting.made->task.status);
 }
 
-void GpuJpegLanes::Run(const Lane& mine) {
+decode::CpuTurn GpuJpegLanes::AwaitCpu() {
+  Waiting waiting;
+  {
+    const std::scoped_lock lock(mutex_);
+    ++counts_.other;
+    cpu_queue_.push_back(&waiting);
+    ServeCpus();
+  }
+  waiting.done.acquire();
+  return Turn();
+}
+
+// Gives CPUs that are free to those that may have one. Locked.
+void GpuJpegLanes::ServeCpus() {
+  while (free_turns_ > 0) {
+    std::deque<Waiting*>* from = nullptr;
+    if (!cpu_queue_.empty()) {
+      from = &cpu_queue_;
+    } else if (cpus_.plain && idle_lanes_ == 0 && !queue_.empty()) {
+      from = &queue_;
+    } else {
+      return;
+    }
+    --free_turns_;
+    Waiting& next = *from->front();
+    from->pop_front();
+    next.cpu_turn = true;
+    if (next.made.has_value()) {
+      ++counts_.left_to_cpu;
+      next.made->task.status = {Code::kNotImplemented, "a CPU was free first"};
+    }
+    next.done.release();  // the caller's frame may be gone from here on
+  }
+}
+
+decode::CpuTurn GpuJpegLanes::Turn() {
+  return {this, [](void* lanes) { static_cast<GpuJpegLanes*>(lanes)->EndTurn(); }};
+}
+
+void GpuJpegLanes::EndTurn() {
+  const std::scoped_lock lock(mutex_);
+  ++free_turns_;
+  ServeCpus();
+}
+
+// Waits for photos. 0: there will be no more.
+size_t GpuJpegLanes::Take(const Lane& lane, std::vector<Waiting*>& taken) {
+  taken.clear();
+  std::unique_lock lock(mutex_);
+  const int idle = lane.least == 1 ? 1 : 0;
+  idle_lanes_ += idle;
+  ready_.wait(lock, [&] { return stopped_ || queue_.size() >= lane.least; });
+  idle_lanes_ -= idle;
+  if (stopped_) return 0;
+  while (!queue_.empty() && taken.size() < lane.most) {
+    taken.push_back(queue_.front());
+    queue_.pop_front();
+  }
+  ServeCpus();  // what is left, when no lane is idle any more
+  return taken.size();
+}
+
+void GpuJpegLanes::Run(const Lane& mine, encode::cuda::JpegLaneCounts& counts) {
   JpegLane& lane = *mine.lane;
   SetThreadName("jpeg-lane");
   std::vector<Waiting*> taken;
   std::vector<JpegTask*> tasks;
-  for (;;) {
-    taken.clear();
+  while (Take(mine, taken) > 0) {
     tasks.clear();
-    {
-      std::unique_lock lock(mutex_);
-      ready_.wait(lock, [&] { return stopped_ || queue_.size() >= mine.least; });
-      if (stopped_) return;
-      while (!queue_.empty() && taken.size() < mine.most) {
-        taken.push_back(queue_.front());
-        queue_.pop_front();
-      }
-    }
-    for (Waiting* waiting : taken) tasks.push_back(&waiting->task);
+    for (Waiting* waiting : taken) tasks.push_back(&waiting->made->task);
     for (size_t first = 0; first < tasks.size();) {
       const size_t count = lane.Run(std::span(tasks).subspan(first));
       const std::scoped_lock lock(mutex_);
-      ++counts_.batches;
+      counts = lane.counts();
       for (size_t i = first; i < first + count; ++i) {
         ++(tasks[i]->status.ok() ? counts_.decoded : counts_.refused);
         taken[i]->done.release();  // the caller's frame may be gone from here on
@@ -115,25 +174,51 @@ void GpuJpegLanes::Run(const Lane& mine) {
 
 GpuJpegLanes::Counts GpuJpegLanes::counts() const {
   const std::scoped_lock lock(mutex_);
-  return counts_;
+  Counts counts = counts_;
+  for (const encode::cuda::JpegLaneCounts& lane : lane_counts_) {
+    counts.lanes.batches += lane.batches;
+    counts.lanes.photos += lane.photos;
+    counts.lanes.submit_us += lane.submit_us;
+    counts.lanes.decode_us += lane.decode_us;
+    counts.lanes.resize_us += lane.resize_us;
+    counts.lanes.allocations += lane.allocations;
+  }
+  return counts;
 }
 
-Result<std::unique_ptr<GpuJpegLanes>> StartGpuJpegLanes(encode::cuda::Platform& platform, int device,
-                                                        std::string& detail) {
-  ASSIGN_OR_RETURN(const auto devices, platform.Devices());
-  const auto found =
-      std::find_if(devices.begin(), devices.end(), [&](const auto& info) { return info.index == device; });
-  const bool large = found != devices.end() && found->memory_bytes >= kLargeGpuBytes;
-  std::vector<GpuJpegLanes::Lane> lanes;
-  Status why;
+size_t GpuJpegLanes::waiting() const {
+  const std::scoped_lock lock(mutex_);
+  return queue_.size() + cpu_queue_.size();
+}
+
+int GpuJpegLanes::idle_lanes() const {
+  const std::scoped_lock lock(mutex_);
+  return idle_lanes_;
+}
+
+JpegLanePlan ToJpegLanePlan(const std::string& choice) {
+  JpegLanePlan plan;
+  if (choice == "engines") plan.cuda_lanes = 0;
+  if (choice == "cuda") plan.engine_lanes = 0;
+  return plan;
+}
+
+namespace {
+
+// Adds the lanes of one device. Returns what there is; the last reason why there is not more is in `why`.
+std::string AddLanes(encode::cuda::Platform& platform, const encode::cuda::DeviceInfo& info,
+                     const JpegLanePlan& plan, std::vector<GpuJpegLanes::Lane>& lanes, Status& why) {
+  const bool large = info.memory_bytes >= kLargeGpuBytes;
   bool engines = false;
+  std::string detail;
   for (const bool hardware : {true, false}) {
-    for (int i = 0; i < kLanesPerKind; ++i) {
+    for (int i = 0; i < (hardware ? plan.engine_lanes : plan.cuda_lanes); ++i) {
       JpegLaneOptions options;
       options.hardware = hardware;
-      options.most_tasks = hardware ? kEngineTasks : kMostCudaTasks;
-      options.most_pixels = large && !hardware ? kMostPixelsOnLargeGpus : kMostPixels;
-      auto lane = platform.CreateJpegLane(device, options);
+      options.interpolate_chroma = plan.interpolate_chroma;
+      options.most_tasks = hardware ? plan.engine_tasks : kMostCudaTasks;
+      options.most_pixels = large ? options.most_tasks * kUsualPixels : kMostPixels;
+      auto lane = platform.CreateJpegLane(info.index, options);
       if (!lane.ok()) {
         why = lane.status();
         break;
@@ -144,9 +229,27 @@ Result<std::unique_ptr<GpuJpegLanes>> StartGpuJpegLanes(encode::cuda::Platform& 
       lanes.push_back({std::move(*lane), least, static_cast<size_t>(options.most_tasks)});
     }
   }
+  return detail;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GpuJpegLanes>> StartGpuJpegLanes(encode::cuda::Platform& platform,
+                                                        const std::vector<int>& devices,
+                                                        const JpegLanePlan& plan, CpuShare cpus,
+                                                        std::string& detail) {
+  ASSIGN_OR_RETURN(const auto infos, platform.Devices());
+  std::vector<GpuJpegLanes::Lane> lanes;
+  Status why;
+  for (const encode::cuda::DeviceInfo& info : infos) {
+    if (std::find(devices.begin(), devices.end(), info.index) == devices.end()) continue;
+    const std::string here = AddLanes(platform, info, plan, lanes, why);
+    if (detail.find(here) == std::string::npos) detail += (detail.empty() ? "" : "; ") + here;
+  }
   if (lanes.empty()) return why;
   if (!why.ok()) log::info("{}", why.message());
-  return std::make_unique<GpuJpegLanes>(std::move(lanes));
+  if (devices.size() > 1) detail += ", on " + std::to_string(devices.size()) + " GPUs";
+  return std::make_unique<GpuJpegLanes>(std::move(lanes), cpus);
 }
 
 }  // namespace photovec::commands

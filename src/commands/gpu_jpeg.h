@@ -28,8 +28,16 @@ struct GpuJpegTask {
   std::vector<encode::cuda::ResizeTap> y_;
 };
 
+/// Who may decode what on the CPU beside the GPU's lanes.
+struct CpuShare {
+  int turns = 1;       ///< photos that CPUs decode at the same time
+  bool plain = false;  ///< JPEGs that the GPU could decode, too, while all its lanes are busy
+};
+
 /// Joins decode/ (many threads, one photo each) with encode/cuda (lanes, batches): a free lane takes whatever
-/// waits, up to its limit, at once, as the batcher does. One thread a lane; callers block. Thread-safe.
+/// waits, up to its limit, at once, as the batcher does. One thread a lane; callers block. Whoever is free
+/// first, a lane or a CPU, takes the photo that has waited longest; photos that are for CPUs only come first
+/// there. Thread-safe.
 class GpuJpegLanes final : public decode::GpuJpegService {
  public:
   struct Lane {
@@ -38,41 +46,69 @@ class GpuJpegLanes final : public decode::GpuJpegService {
     size_t most = 32;  ///< that it takes at once
   };
   /// Starts a thread a lane. One lane at least has `least` 1.
-  explicit GpuJpegLanes(std::vector<Lane> lanes);
-  /// Nobody may be in Decode().
+  explicit GpuJpegLanes(std::vector<Lane> lanes, CpuShare cpus = {});
+  /// Nobody may be in Decode() or hold a turn.
   ~GpuJpegLanes() override;
   GpuJpegLanes(const GpuJpegLanes&) = delete;
   GpuJpegLanes& operator=(const GpuJpegLanes&) = delete;
 
-  Status Decode(const decode::GpuJpegJob& job) override;
+  Status Decode(const decode::GpuJpegJob& job, decode::CpuTurn& turn) override;
+  decode::CpuTurn AwaitCpu() override;
 
   struct Counts {
     int64_t decoded = 0;
-    int64_t refused = 0;  ///< left to the CPU by a lane
-    int64_t batches = 0;
+    int64_t refused = 0;                 ///< by a lane, so that the CPU had to
+    int64_t left_to_cpu = 0;             ///< a CPU was free before a lane
+    int64_t other = 0;                   ///< for the CPU only
+    encode::cuda::JpegLaneCounts lanes;  ///< of all lanes together
   };
   Counts counts() const;
+  size_t waiting() const;  ///< photos that neither a lane nor a CPU has taken yet
+  int idle_lanes() const;  ///< that would take a single photo now
 
  private:
   struct Waiting;
-  void Run(const Lane& lane);
+  void Run(const Lane& lane, encode::cuda::JpegLaneCounts& counts);
+  size_t Take(const Lane& lane, std::vector<Waiting*>& taken);
+  void ServeCpus();
+  decode::CpuTurn Turn();
+  void EndTurn();
 
   const std::vector<Lane> lanes_;
+  const CpuShare cpus_;
   mutable std::mutex mutex_;
   std::condition_variable ready_;
-  std::deque<Waiting*> queue_;
+  std::deque<Waiting*> queue_;      // for a lane
+  std::deque<Waiting*> cpu_queue_;  // for a CPU only
+  int free_turns_ = 0;
+  int idle_lanes_ = 0;  // that would take a single photo
   Counts counts_;
+  std::vector<encode::cuda::JpegLaneCounts> lane_counts_;
   bool stopped_ = false;
   std::vector<std::thread> threads_;
 };
 
-/// Lanes on a device: on its JPEG engines where it has them, and on its multiprocessors, which take what the
-/// engines leave when that makes a large batch (small ones nvJPEG would decode on the CPU). \param detail
-/// becomes what they are, for the log. Errors: kUnavailable saying why there can be none.
-Result<std::unique_ptr<GpuJpegLanes>> StartGpuJpegLanes(encode::cuda::Platform& platform, int device,
+/// Which lanes to start on each GPU.
+struct JpegLanePlan {
+  int engine_lanes = 2;  ///< on the JPEG engines, where there are some; a second one decodes while the first
+                         ///< one's batch is collected and copied
+  int cuda_lanes = 2;    ///< on the multiprocessors; beside engines they take large batches only (of small
+                         ///< ones nvJPEG decodes much on the CPU)
+  int engine_tasks = 32;
+  bool interpolate_chroma = true;
+};
+/// "auto", "engines", "cuda" of --gpu-jpeg.
+JpegLanePlan ToJpegLanePlan(const std::string& choice);
+
+/// \param detail becomes what the lanes are, for the log. Errors: kUnavailable saying why there can be none;
+/// lanes of one kind that cannot be had beside some of the other are only told of.
+Result<std::unique_ptr<GpuJpegLanes>> StartGpuJpegLanes(encode::cuda::Platform& platform,
+                                                        const std::vector<int>& devices,
+                                                        const JpegLanePlan& plan, CpuShare cpus,
                                                         std::string& detail);
 
 /// Decode threads that keep the lanes of one device busy while as many wait again.
 constexpr int kGpuDecodeThreads = 256;
+constexpr int kMostGpuDecodeThreads = 1024;  ///< of all devices
 
 }  // namespace photovec::commands

@@ -25,13 +25,15 @@ class GpuDecoder final : public Decoder {
 
   Result<DecodeReport> Decode(const DecodeJob& job) override {
     DecodeReport report;
-    if (OnGpu(job, report)) return report;
+    CpuTurn turn;
+    if (OnGpu(job, report, turn)) return report;
+    if (turn == nullptr) turn = gpu_.AwaitCpu();
     return cpu_->Decode(job);
   }
 
  private:
   // False when the CPU has to do it, or to say what is wrong.
-  bool OnGpu(const DecodeJob& job, DecodeReport& report) {
+  bool OnGpu(const DecodeJob& job, DecodeReport& report, CpuTurn& turn) {
     if (job.spec == nullptr || job.out.size() != job.spec->slot_bytes() ||
         job.spec->mode == preprocess::ResizeMode::kSquash || job.options.color != ColorMode::kIgnore ||
         Sniff(job.encoded) != Format::kJpeg || !CheckFileSize(job.encoded.size(), job.options.limits).ok() ||
@@ -43,7 +45,7 @@ class GpuDecoder final : public Decoder {
       return false;
     const int denominator = ScaleOnCpu(job, *header);
     if (!CheckHeader(*header, denominator, job.options.alpha, job.options.limits).ok()) return false;
-    if (!Run(job, *header).ok()) return false;
+    if (!Run(job, *header, turn).ok()) return false;
     report.format = Format::kJpeg;
     report.width = header->width;
     report.height = header->height;
@@ -60,7 +62,7 @@ class GpuDecoder final : public Decoder {
                                             turned ? header.width : header.height, *job.spec);
   }
 
-  Status Run(const DecodeJob& job, const ImageHeader& header) {
+  Status Run(const DecodeJob& job, const ImageHeader& header, CpuTurn& turn) {
     // The plan asks for where pixels are; they will be on the GPU.
     const RgbView pixels{job.encoded.data(), header.width, header.height,
                          static_cast<size_t>(header.width) * 3};
@@ -76,7 +78,7 @@ class GpuDecoder final : public Decoder {
     gpu_job.y = &taps_.Get(plan.y.key);
     gpu_job.crop = job.spec->crop;
     gpu_job.out = job.out;
-    return gpu_.Decode(gpu_job);
+    return gpu_.Decode(gpu_job, turn);
   }
 
   GpuJpegService& gpu_;

@@ -25,18 +25,26 @@ struct GpuJpegJob {
   std::span<uint8_t> out;  ///< [S,S,3]
 };
 
-/// Decodes JPEGs of many callers together on GPUs. Thread-safe.
+/// The right to use a CPU for one photo, until it is destroyed. Empty: none.
+using CpuTurn = std::shared_ptr<void>;
+
+/// Decodes JPEGs of many callers together on GPUs, and shares out the CPUs among those whose photos no GPU
+/// decodes. Thread-safe.
 class GpuJpegService {
  public:
   virtual ~GpuJpegService() = default;
-  /// Blocks until `out` is full. Errors: any; the photo is then decoded on the CPU, whose verdict counts.
-  virtual Status Decode(const GpuJpegJob& job) = 0;
+  /// Blocks until `out` is full, or the photo is the CPU's. Errors: any; `turn` is set when the only reason is
+  /// that a CPU was free before a GPU.
+  virtual Status Decode(const GpuJpegJob& job, CpuTurn& turn) = 0;
+  /// Blocks until a CPU is free, for a photo that no GPU decodes.
+  virtual CpuTurn AwaitCpu() = 0;
 };
 
 /// Gives single-scan baseline JPEGs to `gpu` and everything else to `cpu`: other formats, progressive and
-/// CMYK JPEGs, photos cut short, squashed preprocessing, colour conversion, and what the GPU failed on.
-/// Limits are the CPU decoder's. Pixels: decoded in full (scale_denominator 1, whatever jpeg_scaling says) by
-/// the GPU's own inverse DCT, then resized as the CPU does, bit for bit. \param gpu outlives the decoder.
+/// CMYK JPEGs, photos cut short, squashed preprocessing, colour conversion, what the GPU failed on, and what
+/// `gpu` leaves to a CPU that is free. Limits are the CPU decoder's. Pixels: decoded in full
+/// (scale_denominator 1, whatever jpeg_scaling says) by the GPU's own inverse DCT, then resized as the CPU
+/// does, bit for bit. \param gpu outlives the decoder.
 std::unique_ptr<Decoder> MakeGpuDecoder(GpuJpegService& gpu, std::unique_ptr<Decoder> cpu);
 
 }  // namespace photovec::decode

@@ -48,6 +48,10 @@ inline constexpr std::string_view kDecoderCpuSeconds = "photovec_decoder_cpu_sec
 inline constexpr std::string_view kDecoderAlive = "photovec_decoder_alive";
 inline constexpr std::string_view kDecoderQuarantined = "photovec_decoder_quarantined";
 inline constexpr std::string_view kSandboxViolations = "photovec_sandbox_violations_total";
+inline constexpr std::string_view kGpuDecodeImages = "photovec_gpu_decode_images_total";    ///< decoded_by
+inline constexpr std::string_view kGpuDecodeBatches = "photovec_gpu_decode_batches_total";
+inline constexpr std::string_view kGpuDecodeSeconds = "photovec_gpu_decode_seconds_total";  ///< stage
+inline constexpr std::string_view kGpuDecodeAllocations = "photovec_gpu_decode_allocations_total";
 inline constexpr std::string_view kBuildInfo = "photovec_build_info";  ///< version
 }  // namespace name
 
@@ -62,6 +66,7 @@ inline constexpr std::string_view kStream = "stream";
 inline constexpr std::string_view kSource = "source";
 inline constexpr std::string_view kVersion = "version";
 inline constexpr std::string_view kReason = "reason";
+inline constexpr std::string_view kDecodedBy = "decoded_by";
 }  // namespace label
 
 /// Seconds; a factor of 2 to 2.5 apart from 50 us to 30 s.

@@ -119,7 +119,7 @@ TEST_P(JpegLanes, DecodesAsTheCpuWithinSomeLevels) {
   std::printf(
       "  PSNR to the CPU's exact pixels: least %.1f dB; %lld on the GPU, %lld refused, %lld batches\n",
       *std::min_element(psnr.begin(), psnr.end()), static_cast<long long>(counts.decoded),
-      static_cast<long long>(counts.refused), static_cast<long long>(counts.batches));
+      static_cast<long long>(counts.refused), static_cast<long long>(counts.lanes.batches));
   for (size_t i = 0; i < psnr.size(); ++i) EXPECT_GE(psnr[i], 35) << "photo " << i;
   EXPECT_GT(counts.decoded, 0);
 }

@@ -72,7 +72,8 @@ class GpuJpegTest : public testing::Test {
     x_ = preprocess::BuildTapTable(plan_.x.key);
     y_ = preprocess::BuildTapTable(plan_.y.key);
   }
-  std::unique_ptr<GpuJpegLanes> Make(size_t most_a_run, size_t most_tasks, bool patient = false) {
+  std::unique_ptr<GpuJpegLanes> Make(size_t most_a_run, size_t most_tasks, bool patient = false,
+                                     CpuShare cpus = {}) {
     auto lane = std::make_unique<FakeLane>(most_a_run);
     lane_ = lane.get();
     std::vector<GpuJpegLanes::Lane> lanes;
@@ -82,7 +83,15 @@ class GpuJpegTest : public testing::Test {
       patient_ = second.get();
       lanes.push_back({std::move(second), 8, 100});
     }
-    return std::make_unique<GpuJpegLanes>(std::move(lanes));
+    auto made = std::make_unique<GpuJpegLanes>(std::move(lanes), cpus);
+    while (made->idle_lanes() == 0) std::this_thread::yield();  // else a CPU takes the first photo
+    return made;
+  }
+  Status Decode(GpuJpegLanes& lanes, const std::string& text, std::vector<uint8_t>& out) {
+    decode::CpuTurn turn;
+    const Status status = lanes.Decode(Job(text, out), turn);
+    EXPECT_EQ(turn, nullptr);
+    return status;
   }
   decode::GpuJpegJob Job(const std::string& text, std::vector<uint8_t>& out) {
     out.assign(spec_.slot_bytes(), 0);
@@ -125,7 +134,7 @@ TEST_F(GpuJpegTest, CallersAreServedTogetherAndEachGetsItsOwn) {
   for (size_t i = 0; i < 20; ++i) {
     threads.emplace_back([&, i] {
       const std::string text(1, i % 5 == 0 ? 'x' : static_cast<char>('a' + i));
-      statuses[i] = lanes->Decode(Job(text, outs[i]));
+      statuses[i] = Decode(*lanes, text, outs[i]);
     });
   }
   lane_->AwaitCall();
@@ -152,7 +161,7 @@ TEST_F(GpuJpegTest, WhatALaneHasNoRoomForGoesIntoItsNextRun) {
   for (size_t i = 0; i < 10; ++i) {
     threads.emplace_back([&, i] {
       const std::string text(1, static_cast<char>('a' + i));
-      EXPECT_TRUE(lanes->Decode(Job(text, outs[i])).ok());
+      EXPECT_TRUE(Decode(*lanes, text, outs[i]).ok());
     });
   }
   lane_->AwaitCall();
@@ -166,7 +175,7 @@ TEST_F(GpuJpegTest, WhatALaneHasNoRoomForGoesIntoItsNextRun) {
 TEST_F(GpuJpegTest, APatientLaneTakesOnlyLargeBatches) {
   const auto lanes = Make(1, 1, true);
   std::vector<uint8_t> out;
-  for (int i = 0; i < 5; ++i) EXPECT_TRUE(lanes->Decode(Job("a", out)).ok());
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(Decode(*lanes, "a", out).ok());
   EXPECT_TRUE(patient_->batches.empty());
   lane_->Close();
   std::vector<std::thread> threads;
@@ -174,7 +183,7 @@ TEST_F(GpuJpegTest, APatientLaneTakesOnlyLargeBatches) {
   std::atomic<int> done{0};
   for (size_t i = 0; i < 20; ++i) {
     threads.emplace_back([&, i] {
-      EXPECT_TRUE(lanes->Decode(Job("b", outs[i])).ok());
+      EXPECT_TRUE(Decode(*lanes, "b", outs[i]).ok());
       ++done;
     });
   }
@@ -184,6 +193,92 @@ TEST_F(GpuJpegTest, APatientLaneTakesOnlyLargeBatches) {
   EXPECT_EQ(done, 20);
   ASSERT_FALSE(patient_->batches.empty());
   EXPECT_GE(patient_->batches.front(), 8U);
+}
+
+// While the lane is busy, a photo goes to a CPU that is free; when none is, it waits for whoever is free first.
+TEST_F(GpuJpegTest, AFreeCpuTakesWhatABusyLaneDoesNot) {
+  const auto lanes = Make(100, 1, false, {1, true});
+  lane_->Close();
+  std::vector<uint8_t> first;
+  std::thread on_lane([&] { EXPECT_TRUE(Decode(*lanes, "a", first).ok()); });
+  lane_->AwaitCall();
+  std::vector<uint8_t> second;
+  decode::CpuTurn turn;
+  EXPECT_EQ(lanes->Decode(Job("b", second), turn).code(), Code::kNotImplemented);
+  ASSERT_NE(turn, nullptr);
+  std::atomic<bool> third_done{false};
+  decode::CpuTurn third_turn;
+  std::vector<uint8_t> third;
+  std::thread waiting([&] {
+    EXPECT_EQ(lanes->Decode(Job("c", third), third_turn).code(), Code::kNotImplemented);
+    third_done = true;
+  });
+  while (lanes->waiting() == 0) std::this_thread::yield();
+  EXPECT_FALSE(third_done);
+  turn = nullptr;  // the CPU is done with the second
+  waiting.join();
+  EXPECT_NE(third_turn, nullptr);
+  third_turn = nullptr;
+  lane_->Open();
+  on_lane.join();
+  EXPECT_EQ(lanes->counts().decoded, 1);
+  EXPECT_EQ(lanes->counts().left_to_cpu, 2);
+}
+
+TEST_F(GpuJpegTest, AnIdleLaneComesBeforeTheCpu) {
+  const auto lanes = Make(100, 64, false, {4, true});
+  std::vector<uint8_t> out;
+  EXPECT_TRUE(Decode(*lanes, "a", out).ok());
+  EXPECT_EQ(lanes->counts().left_to_cpu, 0);
+}
+
+TEST_F(GpuJpegTest, WithoutSharingPlainJpegsWaitForTheLane) {
+  const auto lanes = Make(100, 1, false, {4, false});
+  lane_->Close();
+  std::vector<std::vector<uint8_t>> outs(3);
+  std::vector<std::thread> threads;
+  for (auto& out : outs) threads.emplace_back([&] { EXPECT_TRUE(Decode(*lanes, "a", out).ok()); });
+  lane_->AwaitCall();
+  while (lanes->waiting() < 2) std::this_thread::yield();
+  lane_->Open();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(lanes->counts().left_to_cpu, 0);
+  EXPECT_EQ(lanes->counts().decoded, 3);
+}
+
+// However many threads there are, CPUs decode no more photos at once than there are turns; and those that only
+// a CPU can decode come before those that a lane might.
+TEST_F(GpuJpegTest, CpuTurnsAreBoundedAndGoToThoseWithoutAChoiceFirst) {
+  const auto lanes = Make(100, 1, false, {1, true});
+  lane_->Close();
+  std::vector<uint8_t> first;
+  std::thread on_lane([&] { EXPECT_TRUE(Decode(*lanes, "a", first).ok()); });
+  lane_->AwaitCall();
+  decode::CpuTurn held = lanes->AwaitCpu();
+  std::mutex mutex;
+  std::vector<std::string> order;
+  std::vector<uint8_t> second;
+  std::thread with_a_choice([&] {
+    decode::CpuTurn turn;
+    EXPECT_FALSE(lanes->Decode(Job("b", second), turn).ok());
+    const std::scoped_lock lock(mutex);
+    order.push_back("plain");
+  });
+  while (lanes->waiting() < 1) std::this_thread::yield();
+  std::thread without([&] {
+    const decode::CpuTurn turn = lanes->AwaitCpu();
+    const std::scoped_lock lock(mutex);
+    order.push_back("other");
+  });
+  while (lanes->waiting() < 2) std::this_thread::yield();
+  EXPECT_TRUE(order.empty());
+  held = nullptr;
+  with_a_choice.join();
+  without.join();
+  EXPECT_EQ(order, std::vector<std::string>({"other", "plain"}));
+  lane_->Open();
+  on_lane.join();
+  EXPECT_EQ(lanes->counts().other, 2);
 }
 
 }  // namespace

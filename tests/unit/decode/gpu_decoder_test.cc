@@ -15,8 +15,12 @@ namespace {
 // Fills slots with 7; counts; may refuse.
 class FakeService : public GpuJpegService {
  public:
-  Status Decode(const GpuJpegJob& job) override {
+  Status Decode(const GpuJpegJob& job, CpuTurn& turn) override {
     ++calls;
+    if (leaves_to_cpu) {
+      turn = MakeTurn();
+      return {Code::kNotImplemented, "a CPU was free first"};
+    }
     last = job;
     transposed = job.plan->transposed;
     taps = job.x->taps.size();
@@ -24,7 +28,18 @@ class FakeService : public GpuJpegService {
     std::fill(job.out.begin(), job.out.end(), 7);
     return Status::Ok();
   }
+  CpuTurn AwaitCpu() override {
+    ++awaited;
+    return MakeTurn();
+  }
+  CpuTurn MakeTurn() {
+    ++turns;
+    return {this, [](void* self) { --static_cast<FakeService*>(self)->turns; }};
+  }
   int calls = 0;
+  int awaited = 0;  // CPUs for photos that no GPU decodes
+  int turns = 0;    // out now
+  bool leaves_to_cpu = false;
   GpuJpegJob last;
   bool transposed = false;
   size_t taps = 0;
@@ -118,6 +133,23 @@ TEST_F(GpuDecoderTest, WhatTheGpuFailsOnTheCpuDecodes) {
     EXPECT_FALSE(FromGpu());
   }
   EXPECT_EQ(service_.calls, 2);
+}
+
+// Whoever decodes on a CPU has a turn: one of the service's, or one that it asked for. It gives it back.
+TEST_F(GpuDecoderTest, CpusAreUsedInTurn) {
+  EXPECT_TRUE(Decode(jpeg_).ok());
+  EXPECT_EQ(service_.awaited, 0) << "the GPU decoded it";
+  service_.leaves_to_cpu = true;
+  EXPECT_TRUE(Decode(jpeg_).ok());
+  EXPECT_FALSE(FromGpu());
+  EXPECT_EQ(service_.awaited, 0) << "it has a turn already";
+  service_.leaves_to_cpu = false;
+  EXPECT_TRUE(Decode(test::EncodeWebp(photo_, false)).ok());
+  EXPECT_EQ(service_.awaited, 1);
+  service_.answer = Status(Code::kNotImplemented, "no");
+  EXPECT_TRUE(Decode(jpeg_).ok());
+  EXPECT_EQ(service_.awaited, 2);
+  EXPECT_EQ(service_.turns, 0);
 }
 
 }  // namespace
