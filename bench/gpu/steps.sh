@@ -159,6 +159,12 @@ step_torch() {
   done
 }
 
+step_jpeg() {
+  [ "$device" = cuda ] || { echo "needs a GPU: passed over"; return; }
+  shown=2 try jpeg.json 150 "${photovec[@]}" bench decode --images "$carry/photos" --decode-device gpu --json \
+    --seconds "$([ -z "$quick" ] && echo 30 || echo 12)" && "$python" "$here/summary.py" --jpeg "$results/jpeg.json"
+}
+
 step_pipeline() {
   local decoder preset
   preset=$(only clip-vit-b-32 | head -n 1)

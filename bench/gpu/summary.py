@@ -4,6 +4,7 @@
 
     summary.py RESULTS          everything that is there
     summary.py --table FILE     one `photovec bench encode --device cuda --json`
+    summary.py --jpeg FILE      one `photovec bench decode --decode-device gpu --json`
 
 Verdicts compare photovec's fp16 from pinned pixels with what issue 6 of the project asks for. "Not measured" is said, not
 passed over. Standard library only.
@@ -16,6 +17,7 @@ B32, L14 = "clip-vit-b-32", "clip-vit-l-14"
 BUSY_WANTED = 0.95
 FASTER_THAN_TORCH = {1: 1.5, 8: 1.15, 32: 1.15, 256: 1.0}
 MODES_TO_BEAT = ("eager", "compile")
+FASTER_THAN_CPUS = 3
 
 
 def table(head, rows):
@@ -32,6 +34,18 @@ def bench_table(report):
             "loaded ms p50 / p95", "alone ms p50 / p95"]
     return (f"{pathlib.Path(report['model']).name} on {report['device']} ({report['runtime']}); predicted B* "
             f"{report['predicted_batch']}; verified: {report['verified']}\n\n" + table(head, rows))
+
+
+def jpeg_table(report):
+    gpu = report["gpu"]
+    rows = [[r["name"], f"{r['images_per_s']:,.0f}", f"{r['times_cpu']:.2f}x", f"{r['cpu_ms']:.2f}", f"{r['batch']:.0f}",
+             f"{r['submit_ms']:.2f} / {r['decode_ms']:.2f} / {r['resize_ms']:.2f}", f"{r['on_cpu']:.0%}", str(r["allocations"]),
+             f"{r['least_psnr_db']:.1f}"] for r in gpu["rows"] if not r["missing"]]
+    missing = [f"\nnot measured: {r['name']}: {r['missing']}\n" for r in gpu["rows"] if r["missing"]]
+    head = ["decoded by", "img/s", "CPUs", "CPU ms an image", "batch", "ms a batch: submit / decode / resize", "on CPU", "allocations",
+            "least PSNR, dB"]
+    return (f"{gpu['photos']} JPEGs of {gpu['megapixels']:.2f} MP and {gpu['kilobytes']:.0f} kB on {gpu['device']}; "
+            f"{'; '.join(gpu['lanes'])}; medians of {gpu['passes']} passes\n\n" + table(head, rows) + "".join(missing))
 
 
 class Results:
@@ -134,9 +148,18 @@ def stream_verdicts(results):
                                                 "ceiling there"), busiest
 
 
+def jpeg_verdicts(results):
+    report = results.read("jpeg")
+    name = f"2 MP JPEGs with nvJPEG: at least {FASTER_THAN_CPUS} times the CPU's decoding"
+    best = report and max((r for r in report["gpu"]["rows"][1:] if not r["missing"]), key=lambda r: r["times_cpu"], default=None)
+    yield name if not best else at_least(best["times_cpu"], FASTER_THAN_CPUS,
+                                         f"{name}: {best['times_cpu']:.2f} times with {best['name']}"), best
+
+
 def verdicts(results):
     lines = []
-    for source in (speed_verdicts(results), torch_verdicts(results, B32), torch_verdicts(results, L14), stream_verdicts(results)):
+    for source in (speed_verdicts(results), torch_verdicts(results, B32), torch_verdicts(results, L14), stream_verdicts(results),
+                   jpeg_verdicts(results)):
         for text, measured in source:
             lines.append(f"* {text}" if measured else f"* not measured: {text}")
     return "## Verdicts\n\n" + "\n".join(lines) + "\n"
@@ -145,6 +168,9 @@ def verdicts(results):
 def main():
     if len(sys.argv) == 3 and sys.argv[1] == "--table":
         print(bench_table(json.loads(pathlib.Path(sys.argv[2]).read_text())))
+        return
+    if len(sys.argv) == 3 and sys.argv[1] == "--jpeg":
+        print(jpeg_table(json.loads(pathlib.Path(sys.argv[2]).read_text())))
         return
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         raise SystemExit(__doc__)
@@ -155,6 +181,8 @@ def main():
         if "predicted_batch" in report:  # of a GPU
             sections.append(f"## {path.stem}\n\n{bench_table(report)}")
     sections += [torch_section(results, model) for model in (B32, L14)]
+    if report := results.read("jpeg"):
+        sections.append(f"## JPEGs decoded\n\n{jpeg_table(report)}")
     print("\n".join(section for section in [*sections, verdicts(results)] if section))
 
 

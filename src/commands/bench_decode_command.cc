@@ -7,14 +7,17 @@
 
 #include "base/machine.h"
 #include "commands/bench_decode.h"
+#include "commands/bench_gpu_decode.h"
 #include "commands/bench_isolation.h"
 #include "commands/decoding.h"
 #include "commands/defaults.h"
+#include "commands/device_choice.h"
 #include "commands/engine_options.h"
 #include "commands/exit_codes.h"
 #include "commands/model_setup.h"
 #include "commands/path_walker.h"
 #include "commands/report.h"
+#include "encode/cuda/plugin_loader.h"
 
 namespace photovec::commands {
 namespace {
@@ -58,6 +61,7 @@ class BenchDecodeCommand : public Command {
       if (!found->status.ok()) return ReportFailure(found->status);
       bench.files.push_back(std::move(found->path));
     }
+    if (options_.decode_device != "cpu") return RunOnGpu(bench);
     std::unique_ptr<decode::DecoderPool> pool;
     BenchIsolation isolation;
     if (options_.decode == "process") {
@@ -79,6 +83,26 @@ class BenchDecodeCommand : public Command {
   }
 
  private:
+  // Beside CPU threads of this process, whatever --decode says: what processes cost is measured without a
+  // GPU.
+  int RunOnGpu(BenchDecodeOptions& bench) const {
+    const auto platform = encode::cuda::LoadPlugin();
+    if (!platform.ok()) return ReportFailure(platform.status());
+    const auto chosen = ChooseDevice("cuda");
+    if (!chosen.ok()) return ReportFailure(chosen.status());
+    BenchGpuDecode gpu;
+    bench.afterwards = [&](const auto& photos) -> Status {
+      ASSIGN_OR_RETURN(gpu, RunBenchGpuDecode(bench, **platform, chosen->devices.front(), photos, seconds_));
+      return Status::Ok();
+    };
+    const auto report = RunBenchDecode(bench);
+    if (!report.ok()) return ReportFailure(report.status());
+    std::string text = json_ ? ToJson(*report) : ToText(*report);
+    if (json_) text.insert(text.rfind('}'), ",\"gpu\":" + ToJson(gpu));
+    std::printf("%s%s", text.c_str(), json_ ? "\n" : ToText(gpu).c_str());
+    return kExitOk;
+  }
+
   std::string images_;
   int seconds_ = 10;
   bool json_ = false;

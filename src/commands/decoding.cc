@@ -130,29 +130,29 @@ void GpuJpegMetrics::Sample() {
   namespace name = metrics::name;
   std::scoped_lock lock(mutex_);
   const GpuJpegLanes::Counts now = lanes_.counts();
-  const auto add = [&](std::string_view metric, const char* help, const metrics::Labels& labels, double value) {
-    registry_.GetCounter(metric, help, labels)->Add(value);
-  };
-  const auto images = [&](const char* by, int64_t more) {
-    add(name::kGpuDecodeImages, "Images that came to the GPU's decoders, and who decoded them",
-        {{metrics::label::kDecodedBy, by}}, static_cast<double>(more));
-  };
-  images("gpu", now.decoded - last_.decoded);
-  images("cpu_refused", now.refused - last_.refused);
-  images("cpu_free", now.left_to_cpu - last_.left_to_cpu);
-  images("cpu_only", now.other - last_.other);
-  add(name::kGpuDecodeBatches, "Batches of the GPU's decoders", {},
-      static_cast<double>(now.lanes.batches - last_.lanes.batches));
-  const auto phase = [&](const char* stage, int64_t more_us) {
-    add(name::kGpuDecodeSeconds, "Time of the GPU's decoders by phase, all lanes together",
-        {{metrics::label::kStage, stage}}, static_cast<double>(more_us) / 1e6);
-  };
-  phase("submit", now.lanes.submit_us - last_.lanes.submit_us);
-  phase("decode", now.lanes.decode_us - last_.lanes.decode_us);
-  phase("resize", now.lanes.resize_us - last_.lanes.resize_us);
-  add(name::kGpuDecodeAllocations, "How often nvJPEG needed memory of the driver, which stops the GPU", {},
-      static_cast<double>(now.lanes.allocations - last_.lanes.allocations));
+  GpuJpegLanes::Counts more = now;
+  more.Add(last_, -1);
   last_ = now;
+  const auto add = [&](std::string_view metric, const char* help, const metrics::Labels& labels,
+                       double value) { registry_.GetCounter(metric, help, labels)->Add(value); };
+  const auto images = [&](const char* by, int64_t count) {
+    add(name::kGpuDecodeImages, "Images that came to the GPU's decoders, and who decoded them",
+        {{metrics::label::kDecodedBy, by}}, static_cast<double>(count));
+  };
+  images("gpu", more.decoded);
+  images("cpu_refused", more.refused);
+  images("cpu_free", more.left_to_cpu);
+  images("cpu_only", more.other);
+  add(name::kGpuDecodeBatches, "Batches of the GPU's decoders", {}, static_cast<double>(more.lanes.batches));
+  const auto phase = [&](const char* stage, int64_t us) {
+    add(name::kGpuDecodeSeconds, "Time of the GPU's decoders by phase, all lanes together",
+        {{metrics::label::kStage, stage}}, static_cast<double>(us) / 1e6);
+  };
+  phase("submit", more.lanes.submit_us);
+  phase("decode", more.lanes.decode_us);
+  phase("resize", more.lanes.resize_us);
+  add(name::kGpuDecodeAllocations, "How often nvJPEG needed memory of the driver, which stops the GPU", {},
+      static_cast<double>(more.lanes.allocations));
 }
 
 bool EnoughDecoders(const decode::DecoderPoolStats& stats) { return 2 * stats.alive >= stats.wanted; }

@@ -175,15 +175,16 @@ void GpuJpegLanes::Run(const Lane& mine, encode::cuda::JpegLaneCounts& counts) {
 GpuJpegLanes::Counts GpuJpegLanes::counts() const {
   const std::scoped_lock lock(mutex_);
   Counts counts = counts_;
-  for (const encode::cuda::JpegLaneCounts& lane : lane_counts_) {
-    counts.lanes.batches += lane.batches;
-    counts.lanes.photos += lane.photos;
-    counts.lanes.submit_us += lane.submit_us;
-    counts.lanes.decode_us += lane.decode_us;
-    counts.lanes.resize_us += lane.resize_us;
-    counts.lanes.allocations += lane.allocations;
-  }
+  for (const encode::cuda::JpegLaneCounts& lane : lane_counts_) counts.lanes.Add(lane);
   return counts;
+}
+
+void GpuJpegLanes::Counts::Add(const Counts& more, int64_t times) {
+  decoded += times * more.decoded;
+  refused += times * more.refused;
+  left_to_cpu += times * more.left_to_cpu;
+  other += times * more.other;
+  lanes.Add(more.lanes, times);
 }
 
 size_t GpuJpegLanes::waiting() const {

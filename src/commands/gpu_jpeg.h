@@ -61,6 +61,9 @@ class GpuJpegLanes final : public decode::GpuJpegService {
     int64_t left_to_cpu = 0;             ///< a CPU was free before a lane
     int64_t other = 0;                   ///< for the CPU only
     encode::cuda::JpegLaneCounts lanes;  ///< of all lanes together
+
+    /// \param times 1 adds, -1 takes away.
+    void Add(const Counts& more, int64_t times = 1);
   };
   Counts counts() const;
   size_t waiting() const;  ///< photos that neither a lane nor a CPU has taken yet

@@ -33,8 +33,8 @@ using CpuTurn = std::shared_ptr<void>;
 class GpuJpegService {
  public:
   virtual ~GpuJpegService() = default;
-  /// Blocks until `out` is full, or the photo is the CPU's. Errors: any; `turn` is set when the only reason is
-  /// that a CPU was free before a GPU.
+  /// Blocks until `out` is full, or the photo is the CPU's. Errors: any; `turn` is set when the only reason
+  /// is that a CPU was free before a GPU.
   virtual Status Decode(const GpuJpegJob& job, CpuTurn& turn) = 0;
   /// Blocks until a CPU is free, for a photo that no GPU decodes.
   virtual CpuTurn AwaitCpu() = 0;

@@ -73,6 +73,23 @@ def measurement(batch, streams, rate, share, alone_us=500.0):
             "loaded_p95_us": 700.0, "alone_p50_us": alone_us, "alone_p95_us": alone_us}
 
 
+def jpeg_row(name, times, missing=None):
+    return {"name": name, "missing": missing, "images_per_s": 2000.0 * times, "times_cpu": times, "cpu_ms": 1.0, "batch": 30.0,
+            "submit_ms": 1.0, "decode_ms": 2.0, "resize_ms": 3.0, "on_cpu": 0.0, "allocations": 0, "least_psnr_db": 60.0}
+
+
+@pytest.mark.parametrize("times, verdict", [(3.1, "holds "), (2.9, "MISSED")])
+def test_nvjpegs_verdict_is_its_best_arrangements(tmp_path, times, verdict):
+    rows = [jpeg_row("16 CPU threads", 1.0), jpeg_row("engines, 1 lane", times), jpeg_row("cuda, 1 lane", 9.0, "no such thing")]
+    report = tmp_path / "jpeg.json"
+    report.write_text(json.dumps({"gpu": {"device": "GPU", "lanes": ["nvJPEG 13"], "photos": 38, "megapixels": 2.0, "kilobytes": 325.0,
+                                          "passes": 3, "rows": rows}}))
+    said = run(BENCH / "gpu/summary.py", tmp_path).stdout
+    assert f"* {verdict} 2 MP JPEGs with nvJPEG: at least 3 times the CPU's decoding: {times:.2f} times with engines, 1 lane" in said
+    assert "not measured: cuda, 1 lane: no such thing" in said
+    assert run(BENCH / "gpu/summary.py", "--jpeg", report).stdout.count("| 60.0 |") == 2
+
+
 def test_the_verdicts_follow_the_figures(tmp_path):
     rows = [measurement(1, 1, 2000.0, 0.1), measurement(1, 4, 3500.0, 0.2), measurement(256, 2, 36_000.0, 0.44)]
     (tmp_path / "bench-clip-vit-b-32-f16.json").write_text(json.dumps({

@@ -141,6 +141,16 @@ struct JpegLaneCounts {
   int64_t decode_us = 0;    ///< the device's, from the start of the batch to its pixels
   int64_t resize_us = 0;    ///< the device's: both passes and the copy to the host
   int64_t allocations = 0;  ///< how often nvJPEG needed memory of the driver, which stops the whole GPU
+
+  /// \param times 1 adds, -1 takes away.
+  void Add(const JpegLaneCounts& other, int64_t times = 1) {
+    batches += times * other.batches;
+    photos += times * other.photos;
+    submit_us += times * other.submit_us;
+    decode_us += times * other.decode_us;
+    resize_us += times * other.resize_us;
+    allocations += times * other.allocations;
+  }
 };
 
 /// Decodes JPEGs in batches: nvJPEG, then both passes of the resize, on a CUDA stream of its own. One caller
@@ -160,7 +170,7 @@ class JpegLane {
 struct JpegLaneOptions {
   bool hardware = true;            ///< the NVJPG engines where the GPU has them; else kUnavailable
   bool interpolate_chroma = true;  ///< as libjpeg does; where nvJPEG can
-  int most_pixels = 64'000'000;  ///< of one batch together, which bounds the memory: 3 bytes each
+  int most_pixels = 64'000'000;    ///< of one batch together, which bounds the memory: 3 bytes each
   int most_tasks = 64;
 };
 

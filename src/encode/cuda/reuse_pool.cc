@@ -9,7 +9,8 @@ namespace photovec::encode::cuda {
 namespace {
 
 constexpr size_t kLeastBlock = 4096;
-// A request is not served with a block of more than so many times its size: small ones would eat large blocks.
+// A request is not served with a block of more than so many times its size: small ones would eat large
+// blocks.
 constexpr size_t kMostOversize = 2;
 
 }  // namespace

@@ -195,7 +195,8 @@ TEST_F(GpuJpegTest, APatientLaneTakesOnlyLargeBatches) {
   EXPECT_GE(patient_->batches.front(), 8U);
 }
 
-// While the lane is busy, a photo goes to a CPU that is free; when none is, it waits for whoever is free first.
+// While the lane is busy, a photo goes to a CPU that is free; when none is, it waits for whoever is free
+// first.
 TEST_F(GpuJpegTest, AFreeCpuTakesWhatABusyLaneDoesNot) {
   const auto lanes = Make(100, 1, false, {1, true});
   lane_->Close();
@@ -246,8 +247,8 @@ TEST_F(GpuJpegTest, WithoutSharingPlainJpegsWaitForTheLane) {
   EXPECT_EQ(lanes->counts().decoded, 3);
 }
 
-// However many threads there are, CPUs decode no more photos at once than there are turns; and those that only
-// a CPU can decode come before those that a lane might.
+// However many threads there are, CPUs decode no more photos at once than there are turns; and those that
+// only a CPU can decode come before those that a lane might.
 TEST_F(GpuJpegTest, CpuTurnsAreBoundedAndGoToThoseWithoutAChoiceFirst) {
   const auto lanes = Make(100, 1, false, {1, true});
   lane_->Close();

@@ -69,7 +69,8 @@ bool FakeGpu::pinned(const void* at) const {
   auto next = blocks.upper_bound(const_cast<void*>(at));
   if (next == blocks.begin()) return false;
   --next;
-  const auto offset = static_cast<size_t>(static_cast<const char*>(at) - static_cast<const char*>(next->first));
+  const auto offset =
+      static_cast<size_t>(static_cast<const char*>(at) - static_cast<const char*>(next->first));
   return offset < next->second.bytes;
 }
 
@@ -101,12 +102,11 @@ void ResizeOne(const ResizeImage& image) {
     const int across = image.y.first_in + row;
     for (int lane = 0; lane < lanes; ++lane) {
       const ResizeTap& tap = image.x.taps[lane / 3];
-      image.between[row * lanes + tap.out * 3 + lane % 3] =
-          Sum(tap, image.x.coefs, inputs_x, [&](int at) {
-            const int along = image.x.first_in + at;
-            const int pixel = image.transposed ? along * image.width + across : across * image.width + along;
-            return static_cast<int>(image.pixels[pixel * 3 + lane % 3]);
-          });
+      image.between[row * lanes + tap.out * 3 + lane % 3] = Sum(tap, image.x.coefs, inputs_x, [&](int at) {
+        const int along = image.x.first_in + at;
+        const int pixel = image.transposed ? along * image.width + across : across * image.width + along;
+        return static_cast<int>(image.pixels[pixel * 3 + lane % 3]);
+      });
     }
   }
   for (int i = 0; i < image.y.count; ++i) {
@@ -149,7 +149,8 @@ cudaError_t cudaHostAlloc(void** block, size_t bytes, unsigned /*flags*/) {
 }
 cudaError_t cudaFreeHost(void* block) { return FakeGpu::Get().Release(block, true); }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
   FakeGpu& gpu = FakeGpu::Get();
   if (gpu.broken) return cudaErrorIllegalAddress;
   if (kind == cudaMemcpyHostToDevice && !gpu.pinned(from)) {  // staged before the call returns

@@ -33,7 +33,8 @@ bool Read(const unsigned char* data, size_t length, Header& header) {
 void Decode(const Header& header, uint8_t* to) {
   for (int y = 0; y < header.height; ++y) {
     for (int x = 0; x < header.width; ++x) {
-      for (int c = 0; c < 3; ++c) *to++ = static_cast<uint8_t>(header.seed * 5 + x * 3 + y * 7 + c * 50 + x * y);
+      for (int c = 0; c < 3; ++c)
+        *to++ = static_cast<uint8_t>(header.seed * 5 + x * 3 + y * 7 + c * 50 + x * y);
     }
   }
 }
@@ -48,7 +49,8 @@ struct State {
 };
 
 // As long as work with it may be queued, the block carries this photo's stamp.
-void Use(const NvJpegLibrary::Allocator& from, size_t bytes, uint8_t stamp, cudaStream_t stream, bool& out_of_memory) {
+void Use(const NvJpegLibrary::Allocator& from, size_t bytes, uint8_t stamp, cudaStream_t stream,
+         bool& out_of_memory) {
   void* block = nullptr;
   if (from.take(from.context, &block, bytes, stream) != 0) {
     out_of_memory = true;
@@ -145,7 +147,8 @@ NvJpegLibrary Make() {
     FakeNvJpeg::Get().preallocated_for = batch;
     return 0;
   };
-  library.batch_initialize = [](NvJpegLibrary::Handle, NvJpegLibrary::State state, int batch, int, int output) {
+  library.batch_initialize = [](NvJpegLibrary::Handle, NvJpegLibrary::State state, int batch, int,
+                                int output) {
     ++FakeNvJpeg::Get().initialized;
     static_cast<State*>(state)->batch = batch;
     return output == NvJpegLibrary::kInterleavedRgb ? 0 : 1;
@@ -168,7 +171,8 @@ const NvJpegLibrary& FakeNvJpegLibrary() {
 
 std::vector<uint8_t> FakeJpeg(int width, int height, uint8_t seed, bool faulty, int components) {
   std::vector<uint8_t> jpeg(kHeader + 100 * static_cast<size_t>(seed % 7), 0);
-  const int bytes[] = {'F', 'J', width % 256, width / 256, height % 256, height / 256, components + (faulty ? 16 : 0), seed};
+  const int bytes[] = {
+      'F', 'J', width % 256, width / 256, height % 256, height / 256, components + (faulty ? 16 : 0), seed};
   std::copy(std::begin(bytes), std::end(bytes), jpeg.begin());
   return jpeg;
 }

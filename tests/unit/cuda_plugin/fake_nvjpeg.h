@@ -7,9 +7,9 @@
 
 #include "encode/cuda/plugin/nvjpeg_library.h"
 
-/// nvJPEG on the fake runtime: its "JPEGs" are a header and a seed. It takes and leaves memory for every photo,
-/// as the real one does without a pool; its hardware writes pixels at once, whatever is queued on the stream
-/// (as engines of an H100 do), its CUDA decoder when its turn comes. Its state is the process's.
+/// nvJPEG on the fake runtime: its "JPEGs" are a header and a seed. It takes and leaves memory for every
+/// photo, as the real one does without a pool; its hardware writes pixels at once, whatever is queued on the
+/// stream (as engines of an H100 do), its CUDA decoder when its turn comes. Its state is the process's.
 namespace photovec::encode::cuda::test {
 
 struct FakeNvJpeg {

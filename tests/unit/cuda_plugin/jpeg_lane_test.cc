@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The plug-in's JPEG lane without a GPU: on a fake runtime and a fake nvJPEG, which are as late, as early and as
-// forgetful as the real ones may be.
+// The plug-in's JPEG lane without a GPU: on a fake runtime and a fake nvJPEG, which are as late, as early and
+// as forgetful as the real ones may be.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -36,7 +36,8 @@ class Photo {
     x_ = preprocess::BuildTapTable(plan_.x.key);
     y_ = preprocess::BuildTapTable(plan_.y.key);
     got.assign(spec_.slot_bytes(), 0xEE);
-    made_ = std::make_unique<GpuJpegTask>(decode::GpuJpegJob{jpeg_, width, height, &plan_, &x_, &y_, crop, got});
+    made_ =
+        std::make_unique<GpuJpegTask>(decode::GpuJpegJob{jpeg_, width, height, &plan_, &x_, &y_, crop, got});
   }
   JpegTask& task() { return made_->task; }
 
@@ -240,7 +241,8 @@ TEST_P(JpegLaneTest, ItSaysWhatItIsAndWhyNot) {
   EXPECT_EQ(made.ok(), !GetParam());
   if (GetParam()) {
     EXPECT_EQ(made.code(), Code::kUnavailable);
-    EXPECT_NE(made.message().find("cannot use JPEG engines of this GPU"), std::string::npos) << made.message();
+    EXPECT_NE(made.message().find("cannot use JPEG engines of this GPU"), std::string::npos)
+        << made.message();
   }
 }
 

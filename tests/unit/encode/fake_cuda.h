@@ -203,10 +203,11 @@ class FakePlatform : public Platform {
     const auto dim = static_cast<size_t>(model.config.embedding_dim());
     return std::unique_ptr<DeviceModel>(std::make_unique<FakeDeviceModel>(faults, device, dim, encode_));
   }
-  Result<std::unique_ptr<JpegLane>> CreateJpegLane(int /*device*/,
-                                                   const JpegLaneOptions& /*options*/) override {
-    return Status(Code::kUnavailable, "fake: no nvJPEG");
+  Result<std::unique_ptr<JpegLane>> CreateJpegLane(int /*device*/, const JpegLaneOptions& options) override {
+    if (!make_jpeg_lane) return Status(Code::kUnavailable, "fake: no nvJPEG");
+    return make_jpeg_lane(options);
   }
+  std::function<Result<std::unique_ptr<JpegLane>>(const JpegLaneOptions&)> make_jpeg_lane;
 
  private:
   const int devices_;

@@ -2,12 +2,14 @@
 // A libphotovec_cuda.so without CUDA: what tests load in its place. Vectors are the mean colours of stripes
 // of the photo. PHOTOVEC_FAKE_CUDA says what goes wrong: sticky=N (the device breaks at the N-th batch after
 // the warm-up), hang=N (lane N never finishes after the warm-up, and to free anything blocks from then on),
-// memory=N (no lane takes more than N images).
+// memory=N (no lane takes more than N images), jpeg=N (JPEG lanes of kinds N: 1 engines, 2 CUDA, 3 both; they
+// decode on the CPU, exactly).
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "unit/encode/fake_cuda.h"
+#include "unit/encode_fakes/fake_jpeg_lane.h"
 
 namespace photovec::encode::cuda::test {
 namespace {
@@ -43,6 +45,15 @@ FakePlatform* Make() {
     platform.faults.frees_block = true;
   }
   if (const int most = Number(faults, "memory"); most >= 0) platform.faults.most_lane_batch = most;
+  if (const int kinds = Number(faults, "jpeg"); kinds >= 0) {
+    platform.make_jpeg_lane = [kinds](const JpegLaneOptions& options) -> Result<std::unique_ptr<JpegLane>> {
+      if ((kinds & (options.hardware ? 1 : 2)) == 0) {
+        return Status(Code::kUnavailable,
+                      options.hardware ? "fake: no JPEG engines" : "fake: no CUDA decoder");
+      }
+      return std::unique_ptr<JpegLane>(std::make_unique<FakeJpegLane>(options));
+    };
+  }
   return &platform;
 }
 

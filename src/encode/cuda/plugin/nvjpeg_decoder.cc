@@ -93,7 +93,8 @@ Status NvJpegDecoder::Prepare() {
     if (library_.hardware_info(handle_, &engines, &cores) == NvJpegLibrary::kSuccess && engines * cores > 0)
       detail_ += std::to_string(engines * cores) + " ";
     detail_ += "hardware engines";
-    // Turns on nvJPEG's own reuse of the engines' buffers, too (as nvImageCodec has it); no harm when refused.
+    // Turns on nvJPEG's own reuse of the engines' buffers, too (as nvImageCodec has it); no harm when
+    // refused.
     (void)library_.batch_preallocate(handle_, state_, options_.most_photos, kUsualWidth, kUsualHeight,
                                      NvJpegLibrary::k444, NvJpegLibrary::kInterleavedRgb);
   } else {

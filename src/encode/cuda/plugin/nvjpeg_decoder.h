@@ -47,8 +47,8 @@ class NvJpegDecoder {
   bool Takes(const NvJpegPhoto& photo) const;
 
   /// Queues the decoding of all. False when one of them, nobody knows which, is at fault: nothing can be
-  /// said of any. **The engines do not wait for what was queued on the stream before** (seen on H100 by others:
-  /// torchcodec's pull request 1634): memory that `photos` name must not be in use any more.
+  /// said of any. **The engines do not wait for what was queued on the stream before** (seen on H100 by
+  /// others: torchcodec's pull request 1634): memory that `photos` name must not be in use any more.
   bool Start(std::span<const NvJpegPhoto> photos);
 
   /// The stream is idle: nvJPEG's memory may be lent again.

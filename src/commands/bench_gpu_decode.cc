@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+#include "commands/bench_gpu_decode.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "base/thread_pool.h"
+#include "commands/gpu_jpeg.h"
+#include "commands/quantile.h"
+#include "decode/header_probe.h"
+#include "decode/sniff.h"
+
+namespace photovec::commands {
+namespace {
+
+using Photos = std::vector<std::span<const uint8_t>>;
+using Slot = std::vector<uint8_t>;
+using MakeDecoder = std::function<std::unique_ptr<decode::Decoder>()>;
+
+constexpr int kPasses = 3;
+constexpr double kLeastPsnrDb = 35;
+
+struct Arrangement {
+  std::string name;
+  JpegLanePlan plan;
+  bool cpus_too = false;
+};
+
+// From the simplest on, so that each line shows what one more thing brings.
+std::vector<Arrangement> Arrangements() {
+  const auto lanes = [](std::string name, int engines, int cuda) {
+    Arrangement one{std::move(name), {}, false};
+    one.plan.engine_lanes = engines;
+    one.plan.cuda_lanes = cuda;
+    return one;
+  };
+  std::vector<Arrangement> all = {
+      lanes("engines, 1 lane", 1, 0),        lanes("engines, 2 lanes", 2, 0),
+      lanes("engines, batches of 64", 2, 0), lanes("engines, chroma repeated", 2, 0),
+      lanes("cuda, 1 lane", 0, 1),           lanes("cuda, 2 lanes", 0, 2)};
+  all[2].plan.engine_tasks = 64;
+  all[3].plan.interpolate_chroma = false;
+  for (const bool cpus_too : {false, true}) {
+    for (const char* parts : {"auto", "engines"}) {
+      const std::string name = cpus_too ? "--decode-device=mixed" : "--decode-device=gpu";
+      const std::string only = std::string_view(parts) == "auto" ? "" : std::string(" --gpu-jpeg=") + parts;
+      all.push_back({name + only, ToJpegLanePlan(parts), cpus_too});
+    }
+  }
+  return all;
+}
+
+bool IsPlainJpeg(std::span<const uint8_t> encoded) {
+  if (decode::Sniff(encoded) != decode::Format::kJpeg) return false;
+  const auto header = decode::ProbeHeader(encoded);
+  return header.ok() && !header->jpeg.progressive && !header->jpeg.multi_scan && header->jpeg.components <= 3;
+}
+
+double CpuSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+double Psnr(const Slot& a, const Slot& b) {
+  double squares = 0;
+  for (size_t i = 0; i < a.size(); ++i) squares += (a[i] - b[i]) * (a[i] - b[i]);
+  return squares == 0 ? 99 : 10 * std::log10(255.0 * 255.0 * static_cast<double>(a.size()) / squares);
+}
+
+// What the CPU makes of each photo, exactly.
+Result<std::vector<Slot>> Expected(const BenchDecodeOptions& options, const Photos& photos) {
+  decode::DecodeOptions exact = options.decode;
+  exact.jpeg_scaling = decode::JpegScaling::kExact;
+  const auto decoder = decode::MakeInProcessDecoder();
+  std::vector<Slot> slots;
+  for (const auto& photo : photos) {
+    slots.emplace_back(options.spec.slot_bytes());
+    RETURN_IF_ERROR(decoder->Decode({photo, &options.spec, exact, slots.back()}).status());
+  }
+  return slots;
+}
+
+// Each photo once or more often, by many threads, until `seconds` are over (0: once each).
+class Turns {
+ public:
+  Turns(const BenchDecodeOptions& options, const Photos& photos) : options_(options), photos_(photos) {}
+  /// \param done called with each photo's number and pixels, by several threads; may be empty.
+  Result<double> Run(int threads, const MakeDecoder& make, double seconds,
+                     const std::function<void(size_t, const Slot&)>& done) {
+    std::atomic<size_t> next{0};
+    std::atomic<bool> failed{false};
+    const TimePoint begin = Clock::now();
+    const Deadline deadline = Deadline::After(std::chrono::microseconds(static_cast<int64_t>(seconds * 1e6)));
+    std::vector<std::thread> all;
+    for (int i = 0; i < threads; ++i) {
+      all.emplace_back([&] {
+        SetThreadNice(kWorkerNice);
+        const auto decoder = make();
+        Slot slot(options_.spec.slot_bytes());
+        for (;;) {
+          const size_t mine = next.fetch_add(1);
+          if (seconds > 0 ? deadline.Expired() : mine >= photos_.size()) return;
+          const size_t photo = mine % photos_.size();
+          if (!decoder->Decode({photos_[photo], &options_.spec, options_.decode, slot}).ok()) failed = true;
+          if (done) done(photo, slot);
+          ++images_;
+        }
+      });
+    }
+    for (std::thread& thread : all) thread.join();
+    if (failed) return Status(Code::kInternal, "a photo that decoded before does not any more");
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+  int64_t images() const { return images_; }
+
+ private:
+  const BenchDecodeOptions& options_;
+  const Photos& photos_;
+  std::atomic<int64_t> images_{0};
+};
+
+// What several passes of one arrangement gave.
+struct Passes {
+  std::vector<double> images_per_s;
+  std::vector<double> cpu_ms;
+  GpuJpegLanes::Counts counts;  // of the timed parts
+  double least_psnr_db = 0;
+  std::string missing;
+};
+
+class Bench {
+ public:
+  Bench(const BenchDecodeOptions& options, encode::cuda::Platform& platform, int device, const Photos& photos,
+        double slice)
+      : options_(options), platform_(platform), device_(device), photos_(photos), slice_(slice) {}
+
+  Status Cpu(Passes& passes) { return Time(options_.threads, decode::MakeInProcessDecoder, passes); }
+
+  Status Gpu(const Arrangement& what, const std::vector<Slot>& expected, Passes& passes,
+             std::string& detail) {
+    const CpuShare cpus{options_.threads, what.cpus_too};
+    auto lanes = StartGpuJpegLanes(platform_, {device_}, what.plan, cpus, detail);
+    if (!lanes.ok()) {
+      passes.missing = lanes.status().message();
+      return Status::Ok();
+    }
+    const int threads = kGpuDecodeThreads + (what.cpus_too ? options_.threads : 0);
+    const MakeDecoder make = [&] { return decode::MakeGpuDecoder(**lanes, decode::MakeInProcessDecoder()); };
+    if (passes.images_per_s.empty()) RETURN_IF_ERROR(Compare(what, threads, make, expected, passes));
+    Turns warm_up(options_, photos_);
+    RETURN_IF_ERROR(warm_up.Run(threads, make, slice_ / 4, {}).status());
+    const GpuJpegLanes::Counts before = (*lanes)->counts();
+    RETURN_IF_ERROR(Time(threads, make, passes));
+    passes.counts.Add((*lanes)->counts());
+    passes.counts.Add(before, -1);
+    return Status::Ok();
+  }
+
+ private:
+  // Each photo once; the pixels are compared where all must be the GPU's.
+  Status Compare(const Arrangement& what, int threads, const MakeDecoder& make,
+                 const std::vector<Slot>& expected, Passes& passes) {
+    std::vector<double> psnr(photos_.size(), 99);
+    const auto compare = [&](size_t photo, const Slot& slot) { psnr[photo] = Psnr(slot, expected[photo]); };
+    RETURN_IF_ERROR(Turns(options_, photos_).Run(threads, make, 0, compare).status());
+    if (what.cpus_too) return Status::Ok();
+    passes.least_psnr_db = *std::min_element(psnr.begin(), psnr.end());
+    if (passes.least_psnr_db >= kLeastPsnrDb) return Status::Ok();
+    return {Code::kInternal,
+            what.name + ": pixels are not the CPU's (" + std::to_string(passes.least_psnr_db) + " dB)"};
+  }
+
+  Status Time(int threads, const MakeDecoder& make, Passes& passes) {
+    Turns turns(options_, photos_);
+    const double cpu = CpuSeconds();
+    ASSIGN_OR_RETURN(const double seconds, turns.Run(threads, make, slice_, {}));
+    const auto images = static_cast<double>(turns.images());
+    passes.images_per_s.push_back(images / seconds);
+    passes.cpu_ms.push_back((CpuSeconds() - cpu) * 1e3 / images);
+    return Status::Ok();
+  }
+
+  const BenchDecodeOptions& options_;
+  encode::cuda::Platform& platform_;
+  const int device_;
+  const Photos& photos_;
+  const double slice_;
+};
+
+GpuDecodeRow ToRow(const std::string& name, const Passes& passes, double cpu_rate) {
+  GpuDecodeRow row;
+  row.name = name;
+  row.missing = passes.missing;
+  if (passes.images_per_s.empty()) return row;
+  row.images_per_s = Median(passes.images_per_s);
+  row.times_cpu = cpu_rate > 0 ? row.images_per_s / cpu_rate : 1;
+  row.cpu_ms = Median(passes.cpu_ms);
+  row.least_psnr_db = passes.least_psnr_db;
+  const encode::cuda::JpegLaneCounts& lanes = passes.counts.lanes;
+  if (lanes.batches > 0) {
+    const double batches = static_cast<double>(lanes.batches) * 1e3;
+    row.batch = static_cast<double>(lanes.photos) * 1e3 / batches;
+    row.submit_ms = static_cast<double>(lanes.submit_us) / batches;
+    row.decode_ms = static_cast<double>(lanes.decode_us) / batches;
+    row.resize_ms = static_cast<double>(lanes.resize_us) / batches;
+  }
+  const int64_t by_cpu = passes.counts.refused + passes.counts.left_to_cpu;
+  if (by_cpu > 0) {
+    row.on_cpu = static_cast<double>(by_cpu) / static_cast<double>(by_cpu + passes.counts.decoded);
+  }
+  row.allocations = lanes.allocations;
+  return row;
+}
+
+}  // namespace
+
+Result<BenchGpuDecode> RunBenchGpuDecode(const BenchDecodeOptions& options, encode::cuda::Platform& platform,
+                                         int device, const Photos& photos, double seconds) {
+  BenchGpuDecode bench;
+  Photos plain;
+  std::copy_if(photos.begin(), photos.end(), std::back_inserter(plain), IsPlainJpeg);
+  if (plain.empty()) {
+    return Status(
+        Code::kInvalidRequest,
+        "none of the photos is a plain JPEG (baseline, one scan, no CMYK), which is what GPUs decode");
+  }
+  ASSIGN_OR_RETURN(const auto devices, platform.Devices());
+  for (const encode::cuda::DeviceInfo& info : devices) {
+    if (info.index == device) bench.device = info.name;
+  }
+  bench.photos = static_cast<int>(plain.size());
+  bench.left_out = static_cast<int>(photos.size() - plain.size());
+  for (const auto& photo : plain) {
+    const auto header = decode::ProbeHeader(photo);
+    bench.kilobytes += static_cast<double>(photo.size()) / 1e3 / bench.photos;
+    bench.megapixels += static_cast<double>(header->width) * header->height / 1e6 / bench.photos;
+  }
+  ASSIGN_OR_RETURN(const std::vector<Slot> expected, Expected(options, plain));
+  const std::vector<Arrangement> all = Arrangements();
+  bench.passes = kPasses;
+  Bench runs(options, platform, device, plain, seconds / static_cast<double>(kPasses * (all.size() + 1)));
+  Passes cpu;
+  std::vector<Passes> gpu(all.size());
+  bool any = false;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    RETURN_IF_ERROR(runs.Cpu(cpu));
+    for (size_t i = 0; i < all.size(); ++i) {
+      std::string detail;
+      if (gpu[i].missing.empty()) RETURN_IF_ERROR(runs.Gpu(all[i], expected, gpu[i], detail));
+      any = any || gpu[i].missing.empty();
+      if (!detail.empty() && std::find(bench.lanes.begin(), bench.lanes.end(), detail) == bench.lanes.end())
+        bench.lanes.push_back(detail);
+    }
+    if (!any) return Status(Code::kUnavailable, gpu.front().missing);
+  }
+  bench.rows.push_back(ToRow(std::to_string(options.threads) + " CPU threads", cpu, 0));
+  for (size_t i = 0; i < all.size(); ++i)
+    bench.rows.push_back(ToRow(all[i].name, gpu[i], bench.rows.front().images_per_s));
+  return bench;
+}
+
+}  // namespace photovec::commands

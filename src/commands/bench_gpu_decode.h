@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "commands/bench_decode.h"
+#include "encode/cuda/device.h"
+
+namespace photovec::commands {
+
+/// One way to share the decoding out. Medians over passes; times of batches are means.
+struct GpuDecodeRow {
+  std::string name;     ///< "16 CPU threads", "engines, 2 lanes", …
+  std::string missing;  ///< why it could not be measured; then all else is 0
+  double images_per_s = 0;
+  double times_cpu = 0;      ///< images_per_s over the first row's
+  double cpu_ms = 0;         ///< CPU time of this process an image
+  double batch = 0;          ///< images a lane decoded at once
+  double submit_ms = 0;      ///< of a batch: the lane's thread until all was queued,
+  double decode_ms = 0;      ///< the device from there to the pixels,
+  double resize_ms = 0;      ///< and to the end of the copy to the host
+  double on_cpu = 0;         ///< share of images that a CPU decoded after all
+  int64_t allocations = 0;   ///< memory that nvJPEG took from the driver once warm
+  double least_psnr_db = 0;  ///< of its pixels beside the CPU's exact ones; 0: not compared
+};
+
+struct BenchGpuDecode {
+  std::string device;
+  std::vector<std::string> lanes;  ///< what they call themselves
+  int photos = 0;
+  int left_out = 0;  ///< photos that are no plain JPEGs
+  double kilobytes = 0;
+  double megapixels = 0;
+  int passes = 0;
+  std::vector<GpuDecodeRow> rows;  ///< the CPU first
+};
+
+/// Decodes plain JPEGs with every arrangement of CPU threads and the GPU's lanes, each compared with the
+/// CPU's exact pixels first, for about `seconds` together. \param options spec, decode and threads (of the
+/// CPU). \param photos encoded, all of which decode; borrowed. Errors: kInvalidRequest without plain JPEGs,
+/// kUnavailable when the GPU decodes none, kInternal when its pixels are not the CPU's (35 dB).
+Result<BenchGpuDecode> RunBenchGpuDecode(const BenchDecodeOptions& options, encode::cuda::Platform& platform,
+                                         int device, const std::vector<std::span<const uint8_t>>& photos,
+                                         double seconds);
+
+std::string ToText(const BenchGpuDecode& bench);
+std::string ToJson(const BenchGpuDecode& bench);
+
+}  // namespace photovec::commands

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "decode/decoder.h"
+#include "encode/cuda/device.h"
+
+namespace photovec::encode::cuda::test {
+
+/// A GPU's JPEG lane that decodes on the CPU: the exact pixels, for models whose resize is their crop.
+class FakeJpegLane final : public JpegLane {
+ public:
+  explicit FakeJpegLane(const JpegLaneOptions& options)
+      : most_(static_cast<size_t>(options.most_tasks)),
+        detail_(options.hardware ? "fake nvJPEG, 7 hardware engines" : "fake nvJPEG, CUDA") {}
+
+  const std::string& detail() const override { return detail_; }
+  JpegLaneCounts counts() const override { return counts_; }
+  size_t Run(std::span<JpegTask* const> tasks) override {
+    const size_t count = std::min(most_, tasks.size());
+    decode::DecodeOptions exact;
+    exact.jpeg_scaling = decode::JpegScaling::kExact;
+    for (JpegTask* task : tasks.first(count)) {
+      preprocess::Spec spec;
+      spec.crop = spec.resize_short = task->crop;
+      task->status = decoder_->Decode({task->encoded, &spec, exact, task->out}).status();
+    }
+    ++counts_.batches;
+    counts_.photos += static_cast<int64_t>(count);
+    counts_.submit_us += 10;
+    counts_.decode_us += 1000;
+    counts_.resize_us += 100;
+    counts_.allocations = 5;
+    return count;
+  }
+
+ private:
+  const size_t most_;
+  const std::string detail_;
+  const std::unique_ptr<decode::Decoder> decoder_ = decode::MakeInProcessDecoder();
+  JpegLaneCounts counts_;
+};
+
+}  // namespace photovec::encode::cuda::test
