@@ -92,6 +92,7 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
 }
 
 bool HasHangingStream(const Engine& engine) {
+  if (engine.gpu_jpeg != nullptr && engine.gpu_jpeg->hangs()) return true;
   for (const ModelSummary& model : engine.models) {
     for (int i = 0; i < model.streams; ++i) {
       if (!model.handle->stream(i).usable()) return true;

@@ -55,7 +55,8 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
                                             int max_items_per_request, const SlowStages& slow = {},
                                             std::unique_ptr<metrics::Registry> registry = nullptr);
 
-/// Whether a stream of some model hangs. Then its GPU is not to be waited for: ExitAtOnce().
+/// Whether a stream of some model, or a JPEG decoder of a GPU, hangs. Then its GPU is not to be waited for:
+/// ExitAtOnce().
 bool HasHangingStream(const Engine& engine);
 
 }  // namespace photovec::commands

@@ -62,6 +62,10 @@ struct GpuJpegLanes::Waiting {
 
 GpuJpegLanes::GpuJpegLanes(std::vector<Lane> lanes, CpuShare cpus)
     : lanes_(std::move(lanes)), cpus_(cpus), free_turns_(cpus.turns), lane_counts_(lanes_.size()) {
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    lane_counts_[i] = lanes_[i].lane->counts();
+    impatient_lanes_ += lanes_[i].least == 1 ? 1 : 0;
+  }
   for (size_t i = 0; i < lanes_.size(); ++i)
     threads_.emplace_back([this, i] { Run(lanes_[i], lane_counts_[i]); });
 }
@@ -134,13 +138,16 @@ void GpuJpegLanes::EndTurn() {
   ServeCpus();
 }
 
+// Without a lane that takes a single photo all do.
+size_t GpuJpegLanes::LeastFor(const Lane& lane) const { return impatient_lanes_ > 0 ? lane.least : 1; }
+
 // Waits for photos. 0: there will be no more.
 size_t GpuJpegLanes::Take(const Lane& lane, std::vector<Waiting*>& taken) {
   taken.clear();
   std::unique_lock lock(mutex_);
-  const int idle = lane.least == 1 ? 1 : 0;
+  const int idle = LeastFor(lane) == 1 ? 1 : 0;
   idle_lanes_ += idle;
-  ready_.wait(lock, [&] { return stopped_ || queue_.size() >= lane.least; });
+  ready_.wait(lock, [&] { return stopped_ || queue_.size() >= LeastFor(lane); });
   idle_lanes_ -= idle;
   if (stopped_) return 0;
   while (!queue_.empty() && taken.size() < lane.most) {
@@ -156,7 +163,7 @@ void GpuJpegLanes::Run(const Lane& mine, encode::cuda::JpegLaneCounts& counts) {
   SetThreadName("jpeg-lane");
   std::vector<Waiting*> taken;
   std::vector<JpegTask*> tasks;
-  while (Take(mine, taken) > 0) {
+  while (!GivesUp(mine) && Take(mine, taken) > 0) {
     tasks.clear();
     for (Waiting* waiting : taken) tasks.push_back(&waiting->made->task);
     for (size_t first = 0; first < tasks.size();) {
@@ -170,6 +177,23 @@ void GpuJpegLanes::Run(const Lane& mine, encode::cuda::JpegLaneCounts& counts) {
       first += count;
     }
   }
+}
+
+// A lane that hangs leaves photos to the others; the last one has to go on, to say of each that it is the
+// CPU's.
+bool GpuJpegLanes::GivesUp(const Lane& lane) {
+  if (lane.lane->usable()) return false;
+  const std::scoped_lock lock(mutex_);
+  if (given_up_ + 1 == lanes_.size()) return false;
+  ++given_up_;
+  if (lane.least == 1 && --impatient_lanes_ == 0) ready_.notify_all();
+  log::error("a JPEG decoder of the GPU hangs ({}): it is given up, {} left", lane.lane->detail(),
+             lanes_.size() - given_up_);
+  return true;
+}
+
+bool GpuJpegLanes::hangs() const {
+  return std::any_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return !lane.lane->usable(); });
 }
 
 GpuJpegLanes::Counts GpuJpegLanes::counts() const {

@@ -37,7 +37,7 @@ struct CpuShare {
 /// Joins decode/ (many threads, one photo each) with encode/cuda (lanes, batches): a free lane takes whatever
 /// waits, up to its limit, at once, as the batcher does. One thread a lane; callers block. Whoever is free
 /// first, a lane or a CPU, takes the photo that has waited longest; photos that are for CPUs only come first
-/// there. Thread-safe.
+/// there. A lane that hangs is given up: others go on, or all photos are the CPU's. Thread-safe.
 class GpuJpegLanes final : public decode::GpuJpegService {
  public:
   struct Lane {
@@ -66,13 +66,17 @@ class GpuJpegLanes final : public decode::GpuJpegService {
     void Add(const Counts& more, int64_t times = 1);
   };
   Counts counts() const;
+  /// Whether a lane hangs: the GPU is not to be waited for then.
+  bool hangs() const;
   size_t waiting() const;  ///< photos that neither a lane nor a CPU has taken yet
   int idle_lanes() const;  ///< that would take a single photo now
 
  private:
   struct Waiting;
   void Run(const Lane& lane, encode::cuda::JpegLaneCounts& counts);
+  bool GivesUp(const Lane& lane);
   size_t Take(const Lane& lane, std::vector<Waiting*>& taken);
+  size_t LeastFor(const Lane& lane) const;
   void ServeCpus();
   decode::CpuTurn Turn();
   void EndTurn();
@@ -87,6 +91,8 @@ class GpuJpegLanes final : public decode::GpuJpegService {
   int idle_lanes_ = 0;  // that would take a single photo
   Counts counts_;
   std::vector<encode::cuda::JpegLaneCounts> lane_counts_;
+  size_t given_up_ = 0;         // lanes
+  size_t impatient_lanes_ = 0;  // that are not given up and take a single photo
   bool stopped_ = false;
   std::vector<std::thread> threads_;
 };

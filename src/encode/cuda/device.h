@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -161,8 +162,11 @@ class JpegLane {
   /// "nvJPEG 13.3.2, hardware engines" or "…, CUDA".
   virtual const std::string& detail() const = 0;
   /// Blocks until the first n tasks are done, and returns n >= 1: as many as fit into the lane's buffers.
-  /// Each has its own status; one that fails harms no other. kDeviceFailed in all when the context broke.
+  /// Each has its own status; one that fails harms no other. kDeviceFailed in all when the context broke or
+  /// the lane hangs.
   virtual size_t Run(std::span<JpegTask* const> tasks) = 0;
+  /// False once it hangs: it fails at once from then on, and leaves what it holds when it ends. Any thread.
+  virtual bool usable() const = 0;
   /// Not while Run() runs.
   virtual JpegLaneCounts counts() const = 0;
 };
@@ -172,6 +176,7 @@ struct JpegLaneOptions {
   bool interpolate_chroma = true;  ///< as libjpeg does; where nvJPEG can
   int most_pixels = 64'000'000;    ///< of one batch together, which bounds the memory: 3 bytes each
   int most_tasks = 64;
+  std::chrono::milliseconds patience{10'000};  ///< with one batch; then the lane hangs
 };
 
 /// The plug-in's factory. Thread-safe; lives as long as the plug-in is loaded.

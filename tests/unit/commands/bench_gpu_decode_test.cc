@@ -25,6 +25,7 @@ class WrongLane final : public JpegLane {
  public:
   const std::string& detail() const override { return detail_; }
   encode::cuda::JpegLaneCounts counts() const override { return {}; }
+  bool usable() const override { return true; }
   size_t Run(std::span<JpegTask* const> tasks) override {
     std::fill(tasks[0]->out.begin(), tasks[0]->out.end(), 3);
     tasks[0]->status = Status::Ok();

@@ -31,6 +31,11 @@ class FakeLane : public JpegLane {
     changed_.wait(lock, [&] { return open_; });
     const size_t count = std::min(most_, tasks.size());
     batches.push_back(count);
+    if (hangs) usable_ = false;
+    if (!usable_) {
+      for (JpegTask* task : tasks.first(count)) task->status = Status(Code::kDeviceFailed, "hangs");
+      return count;
+    }
     for (JpegTask* task : tasks.first(count)) {
       if (task->encoded[0] == 'x') {
         task->status = Status(Code::kNotImplemented, "not this one");
@@ -42,6 +47,7 @@ class FakeLane : public JpegLane {
     return count;
   }
   encode::cuda::JpegLaneCounts counts() const override { return {}; }
+  bool usable() const override { return usable_; }
   void Close() { open_ = false; }
   void Open() {
     const std::scoped_lock lock(mutex_);
@@ -53,6 +59,7 @@ class FakeLane : public JpegLane {
     changed_.wait(lock, [&] { return arrived_ > 0; });
   }
   std::vector<size_t> batches;
+  std::atomic<bool> hangs{false};  ///< from the next batch on
 
  private:
   const size_t most_;
@@ -60,6 +67,7 @@ class FakeLane : public JpegLane {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool open_ = true;
+  std::atomic<bool> usable_{true};
   int arrived_ = 0;
 };
 
@@ -280,6 +288,24 @@ TEST_F(GpuJpegTest, CpuTurnsAreBoundedAndGoToThoseWithoutAChoiceFirst) {
   lane_->Open();
   on_lane.join();
   EXPECT_EQ(lanes->counts().other, 2);
+}
+
+// One lane hangs with a batch: that goes to the CPU, the other lane takes what comes later, though it waited
+// for large batches before; when the last one hangs, too, all photos are the CPU's.
+TEST_F(GpuJpegTest, HangingLanesAreGivenUp) {
+  const auto lanes = Make(100, 64, true);
+  std::vector<uint8_t> out;
+  EXPECT_FALSE(lanes->hangs());
+  lane_->hangs = true;
+  EXPECT_EQ(Decode(*lanes, "a", out).code(), Code::kDeviceFailed);
+  EXPECT_TRUE(lanes->hangs());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Decode(*lanes, "b", out).ok());
+  EXPECT_EQ(patient_->batches.size(), 3U);
+  EXPECT_EQ(lane_->batches.size(), 1U);
+  patient_->hangs = true;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Decode(*lanes, "c", out).code(), Code::kDeviceFailed);
+  EXPECT_EQ(lanes->counts().decoded, 3);
+  EXPECT_EQ(lanes->counts().refused, 4);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ struct CUstream_st {
 struct CUevent_st {
   cudaStream_t stream = nullptr;  // that it was recorded on
   photovec::TimePoint reached;
+  int questions = 0;
 };
 
 namespace photovec::encode::cuda {
@@ -46,6 +47,7 @@ cudaError_t FakeGpu::Allocate(void** block, size_t wanted, bool pinned) {
 }
 
 cudaError_t FakeGpu::Release(void* block, bool pinned) {
+  if (hangs) ++frees_while_hanging;
   const auto found = blocks.find(block);
   if (found == blocks.end() || found->second.pinned != pinned) return cudaErrorInvalidValue;
   for (const cudaStream_t stream : streams) (void)WaitFor(stream);  // as cudaFree does
@@ -56,7 +58,8 @@ cudaError_t FakeGpu::Release(void* block, bool pinned) {
 }
 
 cudaError_t FakeGpu::WaitFor(cudaStream_t stream) {
-  if (stream != nullptr && !broken) {
+  if (hangs) ++frees_while_hanging;  // would block
+  if (stream != nullptr && !broken && !hangs) {
     while (!stream->queue.empty()) {
       stream->queue.front()();
       stream->queue.pop_front();
@@ -135,8 +138,10 @@ using photovec::encode::cuda::test::FakeGpu;
 
 extern "C" {
 
-cudaError_t cudaSetDevice(int /*device*/) { return FakeGpu::Get().WaitFor(nullptr); }
-cudaError_t cudaGetLastError() { return FakeGpu::Get().WaitFor(nullptr); }
+cudaError_t cudaSetDevice(int /*device*/) {
+  return FakeGpu::Get().broken ? cudaErrorIllegalAddress : cudaSuccess;
+}
+cudaError_t cudaGetLastError() { return cudaSetDevice(0); }
 const char* cudaGetErrorString(cudaError_t error) {
   return error == cudaErrorMemoryAllocation ? "fake: out of memory" : "fake: an illegal memory access";
 }
@@ -198,8 +203,11 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   gpu.Queue(stream, [event] { event->reached = photovec::Clock::now(); });
   return cudaSuccess;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+cudaError_t cudaEventQuery(cudaEvent_t event) {
   FakeGpu& gpu = FakeGpu::Get();
+  if (gpu.hangs) return cudaErrorNotReady;
+  if (event->questions++ < gpu.questions_before_done) return cudaErrorNotReady;
+  event->questions = 0;
   if (gpu.waits_until_sticky >= 0 && gpu.waits_until_sticky-- == 0) gpu.broken = true;
   return gpu.WaitFor(event->stream);
 }

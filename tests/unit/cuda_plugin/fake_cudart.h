@@ -30,6 +30,9 @@ class FakeGpu {
 
   size_t most_bytes = size_t{8} << 30;  ///< of device memory: more is out of memory
   int waits_until_sticky = -1;          ///< so many waits succeed, then the context is broken; -1: never
+  int questions_before_done = 0;        ///< how often an event is not there yet when asked for
+  bool hangs = false;  ///< nothing that is queued is ever done, and to free anything is a mistake
+  int frees_while_hanging = 0;
 
   int64_t allocations = 0;  ///< so far, of device and of pinned memory
   int memsets = 0;

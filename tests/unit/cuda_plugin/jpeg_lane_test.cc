@@ -3,6 +3,7 @@
 // as forgetful as the real ones may be.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -70,6 +71,7 @@ class JpegLaneTest : public testing::TestWithParam<bool> {
   void TearDown() override {
     lane_.reset();
     EXPECT_EQ(FakeNvJpeg::Get().trampled, 0);
+    if (leaves_all_behind_) return;
     EXPECT_EQ(FakeGpu::Get().alive(), 0U) << "memory, streams or events are left";
     EXPECT_EQ(FakeNvJpeg::Get().handles + FakeNvJpeg::Get().states, 0);
   }
@@ -78,6 +80,7 @@ class JpegLaneTest : public testing::TestWithParam<bool> {
     options.hardware = GetParam();
     options.most_tasks = most_tasks;
     options.most_pixels = most_pixels;
+    options.patience = std::chrono::milliseconds(20);
     auto lane = CudaJpegLane::Create(test::FakeNvJpegLibrary(), 0, options);
     if (!lane.ok()) return lane.status();
     lane_ = std::move(*lane);
@@ -97,6 +100,7 @@ class JpegLaneTest : public testing::TestWithParam<bool> {
     }
   }
   std::unique_ptr<CudaJpegLane> lane_;
+  bool leaves_all_behind_ = false;
 };
 
 TEST_P(JpegLaneTest, PhotosOfAllKindsInOneBatchAreResizedAsTheCpuDoes) {
@@ -225,6 +229,38 @@ TEST_P(JpegLaneTest, ABrokenContextIsToldToAll) {
   for (const auto& photo : photos) tasks.push_back(&photo->task());
   EXPECT_EQ(lane_->Run(tasks), 3U);
   for (const auto& photo : photos) EXPECT_EQ(photo->task().status.code(), Code::kDeviceFailed);
+}
+
+TEST_P(JpegLaneTest, ItWaitsForWhatIsNotDoneYet) {
+  ASSERT_TRUE(Make().ok());
+  FakeGpu::Get().questions_before_done = 5;
+  Photos photos = Some(3, 5);
+  EXPECT_EQ(Run(photos), 3U);
+  ExpectRight(photos);
+}
+
+// What hangs cannot be waited for, nor freed: the lane says so at once from then on, and leaves it all
+// behind.
+TEST_P(JpegLaneTest, AHangIsNoticedAndNotWaitedForAgain) {
+  ASSERT_TRUE(Make().ok());
+  EXPECT_TRUE(lane_->usable());
+  FakeGpu& gpu = FakeGpu::Get();
+  gpu.hangs = true;
+  Photos photos = Some(3, 5);
+  std::vector<JpegTask*> tasks;
+  for (const auto& photo : photos) tasks.push_back(&photo->task());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(lane_->Run(tasks), 3U);
+    for (const auto& photo : photos) EXPECT_EQ(photo->task().status.code(), Code::kDeviceFailed);
+    EXPECT_FALSE(lane_->usable());
+  }
+  EXPECT_NE(photos[0]->task().status.message().find("hangs"), std::string::npos);
+  EXPECT_EQ(FakeNvJpeg::Get().decode_calls, 1);
+  lane_.reset();
+  EXPECT_EQ(gpu.frees_while_hanging, 0);
+  EXPECT_GT(gpu.alive(), 0U);
+  EXPECT_EQ(FakeNvJpeg::Get().handles, 1) << "nor nvJPEG's";
+  leaves_all_behind_ = true;
 }
 
 TEST_P(JpegLaneTest, ItSaysWhatItIsAndWhyNot) {

@@ -15,10 +15,13 @@ class FakeJpegLane final : public JpegLane {
  public:
   explicit FakeJpegLane(const JpegLaneOptions& options)
       : most_(static_cast<size_t>(options.most_tasks)),
-        detail_(options.hardware ? "fake nvJPEG, 7 hardware engines" : "fake nvJPEG, CUDA") {}
+        detail_(options.hardware ? "fake nvJPEG, 7 hardware engines" : "fake nvJPEG, CUDA") {
+    counts_.allocations = 5;
+  }
 
   const std::string& detail() const override { return detail_; }
   JpegLaneCounts counts() const override { return counts_; }
+  bool usable() const override { return true; }
   size_t Run(std::span<JpegTask* const> tasks) override {
     const size_t count = std::min(most_, tasks.size());
     decode::DecodeOptions exact;
@@ -33,7 +36,6 @@ class FakeJpegLane final : public JpegLane {
     counts_.submit_us += 10;
     counts_.decode_us += 1000;
     counts_.resize_us += 100;
-    counts_.allocations = 5;
     return count;
   }
 

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <mutex>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "base/deadline.h"
@@ -18,10 +21,21 @@ namespace {
 constexpr size_t kBetweenBytesPerTask = size_t{2} << 20;
 constexpr size_t kTableBytesPerTask = size_t{256} << 10;
 constexpr int kMostCrop = 384;
+// Between two questions whether a batch is done: a sixteenth of what it has taken so far.
+constexpr auto kLeastNap = std::chrono::microseconds(50);
+constexpr auto kMostNap = std::chrono::milliseconds(1);
 constexpr size_t kOutBytes = size_t{kMostCrop} * kMostCrop * 3;
 
 size_t TableBytes(const ResizeAxis& axis) {
   return DeviceArena::Rounded(axis.taps.size_bytes()) + DeviceArena::Rounded(axis.coefs.size_bytes());
+}
+
+// What a hanging lane held, until the process ends.
+void KeepForever(std::unique_ptr<NvJpegDecoder> decoder, DeviceArena arena) {
+  static std::mutex mutex;
+  static auto& kept = *new std::vector<std::pair<std::unique_ptr<NvJpegDecoder>, DeviceArena>>;
+  const std::scoped_lock lock(mutex);
+  kept.emplace_back(std::move(decoder), std::move(arena));
 }
 
 }  // namespace
@@ -36,6 +50,10 @@ Result<std::unique_ptr<CudaJpegLane>> CudaJpegLane::Create(const NvJpegLibrary& 
 CudaJpegLane::CudaJpegLane(int device, const JpegLaneOptions& options) : device_(device), options_(options) {}
 
 CudaJpegLane::~CudaJpegLane() {
+  if (!usable()) {  // to free anything would wait for what hangs
+    KeepForever(std::move(decoder_), std::move(arena_));
+    return;
+  }
   (void)cudaSetDevice(device_);
   if (stream_ != nullptr) (void)cudaStreamSynchronize(stream_);
   decoder_.reset();
@@ -59,7 +77,7 @@ Status CudaJpegLane::Prepare(const NvJpegLibrary& library) {
   CUDA_OK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
   CUDA_OK(cudaEventCreate(&begin_));
   CUDA_OK(cudaEventCreate(&decoded_));
-  CUDA_OK(cudaEventCreateWithFlags(&end_, cudaEventBlockingSync));
+  CUDA_OK(cudaEventCreate(&end_));
   const NvJpegDecoder::Options wanted{options_.hardware, options_.interpolate_chroma, options_.most_tasks};
   ASSIGN_OR_RETURN(decoder_, NvJpegDecoder::Create(library, wanted, stream_));
   const auto tasks = static_cast<size_t>(options_.most_tasks);
@@ -133,6 +151,10 @@ void CudaJpegLane::Place(const JpegTask& task, const Cursor& at, ResizeImage& im
 }
 
 size_t CudaJpegLane::Run(std::span<JpegTask* const> tasks) {
+  if (!usable()) {
+    for (JpegTask* task : tasks) task->status = {Code::kDeviceFailed, "this JPEG decoder of the GPU hangs"};
+    return tasks.size();
+  }
   const Range range("decode JPEGs");
   Cursor at;
   size_t count = 0;
@@ -154,8 +176,10 @@ size_t CudaJpegLane::Run(std::span<JpegTask* const> tasks) {
   const std::span<JpegTask* const> batch = tasks.first(count);
   const Status status = DecodeAndResize(batch);
   if (!status.ok()) {
-    (void)cudaStreamSynchronize(stream_);  // what was queued still reads what is the caller's
-    decoder_->Settle();
+    if (usable()) {  // what was queued still reads what is the caller's
+      (void)cudaStreamSynchronize(stream_);
+      decoder_->Settle();
+    }
     for (JpegTask* task : batch) task->status = status;
   }
   return count;
@@ -217,7 +241,20 @@ Status CudaJpegLane::StartDecoding(std::span<JpegTask* const> tasks) {
 
 Status CudaJpegLane::Wait() {
   CUDA_OK(cudaEventRecord(end_, stream_));
-  CUDA_OK(cudaEventSynchronize(end_));
+  const TimePoint begin = Clock::now();
+  for (;;) {
+    // Read before asking: a process that was stopped between the two must not take that for a hang.
+    const Clock::duration waited = Clock::now() - begin;
+    const cudaError_t done = cudaEventQuery(end_);
+    if (done == cudaSuccess) break;
+    if (done != cudaErrorNotReady) return CudaStatus(done, "cudaEventQuery");
+    if (waited > options_.patience) {
+      hangs_.store(true, std::memory_order_release);
+      return {Code::kDeviceFailed, "a JPEG decoder of the GPU hangs: a batch has taken " +
+                                       std::to_string(options_.patience.count()) + " ms"};
+    }
+    std::this_thread::sleep_for(std::clamp<Clock::duration>(waited / 16, kLeastNap, kMostNap));
+  }
   decoder_->Settle();
   return Status::Ok();
 }

@@ -3,6 +3,7 @@
 
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ class CudaJpegLane final : public JpegLane {
 
   const std::string& detail() const override { return decoder_->detail(); }
   JpegLaneCounts counts() const override;
+  bool usable() const override { return !hangs_.load(std::memory_order_acquire); }
   size_t Run(std::span<JpegTask* const> tasks) override;
 
  private:
@@ -43,7 +45,7 @@ class CudaJpegLane final : public JpegLane {
   /// Queues the decoding (or copying) of all pixels; tasks that nvJPEG cannot take get kNotImplemented.
   Status StartDecoding(std::span<JpegTask* const> tasks);
   Status StartResizing(std::span<JpegTask* const> tasks);
-  /// Sleeps until all that was queued is done.
+  /// Sleeps until all that was queued is done. kDeviceFailed when that takes longer than patience: hangs_.
   Status Wait();
 
   const int device_;
@@ -66,6 +68,7 @@ class CudaJpegLane final : public JpegLane {
   std::vector<size_t> which_;           // tasks that nvJPEG decodes,
   std::vector<NvJpegPhoto> photos_;     // and these, as it takes them
   JpegLaneCounts counts_;
+  std::atomic<bool> hangs_{false};
 };
 
 }  // namespace photovec::encode::cuda
