@@ -19,8 +19,8 @@ using encode::cuda::JpegTask;
 using encode::cuda::ResizeTap;
 
 // nvJPEG decodes batches of more than 50 on the GPU alone; in smaller ones the CPU does the Huffman pass.
-constexpr int kLeastCudaTasks = 64;
-constexpr int kMostCudaTasks = 96;
+// Beside engines the CUDA decoder's batches have all this size, for which nvJPEG is set up once.
+constexpr int kCudaTasks = 64;
 // Pixels of a batch together, 3 bytes each: 32 photos of 2 megapixels, or one of 50; on large GPUs as many as
 // a lane takes.
 constexpr int kMostPixels = 64'000'000;
@@ -241,7 +241,7 @@ std::string AddLanes(encode::cuda::Platform& platform, const encode::cuda::Devic
       JpegLaneOptions options;
       options.hardware = hardware;
       options.interpolate_chroma = plan.interpolate_chroma;
-      options.most_tasks = hardware ? plan.engine_tasks : kMostCudaTasks;
+      options.most_tasks = hardware ? plan.engine_tasks : kCudaTasks;
       options.most_pixels = large ? options.most_tasks * kUsualPixels : kMostPixels;
       auto lane = platform.CreateJpegLane(info.index, options);
       if (!lane.ok()) {
@@ -250,7 +250,7 @@ std::string AddLanes(encode::cuda::Platform& platform, const encode::cuda::Devic
       }
       engines = engines || hardware;
       if (i == 0) detail += (detail.empty() ? "" : " and ") + (*lane)->detail();
-      const size_t least = !hardware && engines ? kLeastCudaTasks : 1;
+      const size_t least = !hardware && engines ? kCudaTasks : 1;
       lanes.push_back({std::move(*lane), least, static_cast<size_t>(options.most_tasks)});
     }
   }
