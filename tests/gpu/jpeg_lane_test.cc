@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <memory>
+#include <span>
 #include <string>
 #include <thread>
 
@@ -159,6 +161,58 @@ TEST_P(JpegLanes, ABadJpegHarmsNoNeighbour) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+// Photos in other batches, at other places in nvJPEG's memory: their pixels stay, and once warm nothing is
+// asked of the driver.
+TEST_P(JpegLanes, ReusedMemoryShowsInNoPixel) {
+  constexpr int kWarm = 4;
+  const preprocess::Spec spec = Spec(224);
+  std::vector<test::Encoded> photos;
+  std::vector<preprocess::Plan> plans;
+  std::vector<preprocess::TapTable> xs;
+  std::vector<preprocess::TapTable> ys;
+  for (int i = 0; i < 24; ++i) {
+    const Shape shape{640 + 32 * i, 480 + 16 * i};
+    photos.push_back(
+        test::EncodeJpeg(test::MakePhoto(shape.width, shape.height, 3, static_cast<uint32_t>(i))));
+    const RgbView view{photos[0].data(), shape.width, shape.height, static_cast<size_t>(shape.width) * 3};
+    plans.push_back(*preprocess::MakePlan({view, shape.width, shape.height, 1, 1}, spec));
+    xs.push_back(preprocess::BuildTapTable(plans.back().x.key));
+    ys.push_back(preprocess::BuildTapTable(plans.back().y.key));
+  }
+  std::vector<std::vector<uint8_t>> first(photos.size());
+  int64_t warm = 0;
+  for (size_t round = 0; round < 20; ++round) {
+    std::vector<std::vector<uint8_t>> got(photos.size(), std::vector<uint8_t>(spec.slot_bytes()));
+    std::vector<std::unique_ptr<GpuJpegTask>> made(photos.size());
+    std::vector<JpegTask*> tasks;
+    for (size_t at = 0; at < photos.size(); ++at) {  // each round begins with another photo
+      const size_t i = (at + 5 * round) % photos.size();
+      const int width = 640 + 32 * static_cast<int>(i);
+      const int height = 480 + 16 * static_cast<int>(i);
+      made[i] = std::make_unique<GpuJpegTask>(
+          decode::GpuJpegJob{photos[i], width, height, &plans[i], &xs[i], &ys[i], spec.crop, got[i]});
+      tasks.push_back(&made[i]->task);
+    }
+    for (size_t done = 0; done < tasks.size();) done += lane_->Run(std::span(tasks).subspan(done));
+    for (size_t i = 0; i < photos.size(); ++i) {
+      ASSERT_TRUE(made[i]->task.status.ok()) << made[i]->task.status.message();
+      if (round == 0) {
+        first[i] = got[i];
+      } else {
+        ASSERT_EQ(got[i], first[i]) << "photo " << i << ", round " << round;
+      }
+    }
+    if (round == kWarm) warm = lane_->counts().allocations;
+  }
+  const encode::cuda::JpegLaneCounts counts = lane_->counts();
+  std::printf("  a batch of 24: submit %.2f ms, decode %.2f ms, resize %.2f ms; %lld allocations\n",
+              static_cast<double>(counts.submit_us) / 1e3 / static_cast<double>(counts.batches),
+              static_cast<double>(counts.decode_us) / 1e3 / static_cast<double>(counts.batches),
+              static_cast<double>(counts.resize_us) / 1e3 / static_cast<double>(counts.batches),
+              static_cast<long long>(counts.allocations));
+  EXPECT_EQ(counts.allocations, warm);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, JpegLanes, testing::Bool(),
