@@ -20,8 +20,8 @@ struct GpuDecodeRow {
   double times_cpu = 0;      ///< images_per_s over the first row's
   double cpu_ms = 0;         ///< CPU time of this process an image
   double batch = 0;          ///< images a lane decoded at once
-  double submit_ms = 0;      ///< of a batch: the lane's thread until all was queued,
-  double decode_ms = 0;      ///< the device from there to the pixels,
+  double submit_ms = 0;      ///< of a batch: the lane's thread until nvJPEG's work was queued,
+  double decode_ms = 0;      ///< the device from then on to the pixels,
   double resize_ms = 0;      ///< and to the end of the copy to the host
   double on_cpu = 0;         ///< share of images that a CPU decoded after all
   int64_t allocations = 0;   ///< memory that nvJPEG took from the driver once warm
@@ -32,7 +32,7 @@ struct BenchGpuDecode {
   std::string device;
   std::vector<std::string> lanes;  ///< what they call themselves
   int photos = 0;
-  int left_out = 0;  ///< photos that are no plain JPEGs
+  int left_out = 0;  ///< photos that no GPU decodes
   double kilobytes = 0;
   double megapixels = 0;
   int passes = 0;
@@ -41,8 +41,9 @@ struct BenchGpuDecode {
 
 /// Decodes plain JPEGs with every arrangement of CPU threads and the GPU's lanes, each compared with the
 /// CPU's exact pixels first, for about `seconds` together. \param options spec, decode and threads (of the
-/// CPU). \param photos encoded, all of which decode; borrowed. Errors: kInvalidRequest without plain JPEGs,
-/// kUnavailable when the GPU decodes none, kInternal when its pixels are not the CPU's (35 dB).
+/// CPU). \param photos encoded, all of which decode; borrowed. An arrangement whose pixels are not the CPU's
+/// (35 dB) is not timed. Errors: kInvalidRequest when no GPU would decode any of them, kUnavailable when this
+/// one does not.
 Result<BenchGpuDecode> RunBenchGpuDecode(const BenchDecodeOptions& options, encode::cuda::Platform& platform,
                                          int device, const std::vector<std::span<const uint8_t>>& photos,
                                          double seconds);

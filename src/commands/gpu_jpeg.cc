@@ -24,7 +24,7 @@ constexpr int kCudaTasks = 64;
 // Pixels of a batch together, 3 bytes each: 32 photos of 2 megapixels, or one of 50; on large GPUs as many as
 // a lane takes.
 constexpr int kMostPixels = 64'000'000;
-constexpr int kUsualPixels = 2'000'000;
+constexpr int kUsualPixels = 2'100'000;  // of a photo of 2 megapixels, rows padded
 constexpr uint64_t kLargeGpuBytes = uint64_t{32} << 30;
 
 std::vector<ResizeTap> CopyTaps(const preprocess::TapTable& table) {
@@ -58,13 +58,18 @@ struct GpuJpegLanes::Waiting {
   std::optional<GpuJpegTask> made;  // none: it waits for a CPU
   bool cpu_turn = false;
   std::binary_semaphore done{0};
+  int64_t pixels() const { return int64_t{made->task.width} * made->task.height; }
 };
 
 GpuJpegLanes::GpuJpegLanes(std::vector<Lane> lanes, CpuShare cpus)
     : lanes_(std::move(lanes)), cpus_(cpus), free_turns_(cpus.turns), lane_counts_(lanes_.size()) {
   for (size_t i = 0; i < lanes_.size(); ++i) {
     lane_counts_[i] = lanes_[i].lane->counts();
-    impatient_lanes_ += lanes_[i].least == 1 ? 1 : 0;
+    if (lanes_[i].least == 1) {
+      ++impatient_lanes_;
+    } else {
+      least_patience_ = std::min(least_patience_, lanes_[i].least);
+    }
   }
   for (size_t i = 0; i < lanes_.size(); ++i)
     threads_.emplace_back([this, i] { Run(lanes_[i], lane_counts_[i]); });
@@ -82,22 +87,28 @@ GpuJpegLanes::~GpuJpegLanes() {
 Status GpuJpegLanes::Decode(const decode::GpuJpegJob& job, decode::CpuTurn& turn) {
   Waiting waiting;
   waiting.made.emplace(job);
+  bool tell = false;
   {
     const std::scoped_lock lock(mutex_);
+    if (given_up_ == lanes_.size()) {
+      ++counts_.refused;
+      return {Code::kDeviceFailed, "the GPU's JPEG decoders hang"};
+    }
     queue_.push_back(&waiting);
     ServeCpus();
+    tell = IdleLanes() > 0 || queue_.size() >= least_patience_;
   }
-  ready_.notify_all();  // a lane that waits for many must not be the only one to hear of one
+  if (tell) ready_.notify_all();  // a lane that waits for many must not be the only one to hear of one
   waiting.done.acquire();
   if (waiting.cpu_turn) turn = Turn();
   return std::move(waiting.made->task.status);
 }
 
-decode::CpuTurn GpuJpegLanes::AwaitCpu() {
+decode::CpuTurn GpuJpegLanes::AwaitCpu(bool refused) {
   Waiting waiting;
   {
     const std::scoped_lock lock(mutex_);
-    ++counts_.other;
+    if (!refused) ++counts_.other;
     cpu_queue_.push_back(&waiting);
     ServeCpus();
   }
@@ -105,13 +116,18 @@ decode::CpuTurn GpuJpegLanes::AwaitCpu() {
   return Turn();
 }
 
-// Gives CPUs that are free to those that may have one. Locked.
+// Lanes that would take a single photo now. Locked, as all that follow but for Run().
+int GpuJpegLanes::IdleLanes() const {
+  return waiting_impatient_ + (impatient_lanes_ == 0 ? waiting_patient_ : 0);
+}
+
+// Gives CPUs that are free to those that may have one.
 void GpuJpegLanes::ServeCpus() {
   while (free_turns_ > 0) {
     std::deque<Waiting*>* from = nullptr;
     if (!cpu_queue_.empty()) {
       from = &cpu_queue_;
-    } else if (cpus_.plain && idle_lanes_ == 0 && !queue_.empty()) {
+    } else if (cpus_.plain && IdleLanes() == 0 && !queue_.empty()) {
       from = &queue_;
     } else {
       return;
@@ -138,24 +154,35 @@ void GpuJpegLanes::EndTurn() {
   ServeCpus();
 }
 
-// Without a lane that takes a single photo all do.
-size_t GpuJpegLanes::LeastFor(const Lane& lane) const { return impatient_lanes_ > 0 ? lane.least : 1; }
+// How many of the photos that wait longest the lane would take. Without a lane that takes a single one all
+// do.
+size_t GpuJpegLanes::Takes(const Lane& lane) const {
+  size_t count = 0;
+  int64_t pixels = 0;
+  while (count < std::min(queue_.size(), lane.most)) {
+    pixels += queue_[count]->pixels();
+    if (count > 0 && pixels > lane.most_pixels) break;
+    ++count;
+  }
+  return count >= (impatient_lanes_ > 0 ? lane.least : 1) ? count : 0;
+}
 
 // Waits for photos. 0: there will be no more.
 size_t GpuJpegLanes::Take(const Lane& lane, std::vector<Waiting*>& taken) {
-  taken.clear();
   std::unique_lock lock(mutex_);
-  const int idle = LeastFor(lane) == 1 ? 1 : 0;
-  idle_lanes_ += idle;
-  ready_.wait(lock, [&] { return stopped_ || queue_.size() >= LeastFor(lane); });
-  idle_lanes_ -= idle;
+  int& waiting = lane.least == 1 ? waiting_impatient_ : waiting_patient_;
+  ++waiting;
+  size_t count = 0;
+  ready_.wait(lock, [&] {
+    count = Takes(lane);
+    return stopped_ || count > 0;
+  });
+  --waiting;
   if (stopped_) return 0;
-  while (!queue_.empty() && taken.size() < lane.most) {
-    taken.push_back(queue_.front());
-    queue_.pop_front();
-  }
+  taken.assign(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
+  queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
   ServeCpus();  // what is left, when no lane is idle any more
-  return taken.size();
+  return count;
 }
 
 void GpuJpegLanes::Run(const Lane& mine, encode::cuda::JpegLaneCounts& counts) {
@@ -166,29 +193,41 @@ void GpuJpegLanes::Run(const Lane& mine, encode::cuda::JpegLaneCounts& counts) {
   while (!GivesUp(mine) && Take(mine, taken) > 0) {
     tasks.clear();
     for (Waiting* waiting : taken) tasks.push_back(&waiting->made->task);
-    for (size_t first = 0; first < tasks.size();) {
-      const size_t count = lane.Run(std::span(tasks).subspan(first));
-      const std::scoped_lock lock(mutex_);
-      counts = lane.counts();
-      for (size_t i = first; i < first + count; ++i) {
-        ++(tasks[i]->status.ok() ? counts_.decoded : counts_.refused);
-        taken[i]->done.release();  // the caller's frame may be gone from here on
-      }
-      first += count;
-    }
+    const size_t done = lane.Run(tasks);
+    const std::scoped_lock lock(mutex_);
+    counts = lane.counts();
+    Finish(taken, done);
   }
 }
 
-// A lane that hangs leaves photos to the others; the last one has to go on, to say of each that it is the
-// CPU's.
+// Answers those that are done. What the lane had no room for waits again, before all others.
+void GpuJpegLanes::Finish(std::span<Waiting* const> taken, size_t done) {
+  for (Waiting* waiting : taken.first(done)) {
+    ++(waiting->made->task.status.ok() ? counts_.decoded : counts_.refused);
+    waiting->done.release();  // the caller's frame may be gone from here on
+  }
+  if (done == taken.size()) return;
+  queue_.insert(queue_.begin(), taken.begin() + static_cast<std::ptrdiff_t>(done), taken.end());
+  ServeCpus();
+  ready_.notify_all();
+}
+
+// A lane that hangs leaves photos to the others. After the last one nobody waits for the GPU any more.
 bool GpuJpegLanes::GivesUp(const Lane& lane) {
   if (lane.lane->usable()) return false;
   const std::scoped_lock lock(mutex_);
-  if (given_up_ + 1 == lanes_.size()) return false;
   ++given_up_;
-  if (lane.least == 1 && --impatient_lanes_ == 0) ready_.notify_all();
+  if (lane.least == 1) --impatient_lanes_;
   log::error("a JPEG decoder of the GPU hangs ({}): it is given up, {} left", lane.lane->detail(),
              lanes_.size() - given_up_);
+  if (given_up_ == lanes_.size()) {
+    const std::vector<Waiting*> all(queue_.begin(), queue_.end());
+    queue_.clear();
+    for (Waiting* waiting : all)
+      waiting->made->task.status = {Code::kDeviceFailed, "the GPU's JPEG decoders hang"};
+    Finish(all, all.size());
+  }
+  ready_.notify_all();
   return true;
 }
 
@@ -218,7 +257,7 @@ size_t GpuJpegLanes::waiting() const {
 
 int GpuJpegLanes::idle_lanes() const {
   const std::scoped_lock lock(mutex_);
-  return idle_lanes_;
+  return IdleLanes();
 }
 
 JpegLanePlan ToJpegLanePlan(const std::string& choice) {
@@ -242,7 +281,9 @@ std::string AddLanes(encode::cuda::Platform& platform, const encode::cuda::Devic
       options.hardware = hardware;
       options.interpolate_chroma = plan.interpolate_chroma;
       options.most_tasks = hardware ? plan.engine_tasks : kCudaTasks;
-      options.most_pixels = large ? options.most_tasks * kUsualPixels : kMostPixels;
+      // Beside engines small batches are of no use to the CUDA decoder.
+      const bool whole = large || (!hardware && engines);
+      options.most_pixels = whole ? options.most_tasks * kUsualPixels : kMostPixels;
       auto lane = platform.CreateJpegLane(info.index, options);
       if (!lane.ok()) {
         why = lane.status();
@@ -251,7 +292,8 @@ std::string AddLanes(encode::cuda::Platform& platform, const encode::cuda::Devic
       engines = engines || hardware;
       if (i == 0) detail += (detail.empty() ? "" : " and ") + (*lane)->detail();
       const size_t least = !hardware && engines ? kCudaTasks : 1;
-      lanes.push_back({std::move(*lane), least, static_cast<size_t>(options.most_tasks)});
+      lanes.push_back(
+          {std::move(*lane), least, static_cast<size_t>(options.most_tasks), options.most_pixels});
     }
   }
   return detail;

@@ -4,8 +4,10 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -37,13 +39,14 @@ struct CpuShare {
 /// Joins decode/ (many threads, one photo each) with encode/cuda (lanes, batches): a free lane takes whatever
 /// waits, up to its limit, at once, as the batcher does. One thread a lane; callers block. Whoever is free
 /// first, a lane or a CPU, takes the photo that has waited longest; photos that are for CPUs only come first
-/// there. A lane that hangs is given up: others go on, or all photos are the CPU's. Thread-safe.
+/// there. A lane that hangs is given up: others go on; without any all photos are the CPU's. Thread-safe.
 class GpuJpegLanes final : public decode::GpuJpegService {
  public:
   struct Lane {
     std::unique_ptr<encode::cuda::JpegLane> lane;
     size_t least = 1;  ///< it takes nothing while fewer photos wait: others do
-    size_t most = 32;  ///< that it takes at once
+    size_t most = 32;  ///< that it takes at once,
+    int64_t most_pixels = std::numeric_limits<int64_t>::max();  ///< and of all of them together
   };
   /// Starts a thread a lane. One lane at least has `least` 1.
   explicit GpuJpegLanes(std::vector<Lane> lanes, CpuShare cpus = {});
@@ -53,7 +56,7 @@ class GpuJpegLanes final : public decode::GpuJpegService {
   GpuJpegLanes& operator=(const GpuJpegLanes&) = delete;
 
   Status Decode(const decode::GpuJpegJob& job, decode::CpuTurn& turn) override;
-  decode::CpuTurn AwaitCpu() override;
+  decode::CpuTurn AwaitCpu(bool refused) override;
 
   struct Counts {
     int64_t decoded = 0;
@@ -74,9 +77,11 @@ class GpuJpegLanes final : public decode::GpuJpegService {
  private:
   struct Waiting;
   void Run(const Lane& lane, encode::cuda::JpegLaneCounts& counts);
+  void Finish(std::span<Waiting* const> taken, size_t done);
   bool GivesUp(const Lane& lane);
   size_t Take(const Lane& lane, std::vector<Waiting*>& taken);
-  size_t LeastFor(const Lane& lane) const;
+  size_t Takes(const Lane& lane) const;
+  int IdleLanes() const;
   void ServeCpus();
   decode::CpuTurn Turn();
   void EndTurn();
@@ -88,11 +93,13 @@ class GpuJpegLanes final : public decode::GpuJpegService {
   std::deque<Waiting*> queue_;      // for a lane
   std::deque<Waiting*> cpu_queue_;  // for a CPU only
   int free_turns_ = 0;
-  int idle_lanes_ = 0;  // that would take a single photo
+  int waiting_impatient_ = 0;  // lanes that wait and have least 1
+  int waiting_patient_ = 0;    // and that have not
   Counts counts_;
   std::vector<encode::cuda::JpegLaneCounts> lane_counts_;
-  size_t given_up_ = 0;         // lanes
-  size_t impatient_lanes_ = 0;  // that are not given up and take a single photo
+  size_t given_up_ = 0;                                         // lanes
+  size_t impatient_lanes_ = 0;                                  // with least 1 that are not given up
+  size_t least_patience_ = std::numeric_limits<size_t>::max();  // the smallest `least` of patient lanes
   bool stopped_ = false;
   std::vector<std::thread> threads_;
 };

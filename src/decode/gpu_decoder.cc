@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "decode/gpu_decoder.h"
 
-#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "decode/header_probe.h"
@@ -19,47 +19,51 @@ bool EndsAsJpeg(std::span<const uint8_t> encoded) {
   return end >= 2 && encoded[end - 2] == 0xFF && encoded[end - 1] == 0xD9;
 }
 
+// So that a photo is within the limits here exactly when it is there.
+int ScaleOnCpu(const DecodeJob& job, const ImageHeader& header) {
+  if (job.options.jpeg_scaling == JpegScaling::kExact) return 1;
+  const bool turned = header.orientation >= 5;
+  return preprocess::FastScaleDenominator(turned ? header.height : header.width,
+                                          turned ? header.width : header.height, *job.spec);
+}
+
+// Its header when it is one for a GPU.
+std::optional<ImageHeader> ProbeForGpu(const DecodeJob& job) {
+  if (job.spec == nullptr || job.spec->mode == preprocess::ResizeMode::kSquash ||
+      job.options.color != ColorMode::kIgnore || Sniff(job.encoded) != Format::kJpeg ||
+      !CheckFileSize(job.encoded.size(), job.options.limits).ok() || !EndsAsJpeg(job.encoded)) {
+    return std::nullopt;
+  }
+  Result<ImageHeader> header = ProbeHeader(job.encoded);
+  if (!header.ok() || !header->jpeg.baseline || header->jpeg.multi_scan || header->jpeg.components > 3 ||
+      !CheckHeader(*header, ScaleOnCpu(job, *header), job.options.alpha, job.options.limits).ok()) {
+    return std::nullopt;
+  }
+  return std::move(header).value();
+}
+
 class GpuDecoder final : public Decoder {
  public:
   GpuDecoder(GpuJpegService& gpu, std::unique_ptr<Decoder> cpu) : gpu_(gpu), cpu_(std::move(cpu)) {}
 
   Result<DecodeReport> Decode(const DecodeJob& job) override {
-    DecodeReport report;
+    std::optional<ImageHeader> header;
+    if (job.spec != nullptr && job.out.size() == job.spec->slot_bytes()) header = ProbeForGpu(job);
     CpuTurn turn;
-    if (OnGpu(job, report, turn)) return report;
-    if (turn == nullptr) turn = gpu_.AwaitCpu();
+    if (header.has_value() && Run(job, *header, turn).ok()) return Report(*header);
+    if (turn == nullptr) turn = gpu_.AwaitCpu(header.has_value());
     return cpu_->Decode(job);
   }
 
  private:
-  // False when the CPU has to do it, or to say what is wrong.
-  bool OnGpu(const DecodeJob& job, DecodeReport& report, CpuTurn& turn) {
-    if (job.spec == nullptr || job.out.size() != job.spec->slot_bytes() ||
-        job.spec->mode == preprocess::ResizeMode::kSquash || job.options.color != ColorMode::kIgnore ||
-        Sniff(job.encoded) != Format::kJpeg || !CheckFileSize(job.encoded.size(), job.options.limits).ok() ||
-        !EndsAsJpeg(job.encoded)) {
-      return false;
-    }
-    const Result<ImageHeader> header = ProbeHeader(job.encoded);
-    if (!header.ok() || header->jpeg.progressive || header->jpeg.multi_scan || header->jpeg.components > 3)
-      return false;
-    const int denominator = ScaleOnCpu(job, *header);
-    if (!CheckHeader(*header, denominator, job.options.alpha, job.options.limits).ok()) return false;
-    if (!Run(job, *header, turn).ok()) return false;
+  static DecodeReport Report(const ImageHeader& header) {
+    DecodeReport report;
     report.format = Format::kJpeg;
-    report.width = header->width;
-    report.height = header->height;
-    report.orientation = header->orientation;
+    report.width = header.width;
+    report.height = header.height;
+    report.orientation = header.orientation;
     report.decoded_at = Clock::now();
-    return true;
-  }
-
-  // So that a photo is within the limits here exactly when it is there.
-  static int ScaleOnCpu(const DecodeJob& job, const ImageHeader& header) {
-    if (job.options.jpeg_scaling == JpegScaling::kExact) return 1;
-    const bool turned = header.orientation >= 5;
-    return preprocess::FastScaleDenominator(turned ? header.height : header.width,
-                                            turned ? header.width : header.height, *job.spec);
+    return report;
   }
 
   Status Run(const DecodeJob& job, const ImageHeader& header, CpuTurn& turn) {
@@ -87,6 +91,8 @@ class GpuDecoder final : public Decoder {
 };
 
 }  // namespace
+
+bool IsForGpu(const DecodeJob& job) { return ProbeForGpu(job).has_value(); }
 
 std::unique_ptr<Decoder> MakeGpuDecoder(GpuJpegService& gpu, std::unique_ptr<Decoder> cpu) {
   return std::make_unique<GpuDecoder>(gpu, std::move(cpu));

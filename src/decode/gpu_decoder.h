@@ -36,9 +36,12 @@ class GpuJpegService {
   /// Blocks until `out` is full, or the photo is the CPU's. Errors: any; `turn` is set when the only reason
   /// is that a CPU was free before a GPU.
   virtual Status Decode(const GpuJpegJob& job, CpuTurn& turn) = 0;
-  /// Blocks until a CPU is free, for a photo that no GPU decodes.
-  virtual CpuTurn AwaitCpu() = 0;
+  /// Blocks until a CPU is free, for a photo that no GPU decodes. \param refused Decode() refused it.
+  virtual CpuTurn AwaitCpu(bool refused) = 0;
 };
+
+/// Whether a GPU may decode it: what MakeGpuDecoder's decoders go by. Reads the header.
+bool IsForGpu(const DecodeJob& job);
 
 /// Gives single-scan baseline JPEGs to `gpu` and everything else to `cpu`: other formats, progressive and
 /// CMYK JPEGs, photos cut short, squashed preprocessing, colour conversion, what the GPU failed on, and what

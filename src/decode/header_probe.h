@@ -11,7 +11,8 @@ namespace photovec::decode {
 
 /// What a JPEG's frame header and scan headers promise.
 struct JpegFacts {
-  int components = 0;  ///< 1 (grey), 3 or 4
+  int components = 0;     ///< 1 (grey), 3 or 4
+  bool baseline = false;  ///< sequential, Huffman, 8 bits (SOF0)
   bool progressive = false;
   bool multi_scan = false;        ///< all coefficients are held in memory until the last scan was read
   int scans = 1;                  ///< counted to the end of the file when multi_scan

@@ -117,6 +117,7 @@ class Walker {
     }
     component_count_ = static_cast<size_t>(count);
     header_.jpeg.components = count;
+    header_.jpeg.baseline = marker == 0xC0;
     header_.jpeg.progressive = marker == 0xC2 || marker == 0xCA;
     return ReadComponents(&reader);
   }

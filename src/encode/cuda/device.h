@@ -138,9 +138,9 @@ struct JpegTask {
 struct JpegLaneCounts {
   int64_t batches = 0;
   int64_t photos = 0;
-  int64_t submit_us = 0;    ///< the caller's time until all was queued: headers, nvJPEG's share of the CPU
-  int64_t decode_us = 0;    ///< the device's, from the start of the batch to its pixels
-  int64_t resize_us = 0;    ///< the device's: both passes and the copy to the host
+  int64_t submit_us = 0;  ///< the caller's time until nvJPEG's work was queued: headers, its share of the CPU
+  int64_t decode_us = 0;  ///< the device's from then on to the pixels
+  int64_t resize_us = 0;  ///< the device's: both passes and the copy to the host
   int64_t allocations = 0;  ///< how often nvJPEG needed memory of the driver, which stops the whole GPU
 
   /// \param times 1 adds, -1 takes away.

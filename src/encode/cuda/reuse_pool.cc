@@ -41,7 +41,7 @@ void* ReusePool::Allocate(size_t bytes) {
       ++counts_.allocated;
       counts_.bytes += size;
       lent_[block] = size;
-    } else if (!ReleaseOldest()) {
+    } else if (!ReleaseOldest(settled_)) {
       return nullptr;
     }
   }
@@ -76,15 +76,15 @@ void ReusePool::Settle() {
     idle_bytes_ += size;
   }
   resting_.clear();
-  while (idle_bytes_ > most_idle_bytes_ && ReleaseOldest()) {
+  while (idle_bytes_ > most_idle_bytes_ && ReleaseOldest(settled_ - kForgetAfter)) {
   }
 }
 
-bool ReusePool::ReleaseOldest() {
+bool ReusePool::ReleaseOldest(int64_t since_at_most) {
   const auto oldest = std::min_element(idle_.begin(), idle_.end(), [](const auto& a, const auto& b) {
     return a.second.since < b.second.since;
   });
-  if (oldest == idle_.end()) return false;
+  if (oldest == idle_.end() || oldest->second.since > since_at_most) return false;
   backing_.release(oldest->second.block);
   idle_bytes_ -= oldest->first;
   counts_.bytes -= oldest->first;

@@ -29,7 +29,8 @@ class ReusePool {
     size_t bytes = 0;       ///< of all blocks, lent, resting and idle
   };
 
-  /// \param most_idle_bytes Settle() gives what is idle beyond that back, the longest unused first.
+  /// \param most_idle_bytes Settle() gives what is idle beyond that back, the longest unused first, when it
+  /// was not needed in kForgetAfter calls: a steady load may need more, and is to ask the driver for nothing.
   ReusePool(Backing backing, size_t most_idle_bytes);
   /// Gives all back, lent blocks as well: whoever borrowed them must be gone.
   ~ReusePool();
@@ -46,6 +47,8 @@ class ReusePool {
 
   Counts counts() const;
 
+  static constexpr int64_t kForgetAfter = 16;
+
   /// The size of the block that a request gets: the next of 4, 5, 6, 7 times a power of two.
   static size_t Rounded(size_t bytes);
 
@@ -55,7 +58,7 @@ class ReusePool {
     int64_t since = 0;  // Settle() number
   };
   void* TakeIdle(size_t bytes);
-  bool ReleaseOldest();
+  bool ReleaseOldest(int64_t since_at_most);
 
   const Backing backing_;
   const size_t most_idle_bytes_;

@@ -2,6 +2,7 @@
 #include "experiment/report/plain_table.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace photovec::experiment {
 

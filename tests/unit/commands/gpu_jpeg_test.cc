@@ -28,7 +28,8 @@ class FakeLane : public JpegLane {
     std::unique_lock lock(mutex_);
     ++arrived_;
     changed_.notify_all();
-    changed_.wait(lock, [&] { return open_; });
+    changed_.wait(lock, [&] { return open_ || permits_ > 0; });
+    if (!open_) --permits_;
     const size_t count = std::min(most_, tasks.size());
     batches.push_back(count);
     if (hangs) usable_ = false;
@@ -54,9 +55,14 @@ class FakeLane : public JpegLane {
     open_ = true;
     changed_.notify_all();
   }
-  void AwaitCall() {
+  void LetOnePass() {
+    const std::scoped_lock lock(mutex_);
+    ++permits_;
+    changed_.notify_all();
+  }
+  void AwaitCall(int number = 1) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return arrived_ > 0; });
+    changed_.wait(lock, [&] { return arrived_ >= number; });
   }
   std::vector<size_t> batches;
   std::atomic<bool> hangs{false};  ///< from the next batch on
@@ -68,6 +74,7 @@ class FakeLane : public JpegLane {
   std::condition_variable changed_;
   bool open_ = true;
   std::atomic<bool> usable_{true};
+  int permits_ = 0;
   int arrived_ = 0;
 };
 
@@ -263,7 +270,7 @@ TEST_F(GpuJpegTest, CpuTurnsAreBoundedAndGoToThoseWithoutAChoiceFirst) {
   std::vector<uint8_t> first;
   std::thread on_lane([&] { EXPECT_TRUE(Decode(*lanes, "a", first).ok()); });
   lane_->AwaitCall();
-  decode::CpuTurn held = lanes->AwaitCpu();
+  decode::CpuTurn held = lanes->AwaitCpu(false);
   std::mutex mutex;
   std::vector<std::string> order;
   std::vector<uint8_t> second;
@@ -275,7 +282,7 @@ TEST_F(GpuJpegTest, CpuTurnsAreBoundedAndGoToThoseWithoutAChoiceFirst) {
   });
   while (lanes->waiting() < 1) std::this_thread::yield();
   std::thread without([&] {
-    const decode::CpuTurn turn = lanes->AwaitCpu();
+    const decode::CpuTurn turn = lanes->AwaitCpu(false);
     const std::scoped_lock lock(mutex);
     order.push_back("other");
   });
@@ -304,8 +311,84 @@ TEST_F(GpuJpegTest, HangingLanesAreGivenUp) {
   EXPECT_EQ(lane_->batches.size(), 1U);
   patient_->hangs = true;
   for (int i = 0; i < 3; ++i) EXPECT_EQ(Decode(*lanes, "c", out).code(), Code::kDeviceFailed);
+  EXPECT_EQ(patient_->batches.size(), 4U) << "it is not asked again";
   EXPECT_EQ(lanes->counts().decoded, 3);
   EXPECT_EQ(lanes->counts().refused, 4);
+}
+
+// Photos that wait while the last lane hangs are answered, too.
+TEST_F(GpuJpegTest, NobodyWaitsForAGpuThatHangs) {
+  const auto lanes = Make(100, 1);
+  lane_->Close();
+  std::vector<std::vector<uint8_t>> outs(4);
+  std::vector<std::thread> threads;
+  for (auto& out : outs)
+    threads.emplace_back([&] { EXPECT_EQ(Decode(*lanes, "a", out).code(), Code::kDeviceFailed); });
+  lane_->AwaitCall();
+  while (lanes->waiting() < 3) std::this_thread::yield();
+  lane_->hangs = true;
+  lane_->Open();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(lane_->batches.size(), 1U);
+  EXPECT_EQ(lanes->counts().refused, 4);
+}
+
+// A lane takes no more than it has room for: the rest is for others.
+TEST_F(GpuJpegTest, ALaneTakesWhatItHasRoomFor) {
+  auto lane = std::make_unique<FakeLane>(100);
+  lane_ = lane.get();
+  std::vector<GpuJpegLanes::Lane> all;
+  all.push_back({std::move(lane), 1, 64, 2 * 48 * 32});  // two of the photos here
+  const auto lanes = std::make_unique<GpuJpegLanes>(std::move(all));
+  lane_->Close();
+  std::vector<std::vector<uint8_t>> outs(9);
+  std::vector<std::thread> threads;
+  for (auto& out : outs) threads.emplace_back([&] { EXPECT_TRUE(Decode(*lanes, "a", out).ok()); });
+  lane_->AwaitCall();
+  while (lanes->waiting() < 7) std::this_thread::yield();
+  lane_->Open();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(*std::max_element(lane_->batches.begin(), lane_->batches.end()), 2U);
+}
+
+// What a lane turns out to have no room for waits for whoever is free first, not for that lane.
+TEST_F(GpuJpegTest, WhatALaneHasNoRoomForIsAnybodys) {
+  const auto lanes = Make(1, 64, false, {1, true});
+  decode::CpuTurn held = lanes->AwaitCpu(false);
+  lane_->Close();
+  std::vector<std::vector<uint8_t>> outs(6);
+  std::vector<std::thread> threads;
+  std::atomic<int> on_cpu{0};
+  const auto start = [&](size_t i) {
+    threads.emplace_back([&, i] {
+      decode::CpuTurn turn;
+      if (!lanes->Decode(Job("a", outs[i]), turn).ok()) ++on_cpu;
+    });
+  };
+  start(0);
+  lane_->AwaitCall(1);
+  for (size_t i = 1; i < outs.size(); ++i) start(i);
+  while (lanes->waiting() < 5) std::this_thread::yield();
+  lane_->LetOnePass();
+  lane_->AwaitCall(2);  // with the other five
+  lane_->LetOnePass();
+  lane_->AwaitCall(3);  // with four; it has room for one
+  held = nullptr;
+  lane_->Open();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GE(on_cpu, 1);
+  EXPECT_EQ(lanes->counts().decoded + lanes->counts().left_to_cpu, 6);
+}
+
+TEST_F(GpuJpegTest, ARefusedPhotoIsCountedOnce) {
+  const auto lanes = Make(100, 64);
+  std::vector<uint8_t> out;
+  EXPECT_EQ(Decode(*lanes, "x", out).code(), Code::kNotImplemented);
+  EXPECT_NE(lanes->AwaitCpu(true), nullptr);
+  EXPECT_NE(lanes->AwaitCpu(false), nullptr);
+  const auto counts = lanes->counts();
+  EXPECT_EQ(counts.refused, 1);
+  EXPECT_EQ(counts.other, 1);
 }
 
 }  // namespace

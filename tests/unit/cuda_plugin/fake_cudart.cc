@@ -37,7 +37,7 @@ size_t FakeGpu::pending() const {
 
 cudaError_t FakeGpu::Allocate(void** block, size_t wanted, bool pinned) {
   if (broken) return cudaErrorIllegalAddress;
-  if (!pinned && bytes + wanted > most_bytes) return cudaErrorMemoryAllocation;
+  if (!pinned && bytes + wanted > most_bytes) return last_error = cudaErrorMemoryAllocation;
   *block = std::aligned_alloc(256, (wanted + 255) / 256 * 256);
   std::memset(*block, 0xA5, wanted);
   blocks[*block] = {wanted, pinned};
@@ -129,7 +129,7 @@ cudaError_t Resize(const ResizeImage* images, int count, int /*most_between*/, i
   test::FakeGpu::Get().Queue(stream, [images, count] {
     for (int i = 0; i < count; ++i) ResizeOne(images[i]);
   });
-  return cudaSuccess;
+  return cudaGetLastError();  // as after a launch
 }
 
 }  // namespace photovec::encode::cuda
@@ -141,7 +141,10 @@ extern "C" {
 cudaError_t cudaSetDevice(int /*device*/) {
   return FakeGpu::Get().broken ? cudaErrorIllegalAddress : cudaSuccess;
 }
-cudaError_t cudaGetLastError() { return cudaSetDevice(0); }
+cudaError_t cudaGetLastError() {
+  const cudaError_t last = std::exchange(FakeGpu::Get().last_error, cudaSuccess);
+  return last != cudaSuccess ? last : cudaSetDevice(0);
+}
 const char* cudaGetErrorString(cudaError_t error) {
   return error == cudaErrorMemoryAllocation ? "fake: out of memory" : "fake: an illegal memory access";
 }

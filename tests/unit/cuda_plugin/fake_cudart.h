@@ -34,7 +34,8 @@ class FakeGpu {
   bool hangs = false;  ///< nothing that is queued is ever done, and to free anything is a mistake
   int frees_while_hanging = 0;
 
-  int64_t allocations = 0;  ///< so far, of device and of pinned memory
+  cudaError_t last_error = cudaSuccess;  ///< until somebody asks for it
+  int64_t allocations = 0;               ///< so far, of device and of pinned memory
   int memsets = 0;
 
   struct Block {

@@ -46,6 +46,7 @@ struct Handle {
 };
 struct State {
   int batch = 0;
+  std::vector<void*> blocks;  // of this size of batch
 };
 
 // As long as work with it may be queued, the block carries this photo's stamp.
@@ -79,7 +80,7 @@ int ImageInfo(NvJpegLibrary::Handle /*handle*/, const unsigned char* data, size_
   Header header;
   if (!Read(data, length, header)) return NvJpegLibrary::kBadJpeg;
   *components = header.components;
-  *subsampling = 2;
+  *subsampling = FakeNvJpeg::Get().subsampling;
   widths[0] = header.width;
   heights[0] = header.height;
   return NvJpegLibrary::kSuccess;
@@ -120,6 +121,25 @@ int Decode(NvJpegLibrary::Handle handle, NvJpegLibrary::State state, const unsig
   return NvJpegLibrary::kSuccess;
 }
 
+// Gives back what the last size of batch needed, and takes what this one does.
+int Initialize(NvJpegLibrary::Handle handle, NvJpegLibrary::State state, int batch, int /*threads*/,
+               int output) {
+  ++FakeNvJpeg::Get().initialized;
+  const NvJpegLibrary::Allocator& from = static_cast<Handle*>(handle)->pinned;
+  State& mine = *static_cast<State*>(state);
+  for (void* block : mine.blocks) {
+    if (from.leave(from.context, block, 0, nullptr) != 0) ++FakeNvJpeg::Get().trampled;
+  }
+  mine.blocks.clear();
+  for (int i = 0; i < batch; ++i) {
+    void* block = nullptr;
+    if (from.take(from.context, &block, 100'000, nullptr) != 0) return NvJpegLibrary::kExecutionFailed;
+    mine.blocks.push_back(block);
+  }
+  mine.batch = batch;
+  return output == NvJpegLibrary::kInterleavedRgb ? 0 : 1;
+}
+
 NvJpegLibrary Make() {
   NvJpegLibrary library;
   library.version = "fake";
@@ -134,7 +154,7 @@ NvJpegLibrary Make() {
     return 0;
   };
   library.state_destroy = [](NvJpegLibrary::State state) {
-    delete static_cast<State*>(state);
+    delete static_cast<State*>(state);  // what it holds is the pool's to give back
     return --FakeNvJpeg::Get().states < 0 ? 1 : 0;
   };
   library.image_info = ImageInfo;
@@ -147,12 +167,7 @@ NvJpegLibrary Make() {
     FakeNvJpeg::Get().preallocated_for = batch;
     return 0;
   };
-  library.batch_initialize = [](NvJpegLibrary::Handle, NvJpegLibrary::State state, int batch, int,
-                                int output) {
-    ++FakeNvJpeg::Get().initialized;
-    static_cast<State*>(state)->batch = batch;
-    return output == NvJpegLibrary::kInterleavedRgb ? 0 : 1;
-  };
+  library.batch_initialize = Initialize;
   library.batch_decode = Decode;
   return library;
 }

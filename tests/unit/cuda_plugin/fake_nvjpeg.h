@@ -17,6 +17,7 @@ struct FakeNvJpeg {
 
   bool has_engines = true;
   bool can_interpolate = true;
+  int subsampling = 2;     ///< of all photos
   int fails_on_call = -1;  ///< the batch_decode of this number fails, whatever is in it
 
   int handles = 0;  ///< alive

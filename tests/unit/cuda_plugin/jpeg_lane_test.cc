@@ -169,13 +169,47 @@ TEST_P(JpegLaneTest, ABadPhotoIsRefusedAndItsNeighboursAreRight) {
   ExpectRight(after, "after ");
 }
 
-TEST_P(JpegLaneTest, AFailureOfTheWholeBatchIsTriedPhotoByPhoto) {
+TEST_P(JpegLaneTest, AFailureOfTheWholeBatchIsTriedInHalves) {
   ASSERT_TRUE(Make().ok());
   FakeNvJpeg::Get().fails_on_call = 0;
   Photos photos = Some(4, 60);
   EXPECT_EQ(Run(photos), 4U);
   ExpectRight(photos);
-  EXPECT_EQ(FakeNvJpeg::Get().batches, std::vector<int>({1, 1, 1, 1}));
+  EXPECT_EQ(FakeNvJpeg::Get().batches, std::vector<int>({2, 2}));
+}
+
+TEST_P(JpegLaneTest, OneBadPhotoCostsFewCalls) {
+  ASSERT_TRUE(Make(32).ok());
+  Photos photos = Some(32, 30);
+  photos[13] = std::make_unique<Photo>(64, 48, 9, 1, true);
+  EXPECT_EQ(Run(photos), 32U);
+  EXPECT_EQ(photos[13]->task().status.code(), Code::kNotImplemented);
+  EXPECT_EQ(FakeNvJpeg::Get().decode_calls, 11);  // 1, then two for each of five halvings
+  photos.erase(photos.begin() + 13);
+  ExpectRight(photos);
+}
+
+// What the engines cannot do would fail the whole batch.
+TEST_P(JpegLaneTest, UnknownSubsamplingIsRefusedAtOnce) {
+  ASSERT_TRUE(Make().ok());
+  for (const int subsampling : {0, 1, 2, 3, 4, 5, 6, 7, -1}) {
+    FakeNvJpeg::Get().subsampling = subsampling;
+    Photos photos = Some(1, 5);
+    EXPECT_EQ(Run(photos), 1U);
+    const bool odd = subsampling == 4 || subsampling == 5 || subsampling == 7;
+    EXPECT_EQ(photos[0]->task().status.ok(), subsampling >= 0 && !(GetParam() && odd)) << subsampling;
+  }
+  EXPECT_EQ(FakeNvJpeg::Get().decode_calls, GetParam() ? 5 : 8);
+}
+
+// A failed allocation is told of once, and not by a launch that has nothing to do with it.
+TEST_P(JpegLaneTest, NoErrorIsLeftBehind) {
+  ASSERT_TRUE(Make().ok());
+  FakeGpu::Get().most_bytes = 0;
+  Photos photos = Some(1, 5);
+  EXPECT_EQ(Run(photos), 1U);
+  EXPECT_EQ(photos[0]->task().status.code(), Code::kNotImplemented);
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess);
 }
 
 TEST_P(JpegLaneTest, WhatTheHeaderSaysOtherwiseIsRefused) {

@@ -28,8 +28,9 @@ class FakeService : public GpuJpegService {
     std::fill(job.out.begin(), job.out.end(), 7);
     return Status::Ok();
   }
-  CpuTurn AwaitCpu() override {
+  CpuTurn AwaitCpu(bool refused) override {
     ++awaited;
+    after_refusal += refused ? 1 : 0;
     return MakeTurn();
   }
   CpuTurn MakeTurn() {
@@ -38,7 +39,8 @@ class FakeService : public GpuJpegService {
   }
   int calls = 0;
   int awaited = 0;  // CPUs for photos that no GPU decodes
-  int turns = 0;    // out now
+  int after_refusal = 0;
+  int turns = 0;  // out now
   bool leaves_to_cpu = false;
   GpuJpegJob last;
   bool transposed = false;
@@ -69,6 +71,7 @@ TEST_F(GpuDecoderTest, PlainJpegsGoToTheGpu) {
   const auto report = Decode(jpeg_);
   ASSERT_TRUE(report.ok());
   EXPECT_TRUE(FromGpu());
+  EXPECT_TRUE(IsForGpu({jpeg_, &spec_, options_, out_}));
   EXPECT_EQ(report->format, Format::kJpeg);
   EXPECT_EQ(report->width, 640);
   EXPECT_EQ(report->height, 480);
@@ -86,10 +89,24 @@ TEST_F(GpuDecoderTest, OrientationIsInThePlan) {
   EXPECT_TRUE(service_.transposed);
 }
 
+// The same pixels under another frame marker.
+test::Encoded AsExtended(test::Encoded jpeg) {
+  for (size_t i = 0; i + 1 < jpeg.size(); ++i) {
+    if (jpeg[i] == 0xFF && jpeg[i + 1] == 0xC0) {
+      jpeg[i + 1] = 0xC1;
+      return jpeg;
+    }
+  }
+  ADD_FAILURE() << "no SOF0";
+  return jpeg;
+}
+
 TEST_F(GpuDecoderTest, EverythingElseGoesToTheCpu) {
   const std::vector<std::pair<const char*, test::Encoded>> photos = {
       {"progressive", test::EncodeJpeg(photo_, {.progressive = true})},
       {"several scans", test::EncodeJpeg(photo_, {.sequential_multi_scan = true})},
+      {"arithmetic coding", test::EncodeJpeg(photo_, {.arithmetic = true})},
+      {"extended sequential", AsExtended(jpeg_)},
       {"CMYK", test::EncodeJpeg(test::MakePhoto(64, 64, 4))},
       {"PNG", test::EncodePng(photo_.width, photo_.height, photo_.samples, {})},
       {"WebP", test::EncodeWebp(photo_, false)},
@@ -97,6 +114,7 @@ TEST_F(GpuDecoderTest, EverythingElseGoesToTheCpu) {
   for (const auto& [name, photo] : photos) {
     EXPECT_TRUE(Decode(photo).ok()) << name;
     EXPECT_FALSE(FromGpu()) << name;
+    EXPECT_FALSE(IsForGpu({photo, &spec_, options_, out_})) << name;
   }
   EXPECT_EQ(service_.calls, 0);
 }
@@ -149,6 +167,7 @@ TEST_F(GpuDecoderTest, CpusAreUsedInTurn) {
   service_.answer = Status(Code::kNotImplemented, "no");
   EXPECT_TRUE(Decode(jpeg_).ok());
   EXPECT_EQ(service_.awaited, 2);
+  EXPECT_EQ(service_.after_refusal, 1);
   EXPECT_EQ(service_.turns, 0);
 }
 

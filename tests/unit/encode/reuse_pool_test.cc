@@ -87,10 +87,25 @@ TEST_F(ReusePoolTest, IdleMemoryHasALimitAndTheLongestUnusedGoesFirst) {
   for (int i = 0; i < 3; ++i) young.push_back(pool->Allocate((1 << 20) + (1 << 19)));
   for (void* block : young) pool->Free(block);
   EXPECT_EQ(blocks_.size(), 4U);
-  pool->Settle();  // 5.5 MiB idle
+  for (int64_t i = 0; i < ReusePool::kForgetAfter; ++i) {  // 5.5 MiB idle
+    EXPECT_EQ(blocks_.size(), 4U) << "kept for a while, after " << i;
+    pool->Settle();
+  }
   EXPECT_EQ(blocks_.count(old), 0U);
+  EXPECT_EQ(blocks_.size(), 3U);
+  pool->Settle();
   EXPECT_EQ(blocks_.size(), 2U);
   EXPECT_EQ(pool->counts().bytes, 3U << 20);
+}
+
+TEST_F(ReusePoolTest, ASteadyLoadBeyondTheLimitIsStillReused) {
+  const auto pool = Make(1 << 20);
+  for (int batch = 0; batch < 100; ++batch) {
+    void* large = pool->Allocate(8 << 20);
+    pool->Free(large);
+    pool->Settle();
+  }
+  EXPECT_EQ(pool->counts().allocated, 1);
 }
 
 TEST_F(ReusePoolTest, WithoutMemoryWhatIsIdleGoesBackFirst) {

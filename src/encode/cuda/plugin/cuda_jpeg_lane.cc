@@ -24,6 +24,7 @@ constexpr int kMostCrop = 384;
 // Between two questions whether a batch is done: a sixteenth of what it has taken so far.
 constexpr auto kLeastNap = std::chrono::microseconds(50);
 constexpr auto kMostNap = std::chrono::milliseconds(1);
+constexpr auto kMostCounted = std::chrono::milliseconds(100);
 constexpr size_t kOutBytes = size_t{kMostCrop} * kMostCrop * 3;
 
 size_t TableBytes(const ResizeAxis& axis) {
@@ -78,7 +79,8 @@ Status CudaJpegLane::Prepare(const NvJpegLibrary& library) {
   CUDA_OK(cudaEventCreate(&begin_));
   CUDA_OK(cudaEventCreate(&decoded_));
   CUDA_OK(cudaEventCreate(&end_));
-  const NvJpegDecoder::Options wanted{options_.hardware, options_.interpolate_chroma, options_.most_tasks};
+  const NvJpegDecoder::Options wanted{options_.hardware, options_.interpolate_chroma, options_.most_tasks,
+                                      device_};
   ASSIGN_OR_RETURN(decoder_, NvJpegDecoder::Create(library, wanted, stream_));
   const auto tasks = static_cast<size_t>(options_.most_tasks);
   const size_t table_bytes = tasks * kTableBytesPerTask;
@@ -176,10 +178,7 @@ size_t CudaJpegLane::Run(std::span<JpegTask* const> tasks) {
   const std::span<JpegTask* const> batch = tasks.first(count);
   const Status status = DecodeAndResize(batch);
   if (!status.ok()) {
-    if (usable()) {  // what was queued still reads what is the caller's
-      (void)cudaStreamSynchronize(stream_);
-      decoder_->Settle();
-    }
+    if (usable()) (void)Wait();  // what was queued still reads what is the caller's
     for (JpegTask* task : batch) task->status = status;
   }
   return count;
@@ -190,9 +189,9 @@ Status CudaJpegLane::DecodeAndResize(std::span<JpegTask* const> tasks) {
   CUDA_OK(cudaSetDevice(device_));
   CUDA_OK(cudaEventRecord(begin_, stream_));
   RETURN_IF_ERROR(StartDecoding(tasks));
+  const int64_t submit_us = MicrosBetween(started, Clock::now());
   CUDA_OK(cudaEventRecord(decoded_, stream_));
   RETURN_IF_ERROR(StartResizing(tasks));
-  const TimePoint queued = Clock::now();
   RETURN_IF_ERROR(Wait());
   float decode_ms = 0;
   float resize_ms = 0;
@@ -204,8 +203,9 @@ Status CudaJpegLane::DecodeAndResize(std::span<JpegTask* const> tasks) {
   }
   ++counts_.batches;
   counts_.photos += static_cast<int64_t>(tasks.size());
-  counts_.submit_us += MicrosBetween(started, queued);
-  counts_.decode_us += std::lround(decode_ms * 1e3F);
+  counts_.submit_us += submit_us;
+  // begin_ was reached at once: the stream was idle.
+  counts_.decode_us += std::max<int64_t>(0, std::lround(decode_ms * 1e3F) - submit_us);
   counts_.resize_us += std::lround(resize_ms * 1e3F);
   return Status::Ok();
 }
@@ -229,22 +229,36 @@ Status CudaJpegLane::StartDecoding(std::span<JpegTask* const> tasks) {
     photos_.push_back(photo);
   }
   if (photos_.empty() || decoder_->Start(photos_)) return Status::Ok();
-  // One of them is at fault: each by itself.
+  return DecodeInHalves(tasks, 0, photos_.size());
+}
+
+// One of photos_[first, end) is at fault.
+Status CudaJpegLane::DecodeInHalves(std::span<JpegTask* const> tasks, size_t first, size_t end) {
   RETURN_IF_ERROR(Wait());
-  for (size_t i = 0; i < photos_.size(); ++i) {
-    if (!decoder_->Start(std::span(photos_).subspan(i, 1)))
-      tasks[which_[i]]->status = {Code::kNotImplemented, "nvJPEG failed on this JPEG"};
-    RETURN_IF_ERROR(Wait());
+  if (end - first == 1) {
+    tasks[which_[first]]->status = {Code::kNotImplemented, "nvJPEG failed on this JPEG"};
+    return Status::Ok();
+  }
+  const size_t middle = first + (end - first) / 2;
+  for (const auto& [from, to] : {std::pair(first, middle), std::pair(middle, end)}) {
+    if (decoder_->Start(std::span(photos_).subspan(from, to - from))) {
+      RETURN_IF_ERROR(Wait());
+    } else {
+      RETURN_IF_ERROR(DecodeInHalves(tasks, from, to));
+    }
   }
   return Status::Ok();
 }
 
 Status CudaJpegLane::Wait() {
   CUDA_OK(cudaEventRecord(end_, stream_));
-  const TimePoint begin = Clock::now();
+  TimePoint asked = Clock::now();
+  Clock::duration waited{};
   for (;;) {
-    // Read before asking: a process that was stopped between the two must not take that for a hang.
-    const Clock::duration waited = Clock::now() - begin;
+    // No pause counts for more than kMostCounted: a process that was stopped must not take that for a hang.
+    const TimePoint now = Clock::now();
+    waited += std::min<Clock::duration>(now - asked, kMostCounted);
+    asked = now;
     const cudaError_t done = cudaEventQuery(end_);
     if (done == cudaSuccess) break;
     if (done != cudaErrorNotReady) return CudaStatus(done, "cudaEventQuery");

@@ -44,6 +44,7 @@ class CudaJpegLane final : public JpegLane {
   Status DecodeAndResize(std::span<JpegTask* const> tasks);
   /// Queues the decoding (or copying) of all pixels; tasks that nvJPEG cannot take get kNotImplemented.
   Status StartDecoding(std::span<JpegTask* const> tasks);
+  Status DecodeInHalves(std::span<JpegTask* const> tasks, size_t first, size_t end);
   Status StartResizing(std::span<JpegTask* const> tasks);
   /// Sleeps until all that was queued is done. kDeviceFailed when that takes longer than patience: hangs_.
   Status Wait();

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "encode/cuda/plugin/nvjpeg_decoder.h"
 
+#include <new>
 #include <utility>
 
 namespace photovec::encode::cuda {
 namespace {
 
-// What nvJPEG may keep for later batches: that of some batches of 2-megapixel photos.
+// What nvJPEG keeps though it was not needed lately: that of some batches of 2-megapixel photos.
 constexpr size_t kMostIdleDevice = size_t{1} << 30;
 constexpr size_t kMostIdlePinned = size_t{128} << 20;
 // What the engines' buffers are made for at the start; they grow with larger photos.
@@ -14,34 +15,39 @@ constexpr int kUsualWidth = 1632;
 constexpr int kUsualHeight = 1224;
 
 int Take(void* pool, void** block, size_t bytes, cudaStream_t /*stream*/) {
-  *block = static_cast<ReusePool*>(pool)->Allocate(bytes);
+  try {
+    *block = static_cast<ReusePool*>(pool)->Allocate(bytes);
+  } catch (const std::bad_alloc&) {  // of the pool's own books; not through a C library
+    *block = nullptr;
+  }
   return *block != nullptr ? 0 : 1;
 }
 int Leave(void* pool, void* block, size_t /*bytes*/, cudaStream_t /*stream*/) {
   return block == nullptr || static_cast<ReusePool*>(pool)->Free(block) ? 0 : 1;
 }
 
-// An allocation that fails is no error of the context's: nvJPEG reports it.
-void* OrNull(cudaError_t error, void* block) {
-  if (error == cudaSuccess) return block;
-  (void)cudaGetLastError();
-  return nullptr;
+// An allocation that fails is no error of the context's: nvJPEG reports it, and no later call is to.
+bool Succeeded(cudaError_t error) {
+  if (error != cudaSuccess) (void)cudaGetLastError();
+  return error == cudaSuccess;
 }
-ReusePool::Backing DeviceBacking() {
-  return {[](size_t bytes) {
+// The device is made current, lest nvJPEG asks on a thread of its own.
+ReusePool::Backing DeviceBacking(int device) {
+  return {[device](size_t bytes) {
             void* block = nullptr;
-            const cudaError_t error = cudaMalloc(&block, bytes);
-            return OrNull(error, block);
+            return Succeeded(cudaSetDevice(device)) && Succeeded(cudaMalloc(&block, bytes)) ? block : nullptr;
           },
-          [](void* block) { (void)cudaFree(block); }};
+          [](void* block) { (void)Succeeded(cudaFree(block)); }};
 }
-ReusePool::Backing PinnedBacking() {
-  return {[](size_t bytes) {
+ReusePool::Backing PinnedBacking(int device) {
+  return {[device](size_t bytes) {
             void* block = nullptr;
-            const cudaError_t error = cudaHostAlloc(&block, bytes, cudaHostAllocDefault);
-            return OrNull(error, block);
+            return Succeeded(cudaSetDevice(device)) &&
+                           Succeeded(cudaHostAlloc(&block, bytes, cudaHostAllocDefault))
+                       ? block
+                       : nullptr;
           },
-          [](void* block) { (void)cudaFreeHost(block); }};
+          [](void* block) { (void)Succeeded(cudaFreeHost(block)); }};
 }
 
 }  // namespace
@@ -57,8 +63,8 @@ NvJpegDecoder::NvJpegDecoder(const NvJpegLibrary& library, const Options& option
     : library_(library),
       options_(options),
       stream_(stream),
-      device_memory_(DeviceBacking(), kMostIdleDevice),
-      pinned_memory_(PinnedBacking(), kMostIdlePinned),
+      device_memory_(DeviceBacking(options.device), kMostIdleDevice),
+      pinned_memory_(PinnedBacking(options.device), kMostIdlePinned),
       device_allocator_{Take, Leave, &device_memory_},
       pinned_allocator_{Take, Leave, &pinned_memory_} {}
 
@@ -112,7 +118,9 @@ bool NvJpegDecoder::Takes(const NvJpegPhoto& photo) const {
   const int info = library_.image_info(handle_, photo.encoded.data(), photo.encoded.size(), &components,
                                        &subsampling, widths, heights);
   return info == NvJpegLibrary::kSuccess && (components == 1 || components == 3) &&
-         widths[0] == photo.width && heights[0] == photo.height;
+         widths[0] == photo.width && heights[0] == photo.height && subsampling >= 0 &&
+         !(options_.hardware && (subsampling == NvJpegLibrary::k411 || subsampling == NvJpegLibrary::k410 ||
+                                 subsampling == NvJpegLibrary::k410V));
 }
 
 bool NvJpegDecoder::Start(std::span<const NvJpegPhoto> photos) {
@@ -136,6 +144,7 @@ bool NvJpegDecoder::Start(std::span<const NvJpegPhoto> photos) {
       return false;
     }
     prepared_for_ = count;
+    Settle();  // what the set-up of before gave back; nothing is queued
   }
   if (library_.batch_decode(handle_, state_, data_.data(), lengths_.data(), destinations_.data(), stream_) !=
       NvJpegLibrary::kSuccess) {

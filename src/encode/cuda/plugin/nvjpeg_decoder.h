@@ -31,6 +31,7 @@ class NvJpegDecoder {
     bool hardware = true;  ///< the GPU's JPEG engines; else its multiprocessors
     bool interpolate_chroma = true;
     int most_photos = 64;  ///< of a batch
+    int device = 0;
   };
   /// \param stream outlives the decoder, and nothing runs on it when that ends.
   /// Errors: kUnavailable when this GPU has no such engines, or nvJPEG cannot use it.
@@ -43,12 +44,14 @@ class NvJpegDecoder {
   /// "nvJPEG 13.0.1, 7 hardware engines"
   const std::string& detail() const { return detail_; }
 
-  /// Whether nvJPEG reads the same size from the header and three components or one. Any thread.
+  /// Whether nvJPEG reads the same size from the header, three components or one, and a chroma subsampling
+  /// that this decoder knows: one that it does not would fail the whole batch. Any thread.
   bool Takes(const NvJpegPhoto& photo) const;
 
-  /// Queues the decoding of all. False when one of them, nobody knows which, is at fault: nothing can be
-  /// said of any. **The engines do not wait for what was queued on the stream before** (seen on H100 by
-  /// others: torchcodec's pull request 1634): memory that `photos` name must not be in use any more.
+  /// Queues the decoding of all, when nothing else is queued. False when one of them, nobody knows which, is
+  /// at fault: nothing can be said of any. **The engines do not wait for what was queued on the stream
+  /// before** (seen on H100 by others: torchcodec's pull request 1634): memory that `photos` name must not be
+  /// in use any more.
   bool Start(std::span<const NvJpegPhoto> photos);
 
   /// The stream is idle: nvJPEG's memory may be lent again.

@@ -35,7 +35,7 @@ struct NvJpegLibrary {
     void* context = nullptr;
   };
   enum Backend : int { kGpuHybrid = 2, kHardware = 3 };
-  enum Subsampling : int { k444 = 0 };
+  enum Subsampling : int { k444 = 0, k411 = 4, k410 = 5, k410V = 7 };  ///< negative: not known
   enum Output : int { kInterleavedRgb = 5 };
   enum Flags : unsigned { kNone = 0, kInterpolatedUpsampling = 1U << 5 };
 
