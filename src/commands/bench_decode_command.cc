@@ -61,6 +61,11 @@ class BenchDecodeCommand : public Command {
       if (!found->status.ok()) return ReportFailure(found->status);
       bench.files.push_back(std::move(found->path));
     }
+    if (bench.files.empty()) {
+      return ReportFailure({Code::kInvalidRequest, images_ +
+                                                       " holds no photos (by their names); any folder of "
+                                                       "photos will do"});
+    }
     if (options_.decode_device != "cpu") return RunOnGpu(bench);
     std::unique_ptr<decode::DecoderPool> pool;
     BenchIsolation isolation;

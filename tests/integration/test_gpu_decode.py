@@ -93,6 +93,9 @@ def test_bench_decode_compares_the_arrangements(tmp_path):
     assert rows["engines, 2 lanes"]["images_per_s"] > 0 and rows["engines, 2 lanes"]["least_psnr_db"] > 60
     assert "no CUDA decoder" in rows["cuda, 1 lane"]["missing"]
     assert rows["--decode-device=mixed --gpu-jpeg=engines"]["images_per_s"] > 0
+    (tmp_path / "empty").mkdir()
+    empty = subprocess.run([BINARY, "bench", "decode", "--images", tmp_path / "empty"], capture_output=True, text=True, check=False)
+    assert empty.returncode == 1 and "empty holds no photos" in empty.stderr, empty.stderr
     none = subprocess.run([BINARY, *arguments], capture_output=True, text=True, check=False, timeout=120,
                           env={**os.environ, "PHOTOVEC_CUDA_PLUGIN": "/nowhere.so"})
     assert none.returncode == 1 and "/nowhere.so" in none.stderr, none.stderr

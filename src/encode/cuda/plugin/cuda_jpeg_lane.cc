@@ -21,11 +21,11 @@ namespace {
 constexpr size_t kBetweenBytesPerTask = size_t{2} << 20;
 constexpr size_t kTableBytesPerTask = size_t{256} << 10;
 constexpr int kMostCrop = 384;
+constexpr size_t kOutBytes = size_t{kMostCrop} * kMostCrop * 3;
 // Between two questions whether a batch is done: a sixteenth of what it has taken so far.
 constexpr auto kLeastNap = std::chrono::microseconds(50);
 constexpr auto kMostNap = std::chrono::milliseconds(1);
 constexpr auto kMostCounted = std::chrono::milliseconds(100);
-constexpr size_t kOutBytes = size_t{kMostCrop} * kMostCrop * 3;
 
 size_t TableBytes(const ResizeAxis& axis) {
   return DeviceArena::Rounded(axis.taps.size_bytes()) + DeviceArena::Rounded(axis.coefs.size_bytes());
