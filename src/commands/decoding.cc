@@ -2,6 +2,7 @@
 #include "commands/decoding.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <utility>
 

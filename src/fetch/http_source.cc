@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fetch/http_source.h"
 
+#include <cstdint>
 #include <string>
 #include <utility>
 

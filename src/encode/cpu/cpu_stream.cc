@@ -2,6 +2,7 @@
 #include "encode/cpu/cpu_stream.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <new>
 #include <thread>
 #include <utility>

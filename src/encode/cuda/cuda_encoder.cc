@@ -2,6 +2,7 @@
 #include "encode/cuda/cuda_encoder.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <utility>
 

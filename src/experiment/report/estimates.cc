@@ -2,6 +2,7 @@
 #include "experiment/report/estimates.h"
 
 #include <array>
+#include <cstdint>
 
 namespace photovec::experiment {
 namespace {

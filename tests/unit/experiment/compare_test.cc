@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "experiment/report/compare.h"
 
+#include <cstdint>
+
 #include <gtest/gtest.h>
 
 #include "synthetic_data.h"

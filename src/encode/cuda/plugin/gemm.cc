@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "encode/cuda/plugin/gemm.h"
 
+#include <cstdint>
 #include <utility>
 
 #include "encode/cuda/plugin/cuda_check.h"

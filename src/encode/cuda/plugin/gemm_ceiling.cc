@@ -2,6 +2,7 @@
 #include "encode/cuda/plugin/gemm_ceiling.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "encode/cuda/plugin/captured_graph.h"
