@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <functional>
 #include <iterator>
@@ -28,6 +29,7 @@ using MakeDecoder = std::function<std::unique_ptr<decode::Decoder>()>;
 constexpr int kPasses = 3;
 constexpr double kLeastPsnrDb = 35;
 constexpr int kMostWarmUps = 8;
+constexpr int kMostWindows = 100;
 
 struct Arrangement {
   std::string name;
@@ -84,43 +86,89 @@ Result<std::vector<Slot>> Expected(const BenchDecodeOptions& options, const Phot
   return slots;
 }
 
-// Each photo once or more often, by many threads, until `seconds` are over (0: once each).
+using ReadCounts = std::function<GpuJpegLanes::Counts()>;
+
+// What was done while somebody watched.
+struct Window {
+  double seconds = 0;
+  double images = 0;
+  double cpu_seconds = 0;
+  GpuJpegLanes::Counts counts;
+};
+
+// Photos in turn on many threads.
 class Turns {
  public:
   Turns(const BenchDecodeOptions& options, const Photos& photos) : options_(options), photos_(photos) {}
-  /// \param done called with each photo's number and pixels, by several threads; may be empty.
-  Result<double> Run(int threads, const MakeDecoder& make, double seconds,
-                     const std::function<void(size_t, const Slot&)>& done) {
-    std::atomic<size_t> next{0};
-    std::atomic<bool> failed{false};
-    const TimePoint begin = Clock::now();
-    const Deadline deadline = Deadline::After(std::chrono::microseconds(static_cast<int64_t>(seconds * 1e6)));
+
+  /// Each photo once. \param done called with its number and pixels, by several threads.
+  Status Once(int threads, const MakeDecoder& make, const std::function<void(size_t, const Slot&)>& done) {
+    std::vector<std::thread> all = Start(
+        threads, make, [&](size_t turn) { return turn < photos_.size(); }, done);
+    return Join(all);
+  }
+
+  /// Again and again: for `ramp` seconds until all threads are at it, then for `seconds`, which count (or
+  /// some times as long, until as many were decoded as there are photos and threads). How they end does not.
+  Result<Window> Watch(int threads, const MakeDecoder& make, double ramp, double seconds,
+                       const ReadCounts& read_counts) {
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> all = Start(threads, make, [&](size_t) { return !stop; }, {});
+    Sleep(ramp);
+    const Window begin = Now(read_counts);
+    const auto enough = std::max(static_cast<double>(photos_.size()), static_cast<double>(threads));
+    Window window = begin;
+    for (int i = 0; i < kMostWindows && window.images < begin.images + enough; ++i) {
+      Sleep(seconds);
+      window = Now(read_counts);
+    }
+    stop = true;
+    RETURN_IF_ERROR(Join(all));
+    window.seconds -= begin.seconds;
+    window.images -= begin.images;
+    window.cpu_seconds -= begin.cpu_seconds;
+    window.counts.Add(begin.counts, -1);
+    return window;
+  }
+
+ private:
+  std::vector<std::thread> Start(int threads, const MakeDecoder& make,
+                                 const std::function<bool(size_t)>& more,
+                                 const std::function<void(size_t, const Slot&)>& done) {
     std::vector<std::thread> all;
     for (int i = 0; i < threads; ++i) {
-      all.emplace_back([&] {
+      all.emplace_back([this, &make, more, done] {
         SetThreadNice(kWorkerNice);
         const auto decoder = make();
         Slot slot(options_.spec.slot_bytes());
-        for (;;) {
-          const size_t mine = next.fetch_add(1);
-          if (seconds > 0 ? deadline.Expired() : mine >= photos_.size()) return;
-          const size_t photo = mine % photos_.size();
-          if (!decoder->Decode({photos_[photo], &options_.spec, options_.decode, slot}).ok()) failed = true;
+        for (size_t turn = next_.fetch_add(1); more(turn); turn = next_.fetch_add(1)) {
+          const size_t photo = turn % photos_.size();
+          if (!decoder->Decode({photos_[photo], &options_.spec, options_.decode, slot}).ok()) failed_ = true;
           if (done) done(photo, slot);
           ++images_;
         }
       });
     }
-    for (std::thread& thread : all) thread.join();
-    if (failed) return Status(Code::kInternal, "a photo that decoded before does not any more");
-    return std::chrono::duration<double>(Clock::now() - begin).count();
+    return all;
   }
-  int64_t images() const { return images_; }
+  Status Join(std::vector<std::thread>& all) const {
+    for (std::thread& thread : all) thread.join();
+    return failed_ ? Status(Code::kInternal, "a photo that decoded before does not any more") : Status::Ok();
+  }
+  static void Sleep(double seconds) {
+    std::this_thread::sleep_for(std::chrono::microseconds(static_cast<int64_t>(seconds * 1e6)));
+  }
+  Window Now(const ReadCounts& read_counts) const {
+    const auto since_epoch = Clock::now().time_since_epoch();
+    return {std::chrono::duration<double>(since_epoch).count(), static_cast<double>(images_), CpuSeconds(),
+            read_counts()};
+  }
 
- private:
   const BenchDecodeOptions& options_;
   const Photos& photos_;
+  std::atomic<size_t> next_{0};
   std::atomic<int64_t> images_{0};
+  std::atomic<bool> failed_{false};
 };
 
 // What several passes of one arrangement gave.
@@ -138,7 +186,10 @@ class Bench {
         double slice)
       : options_(options), platform_(platform), device_(device), photos_(photos), slice_(slice) {}
 
-  Status Cpu(Passes& passes) { return Time(options_.threads, decode::MakeInProcessDecoder, passes); }
+  Status Cpu(Passes& passes) {
+    return Time(
+        options_.threads, decode::MakeInProcessDecoder, [] { return GpuJpegLanes::Counts(); }, passes);
+  }
 
   Status Gpu(const Arrangement& what, const std::vector<Slot>& expected, Passes& passes,
              std::string& detail) {
@@ -153,11 +204,8 @@ class Bench {
     if (passes.images_per_s.empty()) RETURN_IF_ERROR(Compare(what, threads, make, expected, passes));
     if (!passes.missing.empty()) return Status::Ok();
     RETURN_IF_ERROR(WarmUp(**lanes, threads, make));
-    const GpuJpegLanes::Counts before = (*lanes)->counts();
-    RETURN_IF_ERROR(Time(threads, make, passes));
-    passes.counts.Add((*lanes)->counts());
-    passes.counts.Add(before, -1);
-    return Status::Ok();
+    return Time(
+        threads, make, [&] { return (*lanes)->counts(); }, passes);
   }
 
  private:
@@ -166,7 +214,7 @@ class Bench {
                  const std::vector<Slot>& expected, Passes& passes) {
     std::vector<double> psnr(photos_.size(), 99);
     const auto compare = [&](size_t photo, const Slot& slot) { psnr[photo] = Psnr(slot, expected[photo]); };
-    RETURN_IF_ERROR(Turns(options_, photos_).Run(threads, make, 0, compare).status());
+    RETURN_IF_ERROR(Turns(options_, photos_).Once(threads, make, compare));
     if (what.cpus_too) return Status::Ok();
     passes.least_psnr_db = *std::min_element(psnr.begin(), psnr.end());
     if (passes.least_psnr_db < kLeastPsnrDb) {
@@ -181,18 +229,23 @@ class Bench {
     int64_t allocations = -1;
     for (int i = 0; i < kMostWarmUps && allocations != lanes.counts().lanes.allocations; ++i) {
       allocations = lanes.counts().lanes.allocations;
-      RETURN_IF_ERROR(Turns(options_, photos_).Run(threads, make, slice_ / 4, {}).status());
+      RETURN_IF_ERROR(Turns(options_, photos_)
+                          .Watch(threads, make, 0, slice_ / 4, [] { return GpuJpegLanes::Counts(); })
+                          .status());
     }
     return Status::Ok();
   }
 
-  Status Time(int threads, const MakeDecoder& make, Passes& passes) {
-    Turns turns(options_, photos_);
-    const double cpu = CpuSeconds();
-    ASSIGN_OR_RETURN(const double seconds, turns.Run(threads, make, slice_, {}));
-    const auto images = static_cast<double>(turns.images());
-    passes.images_per_s.push_back(images / seconds);
-    passes.cpu_ms.push_back((CpuSeconds() - cpu) * 1e3 / images);
+  Status Time(int threads, const MakeDecoder& make, const ReadCounts& read_counts, Passes& passes) {
+    ASSIGN_OR_RETURN(const Window window,
+                     Turns(options_, photos_).Watch(threads, make, slice_ / 4, slice_, read_counts));
+    if (window.images == 0) {
+      return {Code::kInvalidRequest, "no photo was decoded within " + std::to_string(slice_) +
+                                         " s: raise --seconds, there are many arrangements to measure"};
+    }
+    passes.images_per_s.push_back(window.images / window.seconds);
+    passes.cpu_ms.push_back(window.cpu_seconds * 1e3 / window.images);
+    passes.counts.Add(window.counts);
     return Status::Ok();
   }
 

@@ -84,7 +84,7 @@ def test_a_gpu_without_engines_says_so(model, tmp_path):
 
 def test_bench_decode_compares_the_arrangements(tmp_path):
     for seed in range(3):
-        Image.open(io.BytesIO(photo(seed))).save(tmp_path / f"{seed}.jpg")
+        Image.open(io.BytesIO(photo(seed))).resize((96, 72)).save(tmp_path / f"{seed}.jpg")
     arguments = ["bench", "decode", "--images", tmp_path, "--decode-device", "gpu", "--seconds", "1"]
     done = subprocess.run([BINARY, *arguments, "--json"], capture_output=True, text=True, check=False, timeout=120,
                           env=with_gpu("jpeg=1"))

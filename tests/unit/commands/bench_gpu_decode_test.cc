@@ -41,8 +41,8 @@ class BenchGpuDecodeTest : public testing::Test {
   BenchGpuDecodeTest() {
     options_.threads = 2;
     for (uint32_t seed = 1; seed <= 3; ++seed)
-      encoded_.push_back(test::EncodeJpeg(test::MakePhoto(320, 240, 3, seed)));
-    encoded_.push_back(test::EncodeJpeg(test::MakePhoto(320, 240, 3), {.progressive = true}));
+      encoded_.push_back(test::EncodeJpeg(test::MakePhoto(96, 72, 3, seed)));
+    encoded_.push_back(test::EncodeJpeg(test::MakePhoto(96, 72, 3), {.progressive = true}));
     platform_.make_jpeg_lane = [](const JpegLaneOptions& options) -> Result<std::unique_ptr<JpegLane>> {
       if (options.hardware) return Status(Code::kUnavailable, "fake: no JPEG engines");
       return std::unique_ptr<JpegLane>(std::make_unique<encode::cuda::test::FakeJpegLane>(options));
@@ -122,10 +122,10 @@ TEST_F(BenchGpuDecodeTest, WithoutADecoderOrPlainJpegsItSaysSo) {
   encoded_.erase(encoded_.begin(), encoded_.begin() + 3);
   EXPECT_EQ(Run().status().code(), Code::kInvalidRequest);
   options_.decode.color = decode::ColorMode::kSrgb;
-  encoded_.push_back(test::EncodeJpeg(test::MakePhoto(320, 240, 3)));
+  encoded_.push_back(test::EncodeJpeg(test::MakePhoto(96, 72, 3)));
   EXPECT_EQ(Run().status().code(), Code::kInvalidRequest);
   options_.decode.color = decode::ColorMode::kIgnore;
-  encoded_.push_back(test::EncodeJpeg(test::MakePhoto(320, 240, 3)));
+  encoded_.push_back(test::EncodeJpeg(test::MakePhoto(96, 72, 3)));
   platform_.make_jpeg_lane = nullptr;
   EXPECT_EQ(Run().status().code(), Code::kUnavailable);
 }
