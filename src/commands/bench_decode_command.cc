@@ -62,9 +62,8 @@ class BenchDecodeCommand : public Command {
       bench.files.push_back(std::move(found->path));
     }
     if (bench.files.empty()) {
-      return ReportFailure({Code::kInvalidRequest, images_ +
-                                                       " holds no photos (by their names); any folder of "
-                                                       "photos will do"});
+      const std::string why = images_ + " holds no photos (by their names); any folder of photos will do";
+      return ReportFailure({Code::kInvalidRequest, why});
     }
     if (options_.decode_device != "cpu") return RunOnGpu(bench);
     std::unique_ptr<decode::DecoderPool> pool;

@@ -10,6 +10,15 @@
 namespace photovec::commands {
 namespace {
 
+constexpr const char* kHead =
+    "\n  decoded by                                       img/s     CPUs   CPU ms   batch   submit"
+    "   decode   resize on CPU  alloc   PSNR\n";
+constexpr const char* kLegend =
+    "\n  CPUs: times the CPU threads alone. CPU ms: of this process, an image.\n"
+    "  submit, decode, resize: ms of a batch. on CPU: images that a CPU decoded after all.\n"
+    "  alloc: how often nvJPEG took memory from the driver once warm.\n"
+    "  PSNR: dB, the worst photo beside the CPU's exact pixels.\n";
+
 std::string TextRow(const GpuDecodeRow& row) {
   std::array<char, 320> text{};
   if (!row.missing.empty()) {
@@ -55,21 +64,12 @@ std::string ToText(const BenchGpuDecode& bench) {
   if (bench.left_out > 0) all += "; " + std::to_string(bench.left_out) + " other photos left out";
   all += "\n";
   for (const std::string& lanes : bench.lanes) all += "  " + lanes + "\n";
-  all +=
-      "\n  decoded by                                       img/s     CPUs   CPU ms   batch   submit   "
-      "decode   "
-      "resize on CPU  alloc   PSNR\n";
+  all += kHead;
   for (const GpuDecodeRow& row : bench.rows) all += TextRow(row);
   const auto best = std::max_element(
       bench.rows.begin(), bench.rows.end(),
       [](const GpuDecodeRow& a, const GpuDecodeRow& b) { return a.images_per_s < b.images_per_s; });
-  return all +
-         "\n  CPUs: times the CPU threads alone. CPU ms: of this process, an image. submit, decode, resize: "
-         "ms of a "
-         "batch.\n  on CPU: images that a CPU decoded after all. alloc: memory that nvJPEG took from the "
-         "driver "
-         "once warm.\n  PSNR: dB, the worst photo beside the CPU's exact pixels.\n  fastest: " +
-         best->name + "\n";
+  return all + kLegend + "  fastest: " + best->name + "\n";
 }
 
 std::string ToJson(const BenchGpuDecode& bench) {
