@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "decode/sandbox/decoder_pool.h"
-#include "unit/decode/test_images.h"
+#include "testing/test_images.h"
 
 namespace photovec {
 namespace {

@@ -15,7 +15,7 @@
 #include <mutex>
 #include <string>
 
-#include "fetch/router.h"
+#include "fetch/make_fetcher.h"
 
 namespace photovec::fetch {
 namespace {

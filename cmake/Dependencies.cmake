@@ -2,7 +2,7 @@
 # (scripts/install-deps); Debian 12 and 13 differ only in versions, see the notes beside each.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
-find_package(Boost 1.81 REQUIRED COMPONENTS json url)   # 1.81 on Debian 12, 1.83 on Debian 13
+find_package(Boost 1.81 REQUIRED COMPONENTS json)   # 1.81 on Debian 12, 1.83 on Debian 13
 find_package(OpenSSL REQUIRED)
 find_package(CURL REQUIRED)
 

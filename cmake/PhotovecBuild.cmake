@@ -58,12 +58,13 @@ if(PHOTOVEC_FAST_TEST_BUILD)
   target_compile_options(photovec_test_flags INTERFACE -fpch-preprocess)  # ccache asks for it
 endif()
 
-# photovec_library(NAME [HOT] DEPS a b ... LIBS third::party ...): every .cc of the current folder becomes the
-# static library photovec_NAME. DEPS are other folders; tests/check_layers holds them to DESIGN's list. HOT: what takes
-# the CPU's time is optimised in the dev preset, too, which has -O1 otherwise.
+# photovec_library(NAME [HOT] [PARTS sub ...] DEPS a b ... LIBS third::party ...): every .cc of the current folder, and of the named
+# folders below it, becomes the static library photovec_NAME. DEPS are other folders; tests/check_layers holds their includes to
+# docs/architecture.md. HOT: what takes the CPU's time is optimised in the dev preset, too, which has -O1 otherwise.
 function(photovec_library name)
-  cmake_parse_arguments(ARG "HOT" "" "DEPS;LIBS;PRIVATE_LIBS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS "*.cc")
+  cmake_parse_arguments(ARG "HOT" "" "PARTS;DEPS;LIBS;PRIVATE_LIBS" ${ARGN})
+  list(TRANSFORM ARG_PARTS APPEND "/*.cc")
+  file(GLOB sources CONFIGURE_DEPENDS "*.cc" ${ARG_PARTS})
   add_library(photovec_${name} STATIC ${sources})
   if(ARG_HOT)
     target_compile_options(photovec_${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O2>)
@@ -82,13 +83,12 @@ function(photovec_unit_test folder)
   string(REPLACE "/" "_" name "${folder}")
   add_executable(${name}_test ${sources})
   list(TRANSFORM ARG_DEPS PREPEND photovec_)
-  target_link_libraries(${name}_test PRIVATE photovec_flags photovec_test_flags ${ARG_DEPS} ${ARG_LIBS}
+  target_link_libraries(${name}_test PRIVATE photovec_flags photovec_test_flags photovec_testing ${ARG_DEPS} ${ARG_LIBS}
                         GTest::gtest GTest::gmock GTest::gtest_main)
   if(PHOTOVEC_FAST_TEST_BUILD)
     target_precompile_headers(${name}_test REUSE_FROM photovec_test_pch)
     set_target_properties(${name}_test PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
   endif()
-  target_include_directories(${name}_test PRIVATE "${CMAKE_SOURCE_DIR}/tests")
   target_compile_definitions(${name}_test PRIVATE PHOTOVEC_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
   gtest_discover_tests(${name}_test TEST_PREFIX "${folder}/" DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
 endfunction()

@@ -12,7 +12,7 @@ esac
 
 build_packages=(
   ca-certificates g++ cmake ninja-build ccache pkg-config git
-  "libboost$boost-dev" "libboost-url$boost-dev" "libboost-json$boost-dev"
+  "libboost$boost-dev" "libboost-json$boost-dev"
   libssl-dev libcurl4-openssl-dev libdnnl-dev libhwy-dev
   libjpeg62-turbo-dev libspng-dev libwebp-dev libgif-dev libheif-dev "${heif[@]}" liblcms2-dev zlib1g-dev libseccomp-dev
   libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev

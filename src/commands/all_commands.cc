@@ -1,20 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "commands/bench_decode_command.h"
-#include "commands/bench_encode_command.h"
-#include "commands/bench_pipeline.h"
-#include "commands/command.h"
-#include "commands/compare_command.h"
-#include "commands/doctor.h"
-#include "commands/embed.h"
-#include "commands/experiment_command.h"
-#include "commands/init_model.h"
-#include "commands/object_store_command.h"
-#include "commands/serve.h"
+#include "commands/commands.h"
 
 namespace photovec::commands {
 
-std::vector<std::unique_ptr<Command>> AllCommands() {
-  std::vector<std::unique_ptr<Command>> commands;
+std::vector<std::unique_ptr<cli::Command>> AllCommands() {
+  std::vector<std::unique_ptr<cli::Command>> commands;
   commands.push_back(MakeServeCommand());
   commands.push_back(MakeEmbedCommand());
   commands.push_back(MakeExperimentCommand());

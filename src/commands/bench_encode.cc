@@ -1,319 +1,189 @@
 // SPDX-License-Identifier: MIT
 #include "commands/bench_encode.h"
 
-#include <sys/resource.h>
-#include <time.h>
-
 #include <algorithm>
-#include <array>
-#include <barrier>
-#include <cmath>
+#include <charconv>
 #include <cstdio>
-#include <memory>
-#include <thread>
+#include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
-#include "base/deadline.h"
-#include "commands/bench_encode_model.h"
-#include "commands/bench_images.h"
-#include "commands/json_text.h"
-#include "commands/machine_report.h"
-#include "commands/quantile.h"
-#include "encode/cpu/ceiling.h"
+#include "bench/cuda.h"
+#include "cli/exit.h"
+#include "cli/exit_codes.h"
+#include "commands/commands.h"
+#include "device/cuda/loader.h"
 #include "encode/factory.h"
+#include "engine/device_choice.h"
+#include "engine/model_setup.h"
 
 namespace photovec::commands {
 namespace {
 
-using encode::CeilingProbe;
-using encode::Encoder;
-using encode::Precision;
+// A whole number from 1 on at the front of [begin, end); the place behind it, or null.
+const char* ParseCount(const char* begin, const char* end, int* value) {
+  const auto [rest, error] = std::from_chars(begin, end, *value);
+  return error == std::errc() && *value >= 1 ? rest : nullptr;
+}
 
-constexpr int kMostBatch = 64;
-Status VerifyNeighbours(Encoder& encoder, const BenchImages& images, const std::vector<int>& batches) {
-  const auto dim = static_cast<std::ptrdiff_t>(encoder.info().embedding_dim);
-  const int most = *std::max_element(batches.begin(), batches.end());
-  std::vector<float> alone;
-  for (const PixelSlot& slot : images.first(most)) {
-    ASSIGN_OR_RETURN(const std::vector<float> one, EncodeAll(encoder, 0, {&slot, 1}));
-    alone.insert(alone.end(), one.begin(), one.end());
-  }
-  for (int stream = 0; stream < encoder.stream_count(); ++stream) {
-    for (const int batch : batches) {
-      ASSIGN_OR_RETURN(const std::vector<float> together, EncodeAll(encoder, stream, images.first(batch)));
-      if (!std::equal(together.begin(), together.end(), alone.begin(), alone.begin() + batch * dim)) {
-        return {Code::kInternal, "stream " + std::to_string(stream) + " gives other bits for a batch of " +
-                                     std::to_string(batch) + " than for single images"};
-      }
+// What a list flag was given, repeated or with commas.
+std::vector<std::string> Words(const std::vector<std::string>& texts) {
+  std::vector<std::string> words;
+  for (const std::string& text : texts) {
+    for (size_t at = 0; at <= text.size();) {
+      const size_t end = std::min(text.find(',', at), text.size());
+      words.push_back(text.substr(at, end - at));
+      at = end + 1;
     }
   }
-  return Status::Ok();
+  return words;
 }
 
-enum Mode { kEncode, kWhole, kDealt, kPeak, kModes };
-
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+// "1", "8" or "1,8,32", each a whole number from 1 on.
+Result<std::vector<int>> ParseCounts(const std::string& flag, const std::vector<std::string>& texts) {
+  std::vector<int> counts;
+  for (const std::string& text : Words(texts)) {
+    int count = 0;
+    const char* const end = text.data() + text.size();
+    if (ParseCount(text.data(), end, &count) != end) {
+      return Status(Code::kInvalidRequest,
+                    "--" + flag + " '" + text + "' must be a whole number from 1 on, or several with commas");
+    }
+    counts.push_back(count);
+  }
+  return counts;
 }
 
-// One batch size on all streams of an encoder.
-class Measurement {
+class BenchEncodeCommand : public cli::Command {
  public:
-  Measurement(Encoder& encoder, CeilingProbe& probe, const BenchImages& images, int batch,
-              const BenchEncodeOptions& options)
-      : encoder_(encoder),
-        probe_(probe),
-        slots_(images.first(batch)),
-        rounds_(static_cast<size_t>(options.rounds)),
-        slice_seconds_(options.slice_seconds),
-        start_(encoder.stream_count()),
-        flops_(rounds_),
-        statuses_(static_cast<size_t>(encoder.stream_count())) {
-    for (auto& round : flops_) {
-      for (auto& mode : round) mode.resize(statuses_.size());
-    }
-    cpu_shares_.resize(rounds_);
+  std::string path() const override { return "bench.encode"; }
+  std::string summary() const override {
+    return "Run the encoder beside the bare matrix products of the same shapes";
+  }
+  std::string default_log_level() const override { return "warn"; }
+
+  void Declare(cli::FlagSet& flags) override {
+    flags.Group("Benchmark");
+    flags.List("model", &models_, "DIR|PRESET", "model folder, or a preset for random weights in memory");
+    flags.List("precision", &precisions_, "auto|f32|bf16|f16|fp8", "repeatable, or f32,bf16");
+    flags.Text("device", &device_, "DEVICE", "cpu, cuda or cuda:N");
+    flags.List("streams", &streams_, "N", "on a GPU: CUDA streams; repeatable, or 1,2,4,8");
+    flags.List("input", &inputs_, "pinned|pageable|device",
+               "on a GPU: where pixels lie; pinned as in serve, pageable, or on the GPU already; "
+               "repeatable, or with commas");
+    flags.List("layout", &layouts_, "SxT",
+               "S streams of T threads, such as 2x1; repeatable, or with commas; none: as serve");
+    flags.List("batch", &batches_, "N",
+               "images in a batch of one stream, 1 to 64 (on a GPU 1024); repeatable, or 1,8,32");
+    flags.Number("seconds", &seconds_, 0, 3600,
+                 "about how long to measure in all; 0: as --rounds says, on a GPU 0.5 s a row");
+    flags.Integer("rounds", &bench_.rounds, 1, 10'000, "encoder and ceiling take turns this often");
+    flags.Number("slice", &bench_.slice_seconds, 0.001, 60,
+                 "seconds that each lasts within a round, at least");
+    flags.Switch("pin", &bench_.pin_threads, "pin threads to CPUs");
+    flags.Switch("json", &json_, "print one JSON object");
   }
 
-  Status Run() {
-    std::vector<std::thread> threads;
-    for (int stream = 0; stream < encoder_.stream_count(); ++stream) {
-      threads.emplace_back([this, stream] { RunStream(stream); });
+  int Run() override {
+    const Status parsed = ParseLists();
+    if (!parsed.ok()) return cli::ReportUsage(parsed);
+    if (device_ != "cpu") return RunCuda();
+    bench_.progress = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
+    const auto report = bench::RunBenchEncode(bench_);
+    if (!report.ok()) return cli::ReportFailure(report.status());
+    const std::string text = json_ ? bench::ToJson(*report) : bench::ToText(*report);
+    std::printf("%s%s", text.c_str(), text.ends_with('\n') ? "" : "\n");
+    return cli::kExitOk;
+  }
+
+ private:
+  Status ParseLists() {
+    if (models_.size() != 1) return {Code::kInvalidRequest, "bench takes one --model"};
+    // As everywhere, a folder may stand behind a name: NAME=DIR.
+    ASSIGN_OR_RETURN(const engine::ModelChoice choice, engine::ParseModelChoice(models_[0]));
+    bench_.model = choice.dir;
+    bench_.precisions.clear();
+    for (const std::string& text : Words(precisions_)) {
+      ASSIGN_OR_RETURN(const encode::Precision precision, encode::ParsePrecision(text));
+      bench_.precisions.push_back(precision);
     }
-    for (std::thread& thread : threads) thread.join();
-    for (const Status& status : statuses_) RETURN_IF_ERROR(status);
+    if (!layouts_.empty()) bench_.layouts.clear();
+    for (const std::string& text : Words(layouts_)) {
+      ASSIGN_OR_RETURN(const bench::BenchLayout layout, ParseLayout(text));
+      bench_.layouts.push_back(layout);
+    }
+    ASSIGN_OR_RETURN(bench_.batches, ParseCounts("batch", batches_));
+    ASSIGN_OR_RETURN(cuda_.streams, ParseCounts("streams", streams_));
+    cuda_.inputs.clear();
+    for (const std::string& text : Words(inputs_)) {
+      if (text != "pinned" && text != "pageable" && text != "device") {
+        return {Code::kInvalidRequest, "--input '" + text + "'; there are: pinned, pageable, device"};
+      }
+      cuda_.inputs.push_back(text == "pinned"     ? bench::PixelSource::kPinned
+                             : text == "pageable" ? bench::PixelSource::kPageable
+                                                  : bench::PixelSource::kDevice);
+    }
+    if (seconds_ > 0) bench_.rounds = RoundsFor(seconds_);
     return Status::Ok();
   }
 
-  // FLOP/s of all streams in each round.
-  std::vector<double> Rates(Mode mode) const {
-    std::vector<double> rates;
-    for (const auto& round : flops_) {
-      double sum = 0;
-      for (const double rate : round[mode]) sum += rate;
-      rates.push_back(sum);
+  int RunCuda() {
+    const auto choice = engine::ChooseDevice(device_ == "auto" ? "cuda" : device_);
+    if (!choice.ok()) {
+      return choice.status().code() == Code::kInvalidRequest ? cli::ReportUsage(choice.status())
+                                                             : cli::ReportFailure(choice.status());
     }
-    return rates;
-  }
-  double cpu_share() const { return Median(cpu_shares_); }
-
- private:
-  void RunStream(int stream) {
-    Status& status = statuses_[static_cast<size_t>(stream)];
-    std::vector<float> out(slots_.size() * static_cast<size_t>(encoder_.info().embedding_dim));
-    for (const Mode mode : {kEncode, kWhole, kDealt, kPeak}) (void)Once(stream, mode, out, status);
-    for (size_t round = 0; round < rounds_; ++round) {
-      for (int i = 0; i < kModes; ++i) {
-        // Another order each round, so that no mode always follows the same one.
-        const auto mode = static_cast<Mode>((static_cast<size_t>(i) + round) % kModes);
-        start_.arrive_and_wait();
-        const double cpu = CpuSeconds();
-        const TimePoint begin = Clock::now();
-        const double least = mode == kPeak ? slice_seconds_ / 5 : slice_seconds_;
-        double flops = 0;
-        double seconds = 0;
-        do {
-          flops += Once(stream, mode, out, status);
-          seconds = static_cast<double>(MicrosBetween(begin, Clock::now())) * 1e-6;
-        } while (seconds < least && status.ok());
-        flops_[round][static_cast<size_t>(mode)][static_cast<size_t>(stream)] = flops / seconds;
-        if (mode == kEncode && stream == 0) cpu_shares_[round] = (CpuSeconds() - cpu) / seconds;
-      }
+    cuda_.model = bench_.model;
+    cuda_.device = choice->devices.front();
+    cuda_.precisions = bench_.precisions;
+    cuda_.batches = bench_.batches;
+    if (seconds_ > 0) {
+      cuda_.seconds = seconds_ / static_cast<double>(cuda_.precisions.size() * cuda_.batches.size() *
+                                                     cuda_.streams.size() * cuda_.inputs.size());
     }
+    cuda_.progress = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
+    const auto platform = device::LoadPlugin();
+    if (!platform.ok()) return cli::ReportFailure(platform.status());
+    const auto report = bench::RunBenchCuda(**platform, cuda_);
+    if (!report.ok()) return cli::ReportFailure(report.status());
+    std::printf("%s\n", (json_ ? bench::ToJson(*report) : bench::ToText(*report)).c_str());
+    return cli::kExitOk;
   }
 
-  // One batch; the FLOPs that it took.
-  double Once(int stream, Mode mode, std::span<float> out, Status& status) {
-    if (!status.ok()) return 0;
-    switch (mode) {
-      case kEncode:
-        status = EncodeInto(encoder_, stream, slots_, out);
-        return encoder_.info().executed_flops_per_image * static_cast<double>(slots_.size());
-      case kWhole:
-        status = probe_.RunBatch(stream, CeilingProbe::Kind::kWhole);
-        return probe_.flops_per_batch();
-      case kDealt:
-        status = probe_.RunBatch(stream, CeilingProbe::Kind::kDealt);
-        return probe_.flops_per_batch();
-      default:
-        return probe_.RunPeak(stream, 1000);
-    }
+  // Each round of each row runs the encoder and its two ceilings. Medians need a few rounds.
+  int RoundsFor(double seconds) const {
+    const auto rows =
+        static_cast<double>(bench_.precisions.size() * bench_.layouts.size() * bench_.batches.size());
+    return std::max(3, static_cast<int>(seconds / (rows * 3 * bench_.slice_seconds)));
   }
 
-  Encoder& encoder_;
-  CeilingProbe& probe_;
-  const std::span<const PixelSlot> slots_;
-  const size_t rounds_;
-  const double slice_seconds_;
-  std::barrier<> start_;
-  std::vector<std::array<std::vector<double>, kModes>> flops_;  // [round][mode][stream] FLOP/s
-  std::vector<double> cpu_shares_;
-  std::vector<Status> statuses_;
+  bench::BenchEncodeOptions bench_;
+  double seconds_ = 0;
+  std::vector<std::string> models_ = {"clip-vit-b-32"};
+  std::vector<std::string> precisions_ = {"auto"};
+  std::vector<std::string> layouts_;
+  std::vector<std::string> batches_ = {"1", "8", "32"};
+  std::string device_ = "cpu";
+  std::vector<std::string> streams_ = {"1", "2", "4", "8"};
+  std::vector<std::string> inputs_ = {"pinned"};
+  bench::BenchCudaOptions cuda_;
+  bool json_ = false;
 };
 
-Result<BenchEncodeRow> MeasureRow(Encoder& encoder, const BenchImages& images, int batch,
-                                  const BenchEncodeOptions& options) {
-  ASSIGN_OR_RETURN(const auto probe, CeilingProbe::Create(encoder, batch));
-  Measurement measurement(encoder, *probe, images, batch, options);
-  RETURN_IF_ERROR(measurement.Run());
-  BenchEncodeRow row;
-  row.precision = encoder.info().precision;
-  row.detail = encoder.info().detail;
-  row.streams = encoder.stream_count();
-  row.threads = probe->threads_per_stream();
-  row.batch = batch;
-  const std::vector<double> encode = measurement.Rates(kEncode);
-  const std::vector<double> whole = measurement.Rates(kWhole);
-  const std::vector<double> dealt = measurement.Rates(kDealt);
-  row.gflops = Median(encode) * 1e-9;
-  row.images_per_s = Median(encode) / encoder.info().executed_flops_per_image;
-  row.ceiling_whole_gflops = Median(whole) * 1e-9;
-  row.ceiling_dealt_gflops = Median(dealt) * 1e-9;
-  const bool dealt_is_better = row.ceiling_dealt_gflops > row.ceiling_whole_gflops;
-  row.ceiling_gflops = std::max(row.ceiling_whole_gflops, row.ceiling_dealt_gflops);
-  std::vector<double> shares;
-  for (size_t i = 0; i < encode.size(); ++i)
-    shares.push_back(encode[i] / (dealt_is_better ? dealt : whole)[i]);
-  row.share_of_ceiling = Median(shares);
-  row.peak_gflops = Median(measurement.Rates(kPeak)) * 1e-9;
-  row.cpu_share = measurement.cpu_share() / (row.streams * row.threads);
-  return row;
-}
-
-Status CheckOptions(const BenchEncodeOptions& options) {
-  const bool batches_fit = std::all_of(options.batches.begin(), options.batches.end(),
-                                       [](int batch) { return batch >= 1 && batch <= kMostBatch; });
-  if (options.batches.empty() || !batches_fit) {
-    return {Code::kInvalidRequest, "batches must be numbers from 1 to " + std::to_string(kMostBatch)};
-  }
-  if (options.precisions.empty() || options.layouts.empty() || options.rounds < 1 ||
-      !(options.slice_seconds > 0)) {
-    return {Code::kInvalidRequest, "the benchmark needs a precision, a layout, a round and some time"};
-  }
-  return Status::Ok();
-}
-
-std::string Described(const BenchEncodeRow& row) {
-  return row.precision + ", " + std::to_string(row.streams) + " x " + std::to_string(row.threads) +
-         ", batch " + std::to_string(row.batch);
-}
-
-Status MeasureLayout(const BenchModel& bench, Precision precision, const BenchLayout& layout,
-                     const BenchEncodeOptions& options, const BenchImages& images,
-                     BenchEncodeReport& report) {
-  encode::EncoderOptions encoder_options;
-  encoder_options.precision = precision;
-  encoder_options.streams = layout.streams;
-  encoder_options.threads_per_stream = layout.threads;
-  encoder_options.max_batch = *std::max_element(options.batches.begin(), options.batches.end());
-  encoder_options.pin_threads = options.pin_threads;
-  encoder_options.normalization = bench.normalization;
-  ASSIGN_OR_RETURN(const std::string against_reference, VerifyReference(bench, [&](const auto& shorter) {
-                     encode::EncoderOptions one = encoder_options;
-                     one.streams = one.threads_per_stream = one.max_batch = 1;
-                     return encode::CreateEncoder("cpu", shorter, one);
-                   }));
-  ASSIGN_OR_RETURN(const auto encoder, encode::CreateEncoder("cpu", bench.model, encoder_options));
-  RETURN_IF_ERROR(encoder->Warmup());
-  RETURN_IF_ERROR(VerifyNeighbours(*encoder, images, options.batches));
-  report.executed_flops_per_image = encoder->info().executed_flops_per_image;
-  if (report.verified.find(encoder->info().precision) == std::string::npos) {
-    report.verified +=
-        (report.verified.empty() ? "" : "; ") + encoder->info().precision + ": " + against_reference;
-  }
-  for (const int batch : options.batches) {
-    ASSIGN_OR_RETURN(BenchEncodeRow row, MeasureRow(*encoder, images, batch, options));
-    if (options.progress) options.progress(Described(row));
-    report.rows.push_back(std::move(row));
-  }
-  return Status::Ok();
-}
-
 }  // namespace
 
-Result<BenchEncodeReport> RunBenchEncode(const BenchEncodeOptions& options) {
-  RETURN_IF_ERROR(CheckOptions(options));
-  ASSIGN_OR_RETURN(const BenchModel bench, LoadBenchModel(options.model));
-  BenchEncodeReport report;
-  report.model = bench.name;
-  report.flops_per_image = bench.model.config.FlopsPerImage();
-  report.machine = ProbeMachine();
-  const BenchImages images(*std::max_element(options.batches.begin(), options.batches.end()),
-                           bench.model.config.image_size);
-  for (const Precision precision : options.precisions) {
-    for (const BenchLayout& layout : options.layouts) {
-      RETURN_IF_ERROR(MeasureLayout(bench, precision, layout, options, images, report));
-    }
+Result<bench::BenchLayout> ParseLayout(const std::string& text) {
+  bench::BenchLayout layout;
+  const char* end = text.data() + text.size();
+  const char* next = ParseCount(text.data(), end, &layout.streams);
+  if (next != nullptr && next != end && *next == 'x' && ParseCount(next + 1, end, &layout.threads) == end) {
+    return layout;
   }
-  report.verified += "; every batch and stream gives the bits of single images";
-  return report;
+  return Status(Code::kInvalidRequest,
+                "--layout '" + text + "' must look like 2x1: streams x threads of each");
 }
 
-std::string ToText(const BenchEncodeReport& report) {
-  char line[256];
-  std::string text = report.model + " on " + report.machine.cpu_model + " (" + report.machine.isa + ")\n";
-  std::snprintf(line, sizeof(line),
-                "%.2f GFLOP an image, %.2f executed\nverified: ", report.flops_per_image * 1e-9,
-                report.executed_flops_per_image * 1e-9);
-  text += line + report.verified + "\n\n";
-  text +=
-      "precision  streams x threads  batch     img/s   GFLOP/s   ceiling  (whole / dealt)     peak   share   "
-      "CPU\n";
-  for (const BenchEncodeRow& row : report.rows) {
-    std::snprintf(line, sizeof(line),
-                  "%-9s  %7d x %-7d  %5d  %8.2f  %8.1f  %8.1f  (%6.1f /%6.1f)  %7.1f  %6.3f  %3.0f%%\n",
-                  row.precision.c_str(), row.streams, row.threads, row.batch, row.images_per_s, row.gflops,
-                  row.ceiling_gflops, row.ceiling_whole_gflops, row.ceiling_dealt_gflops, row.peak_gflops,
-                  row.share_of_ceiling, 100 * row.cpu_share);
-    text += line;
-  }
-  text +=
-      "\nceiling: oneDNN's bare products of the model (no bias, no post-ops, the encoder's own prepacked "
-      "weights) in the "
-      "same\nprocess, precision and threads, in turns with the encoder; whole: the batch at once on oneDNN's "
-      "threads; "
-      "dealt: cut as\nin the encoder; the better one counts. share: median over rounds of encoder / ceiling, "
-      "executed "
-      "FLOPs on both sides.\npeak: fused multiply-adds in registers. CPU: time that the encoder's threads "
-      "got; below "
-      "100% others used the machine.\n";
-  return text;
-}
-
-namespace {
-
-std::string RowFields(const BenchEncodeRow& row) {
-  char text[768];
-  std::snprintf(
-      text, sizeof(text),
-      "\"precision\":%s,\"streams\":%d,\"threads_per_stream\":%d,\"batch\":%d,\"images_per_s\":%.4g,"
-      "\"gflops\":%.5g,\"ceiling_gflops\":%.5g,\"ceiling_whole_gflops\":%.5g,\"ceiling_dealt_gflops\":%.5g,"
-      "\"share_of_ceiling\":%.4f,\"peak_gflops\":%.5g,\"cpu_share\":%.3f,\"encoder\":%s",
-      JsonString(row.precision).c_str(), row.streams, row.threads, row.batch, row.images_per_s, row.gflops,
-      row.ceiling_gflops, row.ceiling_whole_gflops, row.ceiling_dealt_gflops, row.share_of_ceiling,
-      row.peak_gflops, row.cpu_share, JsonString(row.detail).c_str());
-  return text;
-}
-
-}  // namespace
-
-std::string ToJson(const BenchEncodeReport& report) {
-  char flops[96];
-  std::snprintf(flops, sizeof(flops), "\"flops_per_image\":%.0f,\"executed_flops_per_image\":%.0f",
-                report.flops_per_image, report.executed_flops_per_image);
-  std::string json = "{\"model\":" + JsonString(report.model);
-  if (!report.rows.empty()) json += "," + RowFields(report.rows.front());
-  json += "," + std::string(flops) + ",\"verified\":" + JsonString(report.verified) +
-          ",\"machine\":" + MachineJson(report.machine) + ",\"measurements\":[";
-  for (size_t i = 0; i < report.rows.size(); ++i) {
-    json += (i == 0 ? "{" : ",{") + RowFields(report.rows[i]) + "}";
-  }
-  return json + "]}";
-}
+std::unique_ptr<cli::Command> MakeBenchEncodeCommand() { return std::make_unique<BenchEncodeCommand>(); }
 
 }  // namespace photovec::commands

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "commands/bench_pipeline.h"
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,24 +10,26 @@
 #include <utility>
 #include <vector>
 
+#include "base/json_text.h"
 #include "base/machine.h"
 #include "base/result.h"
-#include "commands/bench_rounds.h"
-#include "commands/engine.h"
-#include "commands/exit_codes.h"
+#include "bench/rounds.h"
+#include "bulk/reader.h"
+#include "cli/exit.h"
+#include "cli/exit_codes.h"
+#include "commands/commands.h"
+#include "commands/engine_flags.h"
 #include "commands/init_model.h"
-#include "commands/json_text.h"
-#include "commands/machine_report.h"
-#include "commands/path_reader.h"
-#include "commands/report.h"
-#include "http/server.h"
+#include "engine/engine.h"
+#include "engine/machine_report.h"
+#include "net/server.h"
 
 namespace photovec::commands {
 namespace {
 
 // What one pass over all modes gave.
 struct Pass {
-  RoundResult decode, encode, pipeline, http;
+  bench::RoundResult decode, encode, pipeline, http;
   bool shared = true;  // decoding and encoding use the same processors
 
   double Bound() const {
@@ -111,7 +111,7 @@ class TemporaryModel {
   std::string dir_;
 };
 
-class BenchPipelineCommand : public Command {
+class BenchPipelineCommand : public cli::Command {
  public:
   std::string path() const override { return "bench.pipeline"; }
   std::string summary() const override {
@@ -119,7 +119,7 @@ class BenchPipelineCommand : public Command {
   }
   std::string default_log_level() const override { return "warn"; }
 
-  void Declare(FlagSet& flags) override {
+  void Declare(cli::FlagSet& flags) override {
     flags.Group("Benchmark");
     flags.Text("preset", &preset_, "NAME",
                "without --model: random weights of this shape (see init-model), in a temporary folder");
@@ -137,10 +137,10 @@ class BenchPipelineCommand : public Command {
 
   int Run() override {
     if (!preset_.empty() && !engine_options_.models.empty()) {
-      return ReportUsage({Code::kInvalidRequest, "give --model or --preset, not both"});
+      return cli::ReportUsage({Code::kInvalidRequest, "give --model or --preset, not both"});
     }
     if (images_.empty()) {
-      return ReportUsage(
+      return cli::ReportUsage(
           {Code::kInvalidRequest,
            "--images DIR is required: a folder of photos. photovec has no JPEG encoder to make "
            "some; scripts/demo derives a few hundred from Debian's wallpapers"});
@@ -148,37 +148,38 @@ class BenchPipelineCommand : public Command {
     TemporaryModel temporary;
     if (!preset_.empty()) {
       const Status made = temporary.Make(preset_);
-      if (made.code() == Code::kInvalidRequest) return ReportUsage(made);
-      if (!made.ok()) return ReportFailure(made);
+      if (made.code() == Code::kInvalidRequest) return cli::ReportUsage(made);
+      if (!made.ok()) return cli::ReportFailure(made);
       engine_options_.models = {preset_ + "=" + temporary.dir()};
     }
-    const auto choices = ParseModelChoices(engine_options_.models);
-    if (!choices.ok()) return ReportUsage(choices.status());
-    if (choices->size() > 1) return ReportUsage({Code::kInvalidRequest, "bench takes one --model"});
-    auto engine = StartEngine(engine_options_, std::make_unique<PathReader>(1, 1), load_.images_per_request);
-    if (!engine.ok()) return ReportFailure(engine.status());
+    const auto choices = engine::ParseModelChoices(engine_options_.models);
+    if (!choices.ok()) return cli::ReportUsage(choices.status());
+    if (choices->size() > 1) return cli::ReportUsage({Code::kInvalidRequest, "bench takes one --model"});
+    auto engine = engine::StartEngine(engine_options_, std::make_unique<bulk::PathReader>(1, 1),
+                                      load_.images_per_request);
+    if (!engine.ok()) return cli::ReportFailure(engine.status());
     const Status status = Measure(**engine);
-    return status.ok() ? kExitOk : ReportFailure(status);
+    return status.ok() ? cli::kExitOk : cli::ReportFailure(status);
   }
 
  private:
-  Status Measure(Engine& engine) {
-    const decode::DecodeOptions decode = ToDecodeOptions(engine_options_);
-    ASSIGN_OR_RETURN(const PhotoSet photos, LoadPhotos(images_, most_images_, engine, decode));
-    RETURN_IF_ERROR(VerifyPipeline(engine, photos, decode));
-    WorkTap tap;
-    TappedPipeline tapped(*engine.pipeline, tap);
-    std::unique_ptr<http::Server> server;
+  Status Measure(engine::Engine& engine) {
+    const decode::DecodeOptions decode = engine::ToDecodeOptions(engine_options_);
+    ASSIGN_OR_RETURN(const bench::PhotoSet photos, bench::LoadPhotos(images_, most_images_, engine, decode));
+    RETURN_IF_ERROR(bench::VerifyPipeline(engine, photos, decode));
+    bench::WorkTap tap;
+    bench::TappedPipeline tapped(*engine.pipeline, tap);
+    std::unique_ptr<net::Server> server;
     if (http_) {
-      http::ServerOptions options;
+      net::ServerOptions options;
       options.port = 0;
       options.max_body_bytes = uint64_t{1} << 30;
-      server = http::Server::Create(tapped, *engine.registry, options);
+      server = net::Server::Create(tapped, *engine.registry, options);
       RETURN_IF_ERROR(server->Start());
       server->SetReady(true);
     }
     std::vector<Pass> passes;
-    StageSummary stages;
+    bulk::StageSummary stages;
     for (int i = 0; i < passes_; ++i) {
       ASSIGN_OR_RETURN(Pass pass, RunPass(engine, photos, decode, tapped, tap, server.get(), &stages));
       if (!json_) PrintPass(i, pass);
@@ -190,19 +191,20 @@ class BenchPipelineCommand : public Command {
     return Status::Ok();
   }
 
-  Result<Pass> RunPass(Engine& engine, const PhotoSet& photos, const decode::DecodeOptions& decode,
-                       TappedPipeline& tapped, WorkTap& tap, http::Server* server, StageSummary* stages) {
-    Load load = load_;
+  Result<Pass> RunPass(engine::Engine& engine, const bench::PhotoSet& photos,
+                       const decode::DecodeOptions& decode, bench::TappedPipeline& tapped,
+                       bench::WorkTap& tap, net::Server* server, bulk::StageSummary* stages) {
+    bench::Load load = load_;
     load.seconds = seconds_ / passes_;
     Pass pass;
     pass.shared = engine.plan.backend == "cpu";
-    ASSIGN_OR_RETURN(pass.decode, DecodeRound(engine, photos, decode, load.seconds));
-    ASSIGN_OR_RETURN(pass.encode, EncodeRound(engine, load.seconds));
-    ASSIGN_OR_RETURN(pass.pipeline, PipelineRound(tapped, tap, photos, load));
+    ASSIGN_OR_RETURN(pass.decode, bench::DecodeRound(engine, photos, decode, load.seconds));
+    ASSIGN_OR_RETURN(pass.encode, bench::EncodeRound(engine, load.seconds));
+    ASSIGN_OR_RETURN(pass.pipeline, bench::PipelineRound(tapped, tap, photos, load));
     *stages = tap.TakeStages();
     if (server != nullptr) {
       const int dimensions = engine.models[0].encoder.embedding_dim;
-      ASSIGN_OR_RETURN(pass.http, HttpRound(server->port(), tap, photos, load, dimensions));
+      ASSIGN_OR_RETURN(pass.http, bench::HttpRound(server->port(), tap, photos, load, dimensions));
     }
     return pass;
   }
@@ -216,9 +218,9 @@ class BenchPipelineCommand : public Command {
     std::fflush(stdout);
   }
 
-  void PrintText(const Engine& engine, const PhotoSet& photos, const Report& report,
-                 StageSummary& stages) const {
-    const ModelSummary& model = engine.models[0];
+  void PrintText(const engine::Engine& engine, const bench::PhotoSet& photos, const Report& report,
+                 bulk::StageSummary& stages) const {
+    const engine::ModelSummary& model = engine.models[0];
     std::printf("\n%s, %s, %d streams, batches of up to %d, %d decoders; %zu photos of %.2f MP and %.0f KB",
                 model.name.c_str(), model.encoder.precision.c_str(), model.streams, model.encoder.max_batch,
                 engine.plan.decode_threads, photos.photos.size(), photos.mean_megapixels,
@@ -252,9 +254,9 @@ class BenchPipelineCommand : public Command {
                 load_.images_per_request, stages.Table().c_str());
   }
 
-  void PrintJson(const Engine& engine, const PhotoSet& photos, const Report& report,
-                 StageSummary& stages) const {
-    const ModelSummary& model = engine.models[0];
+  void PrintJson(const engine::Engine& engine, const bench::PhotoSet& photos, const Report& report,
+                 bulk::StageSummary& stages) const {
+    const engine::ModelSummary& model = engine.models[0];
     const double gflop = model.encoder.executed_flops_per_image / 1e9;
     std::string out = "{\"benchmark\":\"pipeline\",\"model\":" + JsonString(model.name) +
                       ",\"fingerprint\":" + JsonString(model.fingerprint) +
@@ -285,7 +287,7 @@ class BenchPipelineCommand : public Command {
     out += ",\"lanes\":" + std::to_string(load_.lanes) +
            ",\"images_per_request\":" + std::to_string(load_.images_per_request) +
            ",\"passes\":" + std::to_string(passes_) + Printed(",\"seconds\":%.3f", seconds_) +
-           ",\"stages\":" + stages.Json() + ",\"machine\":" + MachineJson(ProbeMachine()) + "}";
+           ",\"stages\":" + stages.Json() + ",\"machine\":" + engine::MachineJson(ProbeMachine()) + "}";
     std::printf("%s\n", out.c_str());
   }
 
@@ -296,12 +298,12 @@ class BenchPipelineCommand : public Command {
   int passes_ = 3;
   bool http_ = false;
   bool json_ = false;
-  Load load_;
-  EngineOptions engine_options_;
+  bench::Load load_;
+  engine::EngineOptions engine_options_;
 };
 
 }  // namespace
 
-std::unique_ptr<Command> MakeBenchPipelineCommand() { return std::make_unique<BenchPipelineCommand>(); }
+std::unique_ptr<cli::Command> MakeBenchPipelineCommand() { return std::make_unique<BenchPipelineCommand>(); }
 
 }  // namespace photovec::commands

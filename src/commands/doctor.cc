@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: MIT
-#include "commands/doctor.h"
-
 #include <algorithm>
 #include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/json_text.h"
 #include "base/machine.h"
 #include "base/result.h"
 #include "base/strings.h"
-#include "commands/decoding.h"
-#include "commands/defaults.h"
-#include "commands/device_choice.h"
-#include "commands/engine_options.h"
-#include "commands/exit_codes.h"
-#include "commands/json_text.h"
-#include "commands/machine_report.h"
-#include "commands/model_setup.h"
-#include "commands/report.h"
+#include "cli/exit.h"
+#include "cli/exit_codes.h"
+#include "commands/commands.h"
+#include "commands/engine_flags.h"
+#include "engine/decoding.h"
+#include "engine/device_choice.h"
+#include "engine/machine_plan.h"
+#include "engine/machine_report.h"
+#include "engine/model_setup.h"
 
 namespace photovec::commands {
 namespace {
 
 struct ModelReport {
-  ModelChoice choice;
+  engine::ModelChoice choice;
   Status status;
   encode::EncoderInfo encoder;
   model::VisionConfig config;
@@ -32,10 +31,11 @@ struct ModelReport {
   double load_seconds = 0;
 };
 
-ModelReport TryModel(const ModelChoice& choice, const EngineOptions& options, const Plan& plan) {
+ModelReport TryModel(const engine::ModelChoice& choice, const engine::EngineOptions& options,
+                     const engine::Plan& plan) {
   ModelReport report;
   report.choice = choice;
-  const Result<LoadedModel> loaded = SetUpModel(choice, options, plan, true);
+  const Result<engine::LoadedModel> loaded = engine::SetUpModel(choice, options, plan, true);
   report.status = loaded.status();
   if (!loaded.ok()) return report;
   report.encoder = loaded->setup.encoder->info();
@@ -46,10 +46,10 @@ ModelReport TryModel(const ModelChoice& choice, const EngineOptions& options, co
 }
 
 /// Starts one decoder process and asks which walls stand around it, and whether it has libheif.
-std::vector<Check> CheckDecoder(const EngineOptions& options) {
-  Check sandbox{"decoder sandbox", false, false, ""};
-  Check heif{"HEIC and AVIF", false, false, "decoded only in decoder processes"};
-  const auto pool = decode::DecoderPool::Create(ToPoolOptions(options, 1));
+std::vector<engine::Check> CheckDecoder(const engine::EngineOptions& options) {
+  engine::Check sandbox{"decoder sandbox", false, false, ""};
+  engine::Check heif{"HEIC and AVIF", false, false, "decoded only in decoder processes"};
+  const auto pool = decode::DecoderPool::Create(engine::ToPoolOptions(options, 1));
   if (!pool.ok()) {
     sandbox.detail = pool.status().message();
     return {sandbox, heif};
@@ -80,11 +80,11 @@ void PrintMachine(const Machine& machine) {
               HumanBytes(machine.memory_bytes).c_str());
 }
 
-void PrintPlan(const Plan& plan) {
+void PrintPlan(const engine::Plan& plan) {
   std::printf("Defaults\n");
   std::printf("  device           %s (%s)\n", plan.backend.c_str(), plan.device_why.c_str());
   std::printf("  precision        %s (%s)\n", plan.precision.c_str(), plan.precision_why.c_str());
-  std::printf("  streams          %s (%s)\n", StreamsText(plan).c_str(), plan.streams_why.c_str());
+  std::printf("  streams          %s (%s)\n", engine::StreamsText(plan).c_str(), plan.streams_why.c_str());
   std::printf("  decoders         %d (%s)\n", plan.decoders, plan.decoders_why.c_str());
   std::printf("  memory budget    %s (%s)\n", HumanBytes(plan.memory_budget_bytes).c_str(),
               plan.memory_why.c_str());
@@ -107,9 +107,9 @@ void PrintModel(const ModelReport& model) {
   std::printf("  fingerprint      %s\n", model.fingerprint.c_str());
 }
 
-std::string ChecksJson(const std::vector<Check>& checks) {
+std::string ChecksJson(const std::vector<engine::Check>& checks) {
   std::string out;
-  for (const Check& check : checks) {
+  for (const engine::Check& check : checks) {
     out += (out.empty() ? "" : ",") + std::string("{\"name\":") + JsonString(check.name) +
            ",\"ok\":" + (check.ok ? "true" : "false") + ",\"needed\":" + (check.needed ? "true" : "false") +
            ",\"detail\":" + JsonString(check.detail) + "}";
@@ -119,13 +119,13 @@ std::string ChecksJson(const std::vector<Check>& checks) {
 
 std::string LibrariesJson() {
   std::string out;
-  for (const LibraryVersion& library : LoadedLibraries()) {
+  for (const engine::LibraryVersion& library : engine::LoadedLibraries()) {
     out += (out.empty() ? "" : ",") + JsonString(library.name) + ":" + JsonString(library.version);
   }
   return "{" + out + "}";
 }
 
-std::string PlanJson(const Plan& plan) {
+std::string PlanJson(const engine::Plan& plan) {
   return "{\"device\":" + JsonString(plan.backend) + ",\"precision\":" + JsonString(plan.precision) +
          ",\"streams\":" + std::to_string(plan.streams) +
          ",\"threads_per_stream\":" + std::to_string(plan.threads_per_stream) +
@@ -152,57 +152,57 @@ std::string ModelsJson(const std::vector<ModelReport>& models) {
   return "[" + out + "]";
 }
 
-class DoctorCommand : public Command {
+class DoctorCommand : public cli::Command {
  public:
   std::string path() const override { return "doctor"; }
   std::string summary() const override {
     return "Show what this machine has, which defaults follow, and what is missing";
   }
   std::string default_log_level() const override { return "warn"; }
-  void Declare(FlagSet& flags) override {
+  void Declare(cli::FlagSet& flags) override {
     flags.Group("Output");
     flags.Switch("json", &json_, "print one JSON object");
     DeclareEngineFlags(flags, &options_);
   }
 
   int Run() override {
-    std::vector<ModelChoice> choices;
+    std::vector<engine::ModelChoice> choices;
     if (!options_.models.empty()) {
-      auto parsed = ParseModelChoices(options_.models);
-      if (!parsed.ok()) return ReportUsage(parsed.status());
+      auto parsed = engine::ParseModelChoices(options_.models);
+      if (!parsed.ok()) return cli::ReportUsage(parsed.status());
       choices = std::move(*parsed);
     }
     const Machine machine = ProbeMachine();
-    const Result<Plan> planned = PlanFor(machine, options_);
+    const Result<engine::Plan> planned = engine::PlanFor(machine, options_);
     if (!planned.ok())
-      return planned.status().code() == Code::kInvalidRequest ? ReportUsage(planned.status())
-                                                              : ReportFailure(planned.status());
-    const Plan& plan = *planned;
-    std::vector<Check> checks = CheckSystem();
-    checks.push_back(CheckCuda());
-    for (Check& check : CheckDecoder(options_)) checks.push_back(std::move(check));
+      return planned.status().code() == Code::kInvalidRequest ? cli::ReportUsage(planned.status())
+                                                              : cli::ReportFailure(planned.status());
+    const engine::Plan& plan = *planned;
+    std::vector<engine::Check> checks = engine::CheckSystem();
+    checks.push_back(engine::CheckCuda());
+    for (engine::Check& check : CheckDecoder(options_)) checks.push_back(std::move(check));
     std::vector<ModelReport> models;
-    for (const ModelChoice& choice : choices) models.push_back(TryModel(choice, options_, plan));
+    for (const engine::ModelChoice& choice : choices) models.push_back(TryModel(choice, options_, plan));
     json_ ? PrintJson(machine, plan, checks, models) : PrintText(machine, plan, checks, models);
     const bool healthy =
-        std::all_of(checks.begin(), checks.end(), [](const Check& c) { return c.ok || !c.needed; }) &&
+        std::all_of(checks.begin(), checks.end(), [](const engine::Check& c) { return c.ok || !c.needed; }) &&
         std::all_of(models.begin(), models.end(), [](const ModelReport& m) { return m.status.ok(); });
-    return healthy ? kExitOk : kExitFailure;
+    return healthy ? cli::kExitOk : cli::kExitFailure;
   }
 
  private:
-  static void PrintText(const Machine& machine, const Plan& plan, const std::vector<Check>& checks,
-                        const std::vector<ModelReport>& models) {
+  static void PrintText(const Machine& machine, const engine::Plan& plan,
+                        const std::vector<engine::Check>& checks, const std::vector<ModelReport>& models) {
     std::printf("photovec %s\n", PHOTOVEC_VERSION);
     PrintMachine(machine);
     PrintPlan(plan);
     std::printf("Checks\n");
-    for (const Check& check : checks) {
+    for (const engine::Check& check : checks) {
       const char* verdict = check.ok ? "ok  " : check.needed ? "FAIL" : "note";
       std::printf("  %s  %-22s %s\n", verdict, check.name.c_str(), check.detail.c_str());
     }
     std::printf("Libraries\n ");
-    for (const LibraryVersion& library : LoadedLibraries()) {
+    for (const engine::LibraryVersion& library : engine::LoadedLibraries()) {
       std::printf(" %s %s", library.name.c_str(), library.version.c_str());
     }
     std::printf("\n");
@@ -210,20 +210,20 @@ class DoctorCommand : public Command {
     if (models.empty()) std::printf("No model looked at: give --model DIR to check one.\n");
   }
 
-  static void PrintJson(const Machine& machine, const Plan& plan, const std::vector<Check>& checks,
-                        const std::vector<ModelReport>& models) {
+  static void PrintJson(const Machine& machine, const engine::Plan& plan,
+                        const std::vector<engine::Check>& checks, const std::vector<ModelReport>& models) {
     std::printf(
         "{\"photovec\":%s,\"machine\":%s,\"defaults\":%s,\"checks\":%s,\"libraries\":%s,\"models\":%s}\n",
-        JsonString(PHOTOVEC_VERSION).c_str(), MachineJson(machine).c_str(), PlanJson(plan).c_str(),
+        JsonString(PHOTOVEC_VERSION).c_str(), engine::MachineJson(machine).c_str(), PlanJson(plan).c_str(),
         ChecksJson(checks).c_str(), LibrariesJson().c_str(), ModelsJson(models).c_str());
   }
 
   bool json_ = false;
-  EngineOptions options_;
+  engine::EngineOptions options_;
 };
 
 }  // namespace
 
-std::unique_ptr<Command> MakeDoctorCommand() { return std::make_unique<DoctorCommand>(); }
+std::unique_ptr<cli::Command> MakeDoctorCommand() { return std::make_unique<DoctorCommand>(); }
 
 }  // namespace photovec::commands

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "commands/embed.h"
-
 #include <atomic>
 #include <cstdio>
 #include <string>
@@ -8,24 +6,26 @@
 #include <utility>
 #include <vector>
 
+#include "base/json_text.h"
 #include "base/log.h"
-#include "commands/embed_output.h"
-#include "commands/embed_run.h"
-#include "commands/engine.h"
-#include "commands/exit_codes.h"
-#include "commands/json_text.h"
-#include "commands/path_reader.h"
-#include "commands/path_walker.h"
-#include "commands/progress.h"
-#include "commands/report.h"
-#include "commands/stop_signal.h"
+#include "bulk/output.h"
+#include "bulk/reader.h"
+#include "bulk/run.h"
+#include "bulk/walker.h"
+#include "cli/exit.h"
+#include "cli/exit_codes.h"
+#include "cli/progress.h"
+#include "cli/stop_signal.h"
+#include "commands/commands.h"
+#include "commands/engine_flags.h"
+#include "engine/engine.h"
 
 namespace photovec::commands {
 namespace {
 
 constexpr int kReaders = 8;
 // More than the pipeline ever asks for at a time.
-constexpr size_t kMaxReads = EmbedRun::kChunk * EmbedRun::kMaxHeld;
+constexpr size_t kMaxReads = bulk::EmbedRun::kChunk * bulk::EmbedRun::kMaxHeld;
 
 // Counts the input beside the work, so that the progress line can say how much is left.
 class InputCounter {
@@ -33,7 +33,7 @@ class InputCounter {
   InputCounter(const std::vector<std::string>& inputs, bool all_files, bool enabled) {
     if (!enabled) return;
     thread_ = std::thread([this, inputs, all_files] {
-      PathWalker walker(inputs, all_files);
+      bulk::PathWalker walker(inputs, all_files);
       int64_t count = 0;
       while (!abandoned_ && walker.Next()) ++count;
       if (!abandoned_) total_ = count;
@@ -59,8 +59,8 @@ struct Outcome {
   int64_t skipped = 0;
 };
 
-std::string MetaJson(const ModelSummary& model, const EngineOptions& options, const StageSummary& summary,
-                     const Outcome& outcome) {
+std::string MetaJson(const engine::ModelSummary& model, const engine::EngineOptions& options,
+                     const bulk::StageSummary& summary, const Outcome& outcome) {
   std::string failures;
   for (const auto& [code, count] : summary.failures()) {
     failures += (failures.empty() ? "" : ", ") + JsonString(code) + ": " + std::to_string(count);
@@ -94,20 +94,20 @@ std::string MetaJson(const ModelSummary& model, const EngineOptions& options, co
   return out + "\n}\n";
 }
 
-void PrintSummary(const std::string& output, const StageSummary& summary, const Outcome& outcome) {
+void PrintSummary(const std::string& output, const bulk::StageSummary& summary, const Outcome& outcome) {
   const int64_t vectors = summary.images() - summary.failed();
   const double rate = outcome.seconds > 0 ? static_cast<double>(summary.images()) / outcome.seconds : 0;
-  std::printf("%s of %s images embedded in %.1f s, %.1f images/s -> %s\n", Grouped(vectors).c_str(),
-              Grouped(summary.images()).c_str(), outcome.seconds, rate, output.c_str());
+  std::printf("%s of %s images embedded in %.1f s, %.1f images/s -> %s\n", cli::Grouped(vectors).c_str(),
+              cli::Grouped(summary.images()).c_str(), outcome.seconds, rate, output.c_str());
   std::printf("%s", summary.Table().c_str());
   std::printf("failures: %s\n", summary.FailuresText().c_str());
   if (outcome.skipped > 0) {
     std::printf("%s other files in the folders passed over (--all-files takes them)\n",
-                Grouped(outcome.skipped).c_str());
+                cli::Grouped(outcome.skipped).c_str());
   }
 }
 
-class EmbedCommand : public Command {
+class EmbedCommand : public cli::Command {
  public:
   std::string path() const override { return "embed"; }
   std::string summary() const override {
@@ -115,7 +115,7 @@ class EmbedCommand : public Command {
   }
   std::string default_log_level() const override { return "warn"; }
 
-  void Declare(FlagSet& flags) override {
+  void Declare(cli::FlagSet& flags) override {
     flags.Positionals("INPUT", &inputs_, true, "folders (searched recursively) and files");
     flags.Group("Output");
     flags.Text("output", &output_, "FILE", "where the vectors go; .jsonl and .meta.json lie beside it")
@@ -126,42 +126,43 @@ class EmbedCommand : public Command {
   }
 
   int Run() override {
-    const auto choices = ParseModelChoices(engine_options_.models);
-    if (!choices.ok()) return ReportUsage(choices.status());
+    const auto choices = engine::ParseModelChoices(engine_options_.models);
+    if (!choices.ok()) return cli::ReportUsage(choices.status());
     if (choices->size() > 1) {
-      return ReportUsage(
+      return cli::ReportUsage(
           {Code::kInvalidRequest, "embed takes one --model, since its vectors go into one file"});
     }
-    const StopSignal stop;
-    auto output = EmbedOutput::Create(output_);
+    const cli::StopSignal stop;
+    auto output = bulk::EmbedOutput::Create(output_);
     if (!output.ok()) {
-      return output.status().code() == Code::kInvalidRequest ? ReportUsage(output.status())
-                                                             : ReportFailure(output.status());
+      return output.status().code() == Code::kInvalidRequest ? cli::ReportUsage(output.status())
+                                                             : cli::ReportFailure(output.status());
     }
-    auto engine =
-        StartEngine(engine_options_, std::make_unique<PathReader>(kReaders, kMaxReads), EmbedRun::kChunk);
-    if (!engine.ok()) return ReportFailure(engine.status());
+    auto engine = engine::StartEngine(
+        engine_options_, std::make_unique<bulk::PathReader>(kReaders, kMaxReads), bulk::EmbedRun::kChunk);
+    if (!engine.ok()) return cli::ReportFailure(engine.status());
     const int code = Embed(**engine, **output, stop);
-    if (code == kExitDeviceFailed || HasHangingStream(**engine)) {
+    if (code == cli::kExitDeviceFailed || engine::HasHangingStream(**engine)) {
       output->reset();  // removes what was not committed
-      ExitAtOnce(code);
+      cli::ExitAtOnce(code);
     }
     return code;
   }
 
  private:
-  int Embed(Engine& engine, EmbedOutput& output, const StopSignal& stop) {
-    PathWalker walker(inputs_, all_files_);
+  int Embed(engine::Engine& engine, bulk::EmbedOutput& output, const cli::StopSignal& stop) {
+    bulk::PathWalker walker(inputs_, all_files_);
     const TimePoint begin = Clock::now();
-    Progress progress;
+    cli::Progress progress;
     const InputCounter counter(inputs_, all_files_, progress.enabled());
-    const ModelSummary& model = engine.models[0];
+    const engine::ModelSummary& model = engine.models[0];
     // As the pipeline sizes its slots: the batches in flight, one more, and one photo a decoder.
     const int in_flight = model.streams * model.handle->stream(0).depth();
     const int slots = (in_flight + 1) * model.encoder.max_batch + engine.plan.decode_threads;
-    EmbedRun run(*engine.pipeline, walker, output, EmbedRun::UnfinishedFor(slots),
-                 {[&] { return stop.requested(); },
-                  [&](int64_t done, int64_t failed) { progress.Update(done, failed, counter.total()); }});
+    bulk::EmbedRun run(
+        *engine.pipeline, walker, output, bulk::EmbedRun::UnfinishedFor(slots),
+        {[&] { return stop.requested(); },
+         [&](int64_t done, int64_t failed) { progress.Update(done, failed, counter.total()); }});
     Status written = run.Run();
     progress.Finish();
     const bool device_failed = engine.pipeline->device_failed();
@@ -173,27 +174,27 @@ class EmbedCommand : public Command {
       written = output.Commit(model.encoder.embedding_dim,
                               MetaJson(model, engine_options_, run.summary(), outcome));
     }
-    if (!written.ok()) return ReportFailure(written);
+    if (!written.ok()) return cli::ReportFailure(written);
     PrintSummary(output_, run.summary(), outcome);
     if (device_failed) {
       log::error("the compute device failed; what was done before is written");
-      return kExitDeviceFailed;
+      return cli::kExitDeviceFailed;
     }
     if (run.stopped()) {
       log::warn("stopped before the input ended; {} images are written", run.summary().images());
-      return kExitFailure;
+      return cli::kExitFailure;
     }
-    return run.summary().failed() > 0 ? kExitSomeFailed : kExitOk;
+    return run.summary().failed() > 0 ? cli::kExitSomeFailed : cli::kExitOk;
   }
 
   std::vector<std::string> inputs_;
   std::string output_ = "vectors.npy";
   bool all_files_ = false;
-  EngineOptions engine_options_;
+  engine::EngineOptions engine_options_;
 };
 
 }  // namespace
 
-std::unique_ptr<Command> MakeEmbedCommand() { return std::make_unique<EmbedCommand>(); }
+std::unique_ptr<cli::Command> MakeEmbedCommand() { return std::make_unique<EmbedCommand>(); }
 
 }  // namespace photovec::commands

@@ -8,8 +8,9 @@
 
 #include "base/deadline.h"
 #include "base/strings.h"
-#include "commands/exit_codes.h"
-#include "commands/report.h"
+#include "cli/exit.h"
+#include "cli/exit_codes.h"
+#include "commands/commands.h"
 #include "model/presets.h"
 #include "model/random_init.h"
 
@@ -27,14 +28,14 @@ std::string PresetLines() {
   return text;
 }
 
-class InitModelCommand : public Command {
+class InitModelCommand : public cli::Command {
  public:
   std::string path() const override { return "init-model"; }
   std::string summary() const override {
     return "Write a model directory with random weights, for demos, tests and speed measurements";
   }
 
-  void Declare(FlagSet& flags) override {
+  void Declare(cli::FlagSet& flags) override {
     flags.Positional("PRESET", &options_.preset, PresetLines());
     flags.Positional("DIR", &options_.directory, "where the files go; made when missing");
     flags.Integer("seed", &options_.seed, 0, std::numeric_limits<int64_t>::max(),
@@ -47,14 +48,14 @@ class InitModelCommand : public Command {
     options_.dtype = dtype_ == "f16" ? DType::kF16 : dtype_ == "bf16" ? DType::kBF16 : DType::kF32;
     const TimePoint begin = Clock::now();
     const Status status = RunInitModel(options_);
-    if (status.code() == Code::kInvalidRequest) return ReportUsage(status);
-    if (!status.ok()) return ReportFailure(status);
+    if (status.code() == Code::kInvalidRequest) return cli::ReportUsage(status);
+    if (!status.ok()) return cli::ReportFailure(status);
     std::error_code ignored;
     const auto bytes = fs::file_size(options_.directory + "/model.safetensors", ignored);
     std::printf("%s: %s with random weights (seed %llu), %s, in %.1f s\n", options_.directory.c_str(),
                 options_.preset.c_str(), static_cast<unsigned long long>(options_.seed),
                 HumanBytes(bytes).c_str(), static_cast<double>(MicrosBetween(begin, Clock::now())) / 1e6);
-    return kExitOk;
+    return cli::kExitOk;
   }
 
  private:
@@ -79,6 +80,6 @@ Status RunInitModel(const InitModelOptions& options) {
                                  {.seed = options.seed, .dtype = options.dtype, .threads = 0});
 }
 
-std::unique_ptr<Command> MakeInitModelCommand() { return std::make_unique<InitModelCommand>(); }
+std::unique_ptr<cli::Command> MakeInitModelCommand() { return std::make_unique<InitModelCommand>(); }
 
 }  // namespace photovec::commands

@@ -2,12 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "base/status.h"
 #include "base/tensor_view.h"
-#include "commands/command.h"
 
 namespace photovec::commands {
 
@@ -23,8 +21,5 @@ struct InitModelOptions {
 /// Errors: kInvalidRequest for an unknown preset, or when a file is there already and `force` is not set;
 /// kUnavailable naming what cannot be written.
 Status RunInitModel(const InitModelOptions& options);
-
-/// `photovec init-model PRESET DIR`.
-std::unique_ptr<Command> MakeInitModelCommand();
 
 }  // namespace photovec::commands

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "commands/serve.h"
-
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -9,19 +7,21 @@
 #include <vector>
 
 #include "base/log.h"
-#include "commands/engine.h"
-#include "commands/exit_codes.h"
-#include "commands/fetch_metrics.h"
-#include "commands/port_file.h"
-#include "commands/report.h"
-#include "commands/settings.h"
-#include "commands/slow_stages.h"
-#include "commands/source_options.h"
-#include "commands/stop_signal.h"
-#include "fetch/router.h"
-#include "http/server.h"
+#include "cli/exit.h"
+#include "cli/exit_codes.h"
+#include "cli/port_file.h"
+#include "cli/settings.h"
+#include "cli/stop_signal.h"
+#include "commands/commands.h"
+#include "commands/engine_flags.h"
+#include "commands/source_flags.h"
+#include "engine/engine.h"
+#include "engine/fetch_metrics.h"
+#include "engine/slow_stages.h"
+#include "fetch/make_fetcher.h"
 #include "metrics/resource_sampler.h"
-#include "pipeline/request_log.h"
+#include "net/server.h"
+#include "request_log/writer.h"
 
 namespace photovec::commands {
 namespace {
@@ -38,12 +38,12 @@ LoopPriority ToLoopPriority(const std::string& word) {
   return word == "normal" ? LoopPriority::kNormal : LoopPriority::kRealtime;
 }
 
-class ServeCommand : public Command {
+class ServeCommand : public cli::Command {
  public:
   std::string path() const override { return "serve"; }
   std::string summary() const override { return "Answer HTTP requests with vectors"; }
 
-  void Declare(FlagSet& flags) override {
+  void Declare(cli::FlagSet& flags) override {
     flags.Group("Server");
     flags.Text("host", &server_.host, "ADDRESS", "address to listen on; 0.0.0.0 or :: for all");
     flags.Integer("port", &server_.port, 0, 65'535, "TCP port; 0: any free one, see --port-file");
@@ -75,57 +75,57 @@ class ServeCommand : public Command {
   }
 
   int Run() override {
-    const auto choices = ParseModelChoices(engine_.models);
-    if (!choices.ok()) return ReportUsage(choices.status());
-    const auto slow = ParseSlowStages(ProcessEnvironment()(kSlowStagesVariable).value_or(""));
-    if (!slow.ok()) return ReportUsage(slow.status());
-    LogSlowStages(*slow);
+    const auto choices = engine::ParseModelChoices(engine_.models);
+    if (!choices.ok()) return cli::ReportUsage(choices.status());
+    const auto slow = engine::ParseSlowStages(ProcessEnvironment()(engine::kSlowStagesVariable).value_or(""));
+    if (!slow.ok()) return cli::ReportUsage(slow.status());
+    engine::LogSlowStages(*slow);
     engine_.cache_bytes = static_cast<uint64_t>(cache_mib_) << 20U;
     auto fetch = ToFetchOptions(sources_);
-    if (!fetch.ok()) return ReportUsage(fetch.status());
+    if (!fetch.ok()) return cli::ReportUsage(fetch.status());
     fetch->max_bytes = engine_.limits.max_file_bytes;
     server_.loop_priority = ToLoopPriority(loop_priority_);
-    const StopSignal stop;  // before any thread is made
+    const cli::StopSignal stop;  // before any thread is made
     auto registry = metrics::Registry::Create();
-    FetchMetrics fetch_metrics(*registry);  // outlives the engine, whose fetcher reports to it
+    engine::FetchMetrics fetch_metrics(*registry);  // outlives the engine, whose fetcher reports to it
     auto router = fetch::CreateRouter(*fetch, &fetch_metrics, ProcessEnvironment());
-    if (!router.ok()) return ReportUsage(router.status());
-    std::unique_ptr<pipeline::RequestLog> request_log;  // outlives the server, which writes to it
+    if (!router.ok()) return cli::ReportUsage(router.status());
+    std::unique_ptr<request_log::RequestLog> request_log;  // outlives the server, which writes to it
     if (!request_log_.empty()) {
-      auto opened = pipeline::RequestLog::Open(request_log_);
-      if (!opened.ok()) return ReportFailure(opened.status());
+      auto opened = request_log::RequestLog::Open(request_log_);
+      if (!opened.ok()) return cli::ReportFailure(opened.status());
       request_log = std::move(*opened);
       server_.request_log = request_log.get();
     }
-    auto engine = StartEngine(engine_, std::move(*router), max_images_, *slow, std::move(registry));
-    if (!engine.ok()) return ReportFailure(engine.status());
+    auto engine = engine::StartEngine(engine_, std::move(*router), max_images_, *slow, std::move(registry));
+    if (!engine.ok()) return cli::ReportFailure(engine.status());
     const int code = Serve(**engine, stop);
-    if (code == kExitDeviceFailed || HasHangingStream(**engine)) {
+    if (code == cli::kExitDeviceFailed || engine::HasHangingStream(**engine)) {
       if (request_log) request_log->Stop();  // writes the last lines
-      ExitAtOnce(code);
+      cli::ExitAtOnce(code);
     }
     return code;
   }
 
  private:
-  int Serve(Engine& engine, const StopSignal& stop) {
+  int Serve(engine::Engine& engine, const cli::StopSignal& stop) {
     const metrics::ResourceSampler resources(*engine.registry);
     SetTimeouts();
-    const std::unique_ptr<http::Server> server =
-        http::Server::Create(*engine.pipeline, *engine.registry, server_);
+    const std::unique_ptr<net::Server> server =
+        net::Server::Create(*engine.pipeline, *engine.registry, server_);
     const Status started = server->Start();
-    if (started.code() == Code::kInvalidRequest) return ReportUsage(started);  // --host, --port
-    if (!started.ok()) return ReportFailure(started);
-    const auto port_file = PortFile::Write(port_file_, server->port());
-    if (!port_file.ok()) return ReportFailure(port_file.status());
+    if (started.code() == Code::kInvalidRequest) return cli::ReportUsage(started);  // --host, --port
+    if (!started.ok()) return cli::ReportFailure(started);
+    const auto port_file = cli::PortFile::Write(port_file_, server->port());
+    if (!port_file.ok()) return cli::ReportFailure(port_file.status());
     server->SetReady(true);  // SetUpModel has run every stream
-    log::info("listening on {}", ServerUrl(server_.host, server->port()));
+    log::info("listening on {}", cli::ServerUrl(server_.host, server->port()));
 
     while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) WatchDecoders(engine, *server);
     const bool failed = engine.pipeline->device_failed();
     if (failed) {
       log::error("the compute device failed: answering what is in flight, then exiting with code {}",
-                 kExitDeviceFailed);
+                 cli::kExitDeviceFailed);
     } else {
       log::info("draining {} connections, at most {} s; a second signal ends at once", server->connections(),
                 drain_seconds_);
@@ -136,14 +136,14 @@ class ServeCommand : public Command {
     server->Stop(deadline);
     engine.pipeline->Drain(deadline);
     log::info("stopped");
-    return failed ? kExitDeviceFailed : kExitOk;
+    return failed ? cli::kExitDeviceFailed : cli::kExitOk;
   }
 
   // Readiness follows the decoder processes; they are restarted by themselves.
-  void WatchDecoders(Engine& engine, http::Server& server) {
+  void WatchDecoders(engine::Engine& engine, net::Server& server) {
     if (!engine.decoders) return;
     const decode::DecoderPoolStats stats = engine.decoders->stats();
-    const bool enough = EnoughDecoders(stats);
+    const bool enough = engine::EnoughDecoders(stats);
     if (enough == enough_decoders_) return;
     enough_decoders_ = enough;
     server.SetReady(enough);
@@ -162,9 +162,9 @@ class ServeCommand : public Command {
     server_.request_deadline_ms = ms(request_seconds_);
   }
 
-  http::ServerOptions server_;
+  net::ServerOptions server_;
   SourceOptions sources_;
-  EngineOptions engine_;
+  engine::EngineOptions engine_;
   std::string port_file_;
   std::string request_log_;
   std::string loop_priority_ = "auto";
@@ -180,6 +180,6 @@ class ServeCommand : public Command {
 
 }  // namespace
 
-std::unique_ptr<Command> MakeServeCommand() { return std::make_unique<ServeCommand>(); }
+std::unique_ptr<cli::Command> MakeServeCommand() { return std::make_unique<ServeCommand>(); }
 
 }  // namespace photovec::commands

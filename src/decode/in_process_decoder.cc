@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <string>
 
-#include "decode/color_transform.h"
+#include "decode/color/transform.h"
 #include "decode/crop_window.h"
 #include "decode/decoder.h"
-#include "decode/heif_support.h"
+#include "decode/formats/heif/support.h"
 #include "decode/limits.h"
 #include "decode/pixel_decoder.h"
 #include "decode/sniff.h"

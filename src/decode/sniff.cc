@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "decode/byte_reader.h"
-#include "decode/heif_support.h"
+#include "decode/formats/heif/support.h"
 
 namespace photovec::decode {
 namespace {

@@ -10,6 +10,7 @@
 #include "base/image.h"
 #include "base/result.h"
 #include "base/slot_pool.h"
+#include "model/precision.h"
 
 namespace photovec::encode {
 
@@ -72,7 +73,7 @@ class Encoder {
   virtual void UnregisterSlots(std::span<uint8_t> /*arena*/) {}
 };
 
-enum class Precision { kAuto, kF32, kBF16, kF16, kFp8 };
+using model::Precision;
 
 struct EncoderOptions {
   /// kAuto: on a GPU f16, on a CPU bf16 where it has AVX512-BF16 or AMX, else f32.

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "fetch/gcs_options.h"
-#include "fetch/s3_options.h"
+#include "fetch/gcs/options.h"
+#include "fetch/s3/options.h"
 
 namespace photovec::fetch {
 

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/memory_budget.h"
 #include "fetch/fetcher.h"
 #include "metrics/registry.h"
-#include "pipeline/admission.h"
 #include "pipeline/decode_stage.h"
 #include "pipeline/fetch_stage.h"
 #include "pipeline/model_runtime.h"

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "pipeline/admission.h"
+#include "base/memory_budget.h"
 
 namespace photovec::pipeline {
 

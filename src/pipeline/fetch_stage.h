@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "base/fair_queue.h"
+#include "base/memory_budget.h"
 #include "base/result.h"
 #include "fetch/fetcher.h"
-#include "pipeline/admission.h"
 #include "pipeline/item.h"
 
 namespace photovec::pipeline {

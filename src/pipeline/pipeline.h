@@ -9,12 +9,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/memory_budget.h"
 #include "base/result.h"
 #include "batch/streams.h"  // brings encode::Encoder, the contract that batch/ stands on
 #include "decode/decoder.h"
 #include "fetch/fetcher.h"
 #include "metrics/registry.h"
-#include "pipeline/admission.h"
 #include "pipeline/request.h"
 #include "preprocess/spec.h"
 

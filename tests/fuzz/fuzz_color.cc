@@ -2,9 +2,9 @@
 // An ICC profile on its way through lcms2.
 #include <cstring>
 
-#include "decode/color_transform.h"
+#include "decode/color/transform.h"
 #include "fuzz/fuzz_target.h"
-#include "unit/decode/test_images_icc.h"
+#include "testing/test_images_icc.h"
 
 namespace photovec::fuzz {
 namespace {

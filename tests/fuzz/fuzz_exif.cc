@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "decode/exif.h"
 #include "fuzz/fuzz_target.h"
-#include "unit/decode/test_images.h"
+#include "testing/test_images.h"
 
 namespace photovec::fuzz {
 

@@ -6,7 +6,7 @@
 
 #include "decode/header_probe.h"
 #include "fuzz/fuzz_target.h"
-#include "unit/decode/heif_builder.h"
+#include "testing/heif_builder.h"
 
 namespace photovec::fuzz {
 namespace {

@@ -4,9 +4,9 @@
 
 #include <cstring>
 
-#include "decode/icc_profile.h"
+#include "decode/color/icc_profile.h"
 #include "fuzz/fuzz_target.h"
-#include "unit/decode/test_images_icc.h"
+#include "testing/test_images_icc.h"
 
 namespace photovec::fuzz {
 

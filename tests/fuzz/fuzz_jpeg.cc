@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "fuzz/fuzz_target.h"
-#include "unit/decode/test_images.h"
+#include "testing/test_images.h"
 
 namespace photovec::fuzz {
 

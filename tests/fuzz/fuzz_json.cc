@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "api/json_request.h"
 #include "fuzz/fuzz_target.h"
-#include "http/json_request.h"
 
 namespace photovec::fuzz {
 namespace {
@@ -28,7 +28,7 @@ size_t Depth(const json::value& value) {
 }
 
 void ReadFields(const json::object& object) {
-  http::FieldReader reader(object);
+  api::FieldReader reader(object);
   reader.Bool("normalize", true);
   reader.String("model");
   reader.Int("dimensions");
@@ -42,13 +42,13 @@ void ReadFields(const json::object& object) {
 
 void FuzzOne(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const Result<json::value> document = http::ParseJson(text);
+  const Result<json::value> document = api::ParseJson(text);
   if (!document.ok()) {
     Check(document.status().code() == Code::kInvalidRequest, "a wrong document is the client's");
     return Check(!document.status().message().empty(), "errors say what is wrong");
   }
-  Check(Depth(*document) <= http::kMaxJsonDepth, "depth is bounded");
-  Check(http::ParseJson(json::serialize(*document)).ok(), "what was read can be written and read again");
+  Check(Depth(*document) <= api::kMaxJsonDepth, "depth is bounded");
+  Check(api::ParseJson(json::serialize(*document)).ok(), "what was read can be written and read again");
   if (document->is_object()) ReadFields(document->get_object());
 }
 void Repair(std::vector<uint8_t>* /*file*/) {}

@@ -6,15 +6,15 @@
 #include <string_view>
 
 #include "fuzz/fuzz_target.h"
-#include "http/multipart.h"
+#include "net/multipart.h"
 
 namespace photovec::fuzz {
 namespace {
 
 /// Writes down what it is told; data of a part in one piece.
-class Recorder final : public http::PartSink {
+class Recorder final : public net::PartSink {
  public:
-  Status OnPartBegin(const http::PartHead& head) override {
+  Status OnPartBegin(const net::PartHead& head) override {
     Check(!open_, "parts do not nest");
     open_ = true;
     calls_ += "<" + head.name + "|" + head.filename + "|" + (head.has_filename ? "file" : "text") + "|" +
@@ -50,7 +50,7 @@ struct Outcome {
 
 Outcome Run(std::string_view body, size_t first, size_t piece) {
   Recorder recorder;
-  http::MultipartParser parser("b", recorder);
+  net::MultipartParser parser("b", recorder);
   Status status;
   for (size_t next = first; status.ok() && !body.empty(); next = piece) {
     const std::string_view fed = body.substr(0, std::max<size_t>(1, std::min(next, body.size())));
@@ -73,7 +73,7 @@ void FuzzOne(const uint8_t* data, size_t size) {
   Check(whole.parts == pieces.parts, "every way of cutting gives the same parts");
   Check(whole.calls == pieces.calls || !whole.status.starts_with("ok"),
         "every way of cutting gives the same calls");
-  const Result<std::string> boundary = http::MultipartParser::BoundaryOf(body);
+  const Result<std::string> boundary = net::MultipartParser::BoundaryOf(body);
   Check(!boundary.ok() || (!boundary->empty() && boundary->size() <= 70), "boundaries are bounded");
 }
 void Repair(std::vector<uint8_t>* /*file*/) {}

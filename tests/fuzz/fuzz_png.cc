@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "fuzz/fuzz_target.h"
-#include "unit/decode/test_images.h"
+#include "testing/test_images.h"
 
 namespace photovec::fuzz {
 

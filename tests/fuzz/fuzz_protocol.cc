@@ -6,7 +6,7 @@
 
 #include "decode/sandbox/protocol.h"
 #include "fuzz/fuzz_target.h"
-#include "unit/decode/test_images.h"
+#include "testing/test_images.h"
 
 namespace photovec::fuzz {
 namespace {

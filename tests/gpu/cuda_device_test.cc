@@ -12,7 +12,7 @@
 #include <string>
 #include <thread>
 
-#include "encode/cuda/device.h"
+#include "device/cuda/platform.h"
 #include "encode/reference/reference_encoder.h"
 #include "unit/encode/cpu_test_model.h"
 
@@ -22,13 +22,13 @@ namespace {
 using model::Activation;
 using model::VisionConfig;
 
-Platform* ThePlatform() {
-  static Platform* const platform = []() -> Platform* {
+device::Platform* ThePlatform() {
+  static device::Platform* const platform = []() -> device::Platform* {
     const char* path = std::getenv("PHOTOVEC_CUDA_PLUGIN");
     void* library = path == nullptr ? nullptr : dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) return nullptr;
-    const auto entry = reinterpret_cast<PluginEntry>(dlsym(library, kPluginSymbol));
-    return entry == nullptr ? nullptr : entry(kPluginVersion, PHOTOVEC_VERSION);
+    const auto entry = reinterpret_cast<device::PluginEntry>(dlsym(library, device::kPluginSymbol));
+    return entry == nullptr ? nullptr : entry(device::kPluginVersion, PHOTOVEC_VERSION);
   }();
   return platform;
 }
@@ -63,7 +63,7 @@ std::vector<PixelSlot> Slots(const std::vector<std::vector<uint8_t>>& images) {
   return slots;
 }
 
-Status WaitFor(Lane& lane, int side) {
+Status WaitFor(device::Lane& lane, int side) {
   for (;;) {
     ASSIGN_OR_RETURN(const bool done, lane.Done(side));
     if (done) return Status::Ok();
@@ -72,8 +72,8 @@ Status WaitFor(Lane& lane, int side) {
 }
 
 struct OnGpu {
-  std::unique_ptr<DeviceModel> model;
-  std::unique_ptr<Lane> lane;
+  std::unique_ptr<device::DeviceModel> model;
+  std::unique_ptr<device::Lane> lane;
   int dim = 0;
 
   std::vector<float> Encode(std::span<const PixelSlot> slots, int side = 0) {
@@ -88,7 +88,7 @@ struct OnGpu {
 OnGpu Load(const model::VisionModel& model, Precision precision, int max_batch) {
   OnGpu gpu;
   gpu.dim = model.config.embedding_dim();
-  DeviceModelOptions options;
+  device::DeviceModelOptions options;
   options.precision = precision;
   options.log = [](const std::string& text) { std::fprintf(stderr, "note: %s\n", text.c_str()); };
   auto loaded = ThePlatform()->Load(0, model, options);
@@ -247,7 +247,7 @@ TEST_P(OnDevice, BothSidesAndTwoLanesAtOnce) {
   const auto images = RandomImages(16, config.image_size);
   const auto slots = Slots(images);
   const auto expected = gpu.Encode(slots);
-  const auto run = [&](Lane& lane) {
+  const auto run = [&](device::Lane& lane) {
     for (int round = 0; round < 50; ++round) {
       const int side = round % 2;
       if (round >= 2) {
@@ -266,8 +266,8 @@ TEST_P(OnDevice, BothSidesAndTwoLanesAtOnce) {
   ASSERT_TRUE(gpu.model->StartClock().ok());
   (void)gpu.Encode(slots, 0);
   (void)gpu.Encode(slots, 1);
-  const DeviceSpan one = gpu.lane->Span(0);
-  const DeviceSpan two = gpu.lane->Span(1);
+  const device::DeviceSpan one = gpu.lane->Span(0);
+  const device::DeviceSpan two = gpu.lane->Span(1);
   EXPECT_TRUE(0 < one.begin_us && one.begin_us < one.end_us);
   EXPECT_TRUE(one.end_us <= two.begin_us && two.begin_us < two.end_us);
 }
@@ -300,7 +300,7 @@ std::vector<Precision> Precisions() {
 TEST(Fp8, IsForHopperAlone) {
   ASSERT_NE(ThePlatform(), nullptr) << "set PHOTOVEC_CUDA_PLUGIN; see the loader's message";
   const test::RandomModel model(Config(64, 16, 128, 2, 2));
-  DeviceModelOptions options;
+  device::DeviceModelOptions options;
   options.precision = Precision::kFp8;
   const auto loaded = ThePlatform()->Load(0, model.get(), options);
   if (IsHopper()) {

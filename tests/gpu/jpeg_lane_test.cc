@@ -10,17 +10,17 @@
 #include <string>
 #include <thread>
 
-#include "commands/gpu_jpeg.h"
-#include "decode/gpu_decoder.h"
-#include "encode/cuda/plugin_loader.h"
+#include "decode/gpu/gpu_decoder.h"
+#include "decode/gpu/jpeg_lanes.h"
+#include "device/cuda/loader.h"
 #include "preprocess/resize.h"
-#include "unit/decode/test_images.h"
+#include "testing/test_images.h"
 
 namespace photovec::commands {
 namespace {
 
-using encode::cuda::JpegLane;
-using encode::cuda::JpegTask;
+using device::JpegLane;
+using device::JpegTask;
 
 preprocess::Spec Spec(int crop) {
   preprocess::Spec spec;
@@ -38,9 +38,9 @@ constexpr Shape kShapes[] = {{640, 480}, {481, 640},  {1600, 1200}, {224, 224},
 class JpegLanes : public testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
-    auto platform = encode::cuda::LoadPlugin();
+    auto platform = device::LoadPlugin();
     ASSERT_TRUE(platform.ok()) << platform.status().message();
-    encode::cuda::JpegLaneOptions options;
+    device::JpegLaneOptions options;
     options.hardware = GetParam();
     auto lane = (*platform)->CreateJpegLane(0, options);
     ASSERT_TRUE(lane.ok()) << lane.status().message();
@@ -67,7 +67,7 @@ TEST_P(JpegLanes, ResizesAsTheCpuBitForBit) {
         const preprocess::TapTable x = preprocess::BuildTapTable(plan->x.key);
         const preprocess::TapTable y = preprocess::BuildTapTable(plan->y.key);
         std::vector<uint8_t> got(spec.slot_bytes(), 77);
-        GpuJpegTask made({{}, shape.width, shape.height, &*plan, &x, &y, crop, got});
+        decode::GpuJpegTask made({{}, shape.width, shape.height, &*plan, &x, &y, crop, got});
         made.task.pixels = photo.samples;
         JpegTask* const tasks[] = {&made.task};
         ASSERT_EQ(lane_->Run(tasks), 1U);
@@ -85,9 +85,9 @@ double Psnr(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
 }
 
 TEST_P(JpegLanes, DecodesAsTheCpuWithinSomeLevels) {
-  std::vector<GpuJpegLanes::Lane> lanes;
+  std::vector<decode::GpuJpegLanes::Lane> lanes;
   lanes.push_back({std::move(lane_)});
-  GpuJpegLanes service(std::move(lanes));
+  decode::GpuJpegLanes service(std::move(lanes));
   const preprocess::Spec spec = Spec(224);
   decode::DecodeOptions options;
   options.jpeg_scaling = decode::JpegScaling::kExact;
@@ -127,9 +127,9 @@ TEST_P(JpegLanes, DecodesAsTheCpuWithinSomeLevels) {
 }
 
 TEST_P(JpegLanes, ABadJpegHarmsNoNeighbour) {
-  std::vector<GpuJpegLanes::Lane> lanes;
+  std::vector<decode::GpuJpegLanes::Lane> lanes;
   lanes.push_back({std::move(lane_)});
-  GpuJpegLanes service(std::move(lanes));
+  decode::GpuJpegLanes service(std::move(lanes));
   const preprocess::Spec spec = Spec(224);
   const decode::DecodeOptions options;
   const test::Encoded good = test::EncodeJpeg(test::MakePhoto(640, 480, 3));
@@ -185,13 +185,13 @@ TEST_P(JpegLanes, ReusedMemoryShowsInNoPixel) {
   int64_t warm = 0;
   for (size_t round = 0; round < 20; ++round) {
     std::vector<std::vector<uint8_t>> got(photos.size(), std::vector<uint8_t>(spec.slot_bytes()));
-    std::vector<std::unique_ptr<GpuJpegTask>> made(photos.size());
+    std::vector<std::unique_ptr<decode::GpuJpegTask>> made(photos.size());
     std::vector<JpegTask*> tasks;
     for (size_t at = 0; at < photos.size(); ++at) {  // each round begins with another photo
       const size_t i = (at + 5 * round) % photos.size();
       const int width = 640 + 32 * static_cast<int>(i);
       const int height = 480 + 16 * static_cast<int>(i);
-      made[i] = std::make_unique<GpuJpegTask>(
+      made[i] = std::make_unique<decode::GpuJpegTask>(
           decode::GpuJpegJob{photos[i], width, height, &plans[i], &xs[i], &ys[i], spec.crop, got[i]});
       tasks.push_back(&made[i]->task);
     }
@@ -206,7 +206,7 @@ TEST_P(JpegLanes, ReusedMemoryShowsInNoPixel) {
     }
     if (round == kWarm) warm = lane_->counts().allocations;
   }
-  const encode::cuda::JpegLaneCounts counts = lane_->counts();
+  const device::JpegLaneCounts counts = lane_->counts();
   std::printf("  a batch of 24: submit %.2f ms, decode %.2f ms, resize %.2f ms; %lld allocations\n",
               static_cast<double>(counts.submit_us) / 1e3 / static_cast<double>(counts.batches),
               static_cast<double>(counts.decode_us) / 1e3 / static_cast<double>(counts.batches),

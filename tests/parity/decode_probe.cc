@@ -16,10 +16,10 @@
 #include <string_view>
 #include <vector>
 
-#include "decode/color_transform.h"
+#include "decode/color/transform.h"
 #include "decode/decoder.h"
+#include "decode/formats/heif/support.h"
 #include "decode/header_probe.h"
-#include "decode/heif_support.h"
 #include "decode/limits.h"
 #include "decode/pixel_decoder.h"
 

@@ -2,7 +2,7 @@
 // Writes a colour profile to stdout, for test_color.py: icc_probe srgb|p3|adobe|prophoto|table|grey|cmyk
 #include <cstdio>
 
-#include "unit/decode/test_images_icc.h"
+#include "testing/test_images_icc.h"
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;

@@ -13,8 +13,8 @@
 
 #include "base/log.h"
 #include "base/strings.h"
-#include "fetch/s3_source.h"
-#include "fetch/sigv4.h"
+#include "fetch/s3/sigv4.h"
+#include "fetch/s3/source.h"
 
 namespace {
 

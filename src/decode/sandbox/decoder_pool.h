@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "decode/decoder.h"
-#include "decode/heif_support.h"
+#include "decode/formats/heif/support.h"
 #include "decode/sandbox/quarantine.h"
 #include "decode/sandbox/respawn.h"
 #include "decode/sandbox/worker_process.h"

@@ -17,9 +17,9 @@
 #include <optional>
 #include <string_view>
 
-#include "decode/color_transform.h"
+#include "decode/color/transform.h"
 #include "decode/decoder.h"
-#include "decode/heif_support.h"
+#include "decode/formats/heif/support.h"
 #include "decode/sandbox/exit_codes.h"
 #include "decode/sandbox/faults.h"
 #include "decode/sandbox/idle_memory.h"

@@ -13,7 +13,7 @@
 #include "base/machine.h"
 #include "encode/cpu/cpu_encoder_impl.h"
 #include "encode/cpu/kernels_peak.h"
-#include "encode/fold/fold.h"
+#include "model/fold/fold.h"
 
 namespace photovec::encode {
 namespace cpu {
@@ -115,12 +115,12 @@ class Probe final : public CeilingProbe {
               : Status(Code::kUnavailable, "oneDNN had no memory for the bare matrix products");
   }
 
-  double flops_per_batch() const override { return batch_ * ProductFlops(encoder_.model().config()); }
+  double flops_per_batch() const override { return batch_ * model::ProductFlops(encoder_.model().config()); }
 
   int threads_per_stream() const override { return encoder_.cpu_stream(0).team().size(); }
 
   double RunPeak(int index, int steps) override {
-    const bool bf16 = encoder_.model().element() == Element::kBF16;
+    const bool bf16 = encoder_.model().element() == model::Element::kBF16;
     if (bf16 && !has_bf16_) return 0;
     std::atomic<double> flops{0};
     auto work = [&](int) {

@@ -12,7 +12,7 @@
 
 #include "base/machine.h"
 #include "encode/cpu/cpu_encoder_impl.h"
-#include "encode/fold/fold.h"
+#include "model/fold/fold.h"
 
 namespace photovec::encode {
 namespace cpu {
@@ -26,7 +26,7 @@ Status Invalid(std::string message) { return {Code::kInvalidRequest, std::move(m
 // oneDNN may be told (ONEDNN_MAX_CPU_ISA) to use less than the CPU has.
 bool OneDnnHasBf16() {
   try {
-    const WeightLayout layout(dnnl::engine(dnnl::engine::kind::cpu, 0), 64, 64, 64, Element::kBF16,
+    const WeightLayout layout(dnnl::engine(dnnl::engine::kind::cpu, 0), 64, 64, 64, model::Element::kBF16,
                               Primitive::kMatmul);
     return layout.implementation().find("bf16") != std::string::npos ||
            layout.implementation().find("amx") != std::string::npos;
@@ -35,13 +35,13 @@ bool OneDnnHasBf16() {
   }
 }
 
-Result<Element> ChooseElement(Precision precision, const Machine& machine) {
+Result<model::Element> ChooseElement(Precision precision, const Machine& machine) {
   const bool has_bf16 = (machine.has_avx512_bf16 || machine.has_amx_bf16) && OneDnnHasBf16();
-  if (precision == Precision::kAuto) return has_bf16 ? Element::kBF16 : Element::kF32;
-  if (precision == Precision::kF32) return Element::kF32;
+  if (precision == Precision::kAuto) return has_bf16 ? model::Element::kBF16 : model::Element::kF32;
+  if (precision == Precision::kF32) return model::Element::kF32;
   if (precision != Precision::kBF16)
     return Invalid("a CPU computes in f32 or bf16: use --precision f32, bf16 or auto");
-  if (has_bf16) return Element::kBF16;
+  if (has_bf16) return model::Element::kBF16;
   return Invalid("precision bf16 needs a CPU with AVX512-BF16 or AMX, and oneDNN using it; this one (" +
                  machine.cpu_model + ", " + machine.isa + ") cannot: use --precision f32 or auto");
 }
@@ -101,7 +101,7 @@ CpuEncoder::CpuEncoder(std::unique_ptr<PackedModel> model, const Machine& machin
   }
   const auto& config = model_->config();
   info_.backend = "cpu";
-  info_.precision = model_->element() == Element::kF32 ? "f32" : "bf16";
+  info_.precision = model_->element() == model::Element::kF32 ? "f32" : "bf16";
   info_.detail = "oneDNN " + OneDnnVersion() + ", " + machine.isa + ", " + std::to_string(streams) +
                  (streams == 1 ? " stream x " : " streams x ") + std::to_string(threads) +
                  (threads == 1 ? " thread" : " threads") + (pin ? ", pinned, groups of " : ", groups of ") +
@@ -109,7 +109,7 @@ CpuEncoder::CpuEncoder(std::unique_ptr<PackedModel> model, const Machine& machin
   info_.image_size = config.image_size;
   info_.embedding_dim = config.embedding_dim();
   info_.max_batch = max_batch;
-  info_.executed_flops_per_image = ExecutedFlops(config);
+  info_.executed_flops_per_image = model::ExecutedFlops(config);
   info_.packed_bytes = model_->bytes();
 }
 
@@ -131,7 +131,7 @@ Result<std::unique_ptr<Encoder>> CreateCpuEncoder(const model::VisionModel& mode
                                                   const EncoderOptions& options) {
   const Machine machine = ProbeMachine();
   RETURN_IF_ERROR(cpu::CheckModel(model));
-  ASSIGN_OR_RETURN(const Element element, cpu::ChooseElement(options.precision, machine));
+  ASSIGN_OR_RETURN(const model::Element element, cpu::ChooseElement(options.precision, machine));
   ASSIGN_OR_RETURN(const cpu::Lanes lanes, cpu::ChooseLanes(options, machine));
   if (options.max_batch < 0 || options.max_batch > cpu::kMostBatch) {
     return cpu::Invalid("max_batch must be 0 (automatic) to " + std::to_string(cpu::kMostBatch) + ", not " +

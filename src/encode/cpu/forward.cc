@@ -43,7 +43,7 @@ class RankForward {
 
   std::byte* RowOf(void* matrix, int row, int columns) const {
     return static_cast<std::byte*>(matrix) +
-           static_cast<size_t>(row) * static_cast<size_t>(columns) * ElementBytes(element_);
+           static_cast<size_t>(row) * static_cast<size_t>(columns) * model::ElementBytes(element_);
   }
 
   // x [M, D] = pre_norm(patches W + position), normed = norm(x): CLIPVisionEmbeddings, pre_layrnorm.
@@ -118,7 +118,7 @@ class RankForward {
 
   // The last block: keys and values of all rows, everything else for the class token rows alone.
   void LastBlock(const PackedBlock& block, const BlockCalls& calls) {
-    const auto row_bytes = static_cast<size_t>(config_.hidden_size) * ElementBytes(element_);
+    const auto row_bytes = static_cast<size_t>(config_.hidden_size) * model::ElementBytes(element_);
     for (int i = 0; i < images_; ++i) {
       const int row = i * config_.tokens();
       if (row < rows_.first || row >= rows_.last) continue;
@@ -178,7 +178,7 @@ class RankForward {
         args.q_stride = args.kv_stride = stride;
         args.tq = config_.tokens();
         args.out = RowOf(shared_.attended, i * config_.tokens(), config_.hidden_size) +
-                   static_cast<size_t>(head) * hd * ElementBytes(element_);
+                   static_cast<size_t>(head) * hd * model::ElementBytes(element_);
         args.out_stride = static_cast<size_t>(config_.hidden_size);
         Attention(args);
       }
@@ -203,7 +203,7 @@ class RankForward {
         args.kv_stride = stride;
         args.tq = 1;
         args.out = RowOf(shared_.attended, i, config_.hidden_size) +
-                   static_cast<size_t>(head) * hd * ElementBytes(element_);
+                   static_cast<size_t>(head) * hd * model::ElementBytes(element_);
         args.out_stride = static_cast<size_t>(config_.hidden_size);
         Attention(args);
       }
@@ -217,7 +217,7 @@ class RankForward {
     args.norm = config_.has_post_norm;
     args.affine = model_.post_norm;
     if (config_.projection_dim == 0) {
-      args.element = Element::kF32;
+      args.element = model::Element::kF32;
       args.out = run_.out;
     }
     ResidualNorm(args, mine.first, mine.last);
@@ -239,7 +239,7 @@ class RankForward {
   const int rank_;
   const int size_;
   const int images_;
-  const Element element_;
+  const model::Element element_;
   const Range rows_;  // of the residual stream that this rank norms
 };
 

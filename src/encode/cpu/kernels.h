@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <span>
 
-#include "encode/fold/element.h"
 #include "model/config.h"
+#include "model/fold/element.h"
 
 /// The arithmetic around the matrix products, vectorised with Highway and dispatched at run time to the
 /// widest instructions of this CPU. All kernels compute in f32 and treat rows independently, so a row's bits
@@ -24,7 +24,7 @@ struct Panel {
 /// \param image  [S,S,3] u8. \param out [(S/P)*(S/P), P*P*3] elements in (y, x, channel) order; patch rows
 /// first_patch <= p < last_patch are written.
 void PixelsToPatches(const uint8_t* image, int image_size, int patch_size, int first_patch, int last_patch,
-                     Element element, void* out);
+                     model::Element element, void* out);
 
 /// A layernorm's optional scale and shift; null: already folded into the next product.
 struct Affine {
@@ -58,15 +58,15 @@ struct ResidualNormArgs {
   float eps = 0;
   bool norm = true;  ///< false: out = x
   Affine affine;
-  Element element = Element::kF32;
+  model::Element element = model::Element::kF32;
   void* out = nullptr;  ///< [M, D] dense; null: only x is updated
 };
 void ResidualNorm(const ResidualNormArgs& args, int first, int last);
 
 /// out[r, first + c] = act(panel[r, c] + bias[first + c]) for all rows of a panel.
 /// \param out [rows, out_stride] elements.
-void Activate(model::Activation activation, const Panel& panel, int rows, const float* bias, Element element,
-              void* out, size_t out_stride);
+void Activate(model::Activation activation, const Panel& panel, int rows, const float* bias,
+              model::Element element, void* out, size_t out_stride);
 
 /// out[r, first + c] = panel[r, c] + bias[first + c]; bias may be null.
 void AddBias(const Panel& panel, int rows, const float* bias, float* out, size_t out_stride);
@@ -83,7 +83,7 @@ struct AttentionArgs {
   int tq = 0;
   int tk = 0;
   int head_dim = 0;
-  Element element = Element::kF32;
+  model::Element element = model::Element::kF32;
   void* out = nullptr;  ///< [tq, HD], rows out_stride elements apart
   size_t out_stride = 0;
   float* scratch = nullptr;  ///< AttentionScratchFloats(), 64-byte aligned

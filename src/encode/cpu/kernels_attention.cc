@@ -248,7 +248,7 @@ void AttentionT(const AttentionArgs& args) {
 }
 
 void AttentionAny(const AttentionArgs& args) {
-  if (args.element == Element::kF32) {
+  if (args.element == model::Element::kF32) {
     AttentionT<float>(args);
   } else {
     AttentionT<uint16_t>(args);

@@ -44,8 +44,9 @@ void PatchesT(const uint8_t* image, int size, int patch, int first, int last, T*
   }
 }
 
-void Patches(const uint8_t* image, int size, int patch, int first, int last, Element element, void* out) {
-  if (element == Element::kF32) {
+void Patches(const uint8_t* image, int size, int patch, int first, int last, model::Element element,
+             void* out) {
+  if (element == model::Element::kF32) {
     PatchesT(image, size, patch, first, last, static_cast<float*>(out));
   } else {
     PatchesT(image, size, patch, first, last, static_cast<uint16_t*>(out));
@@ -157,7 +158,7 @@ void ResidualNormT(const ResidualNormArgs& args, int first, int last) {
 }
 
 void ResidualNormAll(const ResidualNormArgs& args, int first, int last) {
-  if (args.element == Element::kF32) {
+  if (args.element == model::Element::kF32) {
     ResidualNormT<float>(args, first, last);
   } else {
     ResidualNormT<uint16_t>(args, first, last);
@@ -262,8 +263,8 @@ void ActivateKind(model::Activation activation, const Panel& panel, int rows, co
 }
 
 void ActivateAll(model::Activation activation, const Panel& panel, int rows, const float* bias,
-                 Element element, void* out, size_t out_stride) {
-  if (element == Element::kF32) {
+                 model::Element element, void* out, size_t out_stride) {
+  if (element == model::Element::kF32) {
     ActivateKind(activation, panel, rows, bias, static_cast<float*>(out), out_stride);
   } else {
     ActivateKind(activation, panel, rows, bias, static_cast<uint16_t*>(out), out_stride);
@@ -282,7 +283,7 @@ HWY_EXPORT(EmbedAll);
 HWY_EXPORT(ActivateAll);
 
 void PixelsToPatches(const uint8_t* image, int image_size, int patch_size, int first_patch, int last_patch,
-                     Element element, void* out) {
+                     model::Element element, void* out) {
   HWY_DYNAMIC_DISPATCH(Patches)(image, image_size, patch_size, first_patch, last_patch, element, out);
 }
 
@@ -294,8 +295,8 @@ void ResidualNorm(const ResidualNormArgs& args, int first, int last) {
   HWY_DYNAMIC_DISPATCH(ResidualNormAll)(args, first, last);
 }
 
-void Activate(model::Activation activation, const Panel& panel, int rows, const float* bias, Element element,
-              void* out, size_t out_stride) {
+void Activate(model::Activation activation, const Panel& panel, int rows, const float* bias,
+              model::Element element, void* out, size_t out_stride) {
   HWY_DYNAMIC_DISPATCH(ActivateAll)(activation, panel, rows, bias, element, out, out_stride);
 }
 

@@ -13,8 +13,8 @@ namespace photovec::encode::cpu {
 namespace {
 using dnnl::memory;
 
-memory::data_type TypeOf(Element element) {
-  return element == Element::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
+memory::data_type TypeOf(model::Element element) {
+  return element == model::Element::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
 }
 
 /// A primitive for one product, and what it wants its operands to look like.
@@ -33,8 +33,8 @@ Product From(const PrimitiveDesc& plan, Made made) {
 /// One caller at a time: streams warm up at once, and ThreadSanitizer sees races in oneDNN 2.6's cache of
 /// primitives, whose keys point into what another thread is making.
 /// \param stride elements from one row of the input to the next, of which `depth` are used.
-Product Describe(const dnnl::engine& engine, int rows, int depth, int stride, int columns, Element element,
-                 Primitive primitive, const memory::desc& weights, bool accumulate) {
+Product Describe(const dnnl::engine& engine, int rows, int depth, int stride, int columns,
+                 model::Element element, Primitive primitive, const memory::desc& weights, bool accumulate) {
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
   const memory::data_type type = TypeOf(element);
@@ -55,7 +55,7 @@ memory::dims WeightDims(int depth, int columns, Primitive primitive) {
   return {columns, depth, 1, 1};
 }
 
-memory::desc Any(int depth, int columns, Element element, Primitive primitive) {
+memory::desc Any(int depth, int columns, model::Element element, Primitive primitive) {
   return {WeightDims(depth, columns, primitive), TypeOf(element), memory::format_tag::any};
 }
 
@@ -63,8 +63,8 @@ int ColumnAxis(Primitive primitive) { return primitive == Primitive::kMatmul ? 1
 
 }  // namespace
 
-WeightLayout::WeightLayout(const dnnl::engine& engine, int rows, int depth, int columns, Element element,
-                           Primitive primitive, int step)
+WeightLayout::WeightLayout(const dnnl::engine& engine, int rows, int depth, int columns,
+                           model::Element element, Primitive primitive, int step)
     : depth_(depth),
       columns_(columns),
       step_(step == 0 ? depth : step),
@@ -96,7 +96,7 @@ memory::desc WeightLayout::CutDesc(Columns columns) const {
 size_t WeightLayout::CutOffset(Columns columns) const {
   const auto block = static_cast<size_t>(columns.first) / static_cast<size_t>(column_unit_);
   const auto stride = static_cast<size_t>(layout_.strides[static_cast<size_t>(ColumnAxis(primitive_))]);
-  return column_unit_ == columns_ ? 0 : block * stride * ElementBytes(element_);
+  return column_unit_ == columns_ ? 0 : block * stride * model::ElementBytes(element_);
 }
 
 WeightMatrix::WeightMatrix(const dnnl::engine& engine, const WeightLayout* layout,
@@ -135,7 +135,7 @@ bool RowInvariant(const dnnl::engine& engine, const WeightLayout& layout, std::s
   fill(weight);
   std::vector<float> in(most * depth);
   fill(in);
-  std::vector<uint16_t> in_bf16(layout.element() == Element::kBF16 ? in.size() : 0);
+  std::vector<uint16_t> in_bf16(layout.element() == model::Element::kBF16 ? in.size() : 0);
   std::transform(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(in_bf16.size()), in_bf16.begin(),
                  FloatToBFloat16);
   const void* source = in_bf16.empty() ? static_cast<const void*>(in.data()) : in_bf16.data();
@@ -179,7 +179,7 @@ MatmulCall::MatmulCall(const dnnl::engine& engine, const WeightMatrix& weight, C
     : columns_(columns), out_(out) {
   const WeightLayout& layout = weight.layout();
   rows = std::max(rows, kLeastRows);
-  const size_t in_step = static_cast<size_t>(layout.step()) * ElementBytes(layout.element());
+  const size_t in_step = static_cast<size_t>(layout.step()) * model::ElementBytes(layout.element());
   steps_.resize(static_cast<size_t>(layout.steps()));
   for (int i = 0; i < layout.steps(); ++i) {
     const Product product = Describe(engine, rows, layout.step(), layout.depth(), columns.count,

@@ -32,7 +32,7 @@ class WeightLayout {
   /// \param rows the M that will be used most.
   /// \param step K is added up in steps of so many, each a product of its own; divides depth. 0: oneDNN adds
   /// all of K up. Less than that is for kMatmul only. Throws dnnl::error.
-  WeightLayout(const dnnl::engine& engine, int rows, int depth, int columns, Element element,
+  WeightLayout(const dnnl::engine& engine, int rows, int depth, int columns, model::Element element,
                Primitive primitive, int step = 0);
 
   size_t bytes() const { return step_bytes_ * static_cast<size_t>(steps()); }
@@ -40,7 +40,7 @@ class WeightLayout {
   int step() const { return step_; }
   int steps() const { return depth_ / step_; }
   int columns() const { return columns_; }
-  Element element() const { return element_; }
+  model::Element element() const { return element_; }
   Primitive primitive() const { return primitive_; }
   /// Of one step, and where the next one's begins.
   const dnnl::memory::desc& desc() const { return desc_; }
@@ -58,7 +58,7 @@ class WeightLayout {
   int depth_;
   int columns_;
   int step_;
-  Element element_;
+  model::Element element_;
   Primitive primitive_;
   dnnl::memory::desc desc_;
   size_t step_bytes_;

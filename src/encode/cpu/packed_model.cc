@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "encode/fold/fold.h"
+#include "model/fold/fold.h"
 
 namespace photovec::encode::cpu {
 namespace {
@@ -24,12 +24,12 @@ int StepOf(int depth) {
 
 }  // namespace
 
-PackedModel::PackedModel(const model::VisionConfig& config, Element element)
+PackedModel::PackedModel(const model::VisionConfig& config, model::Element element)
     : config_(config), element_(element), engine_(dnnl::engine::kind::cpu, 0) {
   group_images_ = std::max(1, kGroupRows / config.tokens());
   AddLayouts(Primitive::kMatmul);
   if (RowInvariantLayouts()) return;
-  if (element == Element::kBF16) {
+  if (element == model::Element::kBF16) {
     AddLayouts(Primitive::kMatmul, true);
   } else {
     AddLayouts(Primitive::kPointwise);
@@ -110,7 +110,7 @@ void PackedModel::Pack(const model::VisionModel& model, const PixelNormalization
   const int d = config_.hidden_size;
   const int f = config_.mlp_size;
   {
-    const FoldedPatch folded = FoldPatch(model, normalization, element_);
+    const model::FoldedPatch folded = model::FoldPatch(model, normalization, element_);
     patch = PackMatrix(config_.patch_size * config_.patch_size * 3, d, folded.weight);
     position = Keep(folded.position);
     if (!folded.class_row.empty()) class_row = Keep(folded.class_row);
@@ -119,7 +119,7 @@ void PackedModel::Pack(const model::VisionModel& model, const PixelNormalization
   blocks.reserve(model.weights.blocks.size());
   for (size_t i = 0; i < model.weights.blocks.size(); ++i) {
     const bool last = i + 1 == model.weights.blocks.size();
-    const FoldedBlock folded = FoldBlock(config_, model.weights.blocks[i], last);
+    const model::FoldedBlock folded = model::FoldBlock(config_, model.weights.blocks[i], last);
     PackedBlock block;
     block.qkv = PackMatrix(d, last ? 2 * d : 3 * d, folded.qkv_weight);
     if (last) block.q = PackMatrix(d, d, folded.q_weight);
@@ -133,7 +133,7 @@ void PackedModel::Pack(const model::VisionModel& model, const PixelNormalization
     blocks.push_back(block);
   }
   if (config_.projection_dim > 0) {
-    const FoldedLinear folded = FoldProjection(model);
+    const model::FoldedLinear folded = model::FoldProjection(model);
     projection = PackMatrix(d, config_.projection_dim, folded.weight);
     projection_bias = Keep(folded.bias);
   } else if (config_.has_post_norm) {
@@ -143,7 +143,7 @@ void PackedModel::Pack(const model::VisionModel& model, const PixelNormalization
 
 Result<std::unique_ptr<PackedModel>> PackedModel::Create(const model::VisionModel& model,
                                                          const PixelNormalization& normalization,
-                                                         Element element) {
+                                                         model::Element element) {
   try {
     std::unique_ptr<PackedModel> packed(new PackedModel(model.config, element));
     ASSIGN_OR_RETURN(packed->arena_, Arena::Create(packed->TotalBytes()));

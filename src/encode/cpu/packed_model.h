@@ -34,12 +34,12 @@ class PackedModel {
   /// Errors: kUnavailable without memory; kInternal when oneDNN refuses a shape.
   static Result<std::unique_ptr<PackedModel>> Create(const model::VisionModel& model,
                                                      const PixelNormalization& normalization,
-                                                     Element element);
+                                                     model::Element element);
   PackedModel(const PackedModel&) = delete;
   PackedModel& operator=(const PackedModel&) = delete;
 
   const model::VisionConfig& config() const { return config_; }
-  Element element() const { return element_; }
+  model::Element element() const { return element_; }
   const dnnl::engine& engine() const { return engine_; }
   uint64_t bytes() const { return arena_.used_bytes(); }
   /// Images whose rows are computed together by one thread: enough to feed the matrix kernels, few enough to
@@ -57,7 +57,7 @@ class PackedModel {
   Affine post_norm;  ///< only where it could not be folded into a projection
 
  private:
-  PackedModel(const model::VisionConfig& config, Element element);
+  PackedModel(const model::VisionConfig& config, model::Element element);
   const WeightLayout& Layout(int depth, int columns) const { return *layouts_.at({depth, columns}); }
   void AddLayouts(Primitive primitive, bool in_steps = false);
   bool RowInvariantLayouts() const;
@@ -68,7 +68,7 @@ class PackedModel {
   Affine KeepNorm(const model::Norm& norm);
 
   model::VisionConfig config_;
-  Element element_;
+  model::Element element_;
   dnnl::engine engine_;
   std::map<std::pair<int, int>, std::unique_ptr<WeightLayout>> layouts_;  // by (K, N)
   Arena arena_;

@@ -159,7 +159,7 @@ Result<LaneMemory> LaneMemory::Create(const PackedModel& model) {
   };
   const size_t images = at_least(1);
   const size_t rows = at_least(config.tokens());
-  const size_t element = ElementBytes(model.element());
+  const size_t element = model::ElementBytes(model.element());
   const auto dim = static_cast<size_t>(config.hidden_size);
   const size_t patch_elements = at_least(config.patches()) * static_cast<size_t>(config.patch_size) *
                                 static_cast<size_t>(config.patch_size) * 3;

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "base/log.h"
-#include "encode/cuda/plugin_loader.h"
-#include "encode/fold/fold.h"
+#include "device/cuda/loader.h"
+#include "model/fold/fold.h"
 
 namespace photovec::encode::cuda {
 namespace {
@@ -51,13 +51,14 @@ Status CheckOptions(const EncoderOptions& options) {
 
 }  // namespace
 
-Result<std::unique_ptr<CudaEncoder>> CudaEncoder::Create(Platform& platform, const model::VisionModel& model,
+Result<std::unique_ptr<CudaEncoder>> CudaEncoder::Create(device::Platform& platform,
+                                                         const model::VisionModel& model,
                                                          const EncoderOptions& options,
                                                          const Settings& settings) {
   RETURN_IF_ERROR(CheckOptions(options));
   const Precision precision = options.precision == Precision::kAuto ? Precision::kF16 : options.precision;
   std::unique_ptr<CudaEncoder> encoder(new CudaEncoder());
-  DeviceModelOptions device_options;
+  device::DeviceModelOptions device_options;
   device_options.precision = precision;
   device_options.normalization = options.normalization;
   device_options.plan_cache = options.plan_cache;
@@ -120,7 +121,7 @@ void CudaEncoder::Describe(const model::VisionConfig& config, Precision precisio
   info_.backend = "cuda";
   info_.precision = PrecisionName(precision);
   for (const Device& device : devices_) {
-    const DeviceInfo& gpu = device.model->device();
+    const device::DeviceInfo& gpu = device.model->device();
     info_.detail +=
         (info_.detail.empty() ? "" : " + ") + gpu.name + " (cuda:" + std::to_string(gpu.index) + ")";
     info_.packed_bytes += device.model->weight_bytes();
@@ -130,7 +131,7 @@ void CudaEncoder::Describe(const model::VisionConfig& config, Precision precisio
   info_.image_size = config.image_size;
   info_.embedding_dim = config.embedding_dim();
   info_.max_batch = max_batch;
-  info_.executed_flops_per_image = ExecutedFlops(config);
+  info_.executed_flops_per_image = model::ExecutedFlops(config);
 }
 
 Status CudaEncoder::Warmup() {
@@ -167,7 +168,7 @@ void CudaEncoder::UnregisterSlots(std::span<uint8_t> arena) {
 
 Result<std::unique_ptr<Encoder>> CreateCudaEncoder(const model::VisionModel& model,
                                                    const EncoderOptions& options) {
-  ASSIGN_OR_RETURN(Platform * platform, LoadPlugin());
+  ASSIGN_OR_RETURN(device::Platform * platform, device::LoadPlugin());
   ASSIGN_OR_RETURN(auto encoder, CudaEncoder::Create(*platform, model, options, CudaEncoder::Settings()));
   return std::unique_ptr<Encoder>(std::move(encoder));
 }

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "device/cuda/platform.h"
 #include "encode/cuda/cuda_stream.h"
-#include "encode/cuda/device.h"
 #include "encode/encoder.h"
 #include "model/vision_model.h"
 
@@ -29,7 +29,8 @@ class CudaEncoder final : public Encoder {
   /// activations of max_batch images gets half of that, and so on: the log says so. Packs what it needs;
   /// `model` may be dropped. Errors: kInvalidRequest for numbers out of range or fewer streams than GPUs;
   /// kUnavailable when not even one image fits; as Platform::Load().
-  static Result<std::unique_ptr<CudaEncoder>> Create(Platform& platform, const model::VisionModel& model,
+  static Result<std::unique_ptr<CudaEncoder>> Create(device::Platform& platform,
+                                                     const model::VisionModel& model,
                                                      const EncoderOptions& options, const Settings& settings);
 
   /// Leaks the lanes and the weights of a GPU that hangs: giving them back would take for ever.
@@ -44,12 +45,12 @@ class CudaEncoder final : public Encoder {
 
   /// For benchmarks.
   int device_count() const { return static_cast<int>(devices_.size()); }
-  DeviceModel& device_model(int index) { return *devices_[static_cast<size_t>(index)].model; }
+  device::DeviceModel& device_model(int index) { return *devices_[static_cast<size_t>(index)].model; }
   CudaStream& cuda_stream(int index) { return *streams_[static_cast<size_t>(index)]; }
 
  private:
   struct Device {
-    std::unique_ptr<DeviceModel> model;
+    std::unique_ptr<device::DeviceModel> model;
     std::unique_ptr<DeviceHealth> health;
   };
   CudaEncoder() = default;

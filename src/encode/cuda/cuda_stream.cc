@@ -51,7 +51,8 @@ bool DeviceHealth::TellOfMemory(TimePoint now) {
   return true;
 }
 
-CudaStream::CudaStream(std::unique_ptr<Lane> lane, DeviceHealth& health, const CudaStreamOptions& options)
+CudaStream::CudaStream(std::unique_ptr<device::Lane> lane, DeviceHealth& health,
+                       const CudaStreamOptions& options)
     : options_(options), lane_(std::move(lane)), health_(health) {}
 
 CudaStream::~CudaStream() {

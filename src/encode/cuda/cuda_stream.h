@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/deadline.h"
-#include "encode/cuda/device.h"
+#include "device/cuda/platform.h"
 #include "encode/encoder.h"
 
 namespace photovec::encode::cuda {
@@ -54,7 +54,7 @@ class CudaStream final : public EncoderStream {
  public:
   /// \param health of the lane's device; outlives the stream. When that hangs, the stream's end leaks the
   /// lane.
-  CudaStream(std::unique_ptr<Lane> lane, DeviceHealth& health, const CudaStreamOptions& options);
+  CudaStream(std::unique_ptr<device::Lane> lane, DeviceHealth& health, const CudaStreamOptions& options);
   ~CudaStream() override;
 
   /// A batch for which the device has no memory is run in halves, within this call.
@@ -66,7 +66,7 @@ class CudaStream final : public EncoderStream {
   bool usable() const override { return !hung_.load(std::memory_order_acquire); }
 
   /// When the batch last waited for ran on the device; for benchmarks.
-  DeviceSpan LastSpan() const { return lane_->Span(SideOf(oldest_id_ - 1)); }
+  device::DeviceSpan LastSpan() const { return lane_->Span(SideOf(oldest_id_ - 1)); }
 
  private:
   static constexpr int kSides = 2;
@@ -91,7 +91,7 @@ class CudaStream final : public EncoderStream {
   void CopyOut(int side, std::span<float> out) const;
 
   const CudaStreamOptions options_;
-  std::unique_ptr<Lane> lane_;
+  std::unique_ptr<device::Lane> lane_;
   DeviceHealth& health_;
   std::array<Flight, kSides> flights_;
   uint64_t next_id_ = 1;

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "experiment/report/analysis.h"
+#include "experiment/analyse/analysis.h"
 #include "experiment/report/report.h"
 
 namespace photovec::experiment {

@@ -4,46 +4,48 @@
 namespace photovec::experiment {
 namespace {
 
-constexpr auto kRequestColumns = std::to_array<JsonColumn<RequestRecord>>({
-    {"id", 0, [](const RequestRecord& e) { return static_cast<int64_t>(e.id); },
-     [](RequestRecord& e, int64_t v) { e.id = static_cast<uint64_t>(v); }},
-    {"status", 0, [](const RequestRecord& e) { return static_cast<int64_t>(e.status); },
-     [](RequestRecord& e, int64_t v) { e.status = static_cast<int>(v); }},
-    {"started_us", 0, [](const RequestRecord& e) { return e.started_us; },
-     [](RequestRecord& e, int64_t v) { e.started_us = v; }},
-    {"opened_us", -1, [](const RequestRecord& e) { return e.opened_us; },
-     [](RequestRecord& e, int64_t v) { e.opened_us = v; }},
-    {"finished_us", -1, [](const RequestRecord& e) { return e.finished_us; },
-     [](RequestRecord& e, int64_t v) { e.finished_us = v; }},
-    {"receive_us", -1, [](const RequestRecord& e) { return e.receive_us; },
-     [](RequestRecord& e, int64_t v) { e.receive_us = v; }},
-    {"parse_us", -1, [](const RequestRecord& e) { return e.parse_us; },
-     [](RequestRecord& e, int64_t v) { e.parse_us = v; }},
-    {"serialise_us", -1, [](const RequestRecord& e) { return e.serialise_us; },
-     [](RequestRecord& e, int64_t v) { e.serialise_us = v; }},
-    {"total_us", -1, [](const RequestRecord& e) { return e.total_us; },
-     [](RequestRecord& e, int64_t v) { e.total_us = v; }},
-    {"preprocess_us", -1, [](const RequestRecord& e) { return e.preprocess_us; },
-     [](RequestRecord& e, int64_t v) { e.preprocess_us = v; }},
-    {"embed_us", -1, [](const RequestRecord& e) { return e.embed_us; },
-     [](RequestRecord& e, int64_t v) { e.embed_us = v; }},
-    {"load_decode_us", -1, [](const RequestRecord& e) { return e.load_decode_us; },
-     [](RequestRecord& e, int64_t v) { e.load_decode_us = v; }},
-    {"pool_wait_us", -1, [](const RequestRecord& e) { return e.pool_wait_us; },
-     [](RequestRecord& e, int64_t v) { e.pool_wait_us = v; }},
+constexpr auto kRequestColumns = std::to_array<JsonColumn<request_log::RequestRecord>>({
+    {"id", 0, [](const request_log::RequestRecord& e) { return static_cast<int64_t>(e.id); },
+     [](request_log::RequestRecord& e, int64_t v) { e.id = static_cast<uint64_t>(v); }},
+    {"status", 0, [](const request_log::RequestRecord& e) { return static_cast<int64_t>(e.status); },
+     [](request_log::RequestRecord& e, int64_t v) { e.status = static_cast<int>(v); }},
+    {"started_us", 0, [](const request_log::RequestRecord& e) { return e.started_us; },
+     [](request_log::RequestRecord& e, int64_t v) { e.started_us = v; }},
+    {"opened_us", -1, [](const request_log::RequestRecord& e) { return e.opened_us; },
+     [](request_log::RequestRecord& e, int64_t v) { e.opened_us = v; }},
+    {"finished_us", -1, [](const request_log::RequestRecord& e) { return e.finished_us; },
+     [](request_log::RequestRecord& e, int64_t v) { e.finished_us = v; }},
+    {"receive_us", -1, [](const request_log::RequestRecord& e) { return e.receive_us; },
+     [](request_log::RequestRecord& e, int64_t v) { e.receive_us = v; }},
+    {"parse_us", -1, [](const request_log::RequestRecord& e) { return e.parse_us; },
+     [](request_log::RequestRecord& e, int64_t v) { e.parse_us = v; }},
+    {"serialise_us", -1, [](const request_log::RequestRecord& e) { return e.serialise_us; },
+     [](request_log::RequestRecord& e, int64_t v) { e.serialise_us = v; }},
+    {"total_us", -1, [](const request_log::RequestRecord& e) { return e.total_us; },
+     [](request_log::RequestRecord& e, int64_t v) { e.total_us = v; }},
+    {"preprocess_us", -1, [](const request_log::RequestRecord& e) { return e.preprocess_us; },
+     [](request_log::RequestRecord& e, int64_t v) { e.preprocess_us = v; }},
+    {"embed_us", -1, [](const request_log::RequestRecord& e) { return e.embed_us; },
+     [](request_log::RequestRecord& e, int64_t v) { e.embed_us = v; }},
+    {"load_decode_us", -1, [](const request_log::RequestRecord& e) { return e.load_decode_us; },
+     [](request_log::RequestRecord& e, int64_t v) { e.load_decode_us = v; }},
+    {"pool_wait_us", -1, [](const request_log::RequestRecord& e) { return e.pool_wait_us; },
+     [](request_log::RequestRecord& e, int64_t v) { e.pool_wait_us = v; }},
 });
 
-constexpr auto kItemColumns = std::to_array<JsonColumn<ItemRecord>>({
-    {"by_reference", 0, [](const ItemRecord& e) { return static_cast<int64_t>(e.by_reference); },
-     [](ItemRecord& e, int64_t v) { e.by_reference = v != 0; }},
-    {"bytes", 0, [](const ItemRecord& e) { return e.bytes; }, [](ItemRecord& e, int64_t v) { e.bytes = v; }},
-    {"decoder", -1, [](const ItemRecord& e) { return static_cast<int64_t>(e.decoder); },
-     [](ItemRecord& e, int64_t v) { e.decoder = static_cast<int>(v); }},
-    {"stream", -1, [](const ItemRecord& e) { return static_cast<int64_t>(e.stream); },
-     [](ItemRecord& e, int64_t v) { e.stream = static_cast<int>(v); }},
-    {"batch", -1, [](const ItemRecord& e) { return e.batch; }, [](ItemRecord& e, int64_t v) { e.batch = v; }},
-    {"batch_size", 0, [](const ItemRecord& e) { return static_cast<int64_t>(e.batch_size); },
-     [](ItemRecord& e, int64_t v) { e.batch_size = static_cast<int>(v); }},
+constexpr auto kItemColumns = std::to_array<JsonColumn<request_log::ItemRecord>>({
+    {"by_reference", 0, [](const request_log::ItemRecord& e) { return static_cast<int64_t>(e.by_reference); },
+     [](request_log::ItemRecord& e, int64_t v) { e.by_reference = v != 0; }},
+    {"bytes", 0, [](const request_log::ItemRecord& e) { return e.bytes; },
+     [](request_log::ItemRecord& e, int64_t v) { e.bytes = v; }},
+    {"decoder", -1, [](const request_log::ItemRecord& e) { return static_cast<int64_t>(e.decoder); },
+     [](request_log::ItemRecord& e, int64_t v) { e.decoder = static_cast<int>(v); }},
+    {"stream", -1, [](const request_log::ItemRecord& e) { return static_cast<int64_t>(e.stream); },
+     [](request_log::ItemRecord& e, int64_t v) { e.stream = static_cast<int>(v); }},
+    {"batch", -1, [](const request_log::ItemRecord& e) { return e.batch; },
+     [](request_log::ItemRecord& e, int64_t v) { e.batch = v; }},
+    {"batch_size", 0, [](const request_log::ItemRecord& e) { return static_cast<int64_t>(e.batch_size); },
+     [](request_log::ItemRecord& e, int64_t v) { e.batch_size = static_cast<int>(v); }},
 });
 
 constexpr auto kClientColumns = std::to_array<JsonColumn<ClientSample>>({
@@ -125,8 +127,8 @@ constexpr auto kRunFields = std::to_array<JsonColumn<Run>>({
 
 }  // namespace
 
-std::span<const JsonColumn<RequestRecord>> RequestColumns() { return kRequestColumns; }
-std::span<const JsonColumn<ItemRecord>> ItemColumns() { return kItemColumns; }
+std::span<const JsonColumn<request_log::RequestRecord>> RequestColumns() { return kRequestColumns; }
+std::span<const JsonColumn<request_log::ItemRecord>> ItemColumns() { return kItemColumns; }
 std::span<const JsonColumn<ClientSample>> ClientColumns() { return kClientColumns; }
 std::span<const JsonColumn<ResourceSample>> ResourceColumns() { return kResourceColumns; }
 std::span<const JsonColumn<Capacity::Trial>> TrialColumns() { return kTrialColumns; }

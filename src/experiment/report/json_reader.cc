@@ -151,10 +151,10 @@ void ReadTextColumn(const Fields& fields, std::string_view key, const std::vecto
   }
 }
 
-std::vector<ItemRecord> ReadItems(const Fields& run) {
+std::vector<request_log::ItemRecord> ReadItems(const Fields& run) {
   const Fields fields = run.Object("items");
-  std::vector<ItemRecord> items = ReadColumns(fields, ItemColumns());
-  ReadTextColumn(fields, "code", run.Texts("codes"), &ItemRecord::code, items);
+  std::vector<request_log::ItemRecord> items = ReadColumns(fields, ItemColumns());
+  ReadTextColumn(fields, "code", run.Texts("codes"), &request_log::ItemRecord::code, items);
   for (size_t k = 0; k < kBorderCount; ++k) {
     const auto values = fields.Column(kBorderColumns[k], items.size(), -1);
     for (size_t i = 0; i < items.size(); ++i) items[i].at_us[k] = values[i];
@@ -170,7 +170,7 @@ void ReadRequests(const Fields& run, Run& out) {
   const Fields fields = run.Object("requests");
   out.requests = ReadColumns(fields, RequestColumns());
   const auto counts = fields.Column("items", out.requests.size(), 0);
-  const std::vector<ItemRecord> items = ReadItems(run);
+  const std::vector<request_log::ItemRecord> items = ReadItems(run);
   size_t next = 0;
   for (size_t i = 0; i < counts.size(); ++i) {
     if (counts[i] < 0 || static_cast<size_t>(counts[i]) > items.size() - next) {

@@ -124,21 +124,24 @@ class TextIndex {
 };
 
 void WriteItems(JsonWriter& json, const Run& run) {
-  std::vector<ItemRecord> items;
-  for (const RequestRecord& request : run.requests) {
+  std::vector<request_log::ItemRecord> items;
+  for (const request_log::RequestRecord& request : run.requests) {
     items.insert(items.end(), request.items.begin(), request.items.end());
   }
-  const std::span<const ItemRecord> rows = items;
+  const std::span<const request_log::ItemRecord> rows = items;
   TextIndex codes("ok");
   json.Key("items");
   json.Open('{');
   WriteColumns(json, ItemColumns(), rows);
-  WriteColumn(json, "code", 0, rows, [&](const ItemRecord& item) { return codes.Number(item.code); });
+  WriteColumn(json, "code", 0, rows,
+              [&](const request_log::ItemRecord& item) { return codes.Number(item.code); });
   for (size_t i = 0; i < kBorderCount; ++i) {
-    WriteColumn(json, kBorderColumns[i], -1, rows, [i](const ItemRecord& item) { return item.at_us[i]; });
+    WriteColumn(json, kBorderColumns[i], -1, rows,
+                [i](const request_log::ItemRecord& item) { return item.at_us[i]; });
   }
   for (size_t i = 0; i < kStageCount; ++i) {
-    WriteColumn(json, StageColumn(i), -1, rows, [i](const ItemRecord& item) { return item.stage_us[i]; });
+    WriteColumn(json, StageColumn(i), -1, rows,
+                [i](const request_log::ItemRecord& item) { return item.stage_us[i]; });
   }
   json.Close('}');
   json.Texts("codes", codes.texts());
@@ -152,12 +155,13 @@ void WriteRun(JsonWriter& json, const Run& run) {
   }
   json.TextField("failure", run.failure);
   json.Texts("log_tail", run.log_tail);
-  const std::span<const RequestRecord> requests = run.requests;
+  const std::span<const request_log::RequestRecord> requests = run.requests;
   json.Key("requests");
   json.Open('{');
   WriteColumns(json, RequestColumns(), requests);
-  WriteColumn(json, "items", 0, requests,
-              [](const RequestRecord& request) { return static_cast<int64_t>(request.items.size()); });
+  WriteColumn(json, "items", 0, requests, [](const request_log::RequestRecord& request) {
+    return static_cast<int64_t>(request.items.size());
+  });
   json.Close('}');
   WriteItems(json, run);
   TextIndex errors("");

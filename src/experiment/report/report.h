@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "experiment/report/analysis.h"
+#include "experiment/analyse/analysis.h"
 #include "experiment/run_data.h"
 
 namespace photovec::experiment {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "experiment/report/findings.h"
+#include "experiment/analyse/findings.h"
 #include "experiment/report/format.h"
 #include "experiment/report/text.h"
 

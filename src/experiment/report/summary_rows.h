@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "experiment/report/analysis.h"
+#include "experiment/analyse/analysis.h"
 #include "experiment/report/report.h"
 
 namespace photovec::experiment {

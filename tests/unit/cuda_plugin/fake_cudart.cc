@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/deadline.h"
-#include "encode/cuda/plugin/kernels/resize.h"
+#include "device/cuda/plugin/kernels/resize.h"
 
 struct CUstream_st {
   std::deque<std::function<void()>> queue;
@@ -17,7 +17,7 @@ struct CUevent_st {
   int questions = 0;
 };
 
-namespace photovec::encode::cuda {
+namespace photovec::device {
 namespace test {
 
 FakeGpu& FakeGpu::Get() {
@@ -132,9 +132,9 @@ cudaError_t Resize(const ResizeImage* images, int count, int /*most_between*/, i
   return cudaGetLastError();  // as after a launch
 }
 
-}  // namespace photovec::encode::cuda
+}  // namespace photovec::device
 
-using photovec::encode::cuda::test::FakeGpu;
+using photovec::device::test::FakeGpu;
 
 extern "C" {
 

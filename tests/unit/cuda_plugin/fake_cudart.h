@@ -13,7 +13,7 @@
 /// The CUDA runtime on the CPU, as far as the plug-in's JPEG half calls it: linked in its place. One device,
 /// whose memory is the host's. What is queued on a stream runs as late as CUDA allows: when somebody waits,
 /// so that whoever forgets to wait, or frees too early, is caught. One thread.
-namespace photovec::encode::cuda::test {
+namespace photovec::device::test {
 
 class FakeGpu {
  public:
@@ -54,4 +54,4 @@ class FakeGpu {
   bool pinned(const void* at) const;
 };
 
-}  // namespace photovec::encode::cuda::test
+}  // namespace photovec::device::test

@@ -7,7 +7,7 @@
 
 #include "unit/cuda_plugin/fake_cudart.h"
 
-namespace photovec::encode::cuda::test {
+namespace photovec::device::test {
 namespace {
 
 constexpr size_t kHeader = 8;
@@ -41,8 +41,8 @@ void Decode(const Header& header, uint8_t* to) {
 
 struct Handle {
   bool hardware = false;
-  NvJpegLibrary::Allocator device;
-  NvJpegLibrary::Allocator pinned;
+  device::NvJpegLibrary::Allocator device;
+  device::NvJpegLibrary::Allocator pinned;
 };
 struct State {
   int batch = 0;
@@ -50,7 +50,7 @@ struct State {
 };
 
 // As long as work with it may be queued, the block carries this photo's stamp.
-void Use(const NvJpegLibrary::Allocator& from, size_t bytes, uint8_t stamp, cudaStream_t stream,
+void Use(const device::NvJpegLibrary::Allocator& from, size_t bytes, uint8_t stamp, cudaStream_t stream,
          bool& out_of_memory) {
   void* block = nullptr;
   if (from.take(from.context, &block, bytes, stream) != 0) {
@@ -65,42 +65,44 @@ void Use(const NvJpegLibrary::Allocator& from, size_t bytes, uint8_t stamp, cuda
   });
 }
 
-int Create(int backend, NvJpegLibrary::Allocator* device, NvJpegLibrary::Allocator* pinned, unsigned flags,
-           NvJpegLibrary::Handle* handle) {
+int Create(int backend, device::NvJpegLibrary::Allocator* device, device::NvJpegLibrary::Allocator* pinned,
+           unsigned flags, device::NvJpegLibrary::Handle* handle) {
   FakeNvJpeg& fake = FakeNvJpeg::Get();
-  if (backend == NvJpegLibrary::kHardware && !fake.has_engines) return NvJpegLibrary::kArchMismatch;
-  if (flags != 0 && !fake.can_interpolate) return NvJpegLibrary::kNotSupported;
-  *handle = new Handle{backend == NvJpegLibrary::kHardware, *device, *pinned};
+  if (backend == device::NvJpegLibrary::kHardware && !fake.has_engines)
+    return device::NvJpegLibrary::kArchMismatch;
+  if (flags != 0 && !fake.can_interpolate) return device::NvJpegLibrary::kNotSupported;
+  *handle = new Handle{backend == device::NvJpegLibrary::kHardware, *device, *pinned};
   ++fake.handles;
-  return NvJpegLibrary::kSuccess;
+  return device::NvJpegLibrary::kSuccess;
 }
 
-int ImageInfo(NvJpegLibrary::Handle /*handle*/, const unsigned char* data, size_t length, int* components,
-              int* subsampling, int* widths, int* heights) {
+int ImageInfo(device::NvJpegLibrary::Handle /*handle*/, const unsigned char* data, size_t length,
+              int* components, int* subsampling, int* widths, int* heights) {
   Header header;
-  if (!Read(data, length, header)) return NvJpegLibrary::kBadJpeg;
+  if (!Read(data, length, header)) return device::NvJpegLibrary::kBadJpeg;
   *components = header.components;
   *subsampling = FakeNvJpeg::Get().subsampling;
   widths[0] = header.width;
   heights[0] = header.height;
-  return NvJpegLibrary::kSuccess;
+  return device::NvJpegLibrary::kSuccess;
 }
 
-int Decode(NvJpegLibrary::Handle handle, NvJpegLibrary::State state, const unsigned char* const* data,
-           const size_t* lengths, NvJpegLibrary::Image* destinations, cudaStream_t stream) {
+int Decode(device::NvJpegLibrary::Handle handle, device::NvJpegLibrary::State state,
+           const unsigned char* const* data, const size_t* lengths,
+           device::NvJpegLibrary::Image* destinations, cudaStream_t stream) {
   FakeNvJpeg& fake = FakeNvJpeg::Get();
   const auto& mine = *static_cast<Handle*>(handle);
   auto& batch = static_cast<State*>(state)->batch;
   if (fake.decode_calls++ == fake.fails_on_call || batch < 1) {
     batch = 0;  // until it is initialised again
-    return NvJpegLibrary::kExecutionFailed;
+    return device::NvJpegLibrary::kExecutionFailed;
   }
   for (int i = 0; i < batch; ++i) {
     Header header;
     bool out_of_memory = false;
     if (!Read(data[i], lengths[i], header) || header.faulty) {
       batch = 0;
-      return NvJpegLibrary::kBadJpeg;
+      return device::NvJpegLibrary::kBadJpeg;
     }
     const auto stamp = static_cast<uint8_t>(fake.decode_calls * 16 + i);
     const auto pixels = static_cast<size_t>(header.width) * static_cast<size_t>(header.height);
@@ -108,7 +110,7 @@ int Decode(NvJpegLibrary::Handle handle, NvJpegLibrary::State state, const unsig
     Use(mine.pinned, lengths[i], stamp, stream, out_of_memory);
     if (out_of_memory) {
       batch = 0;
-      return NvJpegLibrary::kExecutionFailed;
+      return device::NvJpegLibrary::kExecutionFailed;
     }
     auto* to = destinations[i].channel[0];
     if (mine.hardware) {
@@ -118,14 +120,14 @@ int Decode(NvJpegLibrary::Handle handle, NvJpegLibrary::State state, const unsig
     }
   }
   fake.batches.push_back(batch);
-  return NvJpegLibrary::kSuccess;
+  return device::NvJpegLibrary::kSuccess;
 }
 
 // Gives back what the last size of batch needed, and takes what this one does.
-int Initialize(NvJpegLibrary::Handle handle, NvJpegLibrary::State state, int batch, int /*threads*/,
-               int output) {
+int Initialize(device::NvJpegLibrary::Handle handle, device::NvJpegLibrary::State state, int batch,
+               int /*threads*/, int output) {
   ++FakeNvJpeg::Get().initialized;
-  const NvJpegLibrary::Allocator& from = static_cast<Handle*>(handle)->pinned;
+  const device::NvJpegLibrary::Allocator& from = static_cast<Handle*>(handle)->pinned;
   State& mine = *static_cast<State*>(state);
   for (void* block : mine.blocks) {
     if (from.leave(from.context, block, 0, nullptr) != 0) ++FakeNvJpeg::Get().trampled;
@@ -133,37 +135,39 @@ int Initialize(NvJpegLibrary::Handle handle, NvJpegLibrary::State state, int bat
   mine.blocks.clear();
   for (int i = 0; i < batch; ++i) {
     void* block = nullptr;
-    if (from.take(from.context, &block, 100'000, nullptr) != 0) return NvJpegLibrary::kExecutionFailed;
+    if (from.take(from.context, &block, 100'000, nullptr) != 0)
+      return device::NvJpegLibrary::kExecutionFailed;
     mine.blocks.push_back(block);
   }
   mine.batch = batch;
-  return output == NvJpegLibrary::kInterleavedRgb ? 0 : 1;
+  return output == device::NvJpegLibrary::kInterleavedRgb ? 0 : 1;
 }
 
-NvJpegLibrary Make() {
-  NvJpegLibrary library;
+device::NvJpegLibrary Make() {
+  device::NvJpegLibrary library;
   library.version = "fake";
   library.create = Create;
-  library.destroy = [](NvJpegLibrary::Handle handle) {
+  library.destroy = [](device::NvJpegLibrary::Handle handle) {
     delete static_cast<Handle*>(handle);
     return --FakeNvJpeg::Get().handles < 0 ? 1 : 0;
   };
-  library.state_create = [](NvJpegLibrary::Handle, NvJpegLibrary::State* state) {
+  library.state_create = [](device::NvJpegLibrary::Handle, device::NvJpegLibrary::State* state) {
     *state = new State;
     ++FakeNvJpeg::Get().states;
     return 0;
   };
-  library.state_destroy = [](NvJpegLibrary::State state) {
+  library.state_destroy = [](device::NvJpegLibrary::State state) {
     delete static_cast<State*>(state);  // what it holds is the pool's to give back
     return --FakeNvJpeg::Get().states < 0 ? 1 : 0;
   };
   library.image_info = ImageInfo;
-  library.hardware_info = [](NvJpegLibrary::Handle, unsigned* engines, unsigned* cores) {
+  library.hardware_info = [](device::NvJpegLibrary::Handle, unsigned* engines, unsigned* cores) {
     *engines = 1;
     *cores = 7;
     return 0;
   };
-  library.batch_preallocate = [](NvJpegLibrary::Handle, NvJpegLibrary::State, int batch, int, int, int, int) {
+  library.batch_preallocate = [](device::NvJpegLibrary::Handle, device::NvJpegLibrary::State, int batch, int,
+                                 int, int, int) {
     FakeNvJpeg::Get().preallocated_for = batch;
     return 0;
   };
@@ -179,8 +183,8 @@ FakeNvJpeg& FakeNvJpeg::Get() {
   return fake;
 }
 
-const NvJpegLibrary& FakeNvJpegLibrary() {
-  static const NvJpegLibrary library = Make();
+const device::NvJpegLibrary& FakeNvJpegLibrary() {
+  static const device::NvJpegLibrary library = Make();
   return library;
 }
 
@@ -200,4 +204,4 @@ std::vector<uint8_t> PixelsOf(const std::vector<uint8_t>& fake_jpeg) {
   return pixels;
 }
 
-}  // namespace photovec::encode::cuda::test
+}  // namespace photovec::device::test

@@ -5,12 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "encode/cuda/plugin/nvjpeg_library.h"
+#include "device/cuda/plugin/jpeg/nvjpeg_library.h"
 
 /// nvJPEG on the fake runtime: its "JPEGs" are a header and a seed. It takes and leaves memory for every
 /// photo, as the real one does without a pool; its hardware writes pixels at once, whatever is queued on the
 /// stream (as engines of an H100 do), its CUDA decoder when its turn comes. Its state is the process's.
-namespace photovec::encode::cuda::test {
+namespace photovec::device::test {
 
 struct FakeNvJpeg {
   static FakeNvJpeg& Get();
@@ -29,11 +29,11 @@ struct FakeNvJpeg {
   int trampled = 0;          ///< blocks that somebody else wrote to while work with them was queued
 };
 
-const NvJpegLibrary& FakeNvJpegLibrary();
+const device::NvJpegLibrary& FakeNvJpegLibrary();
 
 /// \param faulty its header is good and its data is not.
 std::vector<uint8_t> FakeJpeg(int width, int height, uint8_t seed, bool faulty = false, int components = 3);
 /// [height, width, 3].
 std::vector<uint8_t> PixelsOf(const std::vector<uint8_t>& fake_jpeg);
 
-}  // namespace photovec::encode::cuda::test
+}  // namespace photovec::device::test

@@ -8,16 +8,16 @@
 #include <string>
 #include <vector>
 
-#include "commands/gpu_jpeg.h"
-#include "encode/cuda/plugin/cuda_jpeg_lane.h"
+#include "decode/gpu/jpeg_lanes.h"
+#include "device/cuda/plugin/jpeg/cuda_jpeg_lane.h"
 #include "preprocess/resize.h"
 #include "unit/cuda_plugin/fake_cudart.h"
 #include "unit/cuda_plugin/fake_nvjpeg.h"
 
-namespace photovec::encode::cuda {
+namespace photovec::device {
 namespace {
 
-using commands::GpuJpegTask;
+using decode::GpuJpegTask;
 using test::FakeGpu;
 using test::FakeJpeg;
 using test::FakeNvJpeg;
@@ -325,4 +325,4 @@ INSTANTIATE_TEST_SUITE_P(Kinds, JpegLaneTest, testing::Bool(),
                          [](const auto& info) { return std::string(info.param ? "engines" : "cuda"); });
 
 }  // namespace
-}  // namespace photovec::encode::cuda
+}  // namespace photovec::device

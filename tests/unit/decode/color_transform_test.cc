@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "decode/color_transform.h"
+#include "decode/color/transform.h"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <string>
 
+#include "testing/test_images_icc.h"
 #include "unit/decode/decode_testing.h"
-#include "unit/decode/test_images_icc.h"
 
 namespace photovec::decode {
 namespace {

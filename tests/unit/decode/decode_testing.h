@@ -11,7 +11,7 @@
 #include "decode/header_probe.h"
 #include "decode/limits.h"
 #include "decode/pixel_decoder.h"
-#include "unit/decode/test_images.h"
+#include "testing/test_images.h"
 
 namespace photovec::test {
 

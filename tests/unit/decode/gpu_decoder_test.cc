@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "decode/gpu_decoder.h"
+#include "decode/gpu/gpu_decoder.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "unit/decode/test_images.h"
+#include "testing/test_images.h"
 
 namespace photovec::decode {
 namespace {

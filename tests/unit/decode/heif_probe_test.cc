@@ -5,11 +5,11 @@
 
 #include <string>
 
-#include "decode/heif_boxes.h"
-#include "decode/heif_support.h"
+#include "decode/formats/heif/boxes.h"
+#include "decode/formats/heif/support.h"
 #include "decode/limits.h"
 #include "decode/sniff.h"
-#include "unit/decode/heif_builder.h"
+#include "testing/heif_builder.h"
 
 namespace photovec::decode {
 namespace {

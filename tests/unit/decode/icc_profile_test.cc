@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "decode/icc_profile.h"
+#include "decode/color/icc_profile.h"
 
 #include <gtest/gtest.h>
 
-#include "unit/decode/test_images_icc.h"
+#include "testing/test_images_icc.h"
 
 namespace photovec::decode {
 namespace {

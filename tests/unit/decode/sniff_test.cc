@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "decode/exif.h"
-#include "unit/decode/test_images.h"
+#include "testing/test_images.h"
 
 namespace photovec::decode {
 namespace {

@@ -23,7 +23,7 @@ EncoderOptions Options(int threads) {
 }
 
 // The bare products of a batch, counted by hand.
-double ProductFlops(const model::VisionConfig& config, double batch) {
+double HandCountedFlops(const model::VisionConfig& config, double batch) {
   const double t = config.tokens();
   const double d = config.hidden_size;
   const double f = config.mlp_size;
@@ -41,7 +41,7 @@ TEST(CeilingProbe, RunsBothKindsBesideTheEncoder) {
     ASSERT_TRUE(encoder.ok());
     auto probe = CeilingProbe::Create(**encoder, 3);
     ASSERT_TRUE(probe.ok()) << probe.status().ToString();
-    EXPECT_DOUBLE_EQ((*probe)->flops_per_batch(), ProductFlops(test::TinyConfig(), 3));
+    EXPECT_DOUBLE_EQ((*probe)->flops_per_batch(), HandCountedFlops(test::TinyConfig(), 3));
     EXPECT_EQ((*probe)->threads_per_stream(), threads);
     std::vector<float> before(3 * 64);
     std::vector<float> after(3 * 64);

@@ -53,8 +53,8 @@ TEST_P(Kernels, PatchesAreCutInRowColumnChannelOrder) {
   constexpr size_t kDepth = kPatch * kPatch * 3;
   Floats f32(4 * kDepth, -1);
   std::vector<uint16_t> bf16(4 * kDepth);
-  PixelsToPatches(image.data(), kSize, kPatch, 1, 4, Element::kF32, f32.data());
-  if (CanStoreBf16()) PixelsToPatches(image.data(), kSize, kPatch, 1, 4, Element::kBF16, bf16.data());
+  PixelsToPatches(image.data(), kSize, kPatch, 1, 4, model::Element::kF32, f32.data());
+  if (CanStoreBf16()) PixelsToPatches(image.data(), kSize, kPatch, 1, 4, model::Element::kBF16, bf16.data());
   EXPECT_TRUE(std::all_of(f32.begin(), f32.begin() + kDepth, [](float v) { return v == -1; })) << "patch 0";
   for (size_t p = 1; p < 4; ++p) {
     for (size_t i = 0; i < kDepth; ++i) {
@@ -88,7 +88,7 @@ TEST_P(Kernels, ActivationsEqualTheirDefinitions) {
     const auto n = static_cast<int>(in.size());  // odd
     const Floats bias(in.size(), 0.25F);
     Floats out(in.size());
-    Activate(activation, {in.data(), 0, n}, 1, bias.data(), Element::kF32, out.data(), in.size());
+    Activate(activation, {in.data(), 0, n}, 1, bias.data(), model::Element::kF32, out.data(), in.size());
     for (size_t i = 0; i < in.size(); ++i) {
       const double x = static_cast<double>(in[i] + 0.25F);
       ASSERT_NEAR(static_cast<double>(out[i]), Gelu(activation, x), 2.5e-7 * std::max(1.0, std::abs(x)))
@@ -103,7 +103,7 @@ TEST_P(Kernels, ActivationsKeepNaN) {
   for (const auto activation :
        {model::Activation::kQuickGelu, model::Activation::kGeluErf, model::Activation::kGeluTanh}) {
     Floats out(17);
-    Activate(activation, {in.data(), 0, 17}, 1, bias.data(), Element::kF32, out.data(), 17);
+    Activate(activation, {in.data(), 0, 17}, 1, bias.data(), model::Element::kF32, out.data(), 17);
     EXPECT_TRUE(std::all_of(out.begin(), out.end(), [](float v) { return std::isnan(v); }));
   }
 }
@@ -113,8 +113,8 @@ TEST_P(Kernels, ActivationsGoToTheirColumns) {
   const Floats bias = Random(50);
   std::vector<uint16_t> bf16(3 * 50, 0x1234);
   if (!CanStoreBf16()) return;
-  Activate(model::Activation::kQuickGelu, {in.data(), 30, 20}, 3, bias.data(), Element::kBF16, bf16.data(),
-           50);
+  Activate(model::Activation::kQuickGelu, {in.data(), 30, 20}, 3, bias.data(), model::Element::kBF16,
+           bf16.data(), 50);
   for (size_t r = 0; r < 3; ++r) {
     for (size_t c = 0; c < 50; ++c) {
       if (c < 30) {
@@ -338,7 +338,7 @@ TEST_P(Kernels, Bf16IsRoundedToNearestEven) {
   args.x_stride = in.size();
   args.dim = static_cast<int>(in.size());
   args.norm = false;
-  args.element = Element::kBF16;
+  args.element = model::Element::kBF16;
   std::vector<uint16_t> out(in.size());
   args.out = out.data();
   ResidualNorm(args, 0, 1);

@@ -49,7 +49,7 @@ class MatmulTest : public testing::TestWithParam<Primitive> {
 
   static constexpr int kMostRows = 37;
   const dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
-  const WeightLayout layout_{engine_, 32, kDepth, kColumns, Element::kF32, GetParam()};
+  const WeightLayout layout_{engine_, 32, kDepth, kColumns, model::Element::kF32, GetParam()};
   std::vector<float> weight_ = std::vector<float>(kColumns * kDepth);
   std::vector<float> in_ = std::vector<float>(kMostRows * kDepth);
   Arena packed_;
@@ -89,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(Primitives, MatmulTest, testing::Values(Primitive::kMat
 TEST(MatmulInSteps, AddsUpAllStepsOfK) {
   omp_set_num_threads(1);
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  const WeightLayout layout(engine, 32, kDepth, kColumns, Element::kF32, Primitive::kMatmul, 32);
+  const WeightLayout layout(engine, 32, kDepth, kColumns, model::Element::kF32, Primitive::kMatmul, 32);
   ASSERT_EQ(layout.steps(), 3);
   std::vector<float> weight(kColumns * kDepth);
   std::vector<float> in(9 * kDepth);
@@ -122,7 +122,7 @@ TEST(RowInvariantTest, HoldsForOneOfTheForms) {
   omp_set_num_threads(1);
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   constexpr std::array kRows = {8, 9, 50, 400};
-  const auto holds = [&](Element element, Primitive primitive, int most) {
+  const auto holds = [&](model::Element element, Primitive primitive, int most) {
     for (const auto& [depth, columns] : {std::pair{768, 768}, std::pair{768, 2304}, std::pair{3072, 768}}) {
       const WeightLayout layout(engine, 400, depth, columns, element, primitive, std::min(depth, most));
       if (!RowInvariant(engine, layout, kRows)) return false;
@@ -130,12 +130,12 @@ TEST(RowInvariantTest, HoldsForOneOfTheForms) {
     return true;
   };
   constexpr int kWhole = 3072;
-  EXPECT_TRUE(holds(Element::kF32, Primitive::kMatmul, kWhole) ||
-              holds(Element::kF32, Primitive::kPointwise, kWhole));
+  EXPECT_TRUE(holds(model::Element::kF32, Primitive::kMatmul, kWhole) ||
+              holds(model::Element::kF32, Primitive::kPointwise, kWhole));
   const Machine machine = ProbeMachine();
   if (!machine.has_avx512_bf16 && !machine.has_amx_bf16) return;
-  EXPECT_TRUE(holds(Element::kBF16, Primitive::kMatmul, kWhole) ||
-              holds(Element::kBF16, Primitive::kMatmul, kAmxStep));
+  EXPECT_TRUE(holds(model::Element::kBF16, Primitive::kMatmul, kWhole) ||
+              holds(model::Element::kBF16, Primitive::kMatmul, kAmxStep));
 }
 
 }  // namespace

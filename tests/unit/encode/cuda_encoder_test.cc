@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "testing/fake_cuda.h"
 #include "unit/encode/cpu_test_model.h"
-#include "unit/encode/fake_cuda.h"
 
 namespace photovec::encode::cuda {
 namespace {
@@ -62,7 +62,7 @@ class CudaEncoderTest : public testing::Test {
     }
   }
 
-  test::FakePlatform platform_;
+  device::test::FakePlatform platform_;
   encode::test::RandomModel model_;
   std::vector<std::vector<uint8_t>> images_;
   std::vector<PixelSlot> slots_;

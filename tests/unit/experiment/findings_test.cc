@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/report/findings.h"
+#include "experiment/analyse/findings.h"
 
 #include <gtest/gtest.h>
 
@@ -165,13 +165,13 @@ TEST(Findings, AHeavyGeneratorANoisyMachineAndALaggingLoopAreWarnedOf) {
   EXPECT_EQ(Find(Analyse(data), "noisy"), nullptr);
   EXPECT_EQ(Find(Analyse(data), "loop_lag"), nullptr);
   for (struct Run& run : data.variants[0].runs) run.load_cpu_seconds = 0.11 * 2 * run.seconds;
-  for (RequestRecord& request : data.variants[0].runs[1].requests) {
+  for (request_log::RequestRecord& request : data.variants[0].runs[1].requests) {
     // Everything happens later by as long as it takes, and nothing says what was done before.
     const int64_t late_us = request.total_us;
     request.total_us += late_us;
     request.opened_us += late_us;
     request.finished_us += late_us;
-    for (ItemRecord& item : request.items) {
+    for (request_log::ItemRecord& item : request.items) {
       for (int64_t& at : item.at_us) at += at >= 0 ? late_us : 0;
     }
   }

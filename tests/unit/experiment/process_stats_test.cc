@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/process_stats.h"
+#include "experiment/run/process_stats.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>

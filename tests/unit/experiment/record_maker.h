@@ -5,21 +5,21 @@
 #include <cstdint>
 #include <string>
 
-#include "experiment/request_record.h"
+#include "request_log/reader.h"
 
 namespace photovec::experiment {
 
 /// An image whose borders are these, relative to its request.
-inline ItemRecord MakeItem(std::array<int64_t, kBorderCount> at_us, bool by_reference = true) {
-  ItemRecord item;
+inline request_log::ItemRecord MakeItem(std::array<int64_t, kBorderCount> at_us, bool by_reference = true) {
+  request_log::ItemRecord item;
   item.at_us = at_us;
   item.by_reference = by_reference;
   return item;
 }
 
 /// A request with its own stages, without images.
-inline RequestRecord MakeRequest(uint64_t id, int64_t started_us, int64_t total_us) {
-  RequestRecord record;
+inline request_log::RequestRecord MakeRequest(uint64_t id, int64_t started_us, int64_t total_us) {
+  request_log::RequestRecord record;
   record.id = id;
   record.model = "clip";
   record.status = 200;

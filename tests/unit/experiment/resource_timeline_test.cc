@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/resource_timeline.h"
+#include "experiment/run/resource_timeline.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

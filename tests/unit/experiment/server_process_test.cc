@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/server_process.h"
+#include "experiment/run/server_process.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/server_stats.h"
+#include "experiment/run/server_stats.h"
 
 #include <gtest/gtest.h>
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/report/stage_rows.h"
+#include "experiment/analyse/stage_rows.h"
 
 #include <gtest/gtest.h>
 
-#include "experiment/report/stream_time.h"
-#include "experiment/report/variant_facts.h"
+#include "experiment/analyse/stream_time.h"
+#include "experiment/analyse/variant_facts.h"
 #include "synthetic_data.h"
 
 namespace photovec::experiment {
 namespace {
 
 // Two images; times in milliseconds since the request began: opened at 1.
-RequestRecord OneRequest() {
-  RequestRecord request;
+request_log::RequestRecord OneRequest() {
+  request_log::RequestRecord request;
   request.status = 200;
   request.opened_us = 1'000;
   request.receive_us = 400;
@@ -20,13 +20,13 @@ RequestRecord OneRequest() {
   request.serialise_us = 700;
   request.total_us = 101'700;
   request.finished_us = 101'000;
-  ItemRecord a;
+  request_log::ItemRecord a;
   a.by_reference = true;
   a.at_us = {1'000, 2'000, 42'000, 45'000, 53'000, 55'000, 60'000, 90'000, 90'500};
   a.stream = 0;
   a.batch = 1;
   a.batch_size = 2;
-  ItemRecord b = a;
+  request_log::ItemRecord b = a;
   b.at_us = {1'000, 3'000, 63'000, 63'500, 70'000, 74'000, 74'500, 100'000, 101'000};
   b.batch = 2;
   b.batch_size = 1;
@@ -34,7 +34,7 @@ RequestRecord OneRequest() {
   return request;
 }
 
-Variant VariantOf(std::vector<RequestRecord> requests) {
+Variant VariantOf(std::vector<request_log::RequestRecord> requests) {
   Variant variant;
   struct Run run;
   run.seconds = 10;
@@ -62,7 +62,7 @@ TEST(StageRows, AreTakenAsDocumented) {
 }
 
 TEST(StageRows, WhatABaselineSaysOfWholeRequestsReplacesWhatIsDerived) {
-  RequestRecord request = OneRequest();
+  request_log::RequestRecord request = OneRequest();
   request.load_decode_us = 11'000;
   request.preprocess_us = 12'000;
   request.embed_us = 13'000;
@@ -75,12 +75,12 @@ TEST(StageRows, WhatABaselineSaysOfWholeRequestsReplacesWhatIsDerived) {
 }
 
 TEST(StageRows, LeaveOutWhatFailed) {
-  RequestRecord refused = OneRequest();
+  request_log::RequestRecord refused = OneRequest();
   refused.status = 429;
-  RequestRecord half = OneRequest();
+  request_log::RequestRecord half = OneRequest();
   half.items[1].code = "image_corrupt";
-  RequestRecord all_bad = OneRequest();
-  for (ItemRecord& item : all_bad.items) item.code = "source_failed";
+  request_log::RequestRecord all_bad = OneRequest();
+  for (request_log::ItemRecord& item : all_bad.items) item.code = "source_failed";
   const VariantFigures figures = CollectFigures(VariantOf({refused, half, all_bad}), 2);
   EXPECT_EQ(RowOf(figures, "fetch").value, std::vector<double>{40});
   EXPECT_EQ(RowOf(figures, "fetch").group, std::vector<uint32_t>{1});
@@ -113,7 +113,7 @@ TEST(StageRows, AClientsTimeCountsFromTheIntendedStart) {
 TEST(StageRows, EachBatchIsCountedOnce) {
   const auto figures = CollectFigures(VariantOf({OneRequest()}), 2);
   EXPECT_EQ(figures.batches, (std::map<int, uint64_t>{{1, 1}, {2, 1}}));
-  RequestRecord together = OneRequest();
+  request_log::RequestRecord together = OneRequest();
   together.items[1].batch = 1;
   together.items[1].batch_size = 2;
   EXPECT_EQ(CollectFigures(VariantOf({together}), 2).batches, (std::map<int, uint64_t>{{2, 1}}));
@@ -125,10 +125,10 @@ TEST(StreamTime, IsTheUnionOfBatchesOverTheMeasuredTime) {
   run.seconds = 10;
   run.began_us = 50'000'000;
   const auto batch = [&](int stream, int64_t begin_ms, int64_t end_ms) {
-    RequestRecord request;
+    request_log::RequestRecord request;
     request.started_us = run.began_us + begin_ms * 1'000 - 500;
     request.total_us = 0;  // no lead-in
-    ItemRecord item;
+    request_log::ItemRecord item;
     item.stream = stream;
     item.at_us[static_cast<size_t>(Border::kEncodeStart)] = 500;
     item.at_us[static_cast<size_t>(Border::kEncodeEnd)] = 500 + (end_ms - begin_ms) * 1'000;
@@ -152,9 +152,9 @@ TEST(StreamTime, IsTheUnionOfBatchesOverTheMeasuredTime) {
 TEST(StreamTime, LeavesOutTheTimeInWhichOlderRequestsHadBatches) {
   struct Run run;
   run.seconds = 10;
-  RequestRecord request;
+  request_log::RequestRecord request;
   request.total_us = 2'500'000;
-  ItemRecord item;
+  request_log::ItemRecord item;
   item.stream = 0;
   item.at_us[static_cast<size_t>(Border::kEncodeStart)] = 2'500'000;
   item.at_us[static_cast<size_t>(Border::kEncodeEnd)] = 10'000'000;
@@ -179,7 +179,7 @@ TEST(StageRows, ThroughputIsWhatWasCompleted) {
 }
 
 TEST(VariantFacts, TheTailIsThe99thPercentileOverTheMedian) {
-  std::vector<RequestRecord> requests;
+  std::vector<request_log::RequestRecord> requests;
   for (int i = 0; i < 100; ++i) {
     requests.push_back(OneRequest());
     requests.back().total_us = i < 98 ? 100'000 : 250'000;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/report/statistics.h"
+#include "experiment/analyse/statistics.h"
 
 #include <gtest/gtest.h>
 

@@ -37,8 +37,8 @@ class Maker {
     return std::max<int64_t>(1, std::llround(median_ms * 1e3 * factor));
   }
 
-  ItemRecord MakeItem(int64_t opened_us, int index) {
-    ItemRecord item;
+  request_log::ItemRecord MakeItem(int64_t opened_us, int index) {
+    request_log::ItemRecord item;
     item.by_reference = true;
     item.bytes = 150'000 + index;
     item.decoder = index % 2;
@@ -53,7 +53,7 @@ class Maker {
   }
 
   void AddRequest(int i, Run& run) {
-    RequestRecord request;
+    request_log::RequestRecord request;
     request.id = static_cast<uint64_t>(run.repetition * 1'000 + i + 1);
     request.status = 200;
     request.started_us =
@@ -65,14 +65,14 @@ class Maker {
     for (int k = 0; k < spec_.images; ++k) request.items.push_back(MakeItem(request.opened_us, k));
     next_batch_ += (spec_.images + kBatch - 1) / kBatch;
     if (i >= spec_.failed_requests && i < spec_.failed_requests + spec_.failed_images) {
-      ItemRecord& bad = request.items[0];
+      request_log::ItemRecord& bad = request.items[0];
       bad.code = "image_corrupt";
       std::fill(bad.at_us.begin() + 5, bad.at_us.end(), -1);
       bad.stream = -1;
       bad.batch = -1;
       bad.batch_size = 0;
     }
-    for (const ItemRecord& item : request.items) {
+    for (const request_log::ItemRecord& item : request.items) {
       request.finished_us = std::max(request.finished_us, item.At(Border::kCollected));
     }
     request.total_us = request.finished_us + request.serialise_us;

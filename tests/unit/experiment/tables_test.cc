@@ -4,8 +4,8 @@
 #include <chrono>
 #include <set>
 
-#include "experiment/report/analysis.h"
-#include "experiment/report/estimates.h"
+#include "experiment/analyse/analysis.h"
+#include "experiment/analyse/estimates.h"
 #include "experiment/report/format.h"
 #include "experiment/report/report.h"
 #include "experiment/report/text.h"

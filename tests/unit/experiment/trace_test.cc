@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/trace.h"
+#include "experiment/report/trace.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -105,8 +105,8 @@ std::vector<std::string> ThreadNames(const std::vector<Event>& events, int pid) 
 }
 
 // Two requests; their images share decoder 0 and batch 4 of stream 1.
-std::vector<RequestRecord> TwoRequests() {
-  std::vector<RequestRecord> records = {MakeRequest(12, 5000, 1000), MakeRequest(13, 5100, 900)};
+std::vector<request_log::RequestRecord> TwoRequests() {
+  std::vector<request_log::RequestRecord> records = {MakeRequest(12, 5000, 1000), MakeRequest(13, 5100, 900)};
   records[0].receive_us = 50;
   records[0].parse_us = 20;
   records[0].serialise_us = 30;
@@ -114,8 +114,8 @@ std::vector<RequestRecord> TwoRequests() {
   records[0].items = {MakeItem({100, 110, 200, 210, 300, 320, 400, 900, 905}),
                       MakeItem({101, 111, 210, 320, 380, 390, 400, 900, 906})};
   records[1].items = {MakeItem({10, 10, 10, 290, 295, 300, 300, 800, 801}, false)};
-  for (RequestRecord& record : records) {
-    for (ItemRecord& item : record.items) {
+  for (request_log::RequestRecord& record : records) {
+    for (request_log::ItemRecord& item : record.items) {
       item.decoder = 0;
       item.stream = 1;
       item.batch = 4;
@@ -194,7 +194,7 @@ TEST(Trace, ShowsWhatTouchesTheWindowAndNothingElse) {
 
 TEST(Trace, ABatchMoreInFlightGetsATrackOfItsOwn) {
   auto records = TwoRequests();
-  ItemRecord& next = records[0].items[1];
+  request_log::ItemRecord& next = records[0].items[1];
   next.at_us = {101, 111, 210, 320, 380, 390, 600, 950, 955};  // taken while batch 4 was in flight
   next.batch = 5;
   next.batch_size = 1;
@@ -212,7 +212,7 @@ TEST(Trace, StreamsOfSeveralModelsAreToldApart) {
 }
 
 TEST(Trace, AFailedImageEndsWithItsStage) {
-  std::vector<RequestRecord> records = {MakeRequest(1, 0, 100)};
+  std::vector<request_log::RequestRecord> records = {MakeRequest(1, 0, 100)};
   records[0].items = {MakeItem({10, 20, 30, 40, -1, -1, -1, -1, 95})};
   records[0].items[0].decoder = 3;
   records[0].items[0].code = "image_corrupt";
@@ -225,7 +225,7 @@ TEST(Trace, AFailedImageEndsWithItsStage) {
 }
 
 TEST(Trace, AServerThatMeasuresStepsShowsThemInOrder) {
-  std::vector<RequestRecord> records = {MakeRequest(1, 0, 903)};
+  std::vector<request_log::RequestRecord> records = {MakeRequest(1, 0, 903)};
   records[0].load_decode_us = 361;
   records[0].preprocess_us = 162;
   records[0].embed_us = 292;
@@ -245,14 +245,14 @@ TEST(Trace, NonsenseInALogGivesAProperTraceStill) {
     state = state * 6364136223846793005U + 1442695040888963407U;
     return static_cast<int64_t>((state >> 33U) % static_cast<uint64_t>(below + 1)) - 1;
   };
-  std::vector<RequestRecord> records;
+  std::vector<request_log::RequestRecord> records;
   for (uint64_t i = 0; i < 300; ++i) {
-    RequestRecord record = MakeRequest(i, random(100'000), random(1000));
+    request_log::RequestRecord record = MakeRequest(i, random(100'000), random(1000));
     record.receive_us = random(1500);
     record.parse_us = random(1500);
     record.serialise_us = random(1500);
     record.items.resize(static_cast<size_t>(random(5) + 1));
-    for (ItemRecord& item : record.items) {
+    for (request_log::ItemRecord& item : record.items) {
       for (int64_t& border : item.at_us) border = random(1000);
       item.decoder = static_cast<int>(random(3));
       item.stream = static_cast<int>(random(3));

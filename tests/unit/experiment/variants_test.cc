@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/variants.h"
+#include "experiment/run/variants.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/aws_credentials.h"
+#include "fetch/s3/credentials.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 
 #include "aws_files.h"
 #include "fake_http.h"
-#include "fetch/aws_temporary.h"
+#include "fetch/s3/temporary.h"
 #include "source_probe.h"
 
 namespace photovec::fetch {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/aws_profile.h"
+#include "fetch/s3/profile.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/checksum.h"
+#include "base/checksum.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/crc.h"
+#include "base/crc.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/data_url.h"
+#include "fetch/local/data_url.h"
 
 #include <gtest/gtest.h>
 

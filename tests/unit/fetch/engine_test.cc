@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/engine.h"
+#include "fetch/http/downloader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "fetch/router.h"
-#include "fetch/transfer.h"
+#include "fetch/http/transfer.h"
+#include "fetch/make_fetcher.h"
 #include "unit/fetch/fetch_probe.h"
 #include "unit/fetch/origin_server.h"
 

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "fetch/engine.h"
-#include "fetch/http_source.h"
+#include "fetch/http/downloader.h"
+#include "fetch/http/http_source.h"
 #include "unit/fetch/fake_store.h"
 #include "unit/fetch/fetch_probe.h"
 #include "unit/fetch/origin_server.h"

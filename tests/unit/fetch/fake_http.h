@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "fetch/http_call.h"
+#include "fetch/http/http_call.h"
 #include "fetch/source.h"
 
 namespace photovec::fetch {

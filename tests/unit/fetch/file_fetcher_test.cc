@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/file_fetcher.h"
+#include "fetch/local/file_fetcher.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -14,7 +14,7 @@
 #include <functional>
 #include <string>
 
-#include "fetch/router.h"
+#include "fetch/make_fetcher.h"
 #include "unit/fetch/fetch_probe.h"
 
 namespace photovec::fetch {

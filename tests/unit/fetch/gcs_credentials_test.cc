@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/gcs_credentials.h"
+#include "fetch/gcs/credentials.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -16,8 +16,8 @@
 
 #include "base/strings.h"
 #include "fake_http.h"
-#include "fetch/gcs_jwt.h"
-#include "fetch/gcs_token.h"
+#include "fetch/gcs/jwt.h"
+#include "fetch/gcs/token.h"
 #include "fetch/reference.h"
 #include "rsa_key_pair.h"
 #include "source_probe.h"

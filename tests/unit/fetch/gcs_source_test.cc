@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/gcs_source.h"
+#include "fetch/gcs/source.h"
 
 #include <gtest/gtest.h>
 
@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/checksum.h"
 #include "base/strings.h"
 #include "fake_http.h"
-#include "fetch/checksum.h"
-#include "fetch/gcs_reply.h"
+#include "fetch/gcs/reply.h"
+#include "fetch/make_fetcher.h"
 #include "fetch/options.h"
-#include "fetch/router.h"
 #include "origin_server.h"
 #include "source_probe.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/refreshing.h"
+#include "fetch/http/refreshing.h"
 
 #include <gtest/gtest.h>
 

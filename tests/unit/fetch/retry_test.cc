@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/retry.h"
+#include "fetch/http/retry.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <optional>
 #include <random>
 
-#include "fetch/group.h"
+#include "fetch/http/group.h"
 
 namespace photovec::fetch {
 namespace {

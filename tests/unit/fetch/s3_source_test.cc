@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/s3_source.h"
+#include "fetch/s3/source.h"
 
 #include <gtest/gtest.h>
 
@@ -10,12 +10,12 @@
 #include <vector>
 
 #include "aws_files.h"
+#include "base/checksum.h"
+#include "base/crc.h"
 #include "base/strings.h"
 #include "fake_http.h"
-#include "fetch/checksum.h"
-#include "fetch/crc.h"
-#include "fetch/s3_endpoint.h"
-#include "fetch/s3_reply.h"
+#include "fetch/s3/endpoint.h"
+#include "fetch/s3/reply.h"
 #include "source_probe.h"
 
 namespace photovec::fetch {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/sigv4.h"
+#include "fetch/s3/sigv4.h"
 
 #include <gtest/gtest.h>
 

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "fetch/router.h"
+#include "fetch/make_fetcher.h"
 #include "unit/fetch/origin_server.h"
 
 namespace photovec::fetch {

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "fetch/environment.h"
+#include "base/environment.h"
 #include "fetch/source.h"
 
 namespace photovec::fetch {

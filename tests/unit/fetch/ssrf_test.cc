@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "fetch/router.h"
+#include "fetch/make_fetcher.h"
 #include "unit/fetch/fetch_probe.h"
 #include "unit/fetch/origin_server.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/url_policy.h"
+#include "fetch/http/url_policy.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/xml_text.h"
+#include "fetch/s3/xml_text.h"
 
 #include <gtest/gtest.h>
 

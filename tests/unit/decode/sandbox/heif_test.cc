@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "decode/limits.h"
-#include "unit/decode/heif_builder.h"
+#include "testing/heif_builder.h"
 #include "unit/decode/sandbox/pool_fixture.h"
 
 namespace photovec::decode::testing {

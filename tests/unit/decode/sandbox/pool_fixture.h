@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "decode/sandbox/decoder_pool.h"
-#include "unit/decode/test_images.h"
+#include "testing/test_images.h"
 
 namespace photovec::decode::testing {
 

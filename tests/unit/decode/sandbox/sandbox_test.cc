@@ -9,8 +9,8 @@
 #include "decode/sandbox/cpu_handover.h"
 #include "decode/sandbox/protocol.h"
 #include "decode/sandbox/respawn.h"
+#include "testing/test_images_icc.h"
 #include "unit/decode/sandbox/pool_fixture.h"
-#include "unit/decode/test_images_icc.h"
 
 namespace photovec::decode::testing {
 namespace {

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace photovec::api {
+
+/// How a protocol writes its errors. The mapping from code to HTTP status is the same for all
+/// (base/status.h).
+enum class Dialect {
+  kNative,    ///< {"error":{"code","message"}}
+  kOpenAi,    ///< {"error":{"message","type","param","code"}}
+  kOriginal,  ///< {"message","data":null,"code"}
+};
+
+/// An error on its way to a client.
+struct ApiError {
+  Status status;
+  std::string param;    ///< the request field at fault, when one is
+  std::string code;     ///< instead of the status's name, where a protocol prescribes one
+  int http_status = 0;  ///< instead of the table's; only for 431, which no Code stands for
+
+  int HttpStatusCode() const { return http_status != 0 ? http_status : HttpStatus(status.code()); }
+};
+
+/// The JSON body. `error.status` must not be OK.
+std::string ErrorBody(Dialect dialect, const ApiError& error);
+
+/// `"code":"image_corrupt","message":"..."`: the members that every error object of one image has.
+void AppendErrorMembers(std::string& out, const Status& status);
+
+/// OpenAI's error type of an HTTP status.
+std::string_view OpenAiErrorType(int http_status);
+
+/// True for statuses after which a client should come back (429, 503): they carry Retry-After.
+bool IsRetryable(int http_status);
+
+/// "OK", "Not Found", ...; "Unknown" for one we never send.
+std::string_view ReasonPhrase(int http_status);
+
+}  // namespace photovec::api

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include <array>
+#include <utility>
+
+#include "api/native.h"
+#include "api/npy_writer.h"
+#include "api/text_writer.h"
+
+namespace photovec::api {
+namespace {
+
+// A header must stay below what clients accept in a line (64 KiB in Python's http.client).
+constexpr size_t kErrorsInHeader = 50;
+
+struct Shape {
+  size_t rows = 0;
+  size_t columns = 0;
+};
+
+std::string WriteJson(const pipeline::RequestResult& result, const pipeline::ModelView& model, Shape shape,
+                      bool normalize, bool single) {
+  std::string out;
+  out.reserve(512 + shape.rows * shape.columns * kJsonBytesPerFloat);
+  out += "{\"model\":";
+  AppendJsonString(out, model.name);
+  out += ",\"fingerprint\":";
+  AppendJsonString(out, model.fingerprint);
+  out += ",\"dimensions\":";
+  AppendInt(out, static_cast<int64_t>(shape.columns));
+  out += normalize ? ",\"normalized\":true," : ",\"normalized\":false,";
+  if (single) {
+    out += "\"embedding\":";
+    AppendFloats(out, result.items.front().embedding);
+    return out += "}\n";
+  }
+  out += "\"embeddings\":[";
+  for (size_t i = 0; i < shape.rows; ++i) {
+    if (i != 0) out += ',';
+    if (result.items[i].status.ok()) {
+      AppendFloats(out, result.items[i].embedding);
+    } else {
+      out += "null";
+    }
+  }
+  out += "],\"errors\":";
+  AppendItemErrors(out, result);
+  return out += "}\n";
+}
+
+/// A failed image's row is zeros: a number that no vector has, and that spoils no sum as NaN would.
+std::string WriteRows(std::string head, const pipeline::RequestResult& result, Shape shape) {
+  std::string out = std::move(head);
+  const size_t row_bytes = shape.columns * sizeof(float);
+  out.reserve(out.size() + shape.rows * row_bytes);
+  for (const pipeline::ItemResult& item : result.items) {
+    if (item.status.ok()) {
+      out += FloatBytes(item.embedding);
+    } else {
+      out.append(row_bytes, '\0');
+    }
+  }
+  return out;
+}
+
+void AddErrorHeaders(net::Response& response, const pipeline::RequestResult& result) {
+  size_t failed = 0;
+  std::string list = "[";
+  for (size_t i = 0; i < result.items.size(); ++i) {
+    const Status& status = result.items[i].status;
+    if (status.ok() || ++failed > kErrorsInHeader) continue;
+    if (failed > 1) list += ',';
+    list += "{\"index\":" + std::to_string(i) + ",\"code\":\"" + std::string(status.name()) + "\"}";
+  }
+  response.headers.emplace_back("X-Photovec-Error-Count", std::to_string(failed));
+  if (failed > 0) response.headers.emplace_back("X-Photovec-Errors", list + "]");
+}
+
+}  // namespace
+
+net::Task<net::Response> NativeReply(Exchange& exchange, const pipeline::RequestResult& result,
+                                     bool normalize, bool single) {
+  constexpr std::array kOffers = {net::ReplyOffer{"application/json", net::ReplyForm::kJson},
+                                  net::ReplyOffer{"application/octet-stream", net::ReplyForm::kRows},
+                                  net::ReplyOffer{"application/x-npy", net::ReplyForm::kNpy}};
+  const auto model = exchange.services.pipeline.FindModel(exchange.model);
+  if (!model) co_return exchange.Error(Status(Code::kInternal, "the model disappeared during the request"));
+  if (const auto failure = WholeFailure(result, false)) co_return exchange.Error(*failure);
+
+  const Shape shape{result.items.size(), EmbeddingDim(exchange.services, exchange.model)};
+  const net::ReplyForm form = net::NegotiateReply(exchange.head.accept, kOffers);
+  ReplyPlan plan;
+  if (form == net::ReplyForm::kJson) {
+    plan.bytes_per_value = kJsonBytesPerFloat;
+    plan.write = [&](const pipeline::RequestResult& r) {
+      return WriteJson(r, *model, shape, normalize, single);
+    };
+  } else {
+    plan.bytes_per_value = sizeof(float);
+    plan.content_type = form == net::ReplyForm::kNpy ? "application/x-npy" : "application/octet-stream";
+    plan.write = [&](const pipeline::RequestResult& r) {
+      return WriteRows(form == net::ReplyForm::kNpy ? NpyHeader(shape.rows, shape.columns) : "", r, shape);
+    };
+  }
+  net::Response response = co_await Reply(exchange, result, std::move(plan));
+  if (form != net::ReplyForm::kJson && response.status == 200) {
+    response.headers.emplace_back("X-Photovec-Shape",
+                                  std::to_string(shape.rows) + "," + std::to_string(shape.columns));
+    AddErrorHeaders(response, result);
+  }
+  co_return std::move(response);
+}
+
+}  // namespace photovec::api

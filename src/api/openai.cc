@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include <string>
+#include <utility>
+
+#include "api/handlers.h"
+#include "api/native.h"
+#include "api/openai_request.h"
+#include "api/text_writer.h"
+#include "base/strings.h"
+
+namespace photovec::api {
+namespace {
+
+std::span<const uint8_t> AsBytes(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+/// OpenAI has no form for one failed input among others. Such an entry keeps its place with an empty list as
+/// its embedding (also where base64 was asked for: OpenAI's client decodes only strings) and says why in
+/// `error`.
+void AppendEntry(std::string& out, const pipeline::ItemResult& item, size_t index, bool base64) {
+  out += R"({"object":"embedding","index":)";
+  AppendInt(out, static_cast<int64_t>(index));
+  out += R"(,"embedding":)";
+  if (!item.status.ok()) {
+    out += R"([],"error":{)";
+    AppendErrorMembers(out, item.status);
+    out += "}}";
+    return;
+  }
+  if (base64) {
+    out += '"';
+    out += Base64Encode(AsBytes(FloatBytes(item.embedding)));
+    out += '"';
+  } else {
+    AppendFloats(out, item.embedding);
+  }
+  out += '}';
+}
+
+std::string WriteEmbeddings(const pipeline::RequestResult& result, const pipeline::ModelView& model,
+                            bool base64, size_t bytes_per_value) {
+  std::string out;
+  const auto dim = static_cast<size_t>(model.info->embedding_dim);
+  out.reserve(256 + result.items.size() * (dim * bytes_per_value + 64));
+  out += R"({"object":"list","data":[)";
+  for (size_t i = 0; i < result.items.size(); ++i) {
+    if (i != 0) out += ',';
+    AppendEntry(out, result.items[i], i, base64);
+  }
+  out += R"(],"model":)";
+  AppendJsonString(out, model.name);
+  return out += ",\"usage\":{\"prompt_tokens\":0,\"total_tokens\":0}}\n";
+}
+
+std::optional<ApiError> CheckDimensions(const pipeline::ModelView& model, std::optional<int64_t> dimensions) {
+  if (!dimensions || *dimensions == model.info->embedding_dim) return std::nullopt;
+  return ApiError{Status(Code::kInvalidRequest, "the model \"" + std::string(model.name) + "\" has " +
+                                                    std::to_string(model.info->embedding_dim) +
+                                                    " dimensions, and they cannot be shortened"),
+                  "dimensions", "", 0};
+}
+
+void AppendModel(std::string& out, const pipeline::ModelView& model, int64_t created) {
+  out += R"({"id":)";
+  AppendJsonString(out, model.name);
+  out += R"(,"object":"model","created":)";
+  AppendInt(out, created);
+  out += R"(,"owned_by":"photovec","fingerprint":)";
+  AppendJsonString(out, model.fingerprint);
+  if (model.info != nullptr) {
+    out += R"(,"dimensions":)";
+    AppendInt(out, model.info->embedding_dim);
+    out += R"(,"image_size":)";
+    AppendInt(out, model.info->image_size);
+    out += R"(,"precision":)";
+    AppendJsonString(out, model.info->precision);
+    out += R"(,"backend":)";
+    AppendJsonString(out, model.info->backend);
+  }
+  out += '}';
+}
+
+}  // namespace
+
+net::Task<net::Response> HandleEmbeddings(Exchange& exchange) {
+  Result<net::OwnedBody> body = co_await exchange.ReceiveBody();
+  if (!body.ok()) co_return exchange.Error(body.status());
+  EmbeddingsParse parse;
+  Status worked;
+  {
+    StageClock clock(exchange.timing, RequestStage::kParse);
+    const int max_images = exchange.services.pipeline.options().max_items_per_request;
+    const auto work = [&] { parse = ParseEmbeddings(body->text(), max_images); };
+    worked = co_await exchange.RunSized(body->size, work);
+  }
+  if (!worked.ok()) co_return exchange.Error(worked);
+  if (!parse.error.status.ok()) co_return exchange.Error(parse.error);
+  if (const auto missing = CheckModel(exchange, parse.parsed.call.model)) co_return exchange.Error(*missing);
+  const auto model = exchange.services.pipeline.FindModel(parse.parsed.call.model);
+  if (const auto wrong = CheckDimensions(*model, parse.parsed.dimensions)) co_return exchange.Error(*wrong);
+
+  const bool base64 = parse.parsed.base64;
+  EmbedOutcome outcome = co_await RunImages(exchange, std::move(parse.parsed.call), *std::move(body));
+  if (outcome.result == nullptr) co_return std::move(outcome.failure);
+  if (const auto failure = WholeFailure(*outcome.result, true)) {
+    co_return exchange.Error(ApiError{*failure, "input", "", 0});
+  }
+  ReplyPlan plan;
+  plan.bytes_per_value = base64 ? 6 : kJsonBytesPerFloat;
+  const size_t bytes_per_value = plan.bytes_per_value;
+  plan.write = [&model, base64, bytes_per_value](const pipeline::RequestResult& result) {
+    return WriteEmbeddings(result, *model, base64, bytes_per_value);
+  };
+  net::Response response = co_await Reply(exchange, *outcome.result, std::move(plan));
+  co_return std::move(response);
+}
+
+net::Task<net::Response> HandleModels(Exchange& exchange) {
+  net::Response response;
+  response.body = R"({"object":"list","data":[)";
+  const char* separator = "";
+  for (const pipeline::ModelView& model : exchange.services.pipeline.models()) {
+    response.body += std::exchange(separator, ",");
+    AppendModel(response.body, model, exchange.services.started_unix_s);
+  }
+  response.body += "]}\n";
+  co_return response;
+}
+
+net::Task<net::Response> HandleModel(Exchange& exchange) {
+  constexpr std::string_view kPrefix = "/v1/models/";
+  const std::string id =
+      net::PercentDecode(std::string_view(exchange.head.path).substr(kPrefix.size()), false);
+  if (const auto missing = CheckModel(exchange, id)) co_return exchange.Error(*missing);
+  net::Response response;
+  AppendModel(response.body, *exchange.services.pipeline.FindModel(id), exchange.services.started_unix_s);
+  response.body += '\n';
+  co_return response;
+}
+
+}  // namespace photovec::api

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include "api/routes.h"
+
+#include <array>
+#include <string>
+
+namespace photovec::api {
+namespace {
+
+constexpr std::array kRoutes = {
+    Route{"POST", "/embed", "embed", Dialect::kNative, &HandleEmbed},
+    Route{"POST", "/v1/embeddings", "v1_embeddings", Dialect::kOpenAi, &HandleEmbeddings},
+    Route{"GET", "/v1/models", "v1_models", Dialect::kOpenAi, &HandleModels},
+    Route{"GET", "/v1/models/", "v1_models", Dialect::kOpenAi, &HandleModel},
+    Route{"POST", "/clip/embedding", "clip_embedding", Dialect::kOriginal, &HandleClipEmbedding},
+    Route{"GET", "/health/info", "health_info", Dialect::kOriginal, &HandleHealthInfo},
+    Route{"GET", "/healthz", "healthz", Dialect::kNative, &HandleHealthz},
+    Route{"GET", "/readyz", "readyz", Dialect::kNative, &HandleReadyz},
+    Route{"GET", "/metrics", "metrics", Dialect::kNative, &HandleMetrics},
+    Route{"GET", "/stats", "stats", Dialect::kNative, &HandleStats},
+    Route{"GET", "/", "dashboard", Dialect::kNative, &HandleDashboard},
+};
+
+bool IsSubtree(const Route& route) { return route.path.size() > 1 && route.path.ends_with('/'); }
+
+}  // namespace
+
+std::span<const Route> Routes() { return kRoutes; }
+
+const Route* FindRoute(std::string_view path) {
+  for (const Route& route : kRoutes) {
+    if (route.path == path && !IsSubtree(route)) return &route;
+    if (IsSubtree(route) && path.size() > route.path.size() && path.starts_with(route.path)) return &route;
+  }
+  return nullptr;
+}
+
+bool MethodAllowed(const Route& route, std::string_view method) {
+  return method == route.method || (method == "HEAD" && route.method == "GET");
+}
+
+std::string_view AllowedMethods(const Route& route) { return route.method == "GET" ? "GET, HEAD" : "POST"; }
+
+Dialect DialectOf(std::string_view path) {
+  if (const Route* route = FindRoute(path)) return route->dialect;
+  return path.starts_with("/v1/") ? Dialect::kOpenAi : Dialect::kNative;
+}
+
+ApiError NoSuchRoute(std::string_view path) {
+  std::string message = "there is no \"" + std::string(path.substr(0, 128)) + "\"; the routes are";
+  const char* separator = " ";
+  for (const Route& route : kRoutes) {
+    ((message += separator) += route.method) += ' ';
+    message += route.path;
+    if (IsSubtree(route)) message += "{id}";
+    separator = ", ";
+  }
+  return {Status(Code::kNotFound, std::move(message)), "", "", 0};
+}
+
+}  // namespace photovec::api

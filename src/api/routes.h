@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "api/errors.h"
+#include "api/handlers.h"
+
+namespace photovec::api {
+
+/// One endpoint.
+struct Route {
+  std::string_view method;  ///< GET routes answer HEAD too
+  std::string_view path;    ///< ending in '/': everything below it
+  std::string_view label;   ///< in metrics
+  Dialect dialect;
+  net::Task<net::Response> (*handler)(Exchange&);
+};
+
+std::span<const Route> Routes();
+
+/// The route of a path, whatever its method; nullptr when there is none.
+const Route* FindRoute(std::string_view path);
+bool MethodAllowed(const Route& route, std::string_view method);
+/// "GET, HEAD" or "POST": for the Allow header.
+std::string_view AllowedMethods(const Route& route);
+
+/// How errors are written before a route is known.
+Dialect DialectOf(std::string_view path);
+/// The 404 for an unknown path, which lists the routes.
+ApiError NoSuchRoute(std::string_view path);
+
+}  // namespace photovec::api

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace photovec {
+
+/// A file that appears under its name whole or not at all: written beside it under a temporary name, synced,
+/// then renamed over it. Without Commit() the destructor removes what was written. Not thread-safe.
+class AtomicFile {
+ public:
+  /// Errors: kUnavailable naming the file and why it cannot be created (all of this class's errors are so).
+  static Result<std::unique_ptr<AtomicFile>> Create(const std::string& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  /// Buffered: 1 MiB at a time goes to the disk.
+  Status Append(std::string_view bytes);
+  /// Overwrites bytes that were appended before.
+  Status OverwriteAt(uint64_t offset, std::string_view bytes);
+  /// Call once, last.
+  Status Commit();
+
+  const std::string& path() const { return path_; }
+  uint64_t size() const { return size_; }
+
+ private:
+  AtomicFile(std::string path, std::string temporary, int fd);
+  Status Flush();
+  Status Failed(const std::string& what) const;
+
+  const std::string path_;
+  const std::string temporary_;
+  int fd_;
+  bool committed_ = false;
+  uint64_t size_ = 0;
+  std::string buffer_;
+};
+
+}  // namespace photovec

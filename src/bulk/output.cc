@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#include "bulk/output.h"
+
+#include <string_view>
+#include <utility>
+
+#include "base/json_text.h"
+
+namespace photovec::bulk {
+
+Result<std::unique_ptr<EmbedOutput>> EmbedOutput::Create(const std::string& npy_path) {
+  constexpr std::string_view kSuffix = ".npy";
+  if (npy_path.size() <= kSuffix.size() || !npy_path.ends_with(kSuffix)) {
+    return Status(Code::kInvalidRequest, "the output '" + npy_path + "' must be the name of a .npy file");
+  }
+  const std::string stem = npy_path.substr(0, npy_path.size() - kSuffix.size());
+  std::unique_ptr<EmbedOutput> output(new EmbedOutput());
+  ASSIGN_OR_RETURN(output->vectors_, NpyWriter::Create(npy_path));
+  ASSIGN_OR_RETURN(output->lines_, AtomicFile::Create(stem + ".jsonl"));
+  ASSIGN_OR_RETURN(output->meta_, AtomicFile::Create(stem + ".meta.json"));
+  return output;
+}
+
+Status EmbedOutput::Add(const std::string& path, const pipeline::ItemResult& result) {
+  std::string row = "null";
+  if (result.status.ok()) {
+    row = std::to_string(vectors_->rows());
+    RETURN_IF_ERROR(vectors_->Append(result.embedding));
+  }
+  ++line_count_;
+  return lines_->Append("{\"path\":" + JsonString(path) + ",\"row\":" + row +
+                        ",\"error\":" + JsonError(result.status) + "}\n");
+}
+
+Status EmbedOutput::Commit(int dimensions, const std::string& meta_json) {
+  RETURN_IF_ERROR(meta_->Append(meta_json));
+  RETURN_IF_ERROR(lines_->Commit());
+  RETURN_IF_ERROR(meta_->Commit());
+  return vectors_->Commit(dimensions);  // last: who sees it finds the other two
+}
+
+}  // namespace photovec::bulk

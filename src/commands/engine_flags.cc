@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#include "commands/engine_flags.h"
+
+namespace photovec::commands {
+
+void DeclareDecodeFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
+  flags.Group("Decoding");
+  flags.Choice(
+      "decode", &options->decode, {"process", "thread"},
+      "process: in sandboxed processes, for images from strangers; thread: in this process, for images "
+      "that you trust");
+  flags.Choice(
+      "sandbox", &options->sandbox, {"auto", "require"},
+      "with --decode=process; auto: every layer that the kernel allows; require: refuse to start without "
+      "one (namespaces excepted)");
+  flags.Choice(
+      "decode-device", &options->decode_device, {"cpu", "gpu", "mixed"},
+      "who decodes plain JPEGs; gpu: nvJPEG, in this process, for images that you trust; mixed: GPU and CPU "
+      "side by side, whoever is free first; everything else is decoded on the CPU in any case");
+  flags.Choice(
+      "gpu-jpeg", &options->gpu_jpeg, {"auto", "engines", "cuda"},
+      "what of the GPU decodes JPEGs; engines: its JPEG engines (A100, H100, H200), cuda: its "
+      "multiprocessors; auto: both, where there are both. bench decode --decode-device=gpu compares them");
+  flags.Text("decoder-program", &options->decoder_program, "FILE",
+             "with --decode=process; empty: photovec-decoder beside photovec");
+  flags.Integer("decoders", &options->decoders, 0, 1024, "images decoded at the same time; 0: one per CPU");
+  flags.Choice(
+      "jpeg-scaling", &options->jpeg_scaling, {"fast", "exact"},
+      "fast: smallest DCT scale that is still twice the model's size; exact: as Pillow, bit for bit");
+  flags.Choice("alpha", &options->alpha, {"drop", "white"},
+               "transparent pixels: drop keeps their colour as Pillow does, white composes over white");
+  flags.Choice(
+      "color", &options->color, {"ignore", "srgb"},
+      "ICC profiles: ignore them as Pillow's pipelines do, or convert wide-gamut photos (Display P3, Adobe "
+      "RGB) to srgb");
+  flags.Integer("max-pixels", &options->limits.max_pixels, 1, 1'000'000'000, "pixels of one photo");
+  flags.Integer("max-side", &options->limits.max_side, 1, 65'535, "pixels along one side of a photo");
+  flags.Size("max-image-bytes", &options->limits.max_file_bytes, 1, "encoded size of one photo",
+             "25,000,000 B");
+  flags.Size("max-decoder-bytes", &options->limits.max_decoder_bytes, uint64_t{1} << 20,
+             "memory of one decode, the picture included");
+  flags.Integer("max-jpeg-scans", &options->limits.max_jpeg_scans, 1, 100'000, "scans of a progressive JPEG");
+}
+
+void DeclareEngineFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
+  flags.Group("Model");
+  flags.List("model", &options->models, "[NAME=]DIR",
+             "HuggingFace model folder; NAME is what clients call it (default: the folder's name)");
+  flags.Group("Encoder");
+  flags.Text("device", &options->device, "DEVICE",
+             "auto (the first GPU if photovec can use one, else the CPU), cpu, cuda, cuda:N or cuda:all");
+  flags.Choice(
+      "precision", &options->precision, {"auto", "f32", "bf16", "f16", "fp8"},
+      "arithmetic; auto: on a GPU f16, on a CPU bf16 where it has AVX512-BF16 or AMX, else f32; f16 and "
+      "fp8 (Hopper) on GPUs only");
+  flags.Integer(
+      "streams", &options->streams, 0, 1024,
+      "lanes that run batches at the same time: CUDA streams, or teams of threads on a CPU; 0: from the "
+      "machine");
+  flags.Integer("threads-per-stream", &options->threads_per_stream, 0, 1024,
+                "threads of one stream, on a CPU; 0: from the machine");
+  flags.Integer("max-batch", &options->max_batch, 0, 1024, "images in one batch; 0: the backend's choice");
+  flags.Integer("batch-wait-us", &options->batch_wait_us, 0, 10'000'000,
+                "microseconds that a free stream waits for a fuller batch");
+  flags.Size("memory-budget", &options->memory_budget_bytes, 0,
+             "memory for photos that wait; 0: a quarter of the machine's, at most 2 GiB", "0");
+  DeclareDecodeFlags(flags, options);
+}
+
+}  // namespace photovec::commands

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "decode/gpu/gpu_decoder.h"
+#include "device/cuda/platform.h"
+
+namespace photovec::decode {
+
+/// A job of decode/ as a lane takes it. Borrows the job.
+struct GpuJpegTask {
+  explicit GpuJpegTask(const decode::GpuJpegJob& job);
+  GpuJpegTask(const GpuJpegTask&) = delete;
+  GpuJpegTask& operator=(const GpuJpegTask&) = delete;
+  device::JpegTask task;
+
+ private:
+  std::vector<device::ResizeTap> x_;
+  std::vector<device::ResizeTap> y_;
+};
+
+/// Who may decode what on the CPU beside the GPU's lanes.
+struct CpuShare {
+  int turns = 1;       ///< photos that CPUs decode at the same time
+  bool plain = false;  ///< JPEGs that the GPU could decode, too, while all its lanes are busy
+};
+
+/// Joins decode/ (many threads, one photo each) with encode/cuda (lanes, batches): a free lane takes whatever
+/// waits, up to its limit, at once, as the batcher does. One thread a lane; callers block. Whoever is free
+/// first, a lane or a CPU, takes the photo that has waited longest; photos that are for CPUs only come first
+/// there. A lane that hangs is given up: others go on; without any all photos are the CPU's. Thread-safe.
+class GpuJpegLanes final : public decode::GpuJpegService {
+ public:
+  struct Lane {
+    std::unique_ptr<device::JpegLane> lane;
+    size_t least = 1;  ///< it takes nothing while fewer photos wait: others do
+    size_t most = 32;  ///< that it takes at once,
+    int64_t most_pixels = std::numeric_limits<int64_t>::max();  ///< and of all of them together
+  };
+  /// Starts a thread a lane. One lane at least has `least` 1.
+  explicit GpuJpegLanes(std::vector<Lane> lanes, CpuShare cpus = {});
+  /// Nobody may be in Decode() or hold a turn.
+  ~GpuJpegLanes() override;
+  GpuJpegLanes(const GpuJpegLanes&) = delete;
+  GpuJpegLanes& operator=(const GpuJpegLanes&) = delete;
+
+  Status Decode(const decode::GpuJpegJob& job, decode::CpuTurn& turn) override;
+  decode::CpuTurn AwaitCpu(bool refused) override;
+
+  struct Counts {
+    int64_t decoded = 0;
+    int64_t refused = 0;           ///< by a lane, so that the CPU had to
+    int64_t left_to_cpu = 0;       ///< a CPU was free before a lane
+    int64_t other = 0;             ///< for the CPU only
+    device::JpegLaneCounts lanes;  ///< of all lanes together
+
+    /// \param times 1 adds, -1 takes away.
+    void Add(const Counts& more, int64_t times = 1);
+  };
+  Counts counts() const;
+  /// Whether a lane hangs: the GPU is not to be waited for then.
+  bool hangs() const;
+  size_t waiting() const;  ///< photos that neither a lane nor a CPU has taken yet
+  int idle_lanes() const;  ///< that would take a single photo now
+
+ private:
+  struct Waiting;
+  void Run(const Lane& lane, device::JpegLaneCounts& counts);
+  void Finish(std::span<Waiting* const> taken, size_t done);
+  bool GivesUp(const Lane& lane);
+  size_t Take(const Lane& lane, std::vector<Waiting*>& taken);
+  size_t Takes(const Lane& lane) const;
+  int IdleLanes() const;
+  void ServeCpus();
+  decode::CpuTurn Turn();
+  void EndTurn();
+
+  const std::vector<Lane> lanes_;
+  const CpuShare cpus_;
+  mutable std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<Waiting*> queue_;      // for a lane
+  std::deque<Waiting*> cpu_queue_;  // for a CPU only
+  int free_turns_ = 0;
+  int waiting_impatient_ = 0;  // lanes that wait and have least 1
+  int waiting_patient_ = 0;    // and that have not
+  Counts counts_;
+  std::vector<device::JpegLaneCounts> lane_counts_;
+  size_t given_up_ = 0;                                         // lanes
+  size_t impatient_lanes_ = 0;                                  // with least 1 that are not given up
+  size_t least_patience_ = std::numeric_limits<size_t>::max();  // the smallest `least` of patient lanes
+  bool stopped_ = false;
+  std::vector<std::thread> threads_;
+};
+
+/// Which lanes to start on each GPU.
+struct JpegLanePlan {
+  int engine_lanes = 2;  ///< on the JPEG engines, where there are some; a second one decodes while the first
+                         ///< one's batch is collected and copied
+  int cuda_lanes = 2;    ///< on the multiprocessors; beside engines they take large batches only (of small
+                         ///< ones nvJPEG decodes much on the CPU)
+  int engine_tasks = 32;
+  bool interpolate_chroma = true;
+};
+/// "auto", "engines", "cuda" of --gpu-jpeg.
+JpegLanePlan ToJpegLanePlan(const std::string& choice);
+
+/// \param detail becomes what the lanes are, for the log. Errors: kUnavailable saying why there can be none;
+/// lanes of one kind that cannot be had beside some of the other are only told of.
+Result<std::unique_ptr<GpuJpegLanes>> StartGpuJpegLanes(device::Platform& platform,
+                                                        const std::vector<int>& devices,
+                                                        const JpegLanePlan& plan, CpuShare cpus,
+                                                        std::string& detail);
+
+/// Decode threads that keep the lanes of one device busy while as many wait again.
+constexpr int kGpuDecodeThreads = 256;
+constexpr int kMostGpuDecodeThreads = 1024;  ///< of all devices
+
+}  // namespace photovec::decode

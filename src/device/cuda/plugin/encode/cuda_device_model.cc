@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+#include "device/cuda/plugin/encode/cuda_device_model.h"
+
+#include <string>
+#include <utility>
+
+#include "device/cuda/plugin/cuda_check.h"
+#include "device/cuda/plugin/encode/gemm_ceiling.h"
+#include "device/cuda/plugin/kernels/kernels.h"
+
+namespace photovec::device {
+namespace {
+
+constexpr int kMostHidden = 2048;  // what the row kernels keep in registers
+
+std::string Version(int number) {
+  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+Status CheckModel(const model::VisionConfig& config, model::Precision precision) {
+  if (config.pooling != model::Pooling::kClassToken || !config.has_class_token) {
+    return {Code::kNotImplemented, "the CUDA encoder needs a model that pools its class token"};
+  }
+  if (config.hidden_size % 8 != 0 || config.hidden_size > kMostHidden || config.mlp_size % 8 != 0 ||
+      config.head_dim() % 8 != 0 || config.projection_dim % 4 != 0 || config.tokens() > kMostPlainKeys) {
+    return {Code::kNotImplemented,
+            "the CUDA encoder takes hidden sizes up to 2048, up to 2048 tokens, and widths and heads in "
+            "eights; this "
+            "model has hidden size " +
+                std::to_string(config.hidden_size) + ", MLP " + std::to_string(config.mlp_size) +
+                ", heads of " + std::to_string(config.head_dim()) + ", " + std::to_string(config.tokens()) +
+                " tokens"};
+  }
+  if (precision == model::Precision::kFp8 &&
+      (config.hidden_size % 16 != 0 || config.mlp_size % 16 != 0 || config.mlp_size > kMostFp8Columns)) {
+    return {Code::kNotImplemented,
+            "fp8 takes widths in sixteens and MLPs up to 8192; this model has hidden "
+            "size " +
+                std::to_string(config.hidden_size) + ", MLP " + std::to_string(config.mlp_size) +
+                ": use --precision f16"};
+  }
+  return Status::Ok();
+}
+
+Result<model::Element> ElementFor(model::Precision precision, const DeviceInfo& info) {
+  switch (precision) {
+    case model::Precision::kAuto:
+    case model::Precision::kF16:
+      return model::Element::kF16;
+    case model::Precision::kF32:
+      return model::Element::kF32;
+    case model::Precision::kBF16:
+      if (info.major >= 8) return model::Element::kBF16;
+      return Status(Code::kInvalidRequest,
+                    info.name + " has no bf16 (compute capability 8.0): use --precision f16");
+    case model::Precision::kFp8:
+      break;
+  }
+  // What the products are not in fp8 for: residual stream, attention, the class token's way out.
+  if (info.major == 9 && info.minor == 0) return model::Element::kF16;
+  return Status(Code::kInvalidRequest, info.name +
+                                           " has no fp8 products with a scale a row (compute capability "
+                                           "9.0): use --precision f16");
+}
+
+}  // namespace
+
+Result<DeviceInfo> DescribeDevice(int index) {
+  cudaDeviceProp properties{};
+  int driver = 0;
+  int runtime = 0;
+  if (cudaGetDeviceProperties(&properties, index) != cudaSuccess ||
+      cudaDriverGetVersion(&driver) != cudaSuccess || cudaRuntimeGetVersion(&runtime) != cudaSuccess) {
+    return Status(Code::kUnavailable,
+                  "CUDA device " + std::to_string(index) + ": " + cudaGetErrorString(cudaGetLastError()));
+  }
+  DeviceInfo info;
+  info.index = index;
+  info.name = properties.name;
+  info.major = properties.major;
+  info.minor = properties.minor;
+  info.multiprocessors = properties.multiProcessorCount;
+  info.memory_bytes = properties.totalGlobalMem;
+  const size_t cublas = cublasLtGetVersion();
+  info.runtime = "CUDA " + Version(runtime) + ", driver " + Version(driver) + ", cuBLASLt " +
+                 std::to_string(cublas / 10000) + "." + std::to_string(cublas / 100 % 100) + "." +
+                 std::to_string(cublas % 100);
+  size_t free_bytes = 0;
+  size_t total_bytes = 0;
+  if (cudaSetDevice(index) != cudaSuccess || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess) {
+    return Status(Code::kUnavailable, "CUDA device " + std::to_string(index) + " (" + info.name +
+                                          "): " + cudaGetErrorString(cudaGetLastError()));
+  }
+  info.free_bytes = free_bytes;
+  return info;
+}
+
+Result<std::unique_ptr<CudaDeviceModel>> CudaDeviceModel::Create(int device, const model::VisionModel& model,
+                                                                 const DeviceModelOptions& options) {
+  RETURN_IF_ERROR(CheckModel(model.config, options.precision));
+  ASSIGN_OR_RETURN(DeviceInfo info, DescribeDevice(device));
+  ASSIGN_OR_RETURN(const model::Element element, ElementFor(options.precision, info));
+  const std::string make = info.name + " | " + info.runtime;
+  std::unique_ptr<CudaDeviceModel> made(new CudaDeviceModel(std::move(info)));
+  CUBLAS_OK(cublasLtCreate(&made->handle_));
+  CUDA_OK(cudaEventCreate(&made->clock_));
+  ASSIGN_OR_RETURN(made->weights_, DeviceWeights::Create(model, options.normalization, element,
+                                                         options.precision == model::Precision::kFp8));
+  made->plans_ = std::make_unique<GemmPlans>(options.plan_cache, make, options.log);
+  return made;
+}
+
+CudaDeviceModel::~CudaDeviceModel() {
+  (void)cudaSetDevice(info_.index);
+  if (clock_ != nullptr) (void)cudaEventDestroy(clock_);
+  if (handle_ != nullptr) (void)cublasLtDestroy(handle_);
+}
+
+Result<std::unique_ptr<Lane>> CudaDeviceModel::CreateLane(const LaneOptions& options) {
+  ASSIGN_OR_RETURN(auto lane, CudaLane::Create(shared(), options));
+  return std::unique_ptr<Lane>(std::move(lane));
+}
+
+Status CudaDeviceModel::StartClock() {
+  CUDA_OK(cudaSetDevice(info_.index));
+  CUDA_OK(cudaDeviceSynchronize());
+  CUDA_OK(cudaEventRecord(clock_, cudaStreamPerThread));
+  CUDA_OK(cudaEventSynchronize(clock_));
+  return Status::Ok();
+}
+
+Result<double> CudaDeviceModel::GemmCeiling(int batch) { return MeasureGemmCeiling(shared(), batch); }
+
+Result<const uint8_t*> CudaDeviceModel::CopyToDevice(std::span<const uint8_t> host) {
+  CUDA_OK(cudaSetDevice(info_.index));
+  ASSIGN_OR_RETURN(DeviceArena arena, DeviceArena::Create(DeviceArena::Rounded(host.size())));
+  auto* copy = arena.Take<uint8_t>(host.size());
+  CUDA_OK(cudaMemcpy(copy, host.data(), host.size(), cudaMemcpyHostToDevice));
+  const std::scoped_lock lock(mutex_);
+  copies_.push_back(std::move(arena));
+  return static_cast<const uint8_t*>(copy);
+}
+
+Status CudaDeviceModel::PinHost(std::span<uint8_t> memory) {
+  CUDA_OK(cudaSetDevice(info_.index));
+  const cudaError_t error = cudaHostRegister(memory.data(), memory.size(), cudaHostRegisterPortable);
+  if (error == cudaSuccess || error == cudaErrorHostMemoryAlreadyRegistered) {
+    (void)cudaGetLastError();
+    return Status::Ok();
+  }
+  (void)cudaGetLastError();
+  return {Code::kUnavailable, std::string("the pixel slots cannot be pinned: ") + cudaGetErrorString(error)};
+}
+
+void CudaDeviceModel::UnpinHost(std::span<uint8_t> memory) {
+  (void)cudaHostUnregister(memory.data());  // once for all devices: a second one finds nothing
+  (void)cudaGetLastError();
+}
+
+}  // namespace photovec::device

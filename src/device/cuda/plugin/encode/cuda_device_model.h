@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "device/cuda/platform.h"
+#include "device/cuda/plugin/encode/cuda_lane.h"
+
+namespace photovec::device {
+
+/// Errors: kUnavailable when the runtime cannot describe it.
+Result<DeviceInfo> DescribeDevice(int index);
+
+/// A device with the weights on it. See DeviceModel.
+class CudaDeviceModel final : public DeviceModel {
+ public:
+  static Result<std::unique_ptr<CudaDeviceModel>> Create(int device, const model::VisionModel& model,
+                                                         const DeviceModelOptions& options);
+  ~CudaDeviceModel() override;
+
+  const DeviceInfo& device() const override { return info_; }
+  uint64_t weight_bytes() const override { return weights_->bytes(); }
+  Result<std::unique_ptr<Lane>> CreateLane(const LaneOptions& options) override;
+  Status StartClock() override;
+  Result<double> GemmCeiling(int batch) override;
+  Result<const uint8_t*> CopyToDevice(std::span<const uint8_t> host) override;
+  Status PinHost(std::span<uint8_t> memory) override;
+  void UnpinHost(std::span<uint8_t> memory) override;
+
+ private:
+  explicit CudaDeviceModel(DeviceInfo info) : info_(std::move(info)) {}
+  LaneShared shared() const { return {info_.index, handle_, weights_.get(), plans_.get(), clock_}; }
+
+  const DeviceInfo info_;
+  cublasLtHandle_t handle_ = nullptr;
+  cudaEvent_t clock_ = nullptr;
+  std::unique_ptr<DeviceWeights> weights_;
+  std::unique_ptr<GemmPlans> plans_;
+  std::mutex mutex_;
+  std::vector<DeviceArena> copies_;  // of CopyToDevice
+};
+
+}  // namespace photovec::device

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <type_traits>
+
+#include "model/config.h"
+
+namespace photovec::device {
+
+template <model::Activation kActivation>
+__device__ __forceinline__ float Act(float x) {
+  if constexpr (kActivation == model::Activation::kQuickGelu) {
+    return x / (1.0F + __expf(-1.702F * x));
+  } else if constexpr (kActivation == model::Activation::kGeluErf) {
+    return 0.5F * x * (1.0F + erff(x * 0.70710678F));
+  } else {
+    const float inner = 0.79788456F * (x + 0.044715F * x * x * x);
+    return 0.5F * x * (1.0F + tanhf(inner));
+  }
+}
+
+/// Calls launch(std::integral_constant<model::Activation, …>).
+template <typename Launch>
+void WithActivation(model::Activation activation, Launch launch) {
+  using model::Activation;
+  switch (activation) {
+    case Activation::kQuickGelu:
+      return launch(std::integral_constant<Activation, Activation::kQuickGelu>());
+    case Activation::kGeluErf:
+      return launch(std::integral_constant<Activation, Activation::kGeluErf>());
+    case Activation::kGeluTanh:
+      return launch(std::integral_constant<Activation, Activation::kGeluTanh>());
+  }
+}
+
+}  // namespace photovec::device

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#include "engine/decoding.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "base/environment.h"
+#include "base/log.h"
+#include "base/thread_pool.h"
+#include "device/cuda/loader.h"
+#include "metrics/names.h"
+
+namespace photovec::engine {
+
+decode::DecoderPoolOptions ToPoolOptions(const EngineOptions& options, int decoders) {
+  decode::DecoderPoolOptions pool;
+  pool.workers = decoders;
+  pool.program = options.decoder_program;
+  pool.limits = options.limits;
+  pool.nice = kWorkerNice;
+  pool.require_sandbox = options.sandbox == "require";
+  return pool;
+}
+
+namespace {
+
+Status StartPool(const EngineOptions& options, const Plan& plan, Decoding& decoding) {
+  decode::DecoderPoolOptions wanted = ToPoolOptions(options, plan.decoders);
+  wanted.fault = ProcessEnvironment()(kDecoderFaultVariable).value_or("");
+  if (!wanted.fault.empty()) {
+    log::warn("{} is set: decoder processes do harm on purpose, as tests want it", kDecoderFaultVariable);
+  }
+  ASSIGN_OR_RETURN(decoding.pool, decode::DecoderPool::Create(std::move(wanted)));
+  log::info("decoding in {} processes and a spare, locked in by: {}", plan.decoders,
+            decode::LayerNames(decoding.pool->layers()));
+  if (!decoding.pool->missing_why().empty()) {
+    log::warn("the decoders' sandbox lacks a layer here: {}", decoding.pool->missing_why());
+  }
+  decoding.factory = [pool = decoding.pool.get()] { return pool->MakeDecoder(); };
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status PlanDecoding(const EngineOptions& options, Plan& plan) {
+  if (options.decode_device == "cpu") return Status::Ok();
+  if (plan.backend != "cuda") {
+    return {Code::kInvalidRequest, "--decode-device " + options.decode_device +
+                                       " needs a GPU to run the models on too (" + plan.device_why + ")"};
+  }
+  const int devices = static_cast<int>(plan.devices.size());
+  plan.decode_threads = std::min(decode::kGpuDecodeThreads * devices, decode::kMostGpuDecodeThreads);
+  if (options.decode_device == "mixed") plan.decode_threads += plan.decoders;
+  return Status::Ok();
+}
+
+namespace {
+
+Status AddGpu(const EngineOptions& options, const Plan& plan, Decoding& decoding) {
+  ASSIGN_OR_RETURN(device::Platform * platform, device::LoadPlugin());
+  std::string detail;
+  const decode::CpuShare cpus{plan.decoders, options.decode_device == "mixed"};
+  ASSIGN_OR_RETURN(decoding.gpu,
+                   decode::StartGpuJpegLanes(*platform, plan.devices,
+                                             decode::ToJpegLanePlan(options.gpu_jpeg), cpus, detail));
+  log::info("plain JPEGs are decoded by {}{}", detail,
+            options.decode_device == "mixed" ? " and by the CPU" : "");
+  if (options.decode == "process") {
+    log::warn(
+        "--decode-device={}: nvJPEG reads JPEGs in this process, outside the sandbox: for images that you "
+        "trust",
+        options.decode_device);
+  }
+  decoding.factory = [gpu = decoding.gpu.get(), cpu = std::move(decoding.factory)] {
+    return decode::MakeGpuDecoder(*gpu, cpu());
+  };
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<Decoding> StartDecoding(const EngineOptions& options, const Plan& plan) {
+  Decoding decoding;
+  decoding.factory = decode::MakeInProcessDecoder;
+  if (options.decode == "process") RETURN_IF_ERROR(StartPool(options, plan, decoding));
+  if (options.decode_device != "cpu") RETURN_IF_ERROR(AddGpu(options, plan, decoding));
+  return decoding;
+}
+
+DecoderMetrics::DecoderMetrics(decode::DecoderPool& pool, metrics::Registry& registry)
+    : pool_(pool), registry_(registry) {
+  sampler_ = registry_.AddSampler([this] { Sample(); });
+}
+
+DecoderMetrics::~DecoderMetrics() { registry_.RemoveSampler(sampler_); }
+
+void DecoderMetrics::Sample() {
+  namespace name = metrics::name;
+  std::scoped_lock lock(mutex_);
+  const decode::DecoderPoolStats now = pool_.stats();
+  for (size_t i = 0; i < now.deaths.size(); ++i) {
+    registry_
+        .GetCounter(
+            name::kDecoderDeaths, "Decoder processes that ended before their time",
+            {{metrics::label::kReason, std::string(decode::DeathName(static_cast<decode::Death>(i)))}})
+        ->Add(static_cast<double>(now.deaths.at(i) - last_.deaths.at(i)));
+  }
+  registry_
+      .GetCounter(name::kDecoderRestarts, "Decoder processes started again, after a death or worn out", {})
+      ->Add(static_cast<double>(now.restarts - last_.restarts));
+  registry_.GetCounter(name::kDecoderCpuSeconds, "CPU time that decoder processes used for images", {})
+      ->Add(std::chrono::duration<double>(now.cpu - last_.cpu).count());
+  registry_.GetCounter(name::kSandboxViolations, "Decoder processes killed for a forbidden system call", {})
+      ->Add(static_cast<double>(now.violations - last_.violations));
+  registry_.GetGauge(name::kDecoderAlive, "Decoder processes alive, the spare included", {})
+      ->Set(static_cast<double>(now.alive));
+  registry_.GetGauge(name::kDecoderQuarantined, "Images refused because they ended decoders", {})
+      ->Set(static_cast<double>(now.quarantined));
+  last_ = now;
+}
+
+GpuJpegMetrics::GpuJpegMetrics(const decode::GpuJpegLanes& lanes, metrics::Registry& registry)
+    : lanes_(lanes), registry_(registry) {
+  sampler_ = registry_.AddSampler([this] { Sample(); });
+}
+
+GpuJpegMetrics::~GpuJpegMetrics() { registry_.RemoveSampler(sampler_); }
+
+void GpuJpegMetrics::Sample() {
+  namespace name = metrics::name;
+  std::scoped_lock lock(mutex_);
+  const decode::GpuJpegLanes::Counts now = lanes_.counts();
+  decode::GpuJpegLanes::Counts more = now;
+  more.Add(last_, -1);
+  last_ = now;
+  const auto add = [&](std::string_view metric, const char* help, const metrics::Labels& labels,
+                       double value) { registry_.GetCounter(metric, help, labels)->Add(value); };
+  const auto images = [&](const char* by, int64_t count) {
+    add(name::kGpuDecodeImages, "Images that came to the GPU's decoders, and who decoded them",
+        {{metrics::label::kDecodedBy, by}}, static_cast<double>(count));
+  };
+  images("gpu", more.decoded);
+  images("cpu_refused", more.refused);
+  images("cpu_free", more.left_to_cpu);
+  images("cpu_only", more.other);
+  add(name::kGpuDecodeBatches, "Batches of the GPU's decoders", {}, static_cast<double>(more.lanes.batches));
+  const auto phase = [&](const char* stage, int64_t us) {
+    add(name::kGpuDecodeSeconds, "Time of the GPU's decoders by phase, all lanes together",
+        {{metrics::label::kStage, stage}}, static_cast<double>(us) / 1e6);
+  };
+  phase("submit", more.lanes.submit_us);
+  phase("decode", more.lanes.decode_us);
+  phase("resize", more.lanes.resize_us);
+  add(name::kGpuDecodeAllocations, "How often nvJPEG needed memory of the driver, which stops the GPU", {},
+      static_cast<double>(more.lanes.allocations));
+}
+
+bool EnoughDecoders(const decode::DecoderPoolStats& stats) { return 2 * stats.alive >= stats.wanted; }
+
+}  // namespace photovec::engine

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/machine.h"
+#include "engine/options.h"
+
+namespace photovec::engine {
+
+/// How this machine will be used, and why, in words for `doctor` and the log.
+struct Plan {
+  std::string backend = "cpu";  ///< or "cuda": device_choice.h
+  std::vector<int> devices;     ///< CUDA indexes, with "cuda"
+  std::string device_why;
+  int streams = 1;
+  int threads_per_stream = 1;
+  std::string streams_why;
+  bool pin_threads = true;  ///< false: there are more stream threads than CPUs
+  int decoders = 1;
+  std::string decoders_why;
+  int decode_threads = 1;  ///< images decoded or waiting for a GPU's decoder at the same time
+  uint64_t memory_budget_bytes = 0;
+  std::string memory_why;
+  std::string precision;  ///< as EncoderInfo::precision
+  std::string precision_why;
+};
+
+/// Fills what the options leave at zero (or auto) from the machine.
+///
+/// Streams: one thread each up to 4 cores, two up to 16, four beyond: with few threads a team loses least at
+/// its barriers, with more a single photo is answered sooner. Physical cores only, and no more than the
+/// cgroup's quota. Whoever sets more threads than there are CPUs gets them, unpinned. Decoders: one per CPU,
+/// since they share the CPUs with the streams at equal priority and whoever has work takes them.
+Plan MakePlan(const Machine& machine, const EngineOptions& options);
+
+/// "4 x 2 threads"; on a GPU, where streams have no threads, "2".
+std::string StreamsText(const Plan& plan);
+
+}  // namespace photovec::engine

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+#include "engine/model_setup.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+#include "base/deadline.h"
+#include "base/strings.h"
+#include "encode/factory.h"
+#include "engine/device_choice.h"
+#include "model/vision_model.h"
+
+namespace photovec::engine {
+namespace {
+
+// Raise this when photovec itself starts to give a photo another vector (beyond rounding).
+constexpr const char* kRecipe = "photovec vectors 1";
+// Raise this when only --jpeg-scaling=fast does.
+constexpr const char* kFastScaling = "fast 2";
+
+std::string DescribeConfig(const model::VisionConfig& config) {
+  char eps[32];
+  std::snprintf(eps, sizeof(eps), "%.9g", static_cast<double>(config.layer_norm_eps));
+  std::string out;
+  for (const int number :
+       {config.image_size, config.patch_size, config.hidden_size, config.layers, config.heads,
+        config.mlp_size, config.projection_dim, static_cast<int>(config.pooling),
+        static_cast<int>(config.has_class_token), static_cast<int>(config.has_patch_bias),
+        static_cast<int>(config.has_pre_norm), static_cast<int>(config.has_layer_scale),
+        static_cast<int>(config.has_post_norm)}) {
+    out += std::to_string(number) + " ";
+  }
+  return out + std::string(model::ActivationName(config.activation)) + " eps " + eps;
+}
+
+Status CheckSizes(const std::string& dir, const model::VisionConfig& config, const preprocess::Spec& spec) {
+  if (spec.crop == config.image_size) return Status::Ok();
+  const std::string crop = std::to_string(spec.crop);
+  const std::string size = std::to_string(config.image_size);
+  return {Code::kInvalidRequest, dir + ": preprocessor_config.json crops photos to " + crop + "x" + crop +
+                                     ", but config.json says that the model takes " + size + "x" + size +
+                                     "; the two files belong to different models"};
+}
+
+encode::EncoderOptions ToEncoderOptions(const EngineOptions& options, const Plan& plan,
+                                        const preprocess::Spec& spec, encode::Precision precision,
+                                        bool pin_threads) {
+  encode::EncoderOptions encoder;
+  encoder.precision = precision;
+  encoder.streams = plan.streams;
+  encoder.threads_per_stream = plan.threads_per_stream;
+  encoder.max_batch = options.max_batch;
+  encoder.devices = plan.devices;
+  if (plan.backend == "cuda") encoder.plan_cache = PlanCacheFile();
+  encoder.pin_threads = pin_threads;
+  encoder.normalization = spec.normalization;
+  return encoder;
+}
+
+}  // namespace
+
+Result<ModelChoice> ParseModelChoice(const std::string& text) {
+  ModelChoice choice;
+  const size_t equals = text.find('=');
+  std::error_code ignored;
+  if (equals == std::string::npos || std::filesystem::is_directory(text, ignored)) {
+    choice.dir = text;
+    const auto path = std::filesystem::absolute(text.empty() ? "." : text, ignored).lexically_normal();
+    choice.name = (path.has_filename() ? path : path.parent_path()).filename().string();
+  } else {
+    choice.name = text.substr(0, equals);
+    choice.dir = text.substr(equals + 1);
+  }
+  if (choice.name.empty() || choice.dir.empty()) {
+    return Status(Code::kInvalidRequest, "--model '" + text + "': give a folder, or NAME=FOLDER");
+  }
+  return choice;
+}
+
+Result<std::vector<ModelChoice>> ParseModelChoices(const std::vector<std::string>& texts) {
+  if (texts.empty()) {
+    return Status(
+        Code::kInvalidRequest,
+        "no model: give --model DIR (a HuggingFace model folder; 'photovec init-model --help' makes "
+        "one with random weights)");
+  }
+  std::vector<ModelChoice> choices;
+  for (const std::string& text : texts) {
+    ASSIGN_OR_RETURN(ModelChoice choice, ParseModelChoice(text));
+    for (const ModelChoice& other : choices) {
+      if (other.name == choice.name) {
+        return Status(Code::kInvalidRequest,
+                      "two models are called '" + choice.name + "'; name them apart with --model NAME=DIR");
+      }
+    }
+    choices.push_back(std::move(choice));
+  }
+  return choices;
+}
+
+std::string Fingerprint(const FingerprintParts& parts) {
+  std::vector<std::string> texts = {kRecipe,
+                                    parts.weights_sha256,
+                                    DescribeConfig(parts.config),
+                                    preprocess::Describe(parts.spec),
+                                    parts.jpeg_scaling == "fast" ? kFastScaling : parts.jpeg_scaling,
+                                    parts.alpha};
+  // Only where it changes pixels: vectors from before the option keep their fingerprint.
+  if (parts.color != "ignore") texts.push_back("color " + parts.color);
+  if (parts.decode_device != "cpu") texts.push_back("decode device " + parts.decode_device);
+  Sha256 hash;
+  for (const std::string& part : texts) {
+    hash.Update(part);
+    hash.Update(std::string_view("\0", 1));  // so that no two lists of parts run together alike
+  }
+  return hash.HexDigest().substr(0, 12);
+}
+
+Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& options, const Plan& plan,
+                               bool pin_threads) {
+  const TimePoint begin = Clock::now();
+  LoadedModel loaded;
+  loaded.choice = choice;
+  ASSIGN_OR_RETURN(const preprocess::Spec spec, preprocess::LoadSpec(choice.dir));
+  ASSIGN_OR_RETURN(const encode::Precision precision, encode::ParsePrecision(options.precision));
+  {
+    ASSIGN_OR_RETURN(const model::VisionModel vision, model::LoadVisionModel(choice.dir));
+    RETURN_IF_ERROR(CheckSizes(choice.dir, vision.config, spec));
+    auto encoder = encode::CreateEncoder(plan.backend, vision,
+                                         ToEncoderOptions(options, plan, spec, precision, pin_threads));
+    if (!encoder.ok()) return encoder.status().WithContext(choice.dir);
+    loaded.setup.encoder = std::move(*encoder);
+    loaded.config = vision.config;
+    loaded.weights_sha256 = vision.weights_sha256;
+  }  // the checkpoint's files are unmapped here
+  RETURN_IF_ERROR(loaded.setup.encoder->Warmup().WithContext(choice.dir + ": warm-up"));
+  malloc_trim(0);  // packing left large free blocks behind
+  loaded.setup.name = choice.name;
+  loaded.setup.spec = spec;
+  loaded.setup.fingerprint = Fingerprint({loaded.weights_sha256, loaded.config, spec, options.jpeg_scaling,
+                                          options.alpha, options.color, options.decode_device});
+  loaded.load_seconds = static_cast<double>(MicrosBetween(begin, Clock::now())) / 1e6;
+  return loaded;
+}
+
+}  // namespace photovec::engine

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include "fetch/local/fetch_pool.h"
+
+#include <utility>
+
+namespace photovec::fetch {
+
+Status StillWanted(const FetchRequest& request) {
+  if (request.cancel != nullptr && request.cancel->cancelled()) {
+    return {Code::kCancelled, "the request was cancelled before the image was fetched"};
+  }
+  if (request.deadline.Expired()) {
+    return {Code::kDeadlineExceeded, "the deadline passed before the image was fetched"};
+  }
+  return Status::Ok();
+}
+
+void FetchPool::Post(FetchRequest request, FetchCallback done, Work work) {
+  struct Job {
+    FetchRequest request;
+    FetchCallback done;
+    Work work;
+  };
+  // Shared, because std::function wants to be copyable.
+  auto job = std::make_shared<Job>(Job{std::move(request), std::move(done), std::move(work)});
+  std::function<void()> task = [this, job] {
+    Status wanted = StillWanted(job->request);
+    if (stopping_.load()) wanted = Status(Code::kCancelled, "the server is shutting down");
+    job->done(wanted.ok() ? job->work(job->request) : Result<Bytes>(wanted));
+  };
+  if (!pool_.TryPost(task)) {
+    job->done(Status(Code::kOverloaded, "too many images wait to be read; try again later"));
+  }
+}
+
+}  // namespace photovec::fetch

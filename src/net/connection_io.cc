@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+#include "net/connection_io.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+namespace photovec::net {
+namespace {
+
+namespace asio = boost::asio;
+using ErrorCode = boost::system::error_code;
+using asio::ip::tcp;
+
+// A fast sender must not keep the loop from its other connections for longer than about 0.1 ms.
+constexpr size_t kYieldBytes = 256 * 1024;
+
+// A reader slower than this is holding our memory, not reading.
+constexpr uint64_t kMinWriteBytesPerSecond = 8 * 1024;
+
+constexpr auto kLingerQuiet = std::chrono::seconds(2);   // without a byte
+constexpr auto kLingerTotal = std::chrono::seconds(10);  // in all
+
+}  // namespace
+
+ConnectionIo::ConnectionIo(tcp::socket socket, std::shared_ptr<const void> loop,
+                           std::function<void(ConnectionIo&)> on_close)
+    : loop_(std::move(loop)),
+      socket_(std::move(socket)),
+      wake_(socket_.get_executor()),
+      on_close_(std::move(on_close)),
+      buffer_(std::make_unique_for_overwrite<char[]>(kBufferBytes)) {
+  ErrorCode ignored;  // a socket that died already shows it at the first read
+  socket_.non_blocking(true, ignored);
+  socket_.set_option(tcp::no_delay(true), ignored);
+}
+
+ConnectionIo::~ConnectionIo() { on_close_(*this); }
+
+ConnectionIo::Attempt ConnectionIo::TryRead(void* dest, size_t bytes, size_t* got) {
+  ErrorCode error;
+  *got = socket_.read_some(asio::buffer(dest, bytes), error);
+  if (!error) return Attempt::kDone;
+  if (error == asio::error::would_block || error == asio::error::try_again) return Attempt::kWouldBlock;
+  gone_ = true;
+  return Attempt::kEnd;
+}
+
+void ConnectionIo::ArmRead() {
+  if (read_armed_ || gone_) return;
+  read_armed_ = true;
+  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const ErrorCode& error) {
+    self->read_armed_ = false;
+    if (error) self->gone_ = true;
+    self->Notify();
+  });
+}
+
+Task<bool> ConnectionIo::WaitForEvent(Deadline deadline) {
+  wake_.expires_at(deadline.at());
+  ErrorCode error;
+  co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  co_return error == asio::error::operation_aborted;
+}
+
+Task<IoResult> ConnectionIo::WaitReadable(Deadline deadline) {
+  ArmRead();
+  while (read_armed_) {
+    const bool notified = co_await WaitForEvent(deadline);
+    if (!notified && read_armed_) co_return IoResult::kTimeout;
+  }
+  co_return gone_ ? IoResult::kEnd : IoResult::kOk;
+}
+
+Task<IoResult> ConnectionIo::WaitWritable(Deadline deadline) {
+  if (!write_armed_) {
+    write_armed_ = true;
+    socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const ErrorCode& error) {
+      self->write_armed_ = false;
+      if (error) self->gone_ = true;
+      self->Notify();
+    });
+  }
+  while (write_armed_) {
+    const bool notified = co_await WaitForEvent(deadline);
+    if (!notified && write_armed_) co_return IoResult::kTimeout;
+  }
+  co_return IoResult::kOk;
+}
+
+void ConnectionIo::Compact() {
+  if (begin_ == 0) return;
+  std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
+  end_ -= begin_;
+  begin_ = 0;
+}
+
+Task<IoResult> ConnectionIo::Fill(Deadline deadline) {
+  while (!gone_) {
+    Compact();
+    size_t got = 0;
+    const Attempt attempt = TryRead(buffer_.get() + end_, kBufferBytes - end_, &got);
+    end_ += got;
+    if (attempt == Attempt::kDone) co_return IoResult::kOk;
+    if (attempt == Attempt::kEnd) break;
+    const IoResult result = co_await WaitReadable(deadline);
+    if (result != IoResult::kOk) co_return result;
+  }
+  co_return IoResult::kEnd;
+}
+
+Task<IoResult> ConnectionIo::ReadSome(std::span<uint8_t> dest, size_t* got, Deadline deadline) {
+  if (begin_ < end_) {
+    *got = std::min(dest.size(), end_ - begin_);
+    std::memcpy(dest.data(), buffer_.get() + begin_, *got);
+    begin_ += *got;
+    co_return IoResult::kOk;
+  }
+  if (unyielded_bytes_ > kYieldBytes) {
+    unyielded_bytes_ = 0;
+    co_await asio::post(socket_.get_executor(), asio::use_awaitable);
+  }
+  while (!gone_) {
+    const Attempt attempt = TryRead(dest.data(), dest.size(), got);
+    unyielded_bytes_ += *got;
+    if (attempt == Attempt::kDone) co_return IoResult::kOk;
+    if (attempt == Attempt::kEnd) break;
+    const IoResult result = co_await WaitReadable(deadline);
+    if (result != IoResult::kOk) co_return result;
+  }
+  co_return IoResult::kEnd;
+}
+
+Task<IoResult> ConnectionIo::Write(std::string_view first, std::string_view second, Deadline deadline) {
+  const auto patience = deadline.at() - Clock::now();  // for a peer that takes nothing at all
+  uint64_t written = 0;
+  while (!first.empty() || !second.empty()) {
+    const std::array buffers = {asio::const_buffer(first.data(), first.size()),
+                                asio::const_buffer(second.data(), second.size())};
+    ErrorCode error;
+    const size_t n = socket_.write_some(buffers, error);
+    written += n;
+    const size_t head = std::min(n, first.size());
+    first.remove_prefix(head);
+    second.remove_prefix(n - head);
+    if (!error) continue;
+    if (error != asio::error::would_block && error != asio::error::try_again) {
+      gone_ = true;
+      co_return IoResult::kEnd;
+    }
+    const auto earned = std::chrono::seconds(written / kMinWriteBytesPerSecond);
+    const Deadline stop(std::min(Clock::now() + patience, deadline.at() + earned));
+    const IoResult result = co_await WaitWritable(stop);
+    if (result != IoResult::kOk) co_return result;
+  }
+  co_return IoResult::kOk;
+}
+
+void ConnectionIo::WatchPeer() {
+  while (!gone_ && !read_armed_) {
+    Compact();
+    if (BufferFull()) return;  // as much of the next request as we keep: its sender must wait
+    size_t got = 0;
+    const Attempt attempt = TryRead(buffer_.get() + end_, kBufferBytes - end_, &got);
+    end_ += got;
+    if (attempt == Attempt::kWouldBlock) ArmRead();
+  }
+}
+
+void ConnectionIo::Abort() {
+  gone_ = true;
+  ErrorCode ignored;
+  socket_.close(ignored);
+  Notify();
+}
+
+Task<void> ConnectionIo::LingeringClose() {
+  ErrorCode ignored;
+  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  const Deadline end = Deadline::After(kLingerTotal);
+  while (!gone_ && !end.Expired()) {
+    begin_ = end_ = 0;
+    const Deadline quiet(std::min(Clock::now() + kLingerQuiet, end.at()));
+    const IoResult result = co_await Fill(quiet);
+    if (result != IoResult::kOk) break;
+  }
+  Abort();
+}
+
+}  // namespace photovec::net

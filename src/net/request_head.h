@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace photovec::net {
+
+inline constexpr size_t kMaxHeaderBytes = 16 * 1024;
+inline constexpr size_t kMaxHeaderFields = 100;
+
+/// What photovec looks at in a request's head. Owned copies: valid as long as it lives.
+struct RequestHead {
+  std::string method;
+  std::string path;   ///< as sent, without the query
+  std::string query;  ///< without the question mark
+  std::string accept;
+  std::string content_type;
+  std::string content_encoding;
+  std::string model_header;      ///< X-Photovec-Model
+  std::string normalize_header;  ///< X-Photovec-Normalize
+  bool http11 = true;
+  bool keep_alive = true;
+  bool expect_continue = false;
+  bool chunked = false;
+  std::optional<uint64_t> content_length;
+
+  bool has_body() const { return chunked || content_length.value_or(0) > 0; }
+  /// The decoded value of a query parameter; nullopt when absent.
+  std::optional<std::string> QueryParameter(std::string_view name) const;
+};
+
+/// "a%20b+c" -> "a b c" when plus_is_space; malformed escapes stay as they are.
+std::string PercentDecode(std::string_view text, bool plus_is_space);
+
+}  // namespace photovec::net

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+#include "net/request_parser.h"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/field.hpp>
+#include <boost/none.hpp>
+#include <iterator>
+
+#include "net/media_type.h"
+
+namespace photovec::net {
+namespace {
+
+namespace bhttp = boost::beast::http;
+using Fields = bhttp::fields;
+
+std::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+std::string_view Get(const Fields& fields, bhttp::field name) {
+  const auto it = fields.find(name);
+  return it == fields.end() ? std::string_view() : View(it->value());
+}
+
+std::string_view Get(const Fields& fields, std::string_view name) {
+  const auto it = fields.find(boost::beast::string_view(name.data(), name.size()));
+  return it == fields.end() ? std::string_view() : View(it->value());
+}
+
+size_t Count(const Fields& fields, bhttp::field name) { return fields.count(name); }
+
+Status Invalid(std::string message) { return {Code::kInvalidRequest, std::move(message)}; }
+
+Status CheckFraming(const Fields& fields, bool http11) {
+  const size_t lengths = Count(fields, bhttp::field::content_length);
+  const size_t codings = Count(fields, bhttp::field::transfer_encoding);
+  if (lengths > 1 || Get(fields, bhttp::field::content_length).find(',') != std::string_view::npos) {
+    return Invalid("the request has more than one Content-Length");
+  }
+  if (codings > 0 && lengths > 0) return Invalid("the request has both Content-Length and Transfer-Encoding");
+  if (codings == 0) return Status::Ok();
+  if (!http11) return Invalid("Transfer-Encoding needs HTTP/1.1");
+  if (codings > 1 ||
+      LowerAscii(TrimBlanks(Get(fields, bhttp::field::transfer_encoding))) != "chunked") {
+    return {Code::kNotImplemented, "the only Transfer-Encoding understood is \"chunked\""};
+  }
+  return Status::Ok();
+}
+
+Status SplitTarget(std::string_view target, RequestHead* head) {
+  if (target.starts_with("http://") || target.starts_with("https://")) {  // absolute form, as to a proxy
+    const size_t path = target.find('/', target.find("//") + 2);
+    target = path == std::string_view::npos ? std::string_view("/") : target.substr(path);
+  }
+  if (target.empty() || (target[0] != '/' && target != "*")) {
+    return Invalid("the request target must be a path that begins with '/'");
+  }
+  target = target.substr(0, target.find('#'));
+  const size_t question = target.find('?');
+  head->path = target.substr(0, question);
+  if (question != std::string_view::npos) head->query = target.substr(question + 1);
+  return Status::Ok();
+}
+
+}  // namespace
+
+RequestParser::RequestParser() {
+  parser_.header_limit(static_cast<uint32_t>(kMaxHeaderBytes));
+  parser_.body_limit(boost::none);  // BodyReader knows the limit and answers 413
+  on_chunk_ = [this](uint64_t, boost::beast::string_view, boost::system::error_code& error) {
+    if (++chunks_ > kMaxChunks) error = bhttp::make_error_code(bhttp::error::bad_chunk);
+  };
+  parser_.on_chunk_header(on_chunk_);
+}
+
+RequestParser::HeadProgress RequestParser::FeedHead(std::string_view data) {
+  HeadProgress progress;
+  boost::system::error_code error;
+  progress.used = parser_.put(boost::asio::const_buffer(data.data(), data.size()), error);
+  if (error == bhttp::error::need_more) error = {};
+  if (error == bhttp::error::header_limit) {
+    progress.error =
+        api::ApiError{Invalid("the request's header is larger than 16 KiB"), "", "header_too_large", 431};
+  } else if (error) {
+    progress.error = api::ApiError{Invalid("malformed HTTP request: " + error.message()), "", "", 0};
+  }
+  progress.complete = !error && parser_.is_header_done();
+  return progress;
+}
+
+Result<RequestHead> RequestParser::Head(api::ApiError* error) const {
+  const Fields& fields = parser_.get().base();
+  if (static_cast<size_t>(std::distance(fields.begin(), fields.end())) > kMaxHeaderFields) {
+    *error =
+        api::ApiError{Invalid("the request's header has more than 100 fields"), "", "header_too_large", 431};
+    return error->status;
+  }
+  Result<RequestHead> head = Extract();
+  if (!head.ok()) *error = api::ApiError{head.status(), "", "", 0};
+  return head;
+}
+
+Result<RequestHead> RequestParser::Extract() const {
+  const auto& message = parser_.get();
+  const Fields& fields = message.base();
+  RequestHead head;
+  head.http11 = message.version() >= 11;
+  RETURN_IF_ERROR(CheckFraming(fields, head.http11));
+  const size_t hosts = Count(fields, bhttp::field::host);
+  if (hosts > 1) return Invalid("the request has more than one Host");
+  if (hosts == 0 && head.http11) return Invalid("HTTP/1.1 requests need a Host header");
+  RETURN_IF_ERROR(SplitTarget(View(message.target()), &head));
+  head.method = View(message.method_string());
+  head.accept = Get(fields, bhttp::field::accept);
+  head.content_type = Get(fields, bhttp::field::content_type);
+  head.content_encoding = LowerAscii(TrimBlanks(Get(fields, bhttp::field::content_encoding)));
+  head.model_header = Get(fields, std::string_view("X-Photovec-Model"));
+  head.normalize_header = Get(fields, std::string_view("X-Photovec-Normalize"));
+  head.keep_alive = message.keep_alive();
+  head.expect_continue =
+      head.http11 && LowerAscii(TrimBlanks(Get(fields, bhttp::field::expect))) == "100-continue";
+  head.chunked = message.chunked();
+  if (const auto length = parser_.content_length()) head.content_length = *length;
+  return head;
+}
+
+RequestParser::ChunkProgress RequestParser::FeedChunks(std::string_view data, std::span<uint8_t> dest) {
+  ChunkProgress progress;
+  auto& body = parser_.get().body();
+  body.data = dest.data();
+  body.size = dest.size();
+  while (!parser_.is_done() && body.size > 0 && progress.used < data.size()) {
+    boost::system::error_code error;
+    const std::string_view rest = data.substr(progress.used);
+    const size_t used = parser_.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
+    progress.used += used;
+    if (error == bhttp::error::need_more || error == bhttp::error::need_buffer) error = {};
+    if (error) {
+      const std::string why = chunks_ > kMaxChunks ? "more than 65536 chunks" : error.message();
+      progress.status = Invalid("malformed chunked body: " + why);
+      break;
+    }
+    if (used == 0) break;
+  }
+  progress.written = dest.size() - body.size;
+  return progress;
+}
+
+}  // namespace photovec::net

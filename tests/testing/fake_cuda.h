@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "device/cuda/platform.h"
+
+/// GPUs that are not there: encode/cuda/device.h on the CPU, with every fault that the host's half must bear.
+namespace photovec::device::test {
+
+/// What goes wrong, and what was seen. Shared by all devices of a platform; fields may be set while lanes
+/// run. Frees at its end what an encoder left behind (because a device hung).
+struct FakeFaults {
+  ~FakeFaults() {
+    frees_block = false;
+    for (device::Lane* lane : std::exchange(lanes, {})) delete lane;
+    for (device::DeviceModel* model : std::exchange(models, {})) delete model;
+  }
+
+  std::atomic<int> most_lane_batch{1 << 20};   ///< CreateLane of more is out of memory
+  std::atomic<int> most_start_batch{1 << 20};  ///< Start of more is out of memory
+  std::atomic<int> starts_until_sticky{-1};  ///< so many Starts succeed, then the device is broken; -1: never
+  std::atomic<int> dones_until_sticky{-1};   ///< likewise for batches that finish
+  std::atomic<int> hanging_lane{-1};         ///< what this lane (by order of making) starts never finishes
+  std::atomic<int> warmup_starts_a_lane{0};  ///< so many Starts a lane are spared, and not counted above
+  std::atomic<bool> pin_fails{false};
+  std::atomic<int> polls_before_done{0};  ///< how often Done says no before it says yes
+  std::atomic<bool> frees_block{false};   ///< as on a GPU: with a batch that hangs, freeing never returns
+
+  std::atomic<int> lanes_made{0};
+  std::atomic<int> starts{0};
+  std::atomic<int> polls{0};  ///< calls of Done
+  std::atomic<int> calls_after_sticky{0};
+  std::atomic<int> frees_while_hanging{0};  ///< lanes, models and pins of a device given back then
+  std::atomic<int> pinned{0};               ///< now
+
+  std::mutex mutex;  // of what follows: all that is alive
+  std::set<device::Lane*> lanes;
+  std::set<device::DeviceModel*> models;
+};
+
+/// One fake GPU, as its lanes see it.
+struct FakeDevice {
+  std::atomic<bool> broken{false};
+  std::atomic<bool> hangs{false};
+
+  void Free(FakeFaults& faults) const {
+    if (!hangs) return;
+    ++faults.frees_while_hanging;
+    faults.frees_block.wait(true);
+  }
+};
+
+/// The vector of one image. \param out [D].
+using FakeEncode = std::function<void(const uint8_t* pixels, std::span<float> out)>;
+
+/// [first byte, second byte, …]; a first byte of 255 gives NaN.
+inline void FirstBytes(const uint8_t* pixels, std::span<float> out) {
+  for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(pixels[i]);
+  if (pixels[0] == 255) out[0] = std::numeric_limits<float>::quiet_NaN();
+}
+
+class FakeLane final : public device::Lane {
+ public:
+  FakeLane(FakeFaults& faults, std::shared_ptr<FakeDevice> device, int number, int max_batch, size_t dim,
+           FakeEncode encode)
+      : faults_(faults), device_(std::move(device)), number_(number), dim_(dim), encode_(std::move(encode)) {
+    for (auto& output : outputs_) output.resize(static_cast<size_t>(max_batch) * dim);
+    const std::scoped_lock lock(faults_.mutex);
+    faults_.lanes.insert(this);
+  }
+  ~FakeLane() override {
+    device_->Free(faults_);
+    const std::scoped_lock lock(faults_.mutex);
+    faults_.lanes.erase(this);
+  }
+  FakeLane(const FakeLane&) = delete;
+  FakeLane& operator=(const FakeLane&) = delete;
+
+  Status Start(int side, std::span<const PixelSlot> slots) override {
+    if (device_->broken) ++faults_.calls_after_sticky;
+    const int number = ++faults_.starts - faults_.warmup_starts_a_lane * faults_.lanes_made;
+    if (static_cast<int>(slots.size()) > faults_.most_start_batch) {
+      return {Code::kDeviceOutOfMemory, "fake: out of memory"};
+    }
+    if (faults_.starts_until_sticky >= 0 && number > faults_.starts_until_sticky) return Break();
+    const auto at = static_cast<size_t>(side);
+    for (size_t i = 0; i < slots.size(); ++i) {
+      encode_(slots[i].data, std::span(outputs_[at]).subspan(i * dim_, dim_));
+    }
+    hangs_[at] = faults_.hanging_lane == number_ && number > 0;
+    if (hangs_[at]) device_->hangs = true;
+    polls_left_[at] = faults_.polls_before_done;
+    return Status::Ok();
+  }
+
+  Result<bool> Done(int side) override {
+    const auto at = static_cast<size_t>(side);
+    ++faults_.polls;
+    if (device_->broken) ++faults_.calls_after_sticky;
+    if (hangs_[at] || polls_left_[at]-- > 0) return false;
+    if (Spent(faults_.dones_until_sticky)) return Break();
+    return true;
+  }
+
+  std::span<const float> output(int side) const override { return outputs_[static_cast<size_t>(side)]; }
+  device::DeviceSpan Span(int /*side*/) const override { return {1, 2}; }
+
+ private:
+  static bool Spent(std::atomic<int>& left) { return left >= 0 && left.fetch_sub(1) <= 0; }
+  Status Break() {
+    device_->broken = true;
+    return {Code::kDeviceFailed, "fake: an illegal memory access was encountered"};
+  }
+
+  FakeFaults& faults_;
+  const std::shared_ptr<FakeDevice> device_;
+  const int number_;
+  const size_t dim_;
+  const FakeEncode encode_;
+  std::vector<float> outputs_[2];
+  bool hangs_[2] = {false, false};
+  int polls_left_[2] = {0, 0};
+};
+
+class FakeDeviceModel final : public device::DeviceModel {
+ public:
+  FakeDeviceModel(FakeFaults& faults, int index, size_t dim, FakeEncode encode)
+      : faults_(faults), dim_(dim), encode_(std::move(encode)) {
+    info_.index = index;
+    info_.name = "Fake GPU";
+    info_.major = 9;
+    info_.multiprocessors = 132;
+    info_.memory_bytes = uint64_t{80} << 30;
+    info_.runtime = "fake runtime";
+    const std::scoped_lock lock(faults_.mutex);
+    faults_.models.insert(this);
+  }
+  ~FakeDeviceModel() override {
+    state_->Free(faults_);
+    const std::scoped_lock lock(faults_.mutex);
+    faults_.models.erase(this);
+  }
+  FakeDeviceModel(const FakeDeviceModel&) = delete;
+  FakeDeviceModel& operator=(const FakeDeviceModel&) = delete;
+  const device::DeviceInfo& device() const override { return info_; }
+  uint64_t weight_bytes() const override { return 1000; }
+  Result<std::unique_ptr<device::Lane>> CreateLane(const device::LaneOptions& options) override {
+    if (options.max_batch > faults_.most_lane_batch)
+      return Status(Code::kDeviceOutOfMemory, "fake: no room for a lane");
+    const int number = faults_.lanes_made++;
+    return std::unique_ptr<device::Lane>(
+        std::make_unique<FakeLane>(faults_, state_, number, options.max_batch, dim_, encode_));
+  }
+  Status StartClock() override { return Status::Ok(); }
+  Result<double> GemmCeiling(int /*batch*/) override { return 1e12; }
+  Result<const uint8_t*> CopyToDevice(std::span<const uint8_t> host) override {
+    copies_.push_back(std::make_unique<std::vector<uint8_t>>(host.begin(), host.end()));
+    return static_cast<const uint8_t*>(copies_.back()->data());
+  }
+  Status PinHost(std::span<uint8_t> /*memory*/) override {
+    if (faults_.pin_fails) return {Code::kUnavailable, "fake: cannot pin"};
+    ++faults_.pinned;
+    return Status::Ok();
+  }
+  void UnpinHost(std::span<uint8_t> /*memory*/) override {
+    state_->Free(faults_);
+    --faults_.pinned;
+  }
+
+ private:
+  FakeFaults& faults_;
+  device::DeviceInfo info_;
+  const size_t dim_;
+  const FakeEncode encode_;
+  const std::shared_ptr<FakeDevice> state_ = std::make_shared<FakeDevice>();
+  std::vector<std::unique_ptr<std::vector<uint8_t>>> copies_;
+};
+
+class FakePlatform : public device::Platform {
+ public:
+  explicit FakePlatform(int devices = 1, FakeEncode encode = FirstBytes)
+      : devices_(devices), encode_(std::move(encode)) {}
+  FakeFaults faults;
+
+  Result<std::vector<device::DeviceInfo>> Devices() override {
+    std::vector<device::DeviceInfo> found;
+    for (int i = 0; i < devices_; ++i) found.push_back(FakeDeviceModel(faults, i, 1, encode_).device());
+    return found;
+  }
+  Result<std::unique_ptr<device::DeviceModel>> Load(int device, const model::VisionModel& model,
+                                                    const device::DeviceModelOptions& /*options*/) override {
+    if (device >= devices_) return Status(Code::kUnavailable, "fake: no such device");
+    const auto dim = static_cast<size_t>(model.config.embedding_dim());
+    return std::unique_ptr<device::DeviceModel>(
+        std::make_unique<FakeDeviceModel>(faults, device, dim, encode_));
+  }
+  Result<std::unique_ptr<device::JpegLane>> CreateJpegLane(int /*device*/,
+                                                           const device::JpegLaneOptions& options) override {
+    if (!make_jpeg_lane) return Status(Code::kUnavailable, "fake: no nvJPEG");
+    return make_jpeg_lane(options);
+  }
+  std::function<Result<std::unique_ptr<device::JpegLane>>(const device::JpegLaneOptions&)> make_jpeg_lane;
+
+ private:
+  const int devices_;
+  const FakeEncode encode_;
+};
+
+}  // namespace photovec::device::test

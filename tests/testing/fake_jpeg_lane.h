@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "decode/decoder.h"
+#include "device/cuda/platform.h"
+
+namespace photovec::device::test {
+
+/// A GPU's JPEG lane that decodes on the CPU: the exact pixels, for models whose resize is their crop.
+class FakeJpegLane final : public device::JpegLane {
+ public:
+  explicit FakeJpegLane(const device::JpegLaneOptions& options)
+      : most_(static_cast<size_t>(options.most_tasks)),
+        detail_(options.hardware ? "fake nvJPEG, 7 hardware engines" : "fake nvJPEG, CUDA") {
+    counts_.allocations = 5;
+  }
+
+  const std::string& detail() const override { return detail_; }
+  device::JpegLaneCounts counts() const override { return counts_; }
+  bool usable() const override { return true; }
+  size_t Run(std::span<device::JpegTask* const> tasks) override {
+    const size_t count = std::min(most_, tasks.size());
+    decode::DecodeOptions exact;
+    exact.jpeg_scaling = decode::JpegScaling::kExact;
+    for (device::JpegTask* task : tasks.first(count)) {
+      preprocess::Spec spec;
+      spec.crop = spec.resize_short = task->crop;
+      task->status = decoder_->Decode({task->encoded, &spec, exact, task->out}).status();
+    }
+    ++counts_.batches;
+    counts_.photos += static_cast<int64_t>(count);
+    counts_.submit_us += 10;
+    counts_.decode_us += 1000;
+    counts_.resize_us += 100;
+    return count;
+  }
+
+ private:
+  const size_t most_;
+  const std::string detail_;
+  const std::unique_ptr<decode::Decoder> decoder_ = decode::MakeInProcessDecoder();
+  device::JpegLaneCounts counts_;
+};
+
+}  // namespace photovec::device::test

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+// The embedding endpoints over a real socket.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "api/text_writer.h"
+#include "base/strings.h"
+#include "unit/api/server_fixture.h"
+
+namespace photovec::api {
+namespace {
+
+using testing::HasSubstr;
+namespace json = boost::json;
+
+json::value Parse(const test::TestReply& reply) { return json::parse(reply.body); }
+
+std::vector<float> Floats(const json::value& list) {
+  std::vector<float> out;
+  for (const json::value& v : list.as_array()) out.push_back(v.to_number<float>());
+  return out;
+}
+
+std::vector<float> Unit(std::string_view content) { return FakePipeline::VectorOf(content, true); }
+
+std::string Rows(const std::vector<std::vector<float>>& rows) {
+  std::string out;
+  for (const auto& row : rows) out += FloatBytes(row);
+  return out;
+}
+
+using EmbedTest = ServerTest;
+using OpenAiTest = ServerTest;
+using OriginalTest = ServerTest;
+
+TEST_F(EmbedTest, RawBody) {
+  Launch();
+  test::TestReply reply = Ask(test::Post("/embed", "cat"));
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(Floats(Parse(reply).at("embedding")), Unit("cat"));
+  EXPECT_EQ(reply.Header("x-photovec-model"), "clip");
+  EXPECT_EQ(reply.Header("x-photovec-fingerprint"), "f00dfeed");
+  EXPECT_THAT(reply.Header("server-timing"), HasSubstr("encode;dur="));
+  reply = Ask(test::Post("/embed?normalize=false&model=clip", "cat"));
+  EXPECT_EQ(Floats(Parse(reply).at("embedding")), FakePipeline::VectorOf("cat", false));
+  EXPECT_FALSE(Parse(reply).at("normalized").as_bool());
+  reply = Ask(test::Post("/embed", "cat", "X-Photovec-Normalize: 0\r\nContent-Type: image/jpeg\r\n"));
+  EXPECT_FALSE(Parse(reply).at("normalized").as_bool());
+  reply = Ask(test::Post("/embed", "cat", "Accept: application/octet-stream\r\n"));
+  EXPECT_EQ(reply.body, Rows({Unit("cat")}));
+  EXPECT_EQ(reply.Header("x-photovec-shape"), "1,4");
+  reply = Ask(test::Post("/embed", "cat", "Accept: application/x-npy\r\n"));
+  EXPECT_EQ(reply.body.substr(1, 5), "NUMPY");
+  EXPECT_TRUE(reply.body.ends_with(Rows({Unit("cat")})));
+  EXPECT_EQ(pipeline_->budget().used(), 0U);
+}
+
+TEST_F(EmbedTest, ASingleImageThatFailsGivesItsStatus) {
+  Launch();
+  const struct {
+    std::string request;
+    int status;
+    std::string code;
+  } kCases[] = {
+      {test::Post("/embed", "BAD"), 422, "image_corrupt"},
+      {test::Post("/embed", "<html>"), 415, "unsupported_format"},
+      {test::Post("/embed", ""), 415, "unsupported_format"},
+      {test::Post("/embed", "{\"images\":[]}"), 415, "send it with Content-Type: application/json"},
+      {test::Post("/embed", test::Multipart({"BAD"}), test::kMultipartType), 422, "image_corrupt"},
+      {test::Post("/embed", test::Multipart({""}), test::kMultipartType), 415, "unsupported_format"},
+      {test::Post("/embed", R"({"images":["missing.jpg"]})", test::kJsonType), 404, "not_found"},
+      {test::Post("/embed", R"({"images":["../x"]})", test::kJsonType), 403, "source_not_allowed"},
+      {test::Post("/embed", R"({"images":["data:;base64,!"]})", test::kJsonType), 400,
+       "invalid_request"},
+      {test::Post("/embed?model=nope", "cat"), 404, "this server has: clip"},
+      {test::Post("/embed?normalize=maybe", "cat"), 400, "must be true or false"},
+      {test::Post("/embed", "", test::kJsonType), 400, "the body is empty"},
+      {test::Post("/embed", "{", test::kJsonType), 400, "malformed JSON at line 1"},
+      {test::Post("/embed", R"({"images":["a"],"model":"nope"})", test::kJsonType), 404,
+       "this server has: clip"},
+      {test::Post("/embed", "x", "Content-Type: multipart/form-data\r\n"), 400, "lacks its boundary"},
+      {test::Post("/embed", "x", test::kMultipartType), 400, "does not contain its boundary"},
+      {test::Post("/embed", "--XX--", test::kMultipartType), 400, "the upload has no image"},
+      {test::Post("/embed", "x", "Content-Encoding: gzip\r\n"), 415, "Content-Encoding"},
+  };
+  for (const auto& test : kCases) {
+    const test::TestReply reply = Ask(test.request);
+    EXPECT_EQ(reply.status, test.status) << reply.body;
+    EXPECT_THAT(reply.body, HasSubstr(test.code));
+    EXPECT_TRUE(Parse(reply).at("error").as_object().contains("code"));
+  }
+  EXPECT_EQ(pipeline_->budget().used(), 0U);
+}
+
+TEST_F(EmbedTest, BatchesKeepTheirOrderAndNameWhatFailed) {
+  Launch();
+  const std::vector<std::string> images = {"one", "BAD", "two\r\n--X", ""};
+  const std::string body = test::Multipart(images);
+  for (const std::string& request : {test::Post("/embed", body, test::kMultipartType),
+                                     test::PostChunked("/embed", body, 7, test::kMultipartType)}) {
+    const test::TestReply reply = Ask(request);
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    const json::value parsed = Parse(reply);
+    ASSERT_EQ(parsed.at("embeddings").as_array().size(), 4U);
+    EXPECT_EQ(Floats(parsed.at("embeddings").at(0)), Unit("one"));
+    EXPECT_TRUE(parsed.at("embeddings").at(1).is_null());
+    EXPECT_EQ(Floats(parsed.at("embeddings").at(2)), Unit("two\r\n--X"));
+    ASSERT_EQ(parsed.at("errors").as_array().size(), 2U);
+    EXPECT_EQ(parsed.at("errors").at(0).at("index").as_int64(), 1);
+    EXPECT_EQ(parsed.at("errors").at(0).at("code").as_string(), "image_corrupt");
+    EXPECT_EQ(parsed.at("errors").at(1).at("index").as_int64(), 3);
+  }
+  const test::TestReply rows = Ask(test::Post(
+      "/embed", body, std::string(test::kMultipartType) + "Accept: application/octet-stream\r\n"));
+  EXPECT_EQ(rows.body, Rows({Unit("one"), {0, 0, 0, 0}, Unit("two\r\n--X"), {0, 0, 0, 0}}));
+  EXPECT_EQ(rows.Header("x-photovec-error-count"), "2");
+  EXPECT_EQ(rows.Header("x-photovec-errors"),
+            R"([{"index":1,"code":"image_corrupt"},{"index":3,"code":"unsupported_format"}])");
+  const test::TestReply all_bad =
+      Ask(test::Post("/embed", test::Multipart({"BAD", "BAD"}), test::kMultipartType));
+  EXPECT_EQ(all_bad.status, 200);
+  EXPECT_EQ(Parse(all_bad).at("errors").as_array().size(), 2U);
+}
+
+TEST_F(EmbedTest, EveryRouteSaysWhatCameFromTheCache) {
+  Launch();
+  pipeline_->set_cache_bytes(1 << 20);
+  const std::string upload =
+      test::Post("/embed", test::Multipart({"HIT 1", "MISS", "HIT 2", "BAD"}), test::kMultipartType);
+  EXPECT_EQ(Ask(upload).Header("x-photovec-cache"), "hit=2, miss=1") << "what fails unseen is neither";
+  EXPECT_EQ(Ask(test::Post("/embed", "MISS")).Header("x-photovec-cache"), "hit=0, miss=1");
+  const std::string rows = test::Post("/embed", "HIT", "Accept: application/octet-stream\r\n");
+  EXPECT_EQ(Ask(rows).Header("x-photovec-cache"), "hit=1, miss=0");
+  const std::string names = R"({"images":["HIT.jpg","MISS.jpg","MISS2.jpg"]})";
+  EXPECT_EQ(Ask(test::Post("/embed", names, test::kJsonType)).Header("x-photovec-cache"),
+            "hit=1, miss=2");
+  EXPECT_EQ(Ask(test::Post("/clip/embedding", names, test::kJsonType)).Header("x-photovec-cache"),
+            "hit=1, miss=2");
+  const std::string input = R"({"input":["HIT.jpg","MISS.jpg"]})";
+  EXPECT_EQ(Ask(test::Post("/v1/embeddings", input, test::kJsonType)).Header("x-photovec-cache"),
+            "hit=1, miss=1");
+  EXPECT_EQ(Ask("GET /v1/models HTTP/1.1\r\nHost: t\r\n\r\n").Header("x-photovec-cache"), "");
+}
+
+TEST_F(EmbedTest, WithoutACacheNothingIsSaidOfIt) {
+  Launch();
+  EXPECT_EQ(Ask(test::Post("/embed", "MISS")).Header("x-photovec-cache"), "");
+  EXPECT_EQ(Ask(test::Post("/v1/embeddings", R"({"input":["a.jpg"]})", test::kJsonType))
+                .Header("x-photovec-cache"),
+            "");
+}
+
+TEST_F(EmbedTest, PartsEnterThePipelineWhileLaterOnesStillArrive) {
+  Launch();
+  const std::string body = test::Multipart({std::string(100'000, 'a'), std::string(100'000, 'b'), "c"});
+  const std::string request = test::Post("/embed", body, test::kMultipartType);
+  const size_t behind_first = request.find("--XX", request.size() - body.size() + 10) + 6;
+  test::TestClient client(port());
+  client.Send(std::string_view(request).substr(0, behind_first));
+  EXPECT_TRUE(pipeline_->WaitForImages(1));
+  client.Send(std::string_view(request).substr(behind_first));
+  const test::TestReply reply = client.Read();
+  EXPECT_EQ(Floats(Parse(reply).at("embeddings").at(0)), Unit(std::string(100'000, 'a')));
+  EXPECT_EQ(Floats(Parse(reply).at("embeddings").at(1)), Unit(std::string(100'000, 'b')));
+}
+
+TEST_F(EmbedTest, FormFields) {
+  Launch();
+  const std::string field = "--XX\r\nContent-Disposition: form-data; name=normalize\r\n\r\nfalse\r\n";
+  test::TestReply reply =
+      Ask(test::Post("/embed", field + test::Multipart({"a"}), test::kMultipartType));
+  EXPECT_EQ(Floats(Parse(reply).at("embeddings").at(0)), FakePipeline::VectorOf("a", false));
+  const std::string file = "--XX\r\nContent-Disposition: form-data; name=i; filename=a\r\n\r\na\r\n";
+  reply = Ask(test::Post("/embed", file + field + "--XX--", test::kMultipartType));
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("must come before the first image"));
+  reply =
+      Ask(test::Post("/embed", "--XX\r\nContent-Disposition: form-data; name=image\r\n\r\nxx\r\n--XX--",
+                        test::kMultipartType));
+  EXPECT_THAT(reply.body, HasSubstr("images need a file name"));
+  EXPECT_TRUE(pipeline_->WaitForCancelled(1)) << "the request with the late field is given up";
+}
+
+TEST_F(EmbedTest, UploadLimits) {
+  Launch();
+  test::TestReply reply = Ask(test::Post(
+      "/embed", test::Multipart(std::vector<std::string>(1001, "x")), test::kMultipartType));
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("more than 1000 images"));
+  reply = Ask(test::Post("/embed", test::Multipart({"a", std::string(25'000'001, 'x'), "b"}),
+                            test::kMultipartType));
+  ASSERT_EQ(reply.status, 200);
+  const json::value parsed = Parse(reply);
+  EXPECT_EQ(parsed.at("errors").as_array().size(), 1U);
+  EXPECT_EQ(parsed.at("errors").at(0).at("code").as_string(), "body_too_large");
+  EXPECT_EQ(Floats(parsed.at("embeddings").at(2)), Unit("b"));
+  EXPECT_EQ(pipeline_->budget().used(), 0U);
+}
+
+TEST_F(EmbedTest, ThirtyClientsWithFiftyPhotosAreServed) {
+  Launch({}, 256ULL << 20);
+  const std::string request =
+      test::Post("/embed", test::Multipart(std::vector<std::string>(50, std::string(150'000, 'x'))),
+                    test::kMultipartType);
+  std::vector<std::thread> clients;
+  std::atomic<int> served{0};
+  for (int i = 0; i < 30; ++i) {
+    clients.emplace_back([&] { served += test::TestClient(port()).Ask(request).status == 200 ? 1 : 0; });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(served, 30);
+  EXPECT_EQ(pipeline_->budget().used(), 0U);
+}
+
+TEST_F(EmbedTest, LargeRepliesAndJsonBodiesGoThroughTheWorkers) {
+  Launch();
+  pipeline_->set_dim(1024);
+  std::string body = "{\"images\":[";
+  for (int i = 0; i < 1000; ++i)
+    body += (i ? ",\"data:;base64," : "\"data:;base64,") + std::string(400, 'A') + "\"";
+  body += "]}";
+  const test::TestReply reply = Ask(test::Post("/embed", body, test::kJsonType));
+  ASSERT_EQ(reply.status, 200) << reply.body.substr(0, 200);
+  EXPECT_EQ(Parse(reply).at("embeddings").as_array().size(), 1000U);
+  EXPECT_EQ(pipeline_->budget().used(), 0U);
+}
+
+TEST_F(OpenAiTest, FloatAndBase64) {
+  Launch();
+  test::TestReply reply =
+      Ask(test::Post("/v1/embeddings", R"({"model":"clip","input":["a.jpg","b.jpg"]})"));
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  json::value parsed = Parse(reply);
+  EXPECT_EQ(parsed.at("object").as_string(), "list");
+  EXPECT_EQ(parsed.at("data").at(1).at("index").as_int64(), 1);
+  EXPECT_EQ(Floats(parsed.at("data").at(1).at("embedding")), Unit("b.jpg"));
+  reply =
+      Ask(test::Post("/v1/embeddings", R"({"input":"a.jpg","encoding_format":"base64","dimensions":4})"));
+  parsed = Parse(reply);
+  const json::string& base64 = parsed.at("data").at(0).at("embedding").as_string();
+  EXPECT_EQ(*Base64Decode({base64.data(), base64.size()}), Rows({Unit("a.jpg")}));
+}
+
+TEST_F(OpenAiTest, Errors) {
+  Launch();
+  const auto ask = [&](std::string_view body) {
+    return Ask(test::Post("/v1/embeddings", body, test::kJsonType));
+  };
+  test::TestReply reply = ask(R"({"model":"nope","input":"a.jpg"})");
+  EXPECT_EQ(reply.status, 404);
+  EXPECT_EQ(Parse(reply).at("error").at("code").as_string(), "model_not_found");
+  EXPECT_EQ(Parse(reply).at("error").at("param").as_string(), "model");
+  reply = ask(R"({"model":"clip","input":"a.jpg","dimensions":3})");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_EQ(Parse(reply).at("error").at("param").as_string(), "dimensions");
+  reply = ask(R"({"model":"clip","input":"a photo of a cat"})");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_EQ(ask(R"({"model":"clip","input":"missing.jpg"})").status, 404);
+  reply = ask(R"({"model":"clip","input":["../x","missing.jpg"]})");
+  EXPECT_EQ(reply.status, 403) << "all failed: the first error's status";
+  reply = ask(R"({"model":"clip","input":["missing.jpg","b.jpg"],"encoding_format":"base64"})");
+  EXPECT_EQ(reply.status, 200) << "one bad image fails one item";
+  const json::value parsed = Parse(reply);
+  EXPECT_TRUE(parsed.at("data").at(0).at("embedding").as_array().empty());
+  EXPECT_EQ(parsed.at("data").at(0).at("error").at("code").as_string(), "not_found");
+  EXPECT_TRUE(parsed.at("data").at(1).at("embedding").is_string());
+}
+
+TEST_F(OpenAiTest, Models) {
+  Launch();
+  test::TestReply reply = Ask(test::Get("/v1/models"));
+  EXPECT_EQ(Parse(reply).at("data").at(0).at("id").as_string(), "clip");
+  EXPECT_EQ(Parse(reply).at("data").at(0).at("fingerprint").as_string(), "f00dfeed");
+  EXPECT_EQ(Parse(Ask(test::Get("/v1/models/cl%69p"))).at("id").as_string(), "clip");
+  EXPECT_EQ(Ask(test::Get("/v1/models/nope")).status, 404);
+}
+
+TEST_F(OriginalTest, PickleAndJson) {
+  Launch();
+  const std::string body = R"({"images":["a.jpg","missing.jpg"],"client_send_time":1})";
+  test::TestReply reply = Ask(test::Post("/clip/embedding", body, "Accept: */*\r\n"));
+  ASSERT_EQ(reply.status, 200);
+  EXPECT_TRUE(reply.body.starts_with("\x80\x02}(X\x07"));
+  EXPECT_TRUE(reply.body.ends_with("."));
+  EXPECT_TRUE(pipeline_->last_options()->squash);
+  EXPECT_FALSE(pipeline_->last_options()->normalize);
+  reply = Ask(test::Post("/clip/embedding", body, "Accept: application/json\r\n"));
+  const json::value parsed = Parse(reply);
+  EXPECT_EQ(parsed.at("message").as_string(), "success");
+  EXPECT_EQ(Floats(parsed.at("data").at("a.jpg")), FakePipeline::VectorOf("a.jpg", false));
+  EXPECT_FALSE(parsed.at("data").as_object().contains("missing.jpg"));
+  EXPECT_EQ(parsed.at("errors").at(0).at("image").as_string(), "missing.jpg");
+  reply = Ask(test::Post("/clip/embedding", R"({"images":["missing.jpg"]})"));
+  EXPECT_EQ(reply.status, 404);
+  EXPECT_TRUE(Parse(reply).at("data").is_null());
+}
+
+TEST_F(EmbedTest, MetricsCountRequestsAndStages) {
+  Launch();
+  test::TestClient client(port());
+  for (int i = 0; i < 3; ++i) client.Ask(test::Post("/embed", "cat"));
+  EXPECT_EQ(Requests("embed", 200), 3);
+  const std::string text = Ask(test::Get("/metrics")).body;
+  EXPECT_THAT(text, HasSubstr("photovec_request_stage_seconds_count{model=\"clip\",stage=\"http_total\"} 3"));
+  EXPECT_THAT(text, HasSubstr("photovec_event_loop_lag_seconds_bucket"));
+}
+
+}  // namespace
+}  // namespace photovec::api

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "pipeline/pipeline.h"
+
+namespace photovec::api {
+
+/// A pipeline without stages: the "vector" of an image is computed from its bytes at once, on a thread of its
+/// own as the real one does. Contents steer it:
+///   bytes "BAD..."   image_corrupt         bytes "<html..."  unsupported_format
+///   bytes "HIT..."   the answer comes from the result cache; "MISS..." it was not there
+///   bytes "HOLD..."  no answer until ReleaseHeld() or the request is cancelled
+///   reference "missing..." not_found       reference "../..." source_not_allowed
+/// It defines pipeline::Request's methods itself, so a test that uses it must not link the real ones.
+class FakePipeline final : public pipeline::Pipeline {
+ public:
+  static constexpr int kDim = 4;
+
+  explicit FakePipeline(uint64_t budget_bytes = 256ULL << 20);
+  ~FakePipeline() override;
+
+  Result<pipeline::Request> Open(pipeline::RequestOptions options, pipeline::RequestDone done) override;
+  MemoryBudget& budget() override { return budget_; }
+  std::vector<pipeline::ModelView> models() const override;
+  std::optional<pipeline::ModelView> FindModel(std::string_view name) const override;
+  const pipeline::PipelineOptions& options() const override { return options_; }
+  void Drain(Deadline) override {}
+  bool device_failed() const override { return device_failed_; }
+
+  /// What the vector of these bytes (or of a reference's text) is.
+  static std::vector<float> VectorOf(std::string_view content, bool normalize);
+
+  /// Blocks until `images` have been added since the start; false after 10 s.
+  bool WaitForImages(size_t images);
+  /// Blocks until `requests` have been cancelled; false after 10 s.
+  bool WaitForCancelled(size_t requests);
+  /// Blocks until `requests` wait for ReleaseHeld(); false after 10 s.
+  bool WaitForHeld(size_t requests);
+  void ReleaseHeld();
+  std::optional<pipeline::RequestOptions> last_options() const;
+  void set_cache_bytes(uint64_t bytes) { options_.cache_bytes = bytes; }
+  void set_device_failed(bool failed) { device_failed_ = failed; }
+  void set_dim(int dim) { info_.embedding_dim = dim; }  ///< vectors are filled up with zeros
+
+  // Called by the request.
+  size_t NoteImage();  ///< the image's number, from 1
+  void NoteCancelled();
+  void Answer(std::shared_ptr<pipeline::RequestState> state);
+  void Hold(std::shared_ptr<pipeline::RequestState> state);
+  int dim() const { return info_.embedding_dim; }
+
+ private:
+  MemoryBudget budget_;
+  pipeline::PipelineOptions options_;
+  encode::EncoderInfo info_;
+  std::atomic<bool> device_failed_{false};
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  size_t images_ = 0;
+  size_t cancelled_ = 0;
+  size_t released_images_ = 0;  ///< what was held among the first so many is released
+  std::optional<pipeline::RequestOptions> last_options_;
+  std::vector<std::shared_ptr<pipeline::RequestState>> held_;
+  ThreadPool thread_{"fake-pipeline", 1, 0, 100'000};
+};
+
+}  // namespace photovec::api

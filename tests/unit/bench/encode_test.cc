@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "bench/encode.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <string>
+
+namespace photovec::bench {
+namespace {
+
+BenchEncodeOptions Tiny() {
+  BenchEncodeOptions options;
+  options.model = "tiny";
+  options.precisions = {encode::Precision::kF32};
+  options.layouts = {{1, 1}};
+  options.batches = {1, 3};
+  options.rounds = 2;
+  options.slice_seconds = 0.005;
+  options.pin_threads = false;
+  return options;
+}
+
+TEST(BenchEncode, MeasuresWhatItVerified) {
+  const auto report = RunBenchEncode(Tiny());
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_LT(report->executed_flops_per_image, report->flops_per_image);
+  EXPECT_NE(report->verified.find("reference encoder"), std::string::npos) << report->verified;
+  ASSERT_EQ(report->rows.size(), 2U);
+  for (size_t i = 0; i < 2; ++i) {
+    const BenchEncodeRow& row = report->rows[i];
+    EXPECT_EQ(row.batch, Tiny().batches[i]);
+    EXPECT_EQ(row.precision, "f32");
+    EXPECT_EQ(row.streams * row.threads, 1);
+    EXPECT_NEAR(row.gflops, row.images_per_s * report->executed_flops_per_image * 1e-9, row.gflops * 1e-6);
+    EXPECT_GT(row.ceiling_dealt_gflops, 0);
+    EXPECT_GT(row.ceiling_whole_gflops, 0);
+    EXPECT_GT(row.peak_gflops,
+              0);  // not compared: a sanitizer or another process slows the one and not the other
+    EXPECT_GT(row.share_of_ceiling, 0);
+  }
+  const std::string text = ToText(*report);
+  EXPECT_NE(text.find("tiny"), std::string::npos);
+  EXPECT_NE(text.find("share"), std::string::npos);
+}
+
+TEST(BenchEncode, JsonHasTheJudgedFields) {
+  BenchEncodeReport report;
+  report.model = "a \"model\"";
+  BenchEncodeRow row;
+  row.precision = "bf16";
+  row.streams = 2;
+  row.threads = 1;
+  row.batch = 8;
+  row.images_per_s = 47.5;
+  row.gflops = 391.25;
+  row.ceiling_gflops = 420.5;
+  row.share_of_ceiling = 0.9304;
+  report.rows = {row, row};
+  const boost::json::value json = boost::json::parse(ToJson(report));
+  EXPECT_EQ(json.at("model").as_string(), "a \"model\"");
+  EXPECT_EQ(json.at("precision").as_string(), "bf16");
+  EXPECT_EQ(json.at("streams").as_int64(), 2);
+  EXPECT_EQ(json.at("batch").as_int64(), 8);
+  EXPECT_DOUBLE_EQ(json.at("images_per_s").to_number<double>(), 47.5);
+  EXPECT_DOUBLE_EQ(json.at("gflops").to_number<double>(), 391.25);
+  EXPECT_DOUBLE_EQ(json.at("ceiling_gflops").to_number<double>(), 420.5);
+  EXPECT_DOUBLE_EQ(json.at("share_of_ceiling").to_number<double>(), 0.9304);
+  EXPECT_TRUE(json.at("machine").is_object());
+  EXPECT_EQ(json.at("measurements").as_array().size(), 2U);
+}
+
+TEST(BenchEncode, RefusesWhatItCannotMeasure) {
+  const auto code = [](auto change) {
+    BenchEncodeOptions options = Tiny();
+    change(options);
+    return RunBenchEncode(options).status().code();
+  };
+  EXPECT_EQ(code([](BenchEncodeOptions& o) { o.batches = {0}; }), Code::kInvalidRequest);
+  EXPECT_EQ(code([](BenchEncodeOptions& o) { o.batches = {65}; }), Code::kInvalidRequest);
+  EXPECT_EQ(code([](BenchEncodeOptions& o) { o.batches = {}; }), Code::kInvalidRequest);
+  EXPECT_EQ(code([](BenchEncodeOptions& o) { o.rounds = 0; }), Code::kInvalidRequest);
+  EXPECT_EQ(code([](BenchEncodeOptions& o) { o.model = "no-such-preset"; }), Code::kInvalidRequest);
+  EXPECT_EQ(code([](BenchEncodeOptions& o) { o.model = "/no/such/dir"; }), Code::kNotFound);
+}
+
+}  // namespace
+}  // namespace photovec::bench
