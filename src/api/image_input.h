@@ -28,7 +28,8 @@ ImageInput MakeImageInput(std::string_view text);
 
 /// The image strings inside one element of an OpenAI-style `input`, or one chat message: a string,
 /// {"image": s}, {"type":"image_url","image_url":{"url": s} or s}, or {"content": [such parts]}.
-/// Appends to `images`. \param path names the element in messages, e.g. "input[3]".
+/// Appends to `images`.
+/// \param path names the element in messages, e.g. "input[3]".
 /// Errors: kInvalidRequest (text, a wrong type, nothing that names an image).
 Status CollectImages(const boost::json::value& element, const std::string& path,
                      std::vector<std::string_view>& images);

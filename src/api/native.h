@@ -37,8 +37,8 @@ NativeParse ParseNativeJson(std::string_view text, const NativeOptions& defaults
 
 /// The reply to /embed in the form that Accept asks for.
 /// \param single the request's form has room for one image only: JSON carries "embedding", not "embeddings".
-net::Task<net::Response> NativeReply(Exchange& exchange, const pipeline::RequestResult& result, bool normalize,
-                                bool single);
+net::Task<net::Response> NativeReply(Exchange& exchange, const pipeline::RequestResult& result,
+                                     bool normalize, bool single);
 
 /// POST /embed with multipart/form-data: upload.cc.
 net::Task<net::Response> HandleUpload(Exchange& exchange, NativeOptions options);

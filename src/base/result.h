@@ -1,32 +1,73 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cassert>
+#include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
+#include "base/check.h"
 #include "base/status.h"
 
 namespace photovec {
 
-/// A value or the Status that says why there is none. Never holds an OK status.
-/// value(), * and -> require ok(); checked by assert only, so test first.
-template <typename T>
+namespace result_detail {
+
+/// What a CHECK says of the error that stood where a value was wanted.
+inline std::string Describe(const Status& status) { return status.ToString(); }
+template <typename E>
+std::string Describe(const E& error) {
+  return error.status.ToString();
+}
+inline bool IsOk(const Status& status) { return status.ok(); }
+template <typename E>
+bool IsOk(const E& error) {
+  return error.status.ok();
+}
+
+}  // namespace result_detail
+
+/// A value, or the error that says why there is none: a Status, or a struct with a Status named `status` and
+/// more beside it (api::ApiError). Never holds an OK status. value(), * and -> require ok(), so test first:
+/// in every preset but release (NDEBUG) the process stops and names the error where a value is read that is
+/// not there.
+template <typename T, typename E = Status>
 class [[nodiscard]] Result {
  public:
   // NOLINTNEXTLINE(google-explicit-constructor): `return value;` is the point
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-  // NOLINTNEXTLINE(google-explicit-constructor): `return status;` too
-  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {
-    assert(!std::get<1>(state_).ok());
+  // NOLINTNEXTLINE(google-explicit-constructor): `return error;` too
+  Result(E error) : state_(std::in_place_index<1>, std::move(error)) {
+    PHOTOVEC_CHECK(!result_detail::IsOk(std::get<1>(state_)), "a Result was made of an error that is OK");
   }
 
   bool ok() const { return state_.index() == 0; }
-  Status status() const { return ok() ? Status::Ok() : std::get<1>(state_); }
+  /// Requires !ok().
+  const E& error() const {
+    PHOTOVEC_CHECK(!ok(), "the error of a Result that has a value");
+    return *std::get_if<1>(&state_);
+  }
+  Status status() const {
+    if (ok()) return Status::Ok();
+    if constexpr (std::is_same_v<E, Status>) {
+      return std::get<1>(state_);
+    } else {
+      return std::get<1>(state_).status;
+    }
+  }
 
-  T& value() & { return *std::get_if<0>(&state_); }
-  const T& value() const& { return *std::get_if<0>(&state_); }
-  T&& value() && { return std::move(*std::get_if<0>(&state_)); }
+  T& value() & {
+    RequireOk();
+    return *std::get_if<0>(&state_);
+  }
+  const T& value() const& {
+    RequireOk();
+    return *std::get_if<0>(&state_);
+  }
+  T&& value() && {
+    RequireOk();
+    return std::move(*std::get_if<0>(&state_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
@@ -34,7 +75,12 @@ class [[nodiscard]] Result {
   const T* operator->() const { return &value(); }
 
  private:
-  std::variant<T, Status> state_;
+  void RequireOk() const {
+    PHOTOVEC_CHECK(ok(),
+                   "the value of a Result that failed: " + result_detail::Describe(std::get<1>(state_)));
+  }
+
+  std::variant<T, E> state_;
 };
 
 }  // namespace photovec
@@ -49,7 +95,8 @@ class [[nodiscard]] Result {
       return return_if_error_status;                                                      \
   } while (false)
 
-/// ASSIGN_OR_RETURN(auto x, Compute()): x becomes the value, or the calling function returns the error.
+/// ASSIGN_OR_RETURN(auto x, Compute()): x becomes the value, or the calling function returns the error's
+/// status.
 #define ASSIGN_OR_RETURN(lhs, expr) PHOTOVEC_ASSIGN_OR_RETURN(PHOTOVEC_CONCAT(result_, __LINE__), lhs, expr)
 #define PHOTOVEC_ASSIGN_OR_RETURN(tmp, lhs, expr) \
   auto tmp = (expr);                              \

@@ -2,10 +2,10 @@
 #include "base/tensor_view.h"
 
 #include <bit>
-#include <cassert>
 #include <cmath>
 #include <cstring>
 
+#include "base/check.h"
 namespace photovec {
 namespace {
 
@@ -57,7 +57,7 @@ uint16_t FloatToHalf(float value) {
 }
 
 void TensorView::CopyTo(std::span<float> out) const {
-  assert(static_cast<int64_t>(out.size()) == elements());
+  PHOTOVEC_CHECK(static_cast<int64_t>(out.size()) == elements(), "a tensor of another size");
   switch (dtype) {
     case DType::kF32:
       std::memcpy(out.data(), data, out.size_bytes());

@@ -28,7 +28,8 @@ struct TensorView {
     return std::accumulate(shape.begin(), shape.end(), int64_t{1}, [](auto a, auto b) { return a * b; });
   }
   size_t bytes() const { return static_cast<size_t>(elements()) * DTypeBytes(dtype); }
-  /// Widens to f32. \param out exactly elements() floats.
+  /// Widens to f32.
+  /// \param out exactly elements() floats.
   void CopyTo(std::span<float> out) const;
   std::vector<float> ToFloats() const;
 };

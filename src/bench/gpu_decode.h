@@ -40,10 +40,11 @@ struct BenchGpuDecode {
 };
 
 /// Decodes plain JPEGs with every arrangement of CPU threads and the GPU's lanes, each compared with the
-/// CPU's exact pixels first, for about `seconds` together. \param options spec, decode and threads (of the
-/// CPU). \param photos encoded, all of which decode; borrowed. An arrangement whose pixels are not the CPU's
-/// (35 dB) is not timed. Errors: kInvalidRequest when no GPU would decode any of them, kUnavailable when this
-/// one does not.
+/// CPU's exact pixels first, for about `seconds` together. An arrangement whose pixels are not the CPU's
+/// (35 dB) is not timed.
+/// \param options spec, decode and threads (of the CPU).
+/// \param photos encoded, all of which decode; borrowed.
+/// Errors: kInvalidRequest when no GPU would decode any of them, kUnavailable when this one does not.
 Result<BenchGpuDecode> RunBenchGpuDecode(const BenchDecodeOptions& options, device::Platform& platform,
                                          int device, const std::vector<std::span<const uint8_t>>& photos,
                                          double seconds);

@@ -36,8 +36,9 @@ Status EncodeInto(encode::Encoder& encoder, int stream, std::span<const PixelSlo
 Result<std::vector<float>> EncodeAll(encode::Encoder& encoder, int stream, std::span<const PixelSlot> slots);
 
 /// Compares one image's vector with plain loops, on as many blocks of the model as those can do in a few
-/// seconds. \param make an encoder of the shortened model, with one stream. What was found, in words;
-/// kInternal when the cosine is below what the encoder's precision allows.
+/// seconds; says in words what was found.
+/// \param make an encoder of the shortened model, with one stream.
+/// Errors: kInternal when the cosine is below what the encoder's precision allows.
 Result<std::string> VerifyReference(
     const BenchModel& bench,
     const std::function<Result<std::unique_ptr<encode::Encoder>>(const model::VisionModel&)>& make);

@@ -22,7 +22,8 @@ class EmbedOutput {
 
   /// Errors: kUnavailable (disk full, ...).
   Status Add(const std::string& path, const pipeline::ItemResult& result);
-  /// \param dimensions D, for a file without rows. \param meta_json the text of NAME.meta.json.
+  /// \param dimensions D, for a file without rows.
+  /// \param meta_json the text of NAME.meta.json.
   Status Commit(int dimensions, const std::string& meta_json);
 
   int64_t rows() const { return vectors_->rows(); }

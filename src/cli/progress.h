@@ -18,7 +18,8 @@ class Progress {
   bool enabled() const { return enabled_; }
   /// \param total images in all; < 0: not known yet.
   void Update(int64_t done, int64_t failed, int64_t total);
-  /// The same line for work that is not counted in images: "what  42%  1:05 left". \param done 0..1.
+  /// The same line for work that is not counted in images: "what  42%  1:05 left".
+  /// \param done 0..1.
   void UpdateText(const std::string& what, double done, double seconds_left);
   /// Clears the line.
   void Finish();

@@ -42,7 +42,8 @@ struct ExperimentOptions {
   std::string language = "en";
 };
 
-/// Declares the flags. \param options outlives `flags`.
+/// Declares the flags.
+/// \param options outlives `flags`.
 void DeclareExperimentFlags(cli::FlagSet& flags, ExperimentOptions* options);
 
 /// Checks everything that can be checked before a server is started and turns it into a plan.

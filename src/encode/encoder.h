@@ -26,10 +26,11 @@ class EncoderStream {
   virtual ~EncoderStream() = default;
 
   /// Starts one batch. Does not block while fewer than depth() batches are in flight (a backend of depth 1
-  /// may do its work inside Wait). No allocation after Encoder::Warmup(). \param slots 1 <= B <= max_batch()
-  /// slots, each [S,S,3] u8 RGB; read until Wait() returns. \param out   [B,D] f32, not normalised; owned by
-  /// the caller, valid only after Wait() returned OK. Errors: kInternal when B or out.size() is wrong or
-  /// depth() tickets are out; kDeviceFailed (the process must exit).
+  /// may do its work inside Wait). No allocation after Encoder::Warmup().
+  /// \param slots 1 <= B <= max_batch() slots, each [S,S,3] u8 RGB; read until Wait() returns.
+  /// \param out [B,D] f32, not normalised; owned by the caller, valid only after Wait() returned OK.
+  /// Errors: kInternal when B or out.size() is wrong or depth() tickets are out; kDeviceFailed (the process
+  /// must exit).
   virtual Result<Ticket> Submit(std::span<const PixelSlot> slots, std::span<float> out) = 0;
 
   /// Blocks until the batch is done. Each ticket is waited for exactly once, in Submit order.

@@ -23,9 +23,10 @@ struct DeviceChoice {
 Result<std::vector<device::DeviceInfo>> FindCudaDevices();
 
 /// \param text --device: "auto" (the first GPU if there is one, else the CPU), "cpu", "cuda", "cuda:2",
-/// "cuda:all". \param found FindCudaDevices(), asked only when needed. Errors: kInvalidRequest for any other
-/// text or a device that is not there; kUnavailable when a GPU was asked for and there is none, with the
-/// reason.
+/// "cuda:all".
+/// \param found FindCudaDevices(), asked only when needed.
+/// Errors: kInvalidRequest for any other text or a device that is not there; kUnavailable when a GPU was
+/// asked for and there is none, with the reason.
 Result<DeviceChoice> ChooseDevice(const std::string& text,
                                   Result<std::vector<device::DeviceInfo>> (*found)() = FindCudaDevices);
 

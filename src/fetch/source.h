@@ -36,7 +36,8 @@ struct Refusal {
 };
 
 /// 404, 410: kNotFound. 408, 429, 500, 502, 503, 504: kSourceFailed, worth a retry. Others: kSourceFailed,
-/// final. \param who "the origin", "the bucket": begins the message.
+/// final.
+/// \param who "the origin", "the bucket": begins the message.
 Refusal RefusalByStatus(const Reply& reply, std::string_view who);
 
 /// One object of a source, over all of its attempts. Used by one thread at a time.

@@ -41,8 +41,7 @@ Status CheckFraming(const Fields& fields, bool http11) {
   if (codings > 0 && lengths > 0) return Invalid("the request has both Content-Length and Transfer-Encoding");
   if (codings == 0) return Status::Ok();
   if (!http11) return Invalid("Transfer-Encoding needs HTTP/1.1");
-  if (codings > 1 ||
-      LowerAscii(TrimBlanks(Get(fields, bhttp::field::transfer_encoding))) != "chunked") {
+  if (codings > 1 || LowerAscii(TrimBlanks(Get(fields, bhttp::field::transfer_encoding))) != "chunked") {
     return {Code::kNotImplemented, "the only Transfer-Encoding understood is \"chunked\""};
   }
   return Status::Ok();

@@ -27,8 +27,10 @@ namespace photovec::pipeline {
 /// their way when neither has its vector yet are both computed, as if there were no cache.
 class DecodeStage {
  public:
-  /// \param decoders one per thread. \param on_bytes_dropped called after a photo's bytes were let go, with
-  /// no lock held. \param cache null: none; else it outlives this stage and the items.
+  /// \param decoders one per thread.
+  /// \param on_bytes_dropped called after a photo's bytes were let go, with
+  /// no lock held.
+  /// \param cache null: none; else it outlives this stage and the items.
   DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders, decode::DecodeOptions options,
               ResultCache* cache, std::function<void()> on_bytes_dropped);
   ~DecodeStage() { Stop(); }

@@ -36,7 +36,8 @@ class FetchStage {
     int64_t max_bytes = 25'000'000;  ///< of one photo
   };
 
-  /// \param fetcher, budget borrowed. \param next gets items with their bytes, on a thread of the fetcher.
+  /// \param fetcher, budget borrowed.
+  /// \param next gets items with their bytes, on a thread of the fetcher.
   FetchStage(fetch::Fetcher& fetcher, MemoryBudget& budget, Limits limits, int models,
              std::function<void(ItemPtr)> next);
   ~FetchStage() { Stop(); }

@@ -26,7 +26,8 @@ class ModelRuntime {
     std::function<void(const Status&)> on_device_failure;  ///< a stream's thread
   };
 
-  /// Starts the streams. \param index its place in the pipeline's list.
+  /// Starts the streams.
+  /// \param index its place in the pipeline's list.
   /// Errors: kInvalidRequest (encoder and spec contradict each other), kUnavailable (no memory for slots).
   static Result<std::unique_ptr<ModelRuntime>> Create(int index, ModelSetup setup,
                                                       const PipelineOptions& options, int decoders,

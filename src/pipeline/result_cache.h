@@ -45,13 +45,15 @@ struct CacheStats {
 /// that.
 class ResultCache {
  public:
-  /// Nothing is allocated before it is needed. \param limit_bytes at least 1.
+  /// Nothing is allocated before it is needed.
+  /// \param limit_bytes at least 1.
   explicit ResultCache(uint64_t limit_bytes);
   ~ResultCache();
   ResultCache(const ResultCache&) = delete;
   ResultCache& operator=(const ResultCache&) = delete;
 
-  /// Whether there is a vector for this key. \param vector gets a copy of it: [D] f32.
+  /// Whether there is a vector for this key.
+  /// \param vector gets a copy of it: [D] f32.
   bool Find(const CacheKey& key, std::vector<float>& vector);
   /// Keeps a copy of the vector; drops others for it as the limit demands. A key that is there keeps its
   /// vector. One that is larger than a shard is not kept.

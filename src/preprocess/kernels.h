@@ -28,25 +28,31 @@ constexpr size_t PackedColumnsSize(int pairs) {
 }
 
 /// Transposes 16 rows of RGB: packed[pair][channel][row][2] holds the values of pixels 2 * pair and
-/// 2 * pair + 1. \param rows 16 rows with `bytes` readable bytes each; pixels beyond are taken as 0.
+/// 2 * pair + 1.
+/// \param rows 16 rows with `bytes` readable bytes each; pixels beyond are taken as 0.
 /// \param packed 64-byte aligned, PackedColumnsSize(pairs) values.
 void PackColumns(const uint8_t* const rows[kBlockRows], size_t bytes, int pairs, int16_t* packed);
 
-/// Applies the table to packed columns: block[out][channel][row] = 0..255. \param block 64-byte aligned.
+/// Applies the table to packed columns: block[out][channel][row] = 0..255.
+/// \param block 64-byte aligned.
 void FilterColumns(const TapTable& table, const int16_t* packed, int16_t* block);
 
 /// Turns block[lane][row] (lane = out * 3 + channel) into 8 pair rows: pair_rows[q][lane] holds rows 2q (low
-/// half) and 2q + 1. \param lanes is rounded up to a multiple of 4; pair rows are 16-byte aligned.
+/// half) and 2q + 1.
+/// \param lanes is rounded up to a multiple of 4; pair rows are 16-byte aligned.
 void BlockToPairRows(const int16_t* block, size_t lanes, int32_t* const pair_rows[kBlockPairs]);
 
 /// Turns block[out][channel][row] into `count` rows of 16 RGB pixels: out[i * stride + row * 3 + channel].
-/// \param count how many outs. \param stride bytes, >= 48.
+/// \param count how many outs.
+/// \param stride bytes, >= 48.
 void BlockToPixels(const int16_t* block, int count, uint8_t* out, size_t stride);
 
 /// Pairs two rows: pair_row[lane] = first[lane] in the low half, second[lane] in the high half.
 void PackRows(const uint8_t* first, const uint8_t* second, size_t lanes, int32_t* pair_row);
 
-/// out[lane] = the tap's sum over its pair rows, rounded and clipped. \param coefs the tap's; \param lanes a
+/// out[lane] = the tap's sum over its pair rows, rounded and clipped.
+/// \param coefs the tap's;
+/// \param lanes a
 /// multiple of kLaneStep; `out` and all pair rows have that many, and pair rows are 64-byte aligned.
 void FilterRow(const Tap& tap, const int32_t* coefs, const int32_t* const* pair_rows, size_t lanes,
                uint8_t* out);

@@ -15,7 +15,8 @@ namespace photovec::preprocess {
 /// borders replicated, coefficients of 11 fractional bits. Keeps its scratch between calls; not thread-safe.
 class Squasher {
  public:
-  /// \param plan of a kSquash spec. \param out [S,S,3], S = plan.x.key.out_size.
+  /// \param plan of a kSquash spec.
+  /// \param out [S,S,3], S = plan.x.key.out_size.
   void Run(const RgbView& pixels, const Plan& plan, uint8_t* out);
 
  private:

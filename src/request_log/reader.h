@@ -25,8 +25,8 @@ struct ItemRecord {
   bool by_reference = false;  ///< fetched by the server; else it came with the request
   int64_t bytes = 0;          ///< encoded size
   std::array<int64_t, kBorderCount> at_us = {-1, -1, -1, -1, -1, -1, -1, -1, -1};  ///< by Border
-  int decoder = -1;    ///< which decode worker
-  int stream = -1;     ///< which stream
+  int decoder = -1;                                                                ///< which decode worker
+  int stream = -1;                                                                 ///< which stream
   int64_t batch = -1;  ///< number of the batch on that stream
   int batch_size = 0;
   /// Set by a server whose stages do not follow each other as photovec's do: replaces the derived duration.

@@ -36,7 +36,8 @@ class GpuJpegService {
   /// Blocks until `out` is full, or the photo is the CPU's. Errors: any; `turn` is set when the only reason
   /// is that a CPU was free before a GPU.
   virtual Status Decode(const GpuJpegJob& job, CpuTurn& turn) = 0;
-  /// Blocks until a CPU is free, for a photo that no GPU decodes. \param refused Decode() refused it.
+  /// Blocks until a CPU is free, for a photo that no GPU decodes.
+  /// \param refused Decode() refused it.
   virtual CpuTurn AwaitCpu(bool refused) = 0;
 };
 
@@ -47,7 +48,8 @@ bool IsForGpu(const DecodeJob& job);
 /// CMYK JPEGs, photos cut short, squashed preprocessing, colour conversion, what the GPU failed on, and what
 /// `gpu` leaves to a CPU that is free. Limits are the CPU decoder's. Pixels: decoded in full
 /// (scale_denominator 1, whatever jpeg_scaling says) by the GPU's own inverse DCT, then resized as the CPU
-/// does, bit for bit. \param gpu outlives the decoder.
+/// does, bit for bit.
+/// \param gpu outlives the decoder.
 std::unique_ptr<Decoder> MakeGpuDecoder(GpuJpegService& gpu, std::unique_ptr<Decoder> cpu);
 
 }  // namespace photovec::decode

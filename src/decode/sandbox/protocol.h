@@ -116,7 +116,8 @@ struct CheckedReply {
   std::string lie;
   Result<DecodeReport> report = Status(Code::kInternal, "not read yet");
 };
-/// \param bytes what recv() gave. \param sent_at when the job was sent: pixels cannot be older.
+/// \param bytes what recv() gave.
+/// \param sent_at when the job was sent: pixels cannot be older.
 CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, uint64_t sequence,
                         TimePoint sent_at);
 /// Errors: kUnavailable when it is none of this version, or its reason is no text that may go into a log.

@@ -50,7 +50,8 @@ class Lane {
 
   /// Queues, in order and without blocking: the copies of the pixels to the device (on a copy stream of its
   /// own, so that they overlap the other side's compute), the forward pass of the smallest bucket >=
-  /// slots.size(), and the copy of the vectors to output(side). \param side not in flight. After
+  /// slots.size(), and the copy of the vectors to output(side).
+  /// \param side not in flight. After
   /// kDeviceOutOfMemory the side is free again.
   virtual Status Start(int side, std::span<const PixelSlot> slots) = 0;
 

@@ -21,7 +21,8 @@ class CeilingProbe {
     kDealt,  ///< cut into the same groups and panels and dealt to the same threads as in the encoder
   };
 
-  /// \param encoder made by CreateCpuEncoder(); must outlive the probe. \param batch 1..max_batch.
+  /// \param encoder made by CreateCpuEncoder(); must outlive the probe.
+  /// \param batch 1..max_batch.
   /// Errors: kInvalidRequest for another backend or batch; kUnavailable without memory.
   static Result<std::unique_ptr<CeilingProbe>> Create(Encoder& encoder, int batch);
   virtual ~CeilingProbe() = default;

@@ -21,7 +21,8 @@ struct Panel {
 };
 
 /// Patch rows of one image, u8 as they are (normalisation is folded into the weights).
-/// \param image  [S,S,3] u8. \param out [(S/P)*(S/P), P*P*3] elements in (y, x, channel) order; patch rows
+/// \param image  [S,S,3] u8.
+/// \param out [(S/P)*(S/P), P*P*3] elements in (y, x, channel) order; patch rows
 /// first_patch <= p < last_patch are written.
 void PixelsToPatches(const uint8_t* image, int image_size, int patch_size, int first_patch, int last_patch,
                      model::Element element, void* out);

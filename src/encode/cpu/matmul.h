@@ -101,7 +101,8 @@ inline constexpr int kAmxStep = 768;
 /// One bound product: out[M, count] = in[M, K] * weight columns, f32 out. Created at warm-up, run many times.
 class MatmulCall {
  public:
-  /// \param in [rows, K] elements of the layout's type. \param out [rows, columns.count] f32. Both, and
+  /// \param in [rows, K] elements of the layout's type.
+  /// \param out [rows, columns.count] f32. Both, and
   /// `weight`, must outlive the call. Throws dnnl::error.
   MatmulCall(const dnnl::engine& engine, const WeightMatrix& weight, Columns columns, int rows,
              const void* in, float* out);

@@ -30,7 +30,8 @@ void PinThread(int cpu);
 /// Run() is called by one thread at a time; no allocation after the constructor.
 class Team {
  public:
-  /// \param cpus one logical CPU for each thread. \param pin false: `cpus` only says how many threads.
+  /// \param cpus one logical CPU for each thread.
+  /// \param pin false: `cpus` only says how many threads.
   Team(std::vector<int> cpus, bool pin);
   ~Team();
   Team(const Team&) = delete;

@@ -58,7 +58,8 @@ struct LoadResult {
 
 /// Drives one load against a server on this machine, from one thread of its own event loop (Asio). Blocks
 /// until it is over. Replies are checked: status 200, one vector a photo, error count 0; what is not is
-/// counted in the samples. \param stop when it becomes true, ends soon with what was measured. Errors:
+/// counted in the samples.
+/// \param stop when it becomes true, ends soon with what was measured. Errors:
 /// kInvalidRequest (options that contradict each other), kUnavailable (no server listens on the port).
 Result<LoadResult> RunLoad(const LoadOptions& options, const std::atomic<bool>& stop);
 

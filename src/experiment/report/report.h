@@ -49,7 +49,8 @@ enum class Language : uint8_t { kEnglish, kKorean };
 std::string ReportJson(const ExperimentData& data);
 /// Errors: kNotFound; kInvalidRequest naming the file and what is wrong with it.
 Result<ExperimentData> ReadReport(const std::string& path);
-/// The same of text that is in memory. \param name what messages call it.
+/// The same of text that is in memory.
+/// \param name what messages call it.
 Result<ExperimentData> ParseReport(std::string_view text, const std::string& name);
 
 /// The tables and findings as Markdown, for terminals, tickets and pull requests.

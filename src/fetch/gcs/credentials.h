@@ -26,17 +26,20 @@ struct GcsCredentials {
 /// Application Default Credentials, in Google's order: the file that GOOGLE_APPLICATION_CREDENTIALS names;
 /// application_default_credentials.json in CLOUDSDK_CONFIG or ~/.config/gcloud; the metadata server
 /// (GCE_METADATA_HOST or 169.254.169.254) when it answers, which takes up to 3 s to find out.
-/// Reads files now and asks for no token yet. \param http kept by the result.
+/// Reads files now and asks for no token yet.
+/// \param http kept by the result.
 /// Errors: kInvalidRequest naming the variable, the file and the field that is wrong, or that there are none
 /// and what to do; kNotImplemented for kinds other than service_account and authorized_user.
 Result<GcsCredentials> FindGcsCredentials(const EnvironmentLookup& environment,
                                           std::shared_ptr<const HttpCaller> http);
 
-/// Credentials from the text of a key file. \param path for messages. Errors as FindGcsCredentials.
+/// Credentials from the text of a key file.
+/// \param path for messages. Errors as FindGcsCredentials.
 Result<GcsCredentials> ParseGcsCredentials(std::string_view json, const std::string& path,
                                            std::shared_ptr<const HttpCaller> http);
 
-/// Credentials of the machine's or pod's own service account. \param host of the metadata server, with an
+/// Credentials of the machine's or pod's own service account.
+/// \param host of the metadata server, with an
 /// optional port. Errors: kNotFound when nobody there says that it is Google's.
 Result<GcsCredentials> MetadataCredentials(const std::string& host, std::shared_ptr<const HttpCaller> http);
 

@@ -35,7 +35,8 @@ struct JwtClaims {
   int64_t expires_at_s = 0;  ///< at most an hour later
 };
 
-/// A signed JSON Web Token. \param key_id goes into the header when it is not empty.
+/// A signed JSON Web Token.
+/// \param key_id goes into the header when it is not empty.
 Result<std::string> SignJwt(const JwtClaims& claims, const RsaKey& key, std::string_view key_id);
 
 }  // namespace photovec::fetch

@@ -15,7 +15,8 @@ namespace photovec::fetch {
 /// Google Cloud Storage by its JSON API: "gs://bucket/object", and bare names in the default bucket. Whatever
 /// follows the bucket's slash is the object's name as it is: nothing is decoded, "#" and "?" belong to it.
 /// Reads credential files now, asks for tokens when the first object is signed. The source outlives its
-/// objects. \param environment is not kept.
+/// objects.
+/// \param environment is not kept.
 /// Errors: kInvalidRequest and kNotImplemented naming the option, variable or file that is wrong.
 Result<std::unique_ptr<Source>> MakeGcsSource(const GcsOptions& options,
                                               std::shared_ptr<const HttpCaller> http,

@@ -18,7 +18,8 @@ inline constexpr std::string_view kGcsReadScope = "https://www.googleapis.com/au
 std::string ShortReason(std::string_view text);
 
 /// Makes a call that is answered by {"access_token", "expires_in"} (RFC 6749 §5.1), once more when the
-/// endpoint is out of order. Blocks. \param endpoint names it in messages: "the token endpoint".
+/// endpoint is out of order. Blocks.
+/// \param endpoint names it in messages: "the token endpoint".
 /// Errors: kSourceFailed with what the endpoint says, kSourceTimeout. Messages hold no secret.
 Result<Refreshing<AccessToken>::Made> AskForToken(const HttpCaller& http, const HttpCall& call,
                                                   std::string_view endpoint);

@@ -33,7 +33,8 @@ namespace photovec::fetch {
 /// is seen within 10 ms.
 class Engine {
  public:
-  /// \param sources one per name. \param observer may be null; else it outlives the engine.
+  /// \param sources one per name.
+  /// \param observer may be null; else it outlives the engine.
   /// Errors: kUnavailable when libcurl cannot start.
   static Result<std::unique_ptr<Engine>> Create(const FetchOptions& options, UrlPolicy policy,
                                                 FetchObserver* observer);

@@ -34,7 +34,8 @@ class BeneathRoot {
   /// Errors: kInvalidRequest when `path` is not a folder that can be opened.
   static Result<BeneathRoot> Open(const std::string& path, Method method = Method::kAuto);
 
-  /// Opens for reading, without blocking on a FIFO. \param relative bytes without NUL, not starting with '/'.
+  /// Opens for reading, without blocking on a FIFO.
+  /// \param relative bytes without NUL, not starting with '/'.
   /// The descriptor may be of any kind of file.
   /// Errors (messages name nothing): kSourceNotAllowed for whatever leads outside, or is forbidden to this
   /// process; kNotFound; kInvalidRequest (name too long); kUnavailable (no descriptors left); kSourceFailed.

@@ -37,7 +37,8 @@ class S3Endpoint {
   static Result<S3Endpoint> Create(const S3Options& options, const EnvironmentLookup& environment,
                                    const AwsProfile& profile);
 
-  /// \param bucket, region valid. \param key any bytes: each but unreserved ones and "/" is encoded, nothing
+  /// \param bucket, region valid.
+  /// \param key any bytes: each but unreserved ones and "/" is encoded, nothing
   /// is normalised.
   S3Place Place(const std::string& bucket, std::string_view key, const std::string& region) const;
 

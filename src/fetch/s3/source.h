@@ -16,7 +16,8 @@ namespace photovec::fetch {
 /// follows the bucket's slash is the key as it is: nothing is decoded, "#" and "?" belong to it.
 /// Reads credential files now, asks for temporary keys when the first object is signed. Where a bucket turns
 /// out to be in another region, the url() of the object changes with the refusal that says so, and the next
-/// attempt goes there. The source outlives its objects. \param environment is not kept.
+/// attempt goes there. The source outlives its objects.
+/// \param environment is not kept.
 /// Errors: kInvalidRequest and kNotImplemented naming the option, variable or profile setting that is wrong.
 Result<std::unique_ptr<Source>> MakeS3Source(const S3Options& options, std::shared_ptr<const HttpCaller> http,
                                              const EnvironmentLookup& environment, WallClock now);

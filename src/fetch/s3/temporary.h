@@ -36,7 +36,8 @@ AwsCredentials ContainerCredentials(ContainerEndpoint endpoint, std::shared_ptr<
                                     WallClock now);
 
 /// The role of an EC2 machine by its metadata server, version 2 only. Asks whether it is there (blocks up to
-/// 3 s). \param base "http://169.254.169.254". Errors: kNotFound when nobody answers.
+/// 3 s).
+/// \param base "http://169.254.169.254". Errors: kNotFound when nobody answers.
 Result<AwsCredentials> MachineCredentials(std::string base, std::shared_ptr<const HttpCaller> http,
                                           WallClock now);
 

@@ -63,7 +63,6 @@ FakePlatform* Make() {
 
 extern "C" photovec::device::Platform* photovec_cuda_plugin(uint32_t version, const char* photovec_version) {
   using photovec::device::kPluginVersion;
-  if (version != kPluginVersion || std::strcmp(photovec_version, PHOTOVEC_VERSION) != 0)
-    return nullptr;
+  if (version != kPluginVersion || std::strcmp(photovec_version, PHOTOVEC_VERSION) != 0) return nullptr;
   return photovec::device::test::Make();
 }

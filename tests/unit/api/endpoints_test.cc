@@ -76,8 +76,7 @@ TEST_F(EmbedTest, ASingleImageThatFailsGivesItsStatus) {
       {test::Post("/embed", test::Multipart({""}), test::kMultipartType), 415, "unsupported_format"},
       {test::Post("/embed", R"({"images":["missing.jpg"]})", test::kJsonType), 404, "not_found"},
       {test::Post("/embed", R"({"images":["../x"]})", test::kJsonType), 403, "source_not_allowed"},
-      {test::Post("/embed", R"({"images":["data:;base64,!"]})", test::kJsonType), 400,
-       "invalid_request"},
+      {test::Post("/embed", R"({"images":["data:;base64,!"]})", test::kJsonType), 400, "invalid_request"},
       {test::Post("/embed?model=nope", "cat"), 404, "this server has: clip"},
       {test::Post("/embed?normalize=maybe", "cat"), 400, "must be true or false"},
       {test::Post("/embed", "", test::kJsonType), 400, "the body is empty"},
@@ -116,8 +115,8 @@ TEST_F(EmbedTest, BatchesKeepTheirOrderAndNameWhatFailed) {
     EXPECT_EQ(parsed.at("errors").at(0).at("code").as_string(), "image_corrupt");
     EXPECT_EQ(parsed.at("errors").at(1).at("index").as_int64(), 3);
   }
-  const test::TestReply rows = Ask(test::Post(
-      "/embed", body, std::string(test::kMultipartType) + "Accept: application/octet-stream\r\n"));
+  const test::TestReply rows = Ask(
+      test::Post("/embed", body, std::string(test::kMultipartType) + "Accept: application/octet-stream\r\n"));
   EXPECT_EQ(rows.body, Rows({Unit("one"), {0, 0, 0, 0}, Unit("two\r\n--X"), {0, 0, 0, 0}}));
   EXPECT_EQ(rows.Header("x-photovec-error-count"), "2");
   EXPECT_EQ(rows.Header("x-photovec-errors"),
@@ -138,8 +137,7 @@ TEST_F(EmbedTest, EveryRouteSaysWhatCameFromTheCache) {
   const std::string rows = test::Post("/embed", "HIT", "Accept: application/octet-stream\r\n");
   EXPECT_EQ(Ask(rows).Header("x-photovec-cache"), "hit=1, miss=0");
   const std::string names = R"({"images":["HIT.jpg","MISS.jpg","MISS2.jpg"]})";
-  EXPECT_EQ(Ask(test::Post("/embed", names, test::kJsonType)).Header("x-photovec-cache"),
-            "hit=1, miss=2");
+  EXPECT_EQ(Ask(test::Post("/embed", names, test::kJsonType)).Header("x-photovec-cache"), "hit=1, miss=2");
   EXPECT_EQ(Ask(test::Post("/clip/embedding", names, test::kJsonType)).Header("x-photovec-cache"),
             "hit=1, miss=2");
   const std::string input = R"({"input":["HIT.jpg","MISS.jpg"]})";
@@ -151,9 +149,9 @@ TEST_F(EmbedTest, EveryRouteSaysWhatCameFromTheCache) {
 TEST_F(EmbedTest, WithoutACacheNothingIsSaidOfIt) {
   Launch();
   EXPECT_EQ(Ask(test::Post("/embed", "MISS")).Header("x-photovec-cache"), "");
-  EXPECT_EQ(Ask(test::Post("/v1/embeddings", R"({"input":["a.jpg"]})", test::kJsonType))
-                .Header("x-photovec-cache"),
-            "");
+  EXPECT_EQ(
+      Ask(test::Post("/v1/embeddings", R"({"input":["a.jpg"]})", test::kJsonType)).Header("x-photovec-cache"),
+      "");
 }
 
 TEST_F(EmbedTest, PartsEnterThePipelineWhileLaterOnesStillArrive) {
@@ -173,28 +171,26 @@ TEST_F(EmbedTest, PartsEnterThePipelineWhileLaterOnesStillArrive) {
 TEST_F(EmbedTest, FormFields) {
   Launch();
   const std::string field = "--XX\r\nContent-Disposition: form-data; name=normalize\r\n\r\nfalse\r\n";
-  test::TestReply reply =
-      Ask(test::Post("/embed", field + test::Multipart({"a"}), test::kMultipartType));
+  test::TestReply reply = Ask(test::Post("/embed", field + test::Multipart({"a"}), test::kMultipartType));
   EXPECT_EQ(Floats(Parse(reply).at("embeddings").at(0)), FakePipeline::VectorOf("a", false));
   const std::string file = "--XX\r\nContent-Disposition: form-data; name=i; filename=a\r\n\r\na\r\n";
   reply = Ask(test::Post("/embed", file + field + "--XX--", test::kMultipartType));
   EXPECT_EQ(reply.status, 400);
   EXPECT_THAT(reply.body, HasSubstr("must come before the first image"));
-  reply =
-      Ask(test::Post("/embed", "--XX\r\nContent-Disposition: form-data; name=image\r\n\r\nxx\r\n--XX--",
-                        test::kMultipartType));
+  reply = Ask(test::Post("/embed", "--XX\r\nContent-Disposition: form-data; name=image\r\n\r\nxx\r\n--XX--",
+                         test::kMultipartType));
   EXPECT_THAT(reply.body, HasSubstr("images need a file name"));
   EXPECT_TRUE(pipeline_->WaitForCancelled(1)) << "the request with the late field is given up";
 }
 
 TEST_F(EmbedTest, UploadLimits) {
   Launch();
-  test::TestReply reply = Ask(test::Post(
-      "/embed", test::Multipart(std::vector<std::string>(1001, "x")), test::kMultipartType));
+  test::TestReply reply =
+      Ask(test::Post("/embed", test::Multipart(std::vector<std::string>(1001, "x")), test::kMultipartType));
   EXPECT_EQ(reply.status, 400);
   EXPECT_THAT(reply.body, HasSubstr("more than 1000 images"));
-  reply = Ask(test::Post("/embed", test::Multipart({"a", std::string(25'000'001, 'x'), "b"}),
-                            test::kMultipartType));
+  reply = Ask(
+      test::Post("/embed", test::Multipart({"a", std::string(25'000'001, 'x'), "b"}), test::kMultipartType));
   ASSERT_EQ(reply.status, 200);
   const json::value parsed = Parse(reply);
   EXPECT_EQ(parsed.at("errors").as_array().size(), 1U);
@@ -207,7 +203,7 @@ TEST_F(EmbedTest, ThirtyClientsWithFiftyPhotosAreServed) {
   Launch({}, 256ULL << 20);
   const std::string request =
       test::Post("/embed", test::Multipart(std::vector<std::string>(50, std::string(150'000, 'x'))),
-                    test::kMultipartType);
+                 test::kMultipartType);
   std::vector<std::thread> clients;
   std::atomic<int> served{0};
   for (int i = 0; i < 30; ++i) {
@@ -233,15 +229,13 @@ TEST_F(EmbedTest, LargeRepliesAndJsonBodiesGoThroughTheWorkers) {
 
 TEST_F(OpenAiTest, FloatAndBase64) {
   Launch();
-  test::TestReply reply =
-      Ask(test::Post("/v1/embeddings", R"({"model":"clip","input":["a.jpg","b.jpg"]})"));
+  test::TestReply reply = Ask(test::Post("/v1/embeddings", R"({"model":"clip","input":["a.jpg","b.jpg"]})"));
   ASSERT_EQ(reply.status, 200) << reply.body;
   json::value parsed = Parse(reply);
   EXPECT_EQ(parsed.at("object").as_string(), "list");
   EXPECT_EQ(parsed.at("data").at(1).at("index").as_int64(), 1);
   EXPECT_EQ(Floats(parsed.at("data").at(1).at("embedding")), Unit("b.jpg"));
-  reply =
-      Ask(test::Post("/v1/embeddings", R"({"input":"a.jpg","encoding_format":"base64","dimensions":4})"));
+  reply = Ask(test::Post("/v1/embeddings", R"({"input":"a.jpg","encoding_format":"base64","dimensions":4})"));
   parsed = Parse(reply);
   const json::string& base64 = parsed.at("data").at(0).at("embedding").as_string();
   EXPECT_EQ(*Base64Decode({base64.data(), base64.size()}), Rows({Unit("a.jpg")}));

@@ -56,20 +56,15 @@ class HttpRequestLogTest : public ServerTest {
 TEST_F(HttpRequestLogTest, EveryRouteAndFormWritesOneLine) {
   test::TestClient client(port());
   EXPECT_EQ(client.Ask(test::Post("/embed", "raw photo")).status, 200);
-  EXPECT_EQ(client.Ask(test::Post("/embed", R"({"images":["a.jpg","b.jpg"]})", test::kJsonType)).status,
+  EXPECT_EQ(client.Ask(test::Post("/embed", R"({"images":["a.jpg","b.jpg"]})", test::kJsonType)).status, 200);
+  EXPECT_EQ(
+      client.Ask(test::Post("/embed", test::Multipart({"one", "two", "three"}), test::kMultipartType)).status,
+      200);
+  EXPECT_EQ(client.Ask(test::Post("/v1/embeddings", R"({"model":"clip","input":["a.jpg"]})", test::kJsonType))
+                .status,
             200);
-  EXPECT_EQ(
-      client
-          .Ask(test::Post("/embed", test::Multipart({"one", "two", "three"}), test::kMultipartType))
-          .status,
-      200);
-  EXPECT_EQ(
-      client.Ask(test::Post("/v1/embeddings", R"({"model":"clip","input":["a.jpg"]})", test::kJsonType))
-          .status,
-      200);
-  EXPECT_EQ(
-      client.Ask(test::Post("/clip/embedding", R"({"images":["a.jpg"]})", test::kJsonType)).status,
-      200);
+  EXPECT_EQ(client.Ask(test::Post("/clip/embedding", R"({"images":["a.jpg"]})", test::kJsonType)).status,
+            200);
   EXPECT_EQ(client.Ask(test::Get("/healthz")).status, 200);
   const auto lines = Lines();
   ASSERT_EQ(lines.size(), 5U);
@@ -125,8 +120,7 @@ TEST_F(HttpRequestLogTest, AClientThatLeavesWhileItWaitsWritesOne) {
 TEST_F(HttpRequestLogTest, AnUploadThatBreaksOffWritesOneWithoutImages) {
   {
     test::TestClient client(port());
-    const std::string whole =
-        test::Post("/embed", test::Multipart({"one", "two"}), test::kMultipartType);
+    const std::string whole = test::Post("/embed", test::Multipart({"one", "two"}), test::kMultipartType);
     client.Send(std::string_view(whole).substr(0, whole.size() - 20));
     ASSERT_TRUE(pipeline_->WaitForImages(1));
   }

@@ -197,8 +197,7 @@ TEST_F(ServerTest, SlowRequestsTimeOut) {
   test::TestClient slow_head(port());
   EXPECT_EQ(slow_head.Ask("GET /healthz HTTP/1.1\r\nHo").status, 408);
   test::TestClient slow_body(port());
-  test::TestReply reply =
-      slow_body.Ask("POST /embed HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nabc");
+  test::TestReply reply = slow_body.Ask("POST /embed HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nabc");
   EXPECT_EQ(reply.status, 408);
   EXPECT_THAT(reply.body, HasSubstr("request_timeout"));
   test::TestClient stops(port());  // what came fast buys no long silence
@@ -230,7 +229,7 @@ TEST_F(ServerTest, AReaderThatStopsIsLetGo) {
   pipeline_->set_dim(1 << 16);
   test::TestClient client(port(), 64 * 1024);
   client.Send(test::Post("/embed", test::Multipart(std::vector<std::string>(100, "x")),
-                            std::string(test::kMultipartType) + "Accept: application/octet-stream\r\n"));
+                         std::string(test::kMultipartType) + "Accept: application/octet-stream\r\n"));
   EXPECT_TRUE(pipeline_->WaitForImages(100));
   EXPECT_TRUE(WaitForNoConnections()) << "26 MB of reply that nobody reads";
 }
@@ -246,8 +245,7 @@ TEST_F(ServerTest, AClientThatLeavesCancelsItsRequest) {
   {
     test::TestClient client(port());  // in the middle of an upload
     client.Send("POST /embed HTTP/1.1\r\nHost: t\r\nContent-Length: 5000\r\n" +
-                std::string(test::kMultipartType) + "\r\n" +
-                test::Multipart({"one", "two"}).substr(0, 140));
+                std::string(test::kMultipartType) + "\r\n" + test::Multipart({"one", "two"}).substr(0, 140));
     ASSERT_TRUE(pipeline_->WaitForImages(2));
   }
   EXPECT_TRUE(pipeline_->WaitForCancelled(2));

@@ -62,6 +62,18 @@ Result<int> Quarter(int value) {
   return Half(half);
 }
 
+// Without NDEBUG, as in every preset but release.
+TEST(ResultDeathTest, TheValueOfAFailureStopsWithItsStatus) {
+  const Result<int> failed = Half(3);
+  EXPECT_DEATH((void)failed.value(), "failed: invalid_request: odd");
+  EXPECT_DEATH((void)*failed, "result.h");
+  const Result<std::string> text = Status(Code::kNotFound, "no such photo");
+  EXPECT_DEATH((void)text->size(), "not_found: no such photo");
+  EXPECT_DEATH((void)Result<std::string>(text).value(), "not_found: no such photo");
+  EXPECT_DEATH((void)Half(4).error(), "has a value");
+  EXPECT_DEATH((void)Result<int>(Status::Ok()), "is OK");
+}
+
 TEST(Result, PropagatesErrors) {
   EXPECT_EQ(*Quarter(8), 2);
   EXPECT_EQ(Quarter(6).status().code(), Code::kInvalidRequest);

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/deadline.h"
-#include "commands/commands.h"
 #include "cli/settings.h"
+#include "commands/commands.h"
 
 namespace photovec::engine {
 namespace {

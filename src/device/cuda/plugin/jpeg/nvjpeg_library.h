@@ -40,7 +40,8 @@ struct NvJpegLibrary {
   enum Flags : unsigned { kNone = 0, kInterpolatedUpsampling = 1U << 5 };
 
   int (*get_property)(int type, int* value) = nullptr;
-  /// \param device, \param pinned outlive the handle.
+  /// \param device,
+  /// \param pinned outlive the handle.
   int (*create)(int backend, Allocator* device, Allocator* pinned, unsigned flags, Handle* handle) = nullptr;
   int (*destroy)(Handle handle) = nullptr;
   int (*state_create)(Handle handle, State* state) = nullptr;

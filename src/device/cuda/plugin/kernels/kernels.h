@@ -16,7 +16,8 @@
 namespace photovec::device {
 
 /// im2col of u8 pixels, scaled by `scale` (a power of two: exact); mean and std are folded into the weights.
-/// \param pixels [B,S,S,3] u8. \param out [B*(S/P)^2, depth] elements, columns in (y, x, channel) order;
+/// \param pixels [B,S,S,3] u8.
+/// \param out [B*(S/P)^2, depth] elements, columns in (y, x, channel) order;
 /// columns from P*P*3 to `depth` are zero.
 struct PatchArgs {
   const uint8_t* pixels = nullptr;
@@ -75,7 +76,9 @@ struct ResidualArgs {
 };
 cudaError_t ResidualNorm(const ResidualArgs& args, model::Element element, cudaStream_t stream);
 
-/// x = act(x + bias) in place. \param x [rows, F] elements. \param bias [F].
+/// x = act(x + bias) in place.
+/// \param x [rows, F] elements.
+/// \param bias [F].
 struct ActivateArgs {
   model::Activation activation = model::Activation::kQuickGelu;
   void* x = nullptr;

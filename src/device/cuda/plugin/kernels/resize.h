@@ -33,8 +33,10 @@ struct ResizeImage {
   int crop = 0;
 };
 
-/// Pillow's two passes in its own fixed point: the same bits as preprocess::Preprocessor. \param most_between
-/// the largest y.end_in - y.first_in, \param most_out the largest y.count of the batch. Each image's line
+/// Pillow's two passes in its own fixed point: the same bits as preprocess::Preprocessor.
+/// \param most_between
+/// the largest y.end_in - y.first_in,
+/// \param most_out the largest y.count of the batch. Each image's line
 /// along x is at most kMostLine pixels.
 constexpr int kMostLine = 16'384;
 cudaError_t Resize(const ResizeImage* images, int count, int most_between, int most_out, int most_line,
