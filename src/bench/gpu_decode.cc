@@ -101,7 +101,8 @@ class Turns {
  public:
   Turns(const BenchDecodeOptions& options, const Photos& photos) : options_(options), photos_(photos) {}
 
-  /// Each photo once. \param done called with its number and pixels, by several threads.
+  /// Each photo once.
+  /// \param done called with its number and pixels, by several threads.
   Status Once(int threads, const MakeDecoder& make, const std::function<void(size_t, const Slot&)>& done) {
     std::vector<std::thread> all = Start(
         threads, make, [&](size_t turn) { return turn < photos_.size(); }, done);

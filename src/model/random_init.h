@@ -24,9 +24,9 @@ inline constexpr const char* kModelFiles[] = {"config.json", "preprocessor_confi
 /// mean nothing: Student-t tails, outlier channels in the residual stream, spread layernorm gains, sparse
 /// MLPs, and vectors that tell photos apart (docs/models.md has the measured figures). The same seed gives
 /// the same bytes on every machine. Existing files are replaced; `model_dir` must exist.
-/// \param config
-/// architecture "CLIPVisionModelWithProjection" (see presets.h). Errors: kUnavailable naming the file and
-/// errno's text; kNotImplemented for an architecture other than CLIP's.
+/// \param config architecture "CLIPVisionModelWithProjection" (see presets.h).
+/// Errors: kUnavailable naming the file and errno's text; kNotImplemented for an architecture other than
+/// CLIP's.
 Status WriteRandomModel(const VisionConfig& config, const std::string& model_dir,
                         const RandomInitOptions& options);
 

@@ -61,7 +61,8 @@ struct FakeDevice {
   }
 };
 
-/// The vector of one image. \param out [D].
+/// The vector of one image.
+/// \param out [D].
 using FakeEncode = std::function<void(const uint8_t* pixels, std::span<float> out)>;
 
 /// [first byte, second byte, …]; a first byte of 255 gives NaN.

@@ -33,7 +33,8 @@ class TestClient {
 
   /// False when the server has closed.
   bool Send(std::string_view bytes);
-  /// Reads one reply (100 Continue is a reply of its own). \param head_request its body is not sent.
+  /// Reads one reply (100 Continue is a reply of its own).
+  /// \param head_request its body is not sent.
   TestReply Read(bool head_request = false);
   /// Send, then Read.
   TestReply Ask(std::string_view bytes);

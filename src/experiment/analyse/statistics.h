@@ -74,8 +74,7 @@ class TwoLevelResampler {
 /// Quantiles of many rows of the same groups, one Estimate for each [row][quantile]. Rows share the draws:
 /// the figures of one request stay together.
 /// \param rows sorted the highest first.
-/// \param quantiles
-/// ascending.
+/// \param quantiles ascending.
 std::vector<std::vector<Estimate>> BootstrapQuantiles(std::span<const Figures* const> rows,
                                                       const Layout& layout, std::span<const double> quantiles,
                                                       uint64_t seed);

@@ -28,7 +28,8 @@ __device__ __forceinline__ float MostOf8(float most, const Eight& x) {
   return most;
 }
 
-/// Eight values times `inverse`, rounded to nearest even, saturated. NaN stays NaN. \param to 8-byte aligned.
+/// Eight values times `inverse`, rounded to nearest even, saturated. NaN stays NaN.
+/// \param to 8-byte aligned.
 __device__ __forceinline__ void StoreFp8(const Eight& x, float inverse, uint8_t* to) {
   uint32_t pairs[4];
 #pragma unroll

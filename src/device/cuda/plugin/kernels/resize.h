@@ -34,8 +34,7 @@ struct ResizeImage {
 };
 
 /// Pillow's two passes in its own fixed point: the same bits as preprocess::Preprocessor.
-/// \param most_between
-/// the largest y.end_in - y.first_in,
+/// \param most_between the largest y.end_in - y.first_in,
 /// \param most_out the largest y.count of the batch. Each image's line
 /// along x is at most kMostLine pixels.
 constexpr int kMostLine = 16'384;
