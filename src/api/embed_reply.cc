@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "api/text_writer.h"
+#include "base/json/writer.h"
 
 namespace photovec::api {
 namespace {
@@ -101,7 +101,7 @@ void AppendItemErrors(std::string& out, const pipeline::RequestResult& result) {
     if (status.ok()) continue;
     out += first ? "{\"index\":" : ",{\"index\":";
     first = false;
-    AppendInt(out, static_cast<int64_t>(i));
+    json::AppendInt(out, static_cast<int64_t>(i));
     out += ',';
     AppendErrorMembers(out, status);
     out += '}';

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "api/text_writer.h"
+#include "base/json/writer.h"
 
 namespace photovec::api {
 namespace {
@@ -38,17 +38,17 @@ std::string_view CodeOf(const ApiError& error) {
 
 std::string OpenAiBody(const ApiError& error) {
   std::string out = R"({"error":{"message":)";
-  AppendJsonString(out, error.status.message());
+  json::AppendString(out, error.status.message());
   out += R"(,"type":)";
-  AppendJsonString(out, OpenAiErrorType(error.HttpStatusCode()));
+  json::AppendString(out, OpenAiErrorType(error.HttpStatusCode()));
   out += R"(,"param":)";
   if (error.param.empty()) {
     out += "null";
   } else {
-    AppendJsonString(out, error.param);
+    json::AppendString(out, error.param);
   }
   out += R"(,"code":)";
-  AppendJsonString(out, CodeOf(error));
+  json::AppendString(out, CodeOf(error));
   return out += "}}\n";
 }
 
@@ -56,18 +56,18 @@ std::string OpenAiBody(const ApiError& error) {
 
 void AppendErrorMembers(std::string& out, const Status& status) {
   out += R"("code":)";
-  AppendJsonString(out, status.name());
+  json::AppendString(out, status.name());
   out += R"(,"message":)";
-  AppendJsonString(out, status.message());
+  json::AppendString(out, status.message());
 }
 
 std::string ErrorBody(Dialect dialect, const ApiError& error) {
   if (dialect == Dialect::kOpenAi) return OpenAiBody(error);
   const bool native = dialect == Dialect::kNative;
   std::string out = native ? R"({"error":{"code":)" : R"({"message":)";
-  AppendJsonString(out, native ? CodeOf(error) : std::string_view(error.status.message()));
+  json::AppendString(out, native ? CodeOf(error) : std::string_view(error.status.message()));
   out += native ? R"(,"message":)" : R"(,"data":null,"code":)";
-  AppendJsonString(out, native ? std::string_view(error.status.message()) : CodeOf(error));
+  json::AppendString(out, native ? std::string_view(error.status.message()) : CodeOf(error));
   return out += native ? "}}\n" : "}\n";
 }
 

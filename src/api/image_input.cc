@@ -9,8 +9,8 @@
 #include <optional>
 #include <utility>
 
-#include "api/json_request.h"
 #include "base/bytes.h"
+#include "base/json/reader.h"
 #include "base/result.h"
 #include "base/strings.h"
 #include "net/media_type.h"
@@ -18,13 +18,13 @@
 namespace photovec::api {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 /// How base64 of a JPEG, PNG, WebP (RIFF) and GIF begins.
 constexpr std::array<std::string_view, 4> kBase64Heads = {"/9j/", "iVBORw0KGgo", "UklGR", "R0lGOD"};
 constexpr size_t kShortestBareBase64 = 32;
 
-std::string_view View(const json::string& text) { return {text.data(), text.size()}; }
+std::string_view View(const bjson::string& text) { return {text.data(), text.size()}; }
 
 bool IsBareBase64(std::string_view text) {
   return text.size() >= kShortestBareBase64 &&
@@ -74,11 +74,11 @@ Status TextRefused(const std::string& path) {
 }
 
 /// {"type":"image_url","image_url": s | {"url": s}}
-Status CollectImageUrl(const json::value& image_url, const std::string& path,
+Status CollectImageUrl(const bjson::value& image_url, const std::string& path,
                        std::vector<std::string_view>& images) {
-  const json::value* url = &image_url;
-  if (const json::object* object = image_url.if_object()) {
-    FieldReader fields(*object, path + ".image_url.");
+  const bjson::value* url = &image_url;
+  if (const bjson::object* object = image_url.if_object()) {
+    json::FieldReader fields(*object, path + ".image_url.");
     url = fields.Find("url");
   }
   if (url == nullptr || !url->is_string()) {
@@ -114,22 +114,22 @@ ImageInput MakeImageInput(std::string_view text) {
   return {Status::Ok(), pipeline::Reference{std::string(text)}};
 }
 
-Status CollectImages(const json::value& element, const std::string& path,
+Status CollectImages(const bjson::value& element, const std::string& path,
                      std::vector<std::string_view>& images) {
-  if (const json::string* text = element.if_string()) {
+  if (const bjson::string* text = element.if_string()) {
     if (!LooksLikeImage(View(*text))) return TextRefused(path);
     images.push_back(View(*text));
     return Status::Ok();
   }
-  const json::object* object = element.if_object();
+  const bjson::object* object = element.if_object();
   if (object == nullptr) {
     return {Code::kInvalidRequest,
             "field \"" + path + "\" must be a string or an object that names an image, not " +
-                std::string(JsonTypeName(element)) + (element.is_number() ? " (token ids are text)" : "")};
+                std::string(json::TypeName(element)) + (element.is_number() ? " (token ids are text)" : "")};
   }
-  FieldReader fields(*object, path + ".");
+  json::FieldReader fields(*object, path + ".");
   if (fields.Find("text") != nullptr) return TextRefused(path + ".text");
-  if (const json::value* image_url = fields.Find("image_url"))
+  if (const bjson::value* image_url = fields.Find("image_url"))
     return CollectImageUrl(*image_url, path, images);
   for (const std::string_view name : {"image", "url"}) {
     if (fields.Find(name) == nullptr) continue;
@@ -138,10 +138,10 @@ Status CollectImages(const json::value& element, const std::string& path,
     images.push_back(image);
     return Status::Ok();
   }
-  if (const json::value* content = fields.Find("content")) {
+  if (const bjson::value* content = fields.Find("content")) {
     if (!content->is_array()) return CollectImages(*content, path + ".content", images);
     size_t index = 0;
-    for (const json::value& part : content->get_array()) {
+    for (const bjson::value& part : content->get_array()) {
       RETURN_IF_ERROR(CollectImages(part, path + ".content[" + std::to_string(index++) + "]", images));
     }
     return Status::Ok();

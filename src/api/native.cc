@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "api/handlers.h"
-#include "api/json_request.h"
+#include "base/json/reader.h"
 
 namespace photovec::api {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 Status EmptyBody() {
   return {
@@ -100,18 +100,18 @@ NativeParse ParseNativeJson(std::string_view text, const NativeOptions& defaults
     parsed.error = ApiError{std::move(status), std::move(param), "", 0};
     return std::move(parsed);
   };
-  const Result<json::value> document = ParseJson(text);
+  const Result<bjson::value> document = json::Parse(text);
   if (!document.ok()) return fail(document.status());
   if (!document->is_object()) {
     return fail(Status(Code::kInvalidRequest, "the body must be a JSON object {\"images\": [...]}, not " +
-                                                  std::string(JsonTypeName(*document))));
+                                                  std::string(json::TypeName(*document))));
   }
-  FieldReader fields(document->get_object());
+  json::FieldReader fields(document->get_object());
   fields.RejectUnknown({"images", "model", "normalize"});
   parsed.call.model = fields.String("model");
   if (parsed.call.model.empty()) parsed.call.model = defaults.model;
   parsed.call.normalize = fields.Bool("normalize", defaults.normalize);
-  const json::array* images = fields.Array("images");
+  const bjson::array* images = fields.Array("images");
   if (fields.ok() && (images == nullptr || images->empty()))
     fields.Fail("images", "must list at least one image");
   if (fields.ok() && images->size() > static_cast<size_t>(max_images)) {
@@ -121,11 +121,11 @@ NativeParse ParseNativeJson(std::string_view text, const NativeOptions& defaults
   if (!fields.ok()) return fail(fields.status(), fields.param());
   parsed.call.images.reserve(images->size());
   for (size_t i = 0; i < images->size(); ++i) {
-    const json::string* image = (*images)[i].if_string();
+    const bjson::string* image = (*images)[i].if_string();
     if (image == nullptr) {
       fields.Fail("images[" + std::to_string(i) + "]",
                   "must be a string (a data URL, an http(s) URL or a file name), not " +
-                      std::string(JsonTypeName((*images)[i])));
+                      std::string(json::TypeName((*images)[i])));
       return fail(fields.status(), fields.param());
     }
     parsed.call.images.push_back(MakeImageInput({image->data(), image->size()}));

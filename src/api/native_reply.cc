@@ -4,7 +4,8 @@
 
 #include "api/native.h"
 #include "api/npy_writer.h"
-#include "api/text_writer.h"
+#include "base/bytes.h"
+#include "base/json/writer.h"
 
 namespace photovec::api {
 namespace {
@@ -20,24 +21,24 @@ struct Shape {
 std::string WriteJson(const pipeline::RequestResult& result, const pipeline::ModelView& model, Shape shape,
                       bool normalize, bool single) {
   std::string out;
-  out.reserve(512 + shape.rows * shape.columns * kJsonBytesPerFloat);
+  out.reserve(512 + shape.rows * shape.columns * json::kBytesPerFloat);
   out += "{\"model\":";
-  AppendJsonString(out, model.name);
+  json::AppendString(out, model.name);
   out += ",\"fingerprint\":";
-  AppendJsonString(out, model.fingerprint);
+  json::AppendString(out, model.fingerprint);
   out += ",\"dimensions\":";
-  AppendInt(out, static_cast<int64_t>(shape.columns));
+  json::AppendInt(out, static_cast<int64_t>(shape.columns));
   out += normalize ? ",\"normalized\":true," : ",\"normalized\":false,";
   if (single) {
     out += "\"embedding\":";
-    AppendFloats(out, result.items.front().embedding);
+    json::AppendFloats(out, result.items.front().embedding);
     return out += "}\n";
   }
   out += "\"embeddings\":[";
   for (size_t i = 0; i < shape.rows; ++i) {
     if (i != 0) out += ',';
     if (result.items[i].status.ok()) {
-      AppendFloats(out, result.items[i].embedding);
+      json::AppendFloats(out, result.items[i].embedding);
     } else {
       out += "null";
     }
@@ -90,7 +91,7 @@ net::Task<net::Response> NativeReply(Exchange& exchange, const pipeline::Request
   const net::ReplyForm form = net::NegotiateReply(exchange.head.accept, kOffers);
   ReplyPlan plan;
   if (form == net::ReplyForm::kJson) {
-    plan.bytes_per_value = kJsonBytesPerFloat;
+    plan.bytes_per_value = json::kBytesPerFloat;
     plan.write = [&](const pipeline::RequestResult& r) {
       return WriteJson(r, *model, shape, normalize, single);
     };

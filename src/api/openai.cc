@@ -5,22 +5,19 @@
 #include "api/handlers.h"
 #include "api/native.h"
 #include "api/openai_request.h"
-#include "api/text_writer.h"
+#include "base/bytes.h"
+#include "base/json/writer.h"
 #include "base/strings.h"
 
 namespace photovec::api {
 namespace {
-
-std::span<const uint8_t> AsBytes(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 
 /// OpenAI has no form for one failed input among others. Such an entry keeps its place with an empty list as
 /// its embedding (also where base64 was asked for: OpenAI's client decodes only strings) and says why in
 /// `error`.
 void AppendEntry(std::string& out, const pipeline::ItemResult& item, size_t index, bool base64) {
   out += R"({"object":"embedding","index":)";
-  AppendInt(out, static_cast<int64_t>(index));
+  json::AppendInt(out, static_cast<int64_t>(index));
   out += R"(,"embedding":)";
   if (!item.status.ok()) {
     out += R"([],"error":{)";
@@ -33,7 +30,7 @@ void AppendEntry(std::string& out, const pipeline::ItemResult& item, size_t inde
     out += Base64Encode(AsBytes(FloatBytes(item.embedding)));
     out += '"';
   } else {
-    AppendFloats(out, item.embedding);
+    json::AppendFloats(out, item.embedding);
   }
   out += '}';
 }
@@ -49,7 +46,7 @@ std::string WriteEmbeddings(const pipeline::RequestResult& result, const pipelin
     AppendEntry(out, result.items[i], i, base64);
   }
   out += R"(],"model":)";
-  AppendJsonString(out, model.name);
+  json::AppendString(out, model.name);
   return out += ",\"usage\":{\"prompt_tokens\":0,\"total_tokens\":0}}\n";
 }
 
@@ -63,20 +60,20 @@ std::optional<ApiError> CheckDimensions(const pipeline::ModelView& model, std::o
 
 void AppendModel(std::string& out, const pipeline::ModelView& model, int64_t created) {
   out += R"({"id":)";
-  AppendJsonString(out, model.name);
+  json::AppendString(out, model.name);
   out += R"(,"object":"model","created":)";
-  AppendInt(out, created);
+  json::AppendInt(out, created);
   out += R"(,"owned_by":"photovec","fingerprint":)";
-  AppendJsonString(out, model.fingerprint);
+  json::AppendString(out, model.fingerprint);
   if (model.info != nullptr) {
     out += R"(,"dimensions":)";
-    AppendInt(out, model.info->embedding_dim);
+    json::AppendInt(out, model.info->embedding_dim);
     out += R"(,"image_size":)";
-    AppendInt(out, model.info->image_size);
+    json::AppendInt(out, model.info->image_size);
     out += R"(,"precision":)";
-    AppendJsonString(out, model.info->precision);
+    json::AppendString(out, model.info->precision);
     out += R"(,"backend":)";
-    AppendJsonString(out, model.info->backend);
+    json::AppendString(out, model.info->backend);
   }
   out += '}';
 }
@@ -107,7 +104,7 @@ net::Task<net::Response> HandleEmbeddings(Exchange& exchange) {
     co_return exchange.Error(ApiError{*failure, "input", "", 0});
   }
   ReplyPlan plan;
-  plan.bytes_per_value = base64 ? 6 : kJsonBytesPerFloat;
+  plan.bytes_per_value = base64 ? 6 : json::kBytesPerFloat;
   const size_t bytes_per_value = plan.bytes_per_value;
   plan.write = [&model, base64, bytes_per_value](const pipeline::RequestResult& result) {
     return WriteEmbeddings(result, *model, base64, bytes_per_value);

@@ -8,12 +8,12 @@
 #include <utility>
 #include <vector>
 
-#include "api/json_request.h"
+#include "base/json/reader.h"
 
 namespace photovec::api {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 Status OneImageEach(const std::string& path, size_t found) {
   if (found == 1) return Status::Ok();
@@ -23,18 +23,18 @@ Status OneImageEach(const std::string& path, size_t found) {
 }
 
 /// vLLM: `messages` is one conversation, or a list of conversations; each is embedded as its one image.
-Status CollectMessages(const json::array& messages, std::vector<std::string_view>& images) {
+Status CollectMessages(const bjson::array& messages, std::vector<std::string_view>& images) {
   const bool batched = !messages.empty() && messages[0].is_array();
   const size_t conversations = batched ? messages.size() : 1;
   for (size_t i = 0; i < conversations; ++i) {
     const std::string path = batched ? "messages[" + std::to_string(i) + "]" : "messages";
-    const json::array* conversation = batched ? messages[i].if_array() : &messages;
+    const bjson::array* conversation = batched ? messages[i].if_array() : &messages;
     if (conversation == nullptr) {
       return {Code::kInvalidRequest, "field \"" + path + "\" must be a list of messages, as the others are"};
     }
     const size_t before = images.size();
     size_t index = 0;
-    for (const json::value& message : *conversation) {
+    for (const bjson::value& message : *conversation) {
       RETURN_IF_ERROR(CollectImages(message, path + "[" + std::to_string(index++) + "]", images));
     }
     RETURN_IF_ERROR(OneImageEach(path, images.size() - before));
@@ -42,11 +42,11 @@ Status CollectMessages(const json::array& messages, std::vector<std::string_view
   return Status::Ok();
 }
 
-Status CollectInput(const json::value& input, std::vector<std::string_view>& images) {
-  const json::array* list = input.if_array();
+Status CollectInput(const bjson::value& input, std::vector<std::string_view>& images) {
+  const bjson::array* list = input.if_array();
   if (list == nullptr) return CollectImages(input, "input", images);
   size_t index = 0;
-  for (const json::value& element : *list) {
+  for (const bjson::value& element : *list) {
     const std::string path = "input[" + std::to_string(index++) + "]";
     const size_t before = images.size();
     RETURN_IF_ERROR(CollectImages(element, path, images));
@@ -55,7 +55,7 @@ Status CollectInput(const json::value& input, std::vector<std::string_view>& ima
   return Status::Ok();
 }
 
-void ReadFormat(FieldReader& fields, EmbeddingsCall& call) {
+void ReadFormat(json::FieldReader& fields, EmbeddingsCall& call) {
   const std::string_view format = fields.String("encoding_format");
   call.base64 = format == "base64";
   if (!format.empty() && format != "base64" && format != "float") {
@@ -77,18 +77,18 @@ EmbeddingsParse ParseEmbeddings(std::string_view text, int max_images) {
     result.error = ApiError{std::move(status), std::move(param), "", 0};
     return std::move(result);
   };
-  const Result<json::value> document = ParseJson(text);
+  const Result<bjson::value> document = json::Parse(text);
   if (!document.ok()) return fail(document.status());
   if (!document->is_object()) {
     return fail(Status(Code::kInvalidRequest,
-                       "the body must be a JSON object, not " + std::string(JsonTypeName(*document))));
+                       "the body must be a JSON object, not " + std::string(json::TypeName(*document))));
   }
-  FieldReader fields(document->get_object());
+  json::FieldReader fields(document->get_object());
   EmbeddingsCall& call = result.parsed;
   call.call.model = fields.String("model");
   ReadFormat(fields, call);
-  const json::value* input = fields.Find("input");
-  const json::array* messages = fields.Array("messages");
+  const bjson::value* input = fields.Find("input");
+  const bjson::array* messages = fields.Array("messages");
   if (input == nullptr && messages == nullptr) fields.Fail("input", "is missing");
   if (input != nullptr && messages != nullptr) fields.Fail("messages", "and \"input\" exclude each other");
   if (!fields.ok()) return fail(fields.status(), fields.param());

@@ -9,7 +9,7 @@
 #include "api/native.h"
 #include "api/original_request.h"
 #include "api/pickle_writer.h"
-#include "api/text_writer.h"
+#include "base/json/writer.h"
 #include "net/media_type.h"
 
 namespace photovec::api {
@@ -63,15 +63,15 @@ std::string WritePickle(const pipeline::RequestResult& result, const Names& name
 
 std::string WriteJson(const pipeline::RequestResult& result, const Names& names, size_t dim) {
   std::string out;
-  out.reserve(256 + names.size() * (dim * kJsonBytesPerFloat + 128));
+  out.reserve(256 + names.size() * (dim * json::kBytesPerFloat + 128));
   out += R"({"message":"success","data":{)";
   const char* separator = "";
   for (size_t i = 0; i < names.size(); ++i) {
     if (!result.items[i].status.ok()) continue;
     out += std::exchange(separator, ",");
-    AppendJsonString(out, names[i]);
+    json::AppendString(out, names[i]);
     out += ':';
-    AppendFloats(out, result.items[i].embedding);
+    json::AppendFloats(out, result.items[i].embedding);
   }
   out += '}';
   if (AnyFailed(result)) {
@@ -82,9 +82,9 @@ std::string WriteJson(const pipeline::RequestResult& result, const Names& names,
       if (status.ok()) continue;
       out += std::exchange(separator, ",");
       out += "{\"image\":";
-      AppendJsonString(out, names[i]);
+      json::AppendString(out, names[i]);
       out += ",\"index\":";
-      AppendInt(out, static_cast<int64_t>(i));
+      json::AppendInt(out, static_cast<int64_t>(i));
       out += ',';
       AppendErrorMembers(out, status);
       out += '}';
@@ -121,7 +121,7 @@ net::Task<net::Response> HandleClipEmbedding(Exchange& exchange) {
   const size_t dim = EmbeddingDim(exchange.services, exchange.model);
   const bool json = net::NegotiateReply(exchange.head.accept, kOffers) == net::ReplyForm::kJson;
   ReplyPlan plan;
-  plan.bytes_per_value = json ? kJsonBytesPerFloat : kPickleBytesPerFloat;
+  plan.bytes_per_value = json ? json::kBytesPerFloat : kPickleBytesPerFloat;
   plan.content_type = json ? "application/json" : "application/octet-stream";
   plan.write = [&parsed, dim, json](const pipeline::RequestResult& result) {
     return json ? WriteJson(result, parsed.names, dim) : WritePickle(result, parsed.names, dim);
@@ -137,12 +137,12 @@ net::Task<net::Response> HandleHealthInfo(Exchange& exchange) {
   response.body = reason.empty()
                       ? "{\"message\":\"success\",\"data\":{\"status\":\"ready\",\"version\":"
                       : "{\"message\":\"not ready\",\"data\":{\"status\":\"not_ready\",\"version\":";
-  AppendJsonString(response.body, PHOTOVEC_VERSION);
+  json::AppendString(response.body, PHOTOVEC_VERSION);
   response.body += ",\"models\":[";
   const char* separator = "";
   for (const pipeline::ModelView& model : exchange.services.pipeline.models()) {
     response.body += std::exchange(separator, ",");
-    AppendJsonString(response.body, model.name);
+    json::AppendString(response.body, model.name);
   }
   response.body += "]}}\n";
   co_return response;

@@ -7,11 +7,11 @@
 #include <unordered_set>
 #include <utility>
 
-#include "api/json_request.h"
+#include "base/json/reader.h"
 
 namespace photovec::api {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 OriginalParse ParseOriginal(std::string_view text, int max_images) {
   OriginalParse result;
@@ -19,14 +19,14 @@ OriginalParse ParseOriginal(std::string_view text, int max_images) {
     result.error = ApiError{std::move(status), std::move(param), "", 0};
     return std::move(result);
   };
-  const Result<json::value> document = ParseJson(text);
+  const Result<bjson::value> document = json::Parse(text);
   if (!document.ok()) return fail(document.status());
   if (!document->is_object()) {
     return fail(Status(Code::kInvalidRequest, "the body must be a JSON object {\"images\": [...]}, not " +
-                                                  std::string(JsonTypeName(*document))));
+                                                  std::string(json::TypeName(*document))));
   }
-  FieldReader fields(document->get_object());
-  const json::array* images = fields.Array("images");
+  json::FieldReader fields(document->get_object());
+  const bjson::array* images = fields.Array("images");
   if (fields.ok() && (images == nullptr || images->empty()))
     fields.Fail("images", "must list at least one name");
   if (fields.ok() && images->size() > static_cast<size_t>(max_images)) {
@@ -38,10 +38,10 @@ OriginalParse ParseOriginal(std::string_view text, int max_images) {
   result.call.squash = true;
   std::unordered_set<std::string_view> seen;
   for (size_t i = 0; i < images->size(); ++i) {
-    const json::string* name = (*images)[i].if_string();
+    const bjson::string* name = (*images)[i].if_string();
     if (name == nullptr) {
       fields.Fail("images[" + std::to_string(i) + "]",
-                  "must be a string, not " + std::string(JsonTypeName((*images)[i])));
+                  "must be a string, not " + std::string(json::TypeName((*images)[i])));
       return fail(fields.status(), fields.param());
     }
     const std::string_view view(name->data(), name->size());

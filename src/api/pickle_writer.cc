@@ -4,7 +4,7 @@
 #include <bit>
 #include <utility>
 
-#include "api/text_writer.h"
+#include "base/text/utf8.h"
 
 namespace photovec::api {
 namespace {

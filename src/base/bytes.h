@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,5 +41,15 @@ class Bytes {
   std::shared_ptr<const void> owner_;
   std::span<const uint8_t> view_;
 };
+
+static_assert(std::endian::native == std::endian::little, "vectors go out as little-endian f32");
+
+/// The bytes of `values` as little-endian f32, this machine's own order.
+inline std::string_view FloatBytes(std::span<const float> values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
+}
+inline std::span<const uint8_t> AsBytes(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
 
 }  // namespace photovec

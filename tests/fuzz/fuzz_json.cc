@@ -6,29 +6,29 @@
 #include <string>
 #include <string_view>
 
-#include "api/json_request.h"
+#include "base/json/reader.h"
 #include "fuzz/fuzz_target.h"
 
 namespace photovec::fuzz {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
-size_t Depth(const json::value& value) {
+size_t Depth(const bjson::value& value) {
   size_t deepest = 0;
-  if (const json::array* array = value.if_array()) {
-    for (const json::value& item : *array) deepest = std::max(deepest, Depth(item));
+  if (const bjson::array* array = value.if_array()) {
+    for (const bjson::value& item : *array) deepest = std::max(deepest, Depth(item));
     return deepest + 1;
   }
-  if (const json::object* object = value.if_object()) {
+  if (const bjson::object* object = value.if_object()) {
     for (const auto& member : *object) deepest = std::max(deepest, Depth(member.value()));
     return deepest + 1;
   }
   return 0;
 }
 
-void ReadFields(const json::object& object) {
-  api::FieldReader reader(object);
+void ReadFields(const bjson::object& object) {
+  json::FieldReader reader(object);
   reader.Bool("normalize", true);
   reader.String("model");
   reader.Int("dimensions");
@@ -42,13 +42,13 @@ void ReadFields(const json::object& object) {
 
 void FuzzOne(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const Result<json::value> document = api::ParseJson(text);
+  const Result<bjson::value> document = json::Parse(text);
   if (!document.ok()) {
     Check(document.status().code() == Code::kInvalidRequest, "a wrong document is the client's");
     return Check(!document.status().message().empty(), "errors say what is wrong");
   }
-  Check(Depth(*document) <= api::kMaxJsonDepth, "depth is bounded");
-  Check(api::ParseJson(json::serialize(*document)).ok(), "what was read can be written and read again");
+  Check(Depth(*document) <= json::kMaxDepth, "depth is bounded");
+  Check(json::Parse(bjson::serialize(*document)).ok(), "what was read can be written and read again");
   if (document->is_object()) ReadFields(document->get_object());
 }
 void Repair(std::vector<uint8_t>* /*file*/) {}

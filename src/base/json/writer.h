@@ -13,8 +13,9 @@
 /// std::bad_alloc. Safe from any thread.
 namespace photovec::json {
 
-/// Room for the longest f32 and a comma: "-1.1754944e-38,".
-inline constexpr size_t kBytesPerFloat = 16;
+/// What AppendFloats is expected to write for one value: decides whether a reply is written on the worker
+/// pool.
+inline constexpr size_t kBytesPerFloat = 13;
 
 /// `text` as a JSON string with its quotes.
 void AppendString(std::string& out, std::string_view text);

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "api/text_writer.h"
+#include "base/json/writer.h"
 #include "base/strings.h"
 #include "unit/api/server_fixture.h"
 
@@ -17,13 +17,13 @@ namespace photovec::api {
 namespace {
 
 using testing::HasSubstr;
-namespace json = boost::json;
+namespace bjson = boost::json;
 
-json::value Parse(const test::TestReply& reply) { return json::parse(reply.body); }
+bjson::value Parse(const test::TestReply& reply) { return bjson::parse(reply.body); }
 
-std::vector<float> Floats(const json::value& list) {
+std::vector<float> Floats(const bjson::value& list) {
   std::vector<float> out;
-  for (const json::value& v : list.as_array()) out.push_back(v.to_number<float>());
+  for (const bjson::value& v : list.as_array()) out.push_back(v.to_number<float>());
   return out;
 }
 
@@ -105,7 +105,7 @@ TEST_F(EmbedTest, BatchesKeepTheirOrderAndNameWhatFailed) {
                                      test::PostChunked("/embed", body, 7, test::kMultipartType)}) {
     const test::TestReply reply = Ask(request);
     ASSERT_EQ(reply.status, 200) << reply.body;
-    const json::value parsed = Parse(reply);
+    const bjson::value parsed = Parse(reply);
     ASSERT_EQ(parsed.at("embeddings").as_array().size(), 4U);
     EXPECT_EQ(Floats(parsed.at("embeddings").at(0)), Unit("one"));
     EXPECT_TRUE(parsed.at("embeddings").at(1).is_null());
@@ -192,7 +192,7 @@ TEST_F(EmbedTest, UploadLimits) {
   reply = Ask(
       test::Post("/embed", test::Multipart({"a", std::string(25'000'001, 'x'), "b"}), test::kMultipartType));
   ASSERT_EQ(reply.status, 200);
-  const json::value parsed = Parse(reply);
+  const bjson::value parsed = Parse(reply);
   EXPECT_EQ(parsed.at("errors").as_array().size(), 1U);
   EXPECT_EQ(parsed.at("errors").at(0).at("code").as_string(), "body_too_large");
   EXPECT_EQ(Floats(parsed.at("embeddings").at(2)), Unit("b"));
@@ -231,13 +231,13 @@ TEST_F(OpenAiTest, FloatAndBase64) {
   Launch();
   test::TestReply reply = Ask(test::Post("/v1/embeddings", R"({"model":"clip","input":["a.jpg","b.jpg"]})"));
   ASSERT_EQ(reply.status, 200) << reply.body;
-  json::value parsed = Parse(reply);
+  bjson::value parsed = Parse(reply);
   EXPECT_EQ(parsed.at("object").as_string(), "list");
   EXPECT_EQ(parsed.at("data").at(1).at("index").as_int64(), 1);
   EXPECT_EQ(Floats(parsed.at("data").at(1).at("embedding")), Unit("b.jpg"));
   reply = Ask(test::Post("/v1/embeddings", R"({"input":"a.jpg","encoding_format":"base64","dimensions":4})"));
   parsed = Parse(reply);
-  const json::string& base64 = parsed.at("data").at(0).at("embedding").as_string();
+  const bjson::string& base64 = parsed.at("data").at(0).at("embedding").as_string();
   EXPECT_EQ(*Base64Decode({base64.data(), base64.size()}), Rows({Unit("a.jpg")}));
 }
 
@@ -260,7 +260,7 @@ TEST_F(OpenAiTest, Errors) {
   EXPECT_EQ(reply.status, 403) << "all failed: the first error's status";
   reply = ask(R"({"model":"clip","input":["missing.jpg","b.jpg"],"encoding_format":"base64"})");
   EXPECT_EQ(reply.status, 200) << "one bad image fails one item";
-  const json::value parsed = Parse(reply);
+  const bjson::value parsed = Parse(reply);
   EXPECT_TRUE(parsed.at("data").at(0).at("embedding").as_array().empty());
   EXPECT_EQ(parsed.at("data").at(0).at("error").at("code").as_string(), "not_found");
   EXPECT_TRUE(parsed.at("data").at(1).at("embedding").is_string());
@@ -285,7 +285,7 @@ TEST_F(OriginalTest, PickleAndJson) {
   EXPECT_TRUE(pipeline_->last_options()->squash);
   EXPECT_FALSE(pipeline_->last_options()->normalize);
   reply = Ask(test::Post("/clip/embedding", body, "Accept: application/json\r\n"));
-  const json::value parsed = Parse(reply);
+  const bjson::value parsed = Parse(reply);
   EXPECT_EQ(parsed.at("message").as_string(), "success");
   EXPECT_EQ(Floats(parsed.at("data").at("a.jpg")), FakePipeline::VectorOf("a.jpg", false));
   EXPECT_FALSE(parsed.at("data").as_object().contains("missing.jpg"));

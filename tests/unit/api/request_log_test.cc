@@ -17,7 +17,7 @@
 namespace photovec::api {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 class HttpRequestLogTest : public ServerTest {
  protected:
@@ -38,16 +38,16 @@ class HttpRequestLogTest : public ServerTest {
     std::filesystem::remove_all(folder_);
   }
   /// Ends the server and reads everything it logged.
-  std::vector<json::object> Lines() {
+  std::vector<bjson::object> Lines() {
     pipeline_->ReleaseHeld();
     server_->Stop(Deadline());
     log_->Stop();
     std::ifstream file(folder_ / "log");
-    std::vector<json::object> lines;
-    for (std::string line; std::getline(file, line);) lines.push_back(json::parse(line).as_object());
+    std::vector<bjson::object> lines;
+    for (std::string line; std::getline(file, line);) lines.push_back(bjson::parse(line).as_object());
     return lines;
   }
-  static int64_t Number(const json::object& line, const char* key) { return line.at(key).as_int64(); }
+  static int64_t Number(const bjson::object& line, const char* key) { return line.at(key).as_int64(); }
 
   std::filesystem::path folder_;
   std::unique_ptr<request_log::RequestLog> log_;
@@ -71,7 +71,7 @@ TEST_F(HttpRequestLogTest, EveryRouteAndFormWritesOneLine) {
   const std::vector<std::pair<std::string, size_t>> expected = {
       {"/embed", 1}, {"/embed", 2}, {"/embed", 3}, {"/v1/embeddings", 1}, {"/clip/embedding", 1}};
   for (size_t i = 0; i < lines.size(); ++i) {
-    const json::object& line = lines[i];
+    const bjson::object& line = lines[i];
     EXPECT_EQ(line.at("route").as_string(), expected[i].first.c_str());
     EXPECT_EQ(line.at("model").as_string(), "clip");
     EXPECT_EQ(line.at("items").as_array().size(), expected[i].second);

@@ -7,10 +7,10 @@
 #include <variant>
 
 #include "api/image_input.h"
-#include "api/json_request.h"
 #include "api/native.h"
 #include "api/openai_request.h"
 #include "api/original_request.h"
+#include "base/json/reader.h"
 
 namespace photovec::api {
 namespace {
@@ -53,13 +53,13 @@ TEST(JsonTest, MalformedBodiesAreLocated) {
       {std::string(10'000, '['), "nested more than 32"},
   };
   for (const auto& test : kCases) {
-    const auto parsed = ParseJson(test.body);
+    const auto parsed = json::Parse(test.body);
     ASSERT_FALSE(parsed.ok()) << test.body.substr(0, 80);
     EXPECT_EQ(parsed.status().code(), Code::kInvalidRequest);
     EXPECT_THAT(parsed.status().message(), HasSubstr(test.message)) << test.body.substr(0, 80);
   }
-  EXPECT_TRUE(ParseJson(Nested(32)).ok());
-  EXPECT_TRUE(ParseJson("{\"a\":{\"k\":1},\"b\":{\"k\":2}}").ok()) << "the same key in two objects is fine";
+  EXPECT_TRUE(json::Parse(Nested(32)).ok());
+  EXPECT_TRUE(json::Parse("{\"a\":{\"k\":1},\"b\":{\"k\":2}}").ok()) << "the same key in two objects is fine";
 }
 
 TEST(ImageInputTest, TextIsToldFromImages) {

@@ -10,20 +10,21 @@
 
 #include "api/npy_writer.h"
 #include "api/pickle_writer.h"
-#include "api/text_writer.h"
+#include "base/json/writer.h"
+#include "base/text/utf8.h"
 
 namespace photovec::api {
 namespace {
 
 std::string Json(std::string_view text) {
   std::string out;
-  AppendJsonString(out, text);
+  json::AppendString(out, text);
   return out;
 }
 
 std::string Number(float value) {
   std::string out;
-  AppendFloat(out, value);
+  json::AppendFloat(out, value);
   return out;
 }
 
@@ -69,10 +70,10 @@ TEST(TextWriterTest, ListsOfFloatsFitTheirBuffer) {
                              0.5F,
                              static_cast<float>(NAN),
                              -1.23456789e-30F};
-  AppendFloats(out, values);
+  json::AppendFloats(out, values);
   EXPECT_EQ(out, "x[-3.4028235e+38,-1e-45,-1.1754944e-38,0.5,null,-1.2345679e-30]");
   out.clear();
-  AppendFloats(out, {});
+  json::AppendFloats(out, {});
   EXPECT_EQ(out, "[]");
 }
 

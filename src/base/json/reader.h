@@ -13,17 +13,17 @@
 #include "base/result.h"
 #include "base/status.h"
 
-namespace photovec::api {
+namespace photovec::json {
 
-inline constexpr size_t kMaxJsonDepth = 32;
+inline constexpr size_t kMaxDepth = 32;
 
 /// Parses one JSON document, strictly: no comments, no trailing commas, no NaN or Infinity, no duplicate
-/// keys, valid UTF-8, at most kMaxJsonDepth levels. Blocking; any thread. Errors: kInvalidRequest saying what
+/// keys, valid UTF-8, at most kMaxDepth levels. Blocking; any thread. Errors: kInvalidRequest saying what
 /// is wrong, at which line and column, and inside which field.
-Result<boost::json::value> ParseJson(std::string_view text);
+Result<boost::json::value> Parse(std::string_view text);
 
 /// "a string", "a number", ...: for messages about wrong types.
-std::string_view JsonTypeName(const boost::json::value& value);
+std::string_view TypeName(const boost::json::value& value);
 
 /// Reads the fields of one JSON object and keeps the first error, so that callers read everything and then
 /// look at status() once. A field that is absent or null counts as not given. Borrows the object.
@@ -56,4 +56,4 @@ class FieldReader {
   std::string param_;
 };
 
-}  // namespace photovec::api
+}  // namespace photovec::json

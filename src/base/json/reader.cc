@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "api/json_request.h"
+#include "base/json/reader.h"
 
 #include <algorithm>
 #include <boost/json/array.hpp>
@@ -17,21 +17,21 @@
 #include <unordered_set>
 #include <vector>
 
-namespace photovec::api {
+namespace photovec::json {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 using ErrorCode = boost::system::error_code;
 
 /// Builds the document, and refuses a key that an object already has: Boost.JSON alone keeps the last one,
 /// and two readers that disagree about which one counts are a way around checks.
 struct Builder {
-  static constexpr size_t max_object_size = json::object::max_size();
-  static constexpr size_t max_array_size = json::array::max_size();
-  static constexpr size_t max_key_size = json::string::max_size();
-  static constexpr size_t max_string_size = json::string::max_size();
+  static constexpr size_t max_object_size = bjson::object::max_size();
+  static constexpr size_t max_array_size = bjson::array::max_size();
+  static constexpr size_t max_key_size = bjson::string::max_size();
+  static constexpr size_t max_string_size = bjson::string::max_size();
 
-  json::value_stack stack;
+  bjson::value_stack stack;
   std::vector<std::unordered_set<std::string>> keys;  // of each object that is open
   std::string key;
   std::string duplicate;
@@ -52,43 +52,43 @@ struct Builder {
     stack.push_array(n);
     return true;
   }
-  bool on_key_part(json::string_view text, size_t n, ErrorCode&) {
+  bool on_key_part(bjson::string_view text, size_t n, ErrorCode&) {
     if (n == text.size()) key.clear();
     key.append(text.data(), text.size());
     stack.push_chars(text);
     return true;
   }
-  bool on_key(json::string_view text, size_t n, ErrorCode& error) {
+  bool on_key(bjson::string_view text, size_t n, ErrorCode& error) {
     if (n == text.size()) key.clear();
     key.append(text.data(), text.size());
     if (!keys.back().insert(key).second) {
       duplicate = key;
-      error = json::make_error_code(json::error::syntax);
+      error = bjson::make_error_code(bjson::error::syntax);
       return false;
     }
     stack.push_key(text);
     return true;
   }
-  bool on_string_part(json::string_view text, size_t, ErrorCode&) {
+  bool on_string_part(bjson::string_view text, size_t, ErrorCode&) {
     stack.push_chars(text);
     return true;
   }
-  bool on_string(json::string_view text, size_t, ErrorCode&) {
+  bool on_string(bjson::string_view text, size_t, ErrorCode&) {
     stack.push_string(text);
     return true;
   }
-  bool on_number_part(json::string_view, ErrorCode&) { return true; }
-  bool on_int64(int64_t value, json::string_view, ErrorCode&) {
+  bool on_number_part(bjson::string_view, ErrorCode&) { return true; }
+  bool on_int64(int64_t value, bjson::string_view, ErrorCode&) {
     stack.push_int64(value);
     return true;
   }
-  bool on_uint64(uint64_t value, json::string_view, ErrorCode&) {
+  bool on_uint64(uint64_t value, bjson::string_view, ErrorCode&) {
     stack.push_uint64(value);
     return true;
   }
-  bool on_double(double value, json::string_view, ErrorCode& error) {
+  bool on_double(double value, bjson::string_view, ErrorCode& error) {
     if (!std::isfinite(value)) {  // Boost.JSON makes 1e999 an infinity
-      error = json::make_error_code(json::error::exponent_overflow);
+      error = bjson::make_error_code(bjson::error::exponent_overflow);
       return false;
     }
     stack.push_double(value);
@@ -102,8 +102,8 @@ struct Builder {
     stack.push_null();
     return true;
   }
-  bool on_comment_part(json::string_view, ErrorCode&) { return true; }
-  bool on_comment(json::string_view, ErrorCode&) { return true; }
+  bool on_comment_part(bjson::string_view, ErrorCode&) { return true; }
+  bool on_comment(bjson::string_view, ErrorCode&) { return true; }
 };
 
 std::string Position(std::string_view text, size_t offset) {
@@ -120,9 +120,8 @@ std::string Explain(std::string_view text, size_t offset, const ErrorCode& error
     return "malformed JSON at " + where + ": the key \"" + builder.duplicate.substr(0, 64) +
            "\" occurs twice";
   }
-  if (error == json::error::too_deep) {
-    return "malformed JSON at " + where + ": nested more than " + std::to_string(kMaxJsonDepth) +
-           " levels deep";
+  if (error == bjson::error::too_deep) {
+    return "malformed JSON at " + where + ": nested more than " + std::to_string(kMaxDepth) + " levels deep";
   }
   std::string message = "malformed JSON at " + where + ": " + error.message();
   if (!builder.key.empty()) message += ", in or after the field \"" + builder.key.substr(0, 64) + "\"";
@@ -135,19 +134,19 @@ std::string Explain(std::string_view text, size_t offset, const ErrorCode& error
 
 }  // namespace
 
-Result<json::value> ParseJson(std::string_view text) {
+Result<bjson::value> Parse(std::string_view text) {
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     return Status(Code::kInvalidRequest, "the body is empty: a JSON object is expected");
   }
   try {
-    json::parse_options options;
-    options.max_depth = kMaxJsonDepth;
-    json::basic_parser<Builder> parser(options);
+    bjson::parse_options options;
+    options.max_depth = kMaxDepth;
+    bjson::basic_parser<Builder> parser(options);
     Builder& builder = parser.handler();
-    builder.stack.reset(json::make_shared_resource<json::monotonic_resource>());
+    builder.stack.reset(bjson::make_shared_resource<bjson::monotonic_resource>());
     ErrorCode error;
     const size_t used = parser.write_some(false, text.data(), text.size(), error);
-    if (!error && used < text.size()) error = json::make_error_code(json::error::extra_data);
+    if (!error && used < text.size()) error = bjson::make_error_code(bjson::error::extra_data);
     if (error) return Status(Code::kInvalidRequest, Explain(text, used, error, builder));
     return builder.stack.release();
   } catch (const std::exception& exception) {
@@ -155,21 +154,21 @@ Result<json::value> ParseJson(std::string_view text) {
   }
 }
 
-std::string_view JsonTypeName(const json::value& value) {
+std::string_view TypeName(const bjson::value& value) {
   switch (value.kind()) {
-    case json::kind::null:
+    case bjson::kind::null:
       return "null";
-    case json::kind::bool_:
+    case bjson::kind::bool_:
       return "a boolean";
-    case json::kind::int64:
-    case json::kind::uint64:
-    case json::kind::double_:
+    case bjson::kind::int64:
+    case bjson::kind::uint64:
+    case bjson::kind::double_:
       return "a number";
-    case json::kind::string:
+    case bjson::kind::string:
       return "a string";
-    case json::kind::array:
+    case bjson::kind::array:
       return "a list";
-    case json::kind::object:
+    case bjson::kind::object:
       return "an object";
   }
   return "unknown";
@@ -181,44 +180,44 @@ void FieldReader::Fail(std::string_view field, std::string_view message) {
   status_ = Status(Code::kInvalidRequest, "field \"" + param_ + "\" " + std::string(message));
 }
 
-const json::value* FieldReader::Find(std::string_view name) const {
-  const json::value* value = object_.if_contains(json::string_view(name.data(), name.size()));
+const bjson::value* FieldReader::Find(std::string_view name) const {
+  const bjson::value* value = object_.if_contains(bjson::string_view(name.data(), name.size()));
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
 bool FieldReader::Bool(std::string_view name, bool fallback) {
-  const json::value* value = Find(name);
+  const bjson::value* value = Find(name);
   if (value == nullptr) return fallback;
   if (value->is_bool()) return value->get_bool();
-  Fail(name, "must be true or false, not " + std::string(JsonTypeName(*value)));
+  Fail(name, "must be true or false, not " + std::string(TypeName(*value)));
   return fallback;
 }
 
 std::string_view FieldReader::String(std::string_view name) {
-  const json::value* value = Find(name);
+  const bjson::value* value = Find(name);
   if (value == nullptr) return {};
   if (value->is_string()) return {value->get_string().data(), value->get_string().size()};
-  Fail(name, "must be a string, not " + std::string(JsonTypeName(*value)));
+  Fail(name, "must be a string, not " + std::string(TypeName(*value)));
   return {};
 }
 
 std::optional<int64_t> FieldReader::Int(std::string_view name) {
-  const json::value* value = Find(name);
+  const bjson::value* value = Find(name);
   if (value == nullptr) return std::nullopt;
   if (value->is_int64()) return value->get_int64();
   if (value->is_uint64() || value->is_double()) {
     Fail(name, "must be a whole number");
   } else {
-    Fail(name, "must be a whole number, not " + std::string(JsonTypeName(*value)));
+    Fail(name, "must be a whole number, not " + std::string(TypeName(*value)));
   }
   return std::nullopt;
 }
 
-const json::array* FieldReader::Array(std::string_view name) {
-  const json::value* value = Find(name);
+const bjson::array* FieldReader::Array(std::string_view name) {
+  const bjson::value* value = Find(name);
   if (value == nullptr) return nullptr;
   if (value->is_array()) return &value->get_array();
-  Fail(name, "must be a list, not " + std::string(JsonTypeName(*value)));
+  Fail(name, "must be a list, not " + std::string(TypeName(*value)));
   return nullptr;
 }
 
@@ -233,4 +232,4 @@ void FieldReader::RejectUnknown(std::initializer_list<std::string_view> known) {
   }
 }
 
-}  // namespace photovec::api
+}  // namespace photovec::json
