@@ -2,18 +2,10 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
-#include <cstdint>
+
+#include "base/clock.h"
 
 namespace photovec {
-
-using Clock = std::chrono::steady_clock;
-using TimePoint = Clock::time_point;
-
-/// Microseconds from `from` to `to`; negative when `to` is earlier.
-inline int64_t MicrosBetween(TimePoint from, TimePoint to) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(to - from).count();
-}
 
 /// A point in time after which work is pointless. The default never expires. Trivially copyable.
 class Deadline {
