@@ -25,6 +25,6 @@ net::Task<net::Response> HandleStats(Exchange& exchange);
 net::Task<net::Response> HandleDashboard(Exchange& exchange);
 
 /// Why the server does not take work now; empty when it does.
-std::string_view NotReadyReason(const Services& services);
+std::string_view NotReadyReason(const Exchange& exchange);
 
 }  // namespace photovec::api
