@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <string>
 
-#include "api/dashboard.h"
 #include "api/handlers.h"
 
 namespace photovec::api {
