@@ -49,7 +49,7 @@ std::vector<Arrangement> Arrangements() {
       lanes("engines, 1 lane", 1, 0),        lanes("engines, 2 lanes", 2, 0),
       lanes("engines, batches of 64", 2, 0), lanes("engines, chroma repeated", 2, 0),
       lanes("cuda, 1 lane", 0, 1),           lanes("cuda, 2 lanes", 0, 2)};
-  all[2].plan.engine_tasks = 64;
+  all[2].plan.engine_jobs = 64;
   all[3].plan.interpolate_chroma = false;
   for (const bool cpus_too : {false, true}) {
     for (const char* parts : {"auto", "engines"}) {

@@ -13,14 +13,13 @@
 #include "decode/gpu/gpu_decoder.h"
 #include "decode/gpu/jpeg_lanes.h"
 #include "device/cuda/loader.h"
+#include "preprocess/geometry.h"
 #include "preprocess/resize.h"
+#include "preprocess/taps.h"
 #include "testing/test_images.h"
 
-namespace photovec::commands {
+namespace photovec::device {
 namespace {
-
-using device::JpegLane;
-using device::JpegTask;
 
 preprocess::Spec Spec(int crop) {
   preprocess::Spec spec;
@@ -67,11 +66,10 @@ TEST_P(JpegLanes, ResizesAsTheCpuBitForBit) {
         const preprocess::TapTable x = preprocess::BuildTapTable(plan->x.key);
         const preprocess::TapTable y = preprocess::BuildTapTable(plan->y.key);
         std::vector<uint8_t> got(spec.slot_bytes(), 77);
-        decode::GpuJpegTask made({{}, shape.width, shape.height, &*plan, &x, &y, crop, got});
-        made.task.pixels = photo.samples;
-        JpegTask* const tasks[] = {&made.task};
-        ASSERT_EQ(lane_->Run(tasks), 1U);
-        ASSERT_TRUE(made.task.status.ok()) << made.task.status.message();
+        JpegJob job{{}, photo.samples, shape.width, shape.height, &*plan, &x, &y, crop, got, Status::Ok()};
+        JpegJob* const jobs[] = {&job};
+        ASSERT_EQ(lane_->Run(jobs), 1U);
+        ASSERT_TRUE(job.status.ok()) << job.status.message();
         EXPECT_EQ(got, expected) << shape.width << "x" << shape.height << ", orientation " << orientation;
       }
     }
@@ -185,19 +183,18 @@ TEST_P(JpegLanes, ReusedMemoryShowsInNoPixel) {
   int64_t warm = 0;
   for (size_t round = 0; round < 20; ++round) {
     std::vector<std::vector<uint8_t>> got(photos.size(), std::vector<uint8_t>(spec.slot_bytes()));
-    std::vector<std::unique_ptr<decode::GpuJpegTask>> made(photos.size());
-    std::vector<JpegTask*> tasks;
+    std::vector<JpegJob> all(photos.size());
+    std::vector<JpegJob*> jobs;
     for (size_t at = 0; at < photos.size(); ++at) {  // each round begins with another photo
       const size_t i = (at + 5 * round) % photos.size();
       const int width = 640 + 32 * static_cast<int>(i);
       const int height = 480 + 16 * static_cast<int>(i);
-      made[i] = std::make_unique<decode::GpuJpegTask>(
-          decode::GpuJpegJob{photos[i], width, height, &plans[i], &xs[i], &ys[i], spec.crop, got[i]});
-      tasks.push_back(&made[i]->task);
+      all[i] = {photos[i], {}, width, height, &plans[i], &xs[i], &ys[i], spec.crop, got[i], Status::Ok()};
+      jobs.push_back(&all[i]);
     }
-    for (size_t done = 0; done < tasks.size();) done += lane_->Run(std::span(tasks).subspan(done));
+    for (size_t done = 0; done < jobs.size();) done += lane_->Run(std::span(jobs).subspan(done));
     for (size_t i = 0; i < photos.size(); ++i) {
-      ASSERT_TRUE(made[i]->task.status.ok()) << made[i]->task.status.message();
+      ASSERT_TRUE(all[i].status.ok()) << all[i].status.message();
       if (round == 0) {
         first[i] = got[i];
       } else {
@@ -219,4 +216,4 @@ INSTANTIATE_TEST_SUITE_P(Kinds, JpegLanes, testing::Bool(),
                          [](const auto& info) { return std::string(info.param ? "engines" : "cuda"); });
 
 }  // namespace
-}  // namespace photovec::commands
+}  // namespace photovec::device

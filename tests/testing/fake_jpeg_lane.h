@@ -15,7 +15,7 @@ namespace photovec::device::test {
 class FakeJpegLane final : public device::JpegLane {
  public:
   explicit FakeJpegLane(const device::JpegLaneOptions& options)
-      : most_(static_cast<size_t>(options.most_tasks)),
+      : most_(static_cast<size_t>(options.most_jobs)),
         detail_(options.hardware ? "fake nvJPEG, 7 hardware engines" : "fake nvJPEG, CUDA") {
     counts_.allocations = 5;
   }
@@ -23,14 +23,14 @@ class FakeJpegLane final : public device::JpegLane {
   const std::string& detail() const override { return detail_; }
   device::JpegLaneCounts counts() const override { return counts_; }
   bool usable() const override { return true; }
-  size_t Run(std::span<device::JpegTask* const> tasks) override {
-    const size_t count = std::min(most_, tasks.size());
+  size_t Run(std::span<device::JpegJob* const> jobs) override {
+    const size_t count = std::min(most_, jobs.size());
     decode::DecodeOptions exact;
     exact.jpeg_scaling = decode::JpegScaling::kExact;
-    for (device::JpegTask* task : tasks.first(count)) {
+    for (device::JpegJob* job : jobs.first(count)) {
       preprocess::Spec spec;
-      spec.crop = spec.resize_short = task->crop;
-      task->status = decoder_->Decode({task->encoded, &spec, exact, task->out}).status();
+      spec.crop = spec.resize_short = job->crop;
+      job->status = decoder_->Decode({job->encoded, &spec, exact, job->out}).status();
     }
     ++counts_.batches;
     counts_.photos += static_cast<int64_t>(count);

@@ -2,7 +2,6 @@
 #include "decode/gpu/jpeg_lanes.h"
 
 #include <algorithm>
-#include <optional>
 #include <semaphore>
 #include <span>
 #include <utility>
@@ -13,51 +12,26 @@
 namespace photovec::decode {
 namespace {
 
+using device::JpegJob;
 using device::JpegLane;
 using device::JpegLaneOptions;
-using device::JpegTask;
-using device::ResizeTap;
 
 // nvJPEG decodes batches of more than 50 on the GPU alone; in smaller ones the CPU does the Huffman pass.
 // Beside engines the CUDA decoder's batches have all this size, for which nvJPEG is set up once.
-constexpr int kCudaTasks = 64;
+constexpr int kCudaJobs = 64;
 // Pixels of a batch together, 3 bytes each: 32 photos of 2 megapixels, or one of 50; on large GPUs as many as
 // a lane takes.
 constexpr int kMostPixels = 64'000'000;
 constexpr int kUsualPixels = 2'100'000;  // of a photo of 2 megapixels, rows padded
 constexpr uint64_t kLargeGpuBytes = uint64_t{32} << 30;
 
-std::vector<ResizeTap> CopyTaps(const preprocess::TapTable& table) {
-  std::vector<ResizeTap> taps;
-  taps.reserve(table.taps.size());
-  for (const preprocess::Tap& tap : table.taps) {
-    taps.push_back({tap.out, tap.first_pair, tap.pairs, static_cast<uint32_t>(tap.coefs)});
-  }
-  return taps;
-}
-
-device::ResizeAxis ToAxis(const preprocess::TapTable& table, const std::vector<ResizeTap>& taps, int pad) {
-  return {taps, table.coefs, table.first_in, table.end_in, pad};
-}
-
 }  // namespace
 
-GpuJpegTask::GpuJpegTask(const decode::GpuJpegJob& job) : x_(CopyTaps(*job.x)), y_(CopyTaps(*job.y)) {
-  task.encoded = job.encoded;
-  task.width = job.width;
-  task.height = job.height;
-  task.transposed = job.plan->transposed;
-  task.x = ToAxis(*job.x, x_, job.plan->x.pad);
-  task.y = ToAxis(*job.y, y_, job.plan->y.pad);
-  task.crop = job.crop;
-  task.out = job.out;
-}
-
 struct GpuJpegLanes::Waiting {
-  std::optional<GpuJpegTask> made;  // none: it waits for a CPU
+  JpegJob* job = nullptr;  // null: it waits for a CPU
   bool cpu_turn = false;
   std::binary_semaphore done{0};
-  int64_t pixels() const { return int64_t{made->task.width} * made->task.height; }
+  int64_t pixels() const { return int64_t{job->width} * job->height; }
 };
 
 GpuJpegLanes::GpuJpegLanes(std::vector<Lane> lanes, CpuShare cpus)
@@ -83,15 +57,16 @@ GpuJpegLanes::~GpuJpegLanes() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-Status GpuJpegLanes::Decode(const decode::GpuJpegJob& job, decode::CpuTurn& turn) {
+void GpuJpegLanes::Decode(JpegJob& job, CpuTurn& turn) {
   Waiting waiting;
-  waiting.made.emplace(job);
+  waiting.job = &job;
   bool tell = false;
   {
     const std::scoped_lock lock(mutex_);
     if (given_up_ == lanes_.size()) {
       ++counts_.refused;
-      return {Code::kDeviceFailed, "the GPU's JPEG decoders hang"};
+      job.status = {Code::kDeviceFailed, "the GPU's JPEG decoders hang"};
+      return;
     }
     queue_.push_back(&waiting);
     ServeCpus();
@@ -100,10 +75,9 @@ Status GpuJpegLanes::Decode(const decode::GpuJpegJob& job, decode::CpuTurn& turn
   if (tell) ready_.notify_all();  // a lane that waits for many must not be the only one to hear of one
   waiting.done.acquire();
   if (waiting.cpu_turn) turn = Turn();
-  return std::move(waiting.made->task.status);
 }
 
-decode::CpuTurn GpuJpegLanes::AwaitCpu(bool refused) {
+CpuTurn GpuJpegLanes::AwaitCpu(bool refused) {
   Waiting waiting;
   {
     const std::scoped_lock lock(mutex_);
@@ -135,15 +109,15 @@ void GpuJpegLanes::ServeCpus() {
     Waiting& next = *from->front();
     from->pop_front();
     next.cpu_turn = true;
-    if (next.made.has_value()) {
+    if (next.job != nullptr) {
       ++counts_.left_to_cpu;
-      next.made->task.status = {Code::kNotImplemented, "a CPU was free first"};
+      next.job->status = {Code::kNotImplemented, "a CPU was free first"};
     }
     next.done.release();  // the caller's frame may be gone from here on
   }
 }
 
-decode::CpuTurn GpuJpegLanes::Turn() {
+CpuTurn GpuJpegLanes::Turn() {
   return {this, [](void* lanes) { static_cast<GpuJpegLanes*>(lanes)->EndTurn(); }};
 }
 
@@ -188,11 +162,11 @@ void GpuJpegLanes::Run(const Lane& mine, device::JpegLaneCounts& counts) {
   JpegLane& lane = *mine.lane;
   SetThreadName("jpeg-lane");
   std::vector<Waiting*> taken;
-  std::vector<JpegTask*> tasks;
+  std::vector<JpegJob*> jobs;
   while (!GivesUp(mine) && Take(mine, taken) > 0) {
-    tasks.clear();
-    for (Waiting* waiting : taken) tasks.push_back(&waiting->made->task);
-    const size_t done = lane.Run(tasks);
+    jobs.clear();
+    for (Waiting* waiting : taken) jobs.push_back(waiting->job);
+    const size_t done = lane.Run(jobs);
     const std::scoped_lock lock(mutex_);
     counts = lane.counts();
     Finish(taken, done);
@@ -202,7 +176,7 @@ void GpuJpegLanes::Run(const Lane& mine, device::JpegLaneCounts& counts) {
 // Answers those that are done. What the lane had no room for waits again, before all others.
 void GpuJpegLanes::Finish(std::span<Waiting* const> taken, size_t done) {
   for (Waiting* waiting : taken.first(done)) {
-    ++(waiting->made->task.status.ok() ? counts_.decoded : counts_.refused);
+    ++(waiting->job->status.ok() ? counts_.decoded : counts_.refused);
     waiting->done.release();  // the caller's frame may be gone from here on
   }
   if (done == taken.size()) return;
@@ -222,8 +196,7 @@ bool GpuJpegLanes::GivesUp(const Lane& lane) {
   if (given_up_ == lanes_.size()) {
     const std::vector<Waiting*> all(queue_.begin(), queue_.end());
     queue_.clear();
-    for (Waiting* waiting : all)
-      waiting->made->task.status = {Code::kDeviceFailed, "the GPU's JPEG decoders hang"};
+    for (Waiting* waiting : all) waiting->job->status = {Code::kDeviceFailed, "the GPU's JPEG decoders hang"};
     Finish(all, all.size());
   }
   ready_.notify_all();
@@ -279,10 +252,10 @@ std::string AddLanes(device::Platform& platform, const device::DeviceInfo& info,
       JpegLaneOptions options;
       options.hardware = hardware;
       options.interpolate_chroma = plan.interpolate_chroma;
-      options.most_tasks = hardware ? plan.engine_tasks : kCudaTasks;
+      options.most_jobs = hardware ? plan.engine_jobs : kCudaJobs;
       // Beside engines small batches are of no use to the CUDA decoder.
       const bool whole = large || (!hardware && engines);
-      options.most_pixels = whole ? options.most_tasks * kUsualPixels : kMostPixels;
+      options.most_pixels = whole ? options.most_jobs * kUsualPixels : kMostPixels;
       auto lane = platform.CreateJpegLane(info.index, options);
       if (!lane.ok()) {
         why = lane.status();
@@ -290,9 +263,8 @@ std::string AddLanes(device::Platform& platform, const device::DeviceInfo& info,
       }
       engines = engines || hardware;
       if (i == 0) detail += (detail.empty() ? "" : " and ") + (*lane)->detail();
-      const size_t least = !hardware && engines ? kCudaTasks : 1;
-      lanes.push_back(
-          {std::move(*lane), least, static_cast<size_t>(options.most_tasks), options.most_pixels});
+      const size_t least = !hardware && engines ? kCudaJobs : 1;
+      lanes.push_back({std::move(*lane), least, static_cast<size_t>(options.most_jobs), options.most_pixels});
     }
   }
   return detail;

@@ -18,18 +18,6 @@
 
 namespace photovec::decode {
 
-/// A job of decode/ as a lane takes it. Borrows the job.
-struct GpuJpegTask {
-  explicit GpuJpegTask(const decode::GpuJpegJob& job);
-  GpuJpegTask(const GpuJpegTask&) = delete;
-  GpuJpegTask& operator=(const GpuJpegTask&) = delete;
-  device::JpegTask task;
-
- private:
-  std::vector<device::ResizeTap> x_;
-  std::vector<device::ResizeTap> y_;
-};
-
 /// Who may decode what on the CPU beside the GPU's lanes.
 struct CpuShare {
   int turns = 1;       ///< photos that CPUs decode at the same time
@@ -40,7 +28,7 @@ struct CpuShare {
 /// waits, up to its limit, at once, as the batcher does. One thread a lane; callers block. Whoever is free
 /// first, a lane or a CPU, takes the photo that has waited longest; photos that are for CPUs only come first
 /// there. A lane that hangs is given up: others go on; without any all photos are the CPU's. Thread-safe.
-class GpuJpegLanes final : public decode::GpuJpegService {
+class GpuJpegLanes final : public GpuJpegService {
  public:
   struct Lane {
     std::unique_ptr<device::JpegLane> lane;
@@ -55,8 +43,8 @@ class GpuJpegLanes final : public decode::GpuJpegService {
   GpuJpegLanes(const GpuJpegLanes&) = delete;
   GpuJpegLanes& operator=(const GpuJpegLanes&) = delete;
 
-  Status Decode(const decode::GpuJpegJob& job, decode::CpuTurn& turn) override;
-  decode::CpuTurn AwaitCpu(bool refused) override;
+  void Decode(device::JpegJob& job, CpuTurn& turn) override;
+  CpuTurn AwaitCpu(bool refused) override;
 
   struct Counts {
     int64_t decoded = 0;
@@ -83,7 +71,7 @@ class GpuJpegLanes final : public decode::GpuJpegService {
   size_t Takes(const Lane& lane) const;
   int IdleLanes() const;
   void ServeCpus();
-  decode::CpuTurn Turn();
+  CpuTurn Turn();
   void EndTurn();
 
   const std::vector<Lane> lanes_;
@@ -110,7 +98,7 @@ struct JpegLanePlan {
                          ///< one's batch is collected and copied
   int cuda_lanes = 2;    ///< on the multiprocessors; beside engines they take large batches only (of small
                          ///< ones nvJPEG decodes much on the CPU)
-  int engine_tasks = 32;
+  int engine_jobs = 32;
   bool interpolate_chroma = true;
 };
 /// "auto", "engines", "cuda" of --gpu-jpeg.

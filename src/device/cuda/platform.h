@@ -14,6 +14,8 @@
 #include "base/slot_pool.h"
 #include "model/precision.h"
 #include "model/vision_model.h"
+#include "preprocess/geometry.h"
+#include "preprocess/taps.h"
 
 /// What the CUDA plug-in does for the encoder, as interfaces without CUDA in them: the host's half
 /// (cuda_encoder: streams, tickets, out of memory, sticky errors, hangs) is built and tested without a GPU on
@@ -103,33 +105,18 @@ struct DeviceModelOptions {
   std::function<void(const std::string&)> log;  ///< may be empty; any thread
 };
 
-/// One output pixel of one axis of a resize: the sum over `pairs` pairs of neighbouring inputs
-/// (preprocess/taps.h: 22 fractional bits, coefficients as two digits each).
-struct ResizeTap {
-  int out = 0;
-  int first_pair = 0;
-  int pairs = 0;
-  uint32_t coefs = 0;  ///< index of its first packed digits
-};
-struct ResizeAxis {
-  std::span<const ResizeTap> taps;
-  std::span<const int32_t> coefs;
-  int first_in = 0;  ///< first input that any tap reads
-  int end_in = 0;    ///< one past the last
-  int pad = 0;       ///< pixels of the output before the first tap's, left 0
-};
-
-/// One photo to turn into a model's pixels on the GPU. Everything is borrowed until JpegLane::Run() returns.
-struct JpegTask {
-  std::span<const uint8_t> encoded;  ///< a JPEG whose header and size the caller has checked, or:
+/// One photo to turn into a model's pixels on the GPU, and what came of it. What it points to is borrowed
+/// until JpegLane::Run() returns.
+struct JpegJob {
+  std::span<const uint8_t> encoded;  ///< a JPEG whose header, size and limits the caller has checked, or:
   std::span<const uint8_t> pixels;   ///< [height, width, 3] already decoded, where `encoded` is empty
   int width = 0;                     ///< stored
   int height = 0;
-  bool transposed = false;  ///< x runs along the stored rows, y along the columns
-  ResizeAxis x;             ///< oriented
-  ResizeAxis y;
-  int crop = 0;            ///< S
-  std::span<uint8_t> out;  ///< [S,S,3]
+  const preprocess::Plan* plan = nullptr;   ///< how the full-size pixels become the model's
+  const preprocess::TapTable* x = nullptr;  ///< of plan->x
+  const preprocess::TapTable* y = nullptr;  ///< of plan->y
+  int crop = 0;                             ///< S
+  std::span<uint8_t> out;                   ///< [S,S,3]
   /// Result. kNotImplemented: not for this decoder (CMYK, odd sampling …) or it failed on this photo: decode
   /// it on the CPU, whose verdict counts.
   Status status;
@@ -162,10 +149,10 @@ class JpegLane {
   virtual ~JpegLane() = default;
   /// "nvJPEG 13.3.2, hardware engines" or "…, CUDA".
   virtual const std::string& detail() const = 0;
-  /// Blocks until the first n tasks are done, and returns n >= 1: as many as fit into the lane's buffers.
+  /// Blocks until the first n jobs are done, and returns n >= 1: as many as fit into the lane's buffers.
   /// Each has its own status; one that fails harms no other. kDeviceFailed in all when the context broke or
   /// the lane hangs.
-  virtual size_t Run(std::span<JpegTask* const> tasks) = 0;
+  virtual size_t Run(std::span<JpegJob* const> jobs) = 0;
   /// False once it hangs: it fails at once from then on, and leaves what it holds when it ends. Any thread.
   virtual bool usable() const = 0;
   /// Not while Run() runs.
@@ -176,7 +163,7 @@ struct JpegLaneOptions {
   bool hardware = true;            ///< the NVJPG engines where the GPU has them; else kUnavailable
   bool interpolate_chroma = true;  ///< as libjpeg does; where nvJPEG can
   int most_pixels = 64'000'000;    ///< of one batch together, which bounds the memory: 3 bytes each
-  int most_tasks = 64;
+  int most_jobs = 64;
   std::chrono::milliseconds patience{10'000};  ///< with one batch; then the lane hangs
 };
 
@@ -197,7 +184,7 @@ class Platform {
 /// The plug-in's only symbol, extern "C": returns its Platform, or null when `version` is not the one that it
 /// was built for. C++ objects cross it, so both sides come from one build: the version is the whole of it.
 constexpr const char* kPluginSymbol = "photovec_cuda_plugin";
-constexpr uint32_t kPluginVersion = 2;
+constexpr uint32_t kPluginVersion = 3;
 using PluginEntry = Platform* (*)(uint32_t version, const char* photovec_version);
 
 }  // namespace photovec::device

@@ -16,9 +16,9 @@
 namespace photovec::bench {
 namespace {
 
+using device::JpegJob;
 using device::JpegLane;
 using device::JpegLaneOptions;
-using device::JpegTask;
 
 // Another picture than the photo's.
 class WrongLane final : public JpegLane {
@@ -26,9 +26,9 @@ class WrongLane final : public JpegLane {
   const std::string& detail() const override { return detail_; }
   device::JpegLaneCounts counts() const override { return {}; }
   bool usable() const override { return true; }
-  size_t Run(std::span<JpegTask* const> tasks) override {
-    std::fill(tasks[0]->out.begin(), tasks[0]->out.end(), 3);
-    tasks[0]->status = Status::Ok();
+  size_t Run(std::span<JpegJob* const> jobs) override {
+    std::fill(jobs[0]->out.begin(), jobs[0]->out.end(), 3);
+    jobs[0]->status = Status::Ok();
     return 1;
   }
 

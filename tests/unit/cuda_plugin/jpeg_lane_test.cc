@@ -8,21 +8,21 @@
 #include <string>
 #include <vector>
 
-#include "decode/gpu/jpeg_lanes.h"
 #include "device/cuda/plugin/jpeg/cuda_jpeg_lane.h"
+#include "preprocess/geometry.h"
 #include "preprocess/resize.h"
+#include "preprocess/taps.h"
 #include "unit/cuda_plugin/fake_cudart.h"
 #include "unit/cuda_plugin/fake_nvjpeg.h"
 
 namespace photovec::device {
 namespace {
 
-using decode::GpuJpegTask;
 using test::FakeGpu;
 using test::FakeJpeg;
 using test::FakeNvJpeg;
 
-// A photo, what the CPU makes of it, and the task for the lane.
+// A photo, what the CPU makes of it, and the job for the lane.
 class Photo {
  public:
   Photo(int width, int height, uint8_t seed, int orientation = 1, bool faulty = false, int crop = 32)
@@ -37,11 +37,12 @@ class Photo {
     x_ = preprocess::BuildTapTable(plan_.x.key);
     y_ = preprocess::BuildTapTable(plan_.y.key);
     got.assign(spec_.slot_bytes(), 0xEE);
-    made_ =
-        std::make_unique<GpuJpegTask>(decode::GpuJpegJob{jpeg_, width, height, &plan_, &x_, &y_, crop, got});
+    job = {jpeg_, {}, width, height, &plan_, &x_, &y_, crop, got, Status::Ok()};
   }
-  JpegTask& task() { return made_->task; }
+  Photo(const Photo&) = delete;
+  Photo& operator=(const Photo&) = delete;
 
+  JpegJob job;
   std::vector<uint8_t> expected;
   std::vector<uint8_t> got;
 
@@ -51,7 +52,6 @@ class Photo {
   preprocess::Plan plan_;
   preprocess::TapTable x_;
   preprocess::TapTable y_;
-  std::unique_ptr<GpuJpegTask> made_;
 };
 using Photos = std::vector<std::unique_ptr<Photo>>;
 
@@ -75,10 +75,10 @@ class JpegLaneTest : public testing::TestWithParam<bool> {
     EXPECT_EQ(FakeGpu::Get().alive(), 0U) << "memory, streams or events are left";
     EXPECT_EQ(FakeNvJpeg::Get().handles + FakeNvJpeg::Get().states, 0);
   }
-  Status Make(int most_tasks = 8, int most_pixels = 4'000'000) {
+  Status Make(int most_jobs = 8, int most_pixels = 4'000'000) {
     JpegLaneOptions options;
     options.hardware = GetParam();
-    options.most_tasks = most_tasks;
+    options.most_jobs = most_jobs;
     options.most_pixels = most_pixels;
     options.patience = std::chrono::milliseconds(20);
     auto lane = CudaJpegLane::Create(test::FakeNvJpegLibrary(), 0, options);
@@ -87,15 +87,15 @@ class JpegLaneTest : public testing::TestWithParam<bool> {
     return Status::Ok();
   }
   size_t Run(Photos& photos, size_t first = 0) {
-    std::vector<JpegTask*> tasks;
-    for (size_t i = first; i < photos.size(); ++i) tasks.push_back(&photos[i]->task());
-    const size_t count = lane_->Run(tasks);
+    std::vector<JpegJob*> jobs;
+    for (size_t i = first; i < photos.size(); ++i) jobs.push_back(&photos[i]->job);
+    const size_t count = lane_->Run(jobs);
     EXPECT_EQ(FakeGpu::Get().pending(), 0U) << "work that reads the caller's memory is still queued";
     return count;
   }
   static void ExpectRight(const Photos& photos, const std::string& where = "") {
     for (size_t i = 0; i < photos.size(); ++i) {
-      EXPECT_TRUE(photos[i]->task().status.ok()) << where << i << ": " << photos[i]->task().status.message();
+      EXPECT_TRUE(photos[i]->job.status.ok()) << where << i << ": " << photos[i]->job.status.message();
       EXPECT_EQ(photos[i]->got, photos[i]->expected) << where << "photo " << i;
     }
   }
@@ -120,8 +120,8 @@ TEST_P(JpegLaneTest, PixelsThatAreDecodedAlreadyAreOnlyResized) {
   ASSERT_TRUE(Make().ok());
   Photos photos = Some(1, 3);
   const std::vector<uint8_t> pixels = test::PixelsOf(FakeJpeg(64, 48, 3));
-  photos[0]->task().encoded = {};
-  photos[0]->task().pixels = pixels;
+  photos[0]->job.encoded = {};
+  photos[0]->job.pixels = pixels;
   EXPECT_EQ(Run(photos), 1U);
   ExpectRight(photos);
   EXPECT_EQ(FakeNvJpeg::Get().decode_calls, 0);
@@ -161,7 +161,7 @@ TEST_P(JpegLaneTest, ABadPhotoIsRefusedAndItsNeighboursAreRight) {
   photos.push_back(std::make_unique<Photo>(64, 48, 9, 1, true));
   photos.push_back(std::make_unique<Photo>(50, 60, 10));
   EXPECT_EQ(Run(photos), 5U);
-  EXPECT_EQ(photos[3]->task().status.code(), Code::kNotImplemented);
+  EXPECT_EQ(photos[3]->job.status.code(), Code::kNotImplemented);
   photos.erase(photos.begin() + 3);
   ExpectRight(photos);
   Photos after = Some(5, 40);
@@ -183,7 +183,7 @@ TEST_P(JpegLaneTest, OneBadPhotoCostsFewCalls) {
   Photos photos = Some(32, 30);
   photos[13] = std::make_unique<Photo>(64, 48, 9, 1, true);
   EXPECT_EQ(Run(photos), 32U);
-  EXPECT_EQ(photos[13]->task().status.code(), Code::kNotImplemented);
+  EXPECT_EQ(photos[13]->job.status.code(), Code::kNotImplemented);
   EXPECT_EQ(FakeNvJpeg::Get().decode_calls, 11);  // 1, then two for each of five halvings
   photos.erase(photos.begin() + 13);
   ExpectRight(photos);
@@ -197,7 +197,7 @@ TEST_P(JpegLaneTest, UnknownSubsamplingIsRefusedAtOnce) {
     Photos photos = Some(1, 5);
     EXPECT_EQ(Run(photos), 1U);
     const bool odd = subsampling == 4 || subsampling == 5 || subsampling == 7;
-    EXPECT_EQ(photos[0]->task().status.ok(), subsampling >= 0 && !(GetParam() && odd)) << subsampling;
+    EXPECT_EQ(photos[0]->job.status.ok(), subsampling >= 0 && !(GetParam() && odd)) << subsampling;
   }
   EXPECT_EQ(FakeNvJpeg::Get().decode_calls, GetParam() ? 5 : 8);
 }
@@ -208,7 +208,7 @@ TEST_P(JpegLaneTest, NoErrorIsLeftBehind) {
   FakeGpu::Get().most_bytes = 0;
   Photos photos = Some(1, 5);
   EXPECT_EQ(Run(photos), 1U);
-  EXPECT_EQ(photos[0]->task().status.code(), Code::kNotImplemented);
+  EXPECT_EQ(photos[0]->job.status.code(), Code::kNotImplemented);
   EXPECT_EQ(cudaGetLastError(), cudaSuccess);
 }
 
@@ -217,11 +217,11 @@ TEST_P(JpegLaneTest, WhatTheHeaderSaysOtherwiseIsRefused) {
   Photos photos = Some(3, 5);
   const std::vector<uint8_t> other_size = FakeJpeg(65, 48, 5);
   const std::vector<uint8_t> four_components = FakeJpeg(65, 48, 6, false, 4);
-  photos[0]->task().encoded = other_size;
-  photos[1]->task().encoded = four_components;
+  photos[0]->job.encoded = other_size;
+  photos[1]->job.encoded = four_components;
   EXPECT_EQ(Run(photos), 3U);
-  EXPECT_EQ(photos[0]->task().status.code(), Code::kNotImplemented);
-  EXPECT_EQ(photos[1]->task().status.code(), Code::kNotImplemented);
+  EXPECT_EQ(photos[0]->job.status.code(), Code::kNotImplemented);
+  EXPECT_EQ(photos[1]->job.status.code(), Code::kNotImplemented);
   EXPECT_EQ(photos[2]->got, photos[2]->expected);
 }
 
@@ -236,7 +236,7 @@ TEST_P(JpegLaneTest, AsManyAsFitAreTakenAndTheTooLargeIsRefused) {
   Photos large;
   large.push_back(std::make_unique<Photo>(400, 300, 1));
   EXPECT_EQ(Run(large), 1U);
-  EXPECT_EQ(large[0]->task().status.code(), Code::kNotImplemented);
+  EXPECT_EQ(large[0]->job.status.code(), Code::kNotImplemented);
 }
 
 TEST_P(JpegLaneTest, WithoutMemoryForNvJpegPhotosAreRefusedAndTheLaneGoesOn) {
@@ -249,7 +249,7 @@ TEST_P(JpegLaneTest, WithoutMemoryForNvJpegPhotosAreRefusedAndTheLaneGoesOn) {
   Photos larger;
   larger.push_back(std::make_unique<Photo>(200, 100, 1));
   EXPECT_EQ(Run(larger), 1U);
-  EXPECT_EQ(larger[0]->task().status.code(), Code::kNotImplemented);
+  EXPECT_EQ(larger[0]->job.status.code(), Code::kNotImplemented);
   FakeGpu::Get().most_bytes = size_t{1} << 30;
   EXPECT_EQ(Run(larger), 1U);
   ExpectRight(larger);
@@ -259,10 +259,10 @@ TEST_P(JpegLaneTest, ABrokenContextIsToldToAll) {
   ASSERT_TRUE(Make().ok());
   FakeGpu::Get().waits_until_sticky = 0;
   Photos photos = Some(3, 5);
-  std::vector<JpegTask*> tasks;
-  for (const auto& photo : photos) tasks.push_back(&photo->task());
-  EXPECT_EQ(lane_->Run(tasks), 3U);
-  for (const auto& photo : photos) EXPECT_EQ(photo->task().status.code(), Code::kDeviceFailed);
+  std::vector<JpegJob*> jobs;
+  for (const auto& photo : photos) jobs.push_back(&photo->job);
+  EXPECT_EQ(lane_->Run(jobs), 3U);
+  for (const auto& photo : photos) EXPECT_EQ(photo->job.status.code(), Code::kDeviceFailed);
 }
 
 TEST_P(JpegLaneTest, ItWaitsForWhatIsNotDoneYet) {
@@ -281,14 +281,14 @@ TEST_P(JpegLaneTest, AHangIsNoticedAndNotWaitedForAgain) {
   FakeGpu& gpu = FakeGpu::Get();
   gpu.hangs = true;
   Photos photos = Some(3, 5);
-  std::vector<JpegTask*> tasks;
-  for (const auto& photo : photos) tasks.push_back(&photo->task());
+  std::vector<JpegJob*> jobs;
+  for (const auto& photo : photos) jobs.push_back(&photo->job);
   for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(lane_->Run(tasks), 3U);
-    for (const auto& photo : photos) EXPECT_EQ(photo->task().status.code(), Code::kDeviceFailed);
+    EXPECT_EQ(lane_->Run(jobs), 3U);
+    for (const auto& photo : photos) EXPECT_EQ(photo->job.status.code(), Code::kDeviceFailed);
     EXPECT_FALSE(lane_->usable());
   }
-  EXPECT_NE(photos[0]->task().status.message().find("hangs"), std::string::npos);
+  EXPECT_NE(photos[0]->job.status.message().find("hangs"), std::string::npos);
   EXPECT_EQ(FakeNvJpeg::Get().decode_calls, 1);
   lane_.reset();
   EXPECT_EQ(gpu.frees_while_hanging, 0);

@@ -11,38 +11,41 @@
 #include <thread>
 #include <vector>
 
-#include "preprocess/resize.h"
+#include "base/bytes.h"
+#include "preprocess/geometry.h"
+#include "preprocess/taps.h"
 
 namespace photovec::decode {
 namespace {
 
+using device::JpegJob;
 using device::JpegLane;
-using device::JpegTask;
 
 // Writes the photo's first byte into the slot; refuses photos that begin with 'x'. Waits while closed.
 class FakeLane : public JpegLane {
  public:
   explicit FakeLane(size_t most) : most_(most) {}
   const std::string& detail() const override { return detail_; }
-  size_t Run(std::span<JpegTask* const> tasks) override {
+  size_t Run(std::span<JpegJob* const> jobs) override {
     std::unique_lock lock(mutex_);
     ++arrived_;
     changed_.notify_all();
     changed_.wait(lock, [&] { return open_ || permits_ > 0; });
     if (!open_) --permits_;
-    const size_t count = std::min(most_, tasks.size());
+    const size_t count = std::min(most_, jobs.size());
     batches.push_back(count);
+    last = jobs[0];
     if (hangs) usable_ = false;
     if (!usable_) {
-      for (JpegTask* task : tasks.first(count)) task->status = Status(Code::kDeviceFailed, "hangs");
+      for (JpegJob* job : jobs.first(count)) job->status = Status(Code::kDeviceFailed, "hangs");
       return count;
     }
-    for (JpegTask* task : tasks.first(count)) {
-      if (task->encoded[0] == 'x') {
-        task->status = Status(Code::kNotImplemented, "not this one");
+    for (JpegJob* job : jobs.first(count)) {
+      if (job->encoded[0] == 'x') {
+        job->status = Status(Code::kNotImplemented, "not this one");
       } else {
-        task->out[0] = task->encoded[0];
-        task->status = Status::Ok();
+        job->out[0] = job->encoded[0];
+        job->status = Status::Ok();
       }
     }
     return count;
@@ -65,6 +68,7 @@ class FakeLane : public JpegLane {
     changed_.wait(lock, [&] { return arrived_ >= number; });
   }
   std::vector<size_t> batches;
+  const JpegJob* last = nullptr;   ///< the first of the last batch
   std::atomic<bool> hangs{false};  ///< from the next batch on
 
  private:
@@ -87,12 +91,12 @@ class GpuJpegTest : public testing::Test {
     x_ = preprocess::BuildTapTable(plan_.x.key);
     y_ = preprocess::BuildTapTable(plan_.y.key);
   }
-  std::unique_ptr<GpuJpegLanes> Make(size_t most_a_run, size_t most_tasks, bool patient = false,
+  std::unique_ptr<GpuJpegLanes> Make(size_t most_a_run, size_t most_jobs, bool patient = false,
                                      CpuShare cpus = {}) {
     auto lane = std::make_unique<FakeLane>(most_a_run);
     lane_ = lane.get();
     std::vector<GpuJpegLanes::Lane> lanes;
-    lanes.push_back({std::move(lane), 1, most_tasks});
+    lanes.push_back({std::move(lane), 1, most_jobs});
     if (patient) {
       auto second = std::make_unique<FakeLane>(100);
       patient_ = second.get();
@@ -103,14 +107,19 @@ class GpuJpegTest : public testing::Test {
     return made;
   }
   Status Decode(GpuJpegLanes& lanes, const std::string& text, std::vector<uint8_t>& out) {
-    decode::CpuTurn turn;
-    const Status status = lanes.Decode(Job(text, out), turn);
+    CpuTurn turn;
+    const Status status = Decode(lanes, text, out, turn);
     EXPECT_EQ(turn, nullptr);
     return status;
   }
-  decode::GpuJpegJob Job(const std::string& text, std::vector<uint8_t>& out) {
+  Status Decode(GpuJpegLanes& lanes, const std::string& text, std::vector<uint8_t>& out, CpuTurn& turn) {
+    JpegJob job = Job(text, out);
+    lanes.Decode(job, turn);
+    return job.status;
+  }
+  JpegJob Job(const std::string& text, std::vector<uint8_t>& out) {
     out.assign(spec_.slot_bytes(), 0);
-    return {{reinterpret_cast<const uint8_t*>(text.data()), text.size()}, 48, 32, &plan_, &x_, &y_, 16, out};
+    return {AsBytes(text), {}, 48, 32, &plan_, &x_, &y_, 16, out, Status::Ok()};
   }
 
   preprocess::Spec spec_;
@@ -121,23 +130,21 @@ class GpuJpegTest : public testing::Test {
   FakeLane* patient_ = nullptr;
 };
 
-TEST_F(GpuJpegTest, ATaskSaysAllThatTheJobSaid) {
+// Nothing is copied on the way: the lane fills in the caller's own job.
+TEST_F(GpuJpegTest, TheLaneGetsTheCallersJob) {
+  const auto lanes = Make(100, 64);
   std::vector<uint8_t> out;
   const std::string text = "photo";
-  const GpuJpegTask made(Job(text, out));
-  EXPECT_EQ(made.task.encoded.size(), 5U);
-  EXPECT_EQ(made.task.width, 48);
-  EXPECT_EQ(made.task.height, 32);
-  EXPECT_EQ(made.task.crop, 16);
-  ASSERT_EQ(made.task.x.taps.size(), x_.taps.size());
-  for (size_t i = 0; i < x_.taps.size(); ++i) {
-    EXPECT_EQ(made.task.x.taps[i].out, x_.taps[i].out);
-    EXPECT_EQ(made.task.x.taps[i].first_pair, x_.taps[i].first_pair);
-    EXPECT_EQ(made.task.x.taps[i].pairs, x_.taps[i].pairs);
-    EXPECT_EQ(made.task.x.taps[i].coefs, x_.taps[i].coefs);
-  }
-  EXPECT_EQ(made.task.y.first_in, y_.first_in);
-  EXPECT_EQ(made.task.y.end_in, y_.end_in);
+  JpegJob job = Job(text, out);
+  CpuTurn turn;
+  lanes->Decode(job, turn);
+  EXPECT_EQ(lane_->last, &job);
+  EXPECT_TRUE(job.status.ok());
+  EXPECT_EQ(out[0], 'p');
+  const std::string refused = "x";
+  job = Job(refused, out);
+  lanes->Decode(job, turn);
+  EXPECT_EQ(job.status.code(), Code::kNotImplemented);
 }
 
 TEST_F(GpuJpegTest, CallersAreServedTogetherAndEachGetsItsOwn) {
@@ -219,14 +226,14 @@ TEST_F(GpuJpegTest, AFreeCpuTakesWhatABusyLaneDoesNot) {
   std::thread on_lane([&] { EXPECT_TRUE(Decode(*lanes, "a", first).ok()); });
   lane_->AwaitCall();
   std::vector<uint8_t> second;
-  decode::CpuTurn turn;
-  EXPECT_EQ(lanes->Decode(Job("b", second), turn).code(), Code::kNotImplemented);
+  CpuTurn turn;
+  EXPECT_EQ(Decode(*lanes, "b", second, turn).code(), Code::kNotImplemented);
   ASSERT_NE(turn, nullptr);
   std::atomic<bool> third_done{false};
-  decode::CpuTurn third_turn;
+  CpuTurn third_turn;
   std::vector<uint8_t> third;
   std::thread waiting([&] {
-    EXPECT_EQ(lanes->Decode(Job("c", third), third_turn).code(), Code::kNotImplemented);
+    EXPECT_EQ(Decode(*lanes, "c", third, third_turn).code(), Code::kNotImplemented);
     third_done = true;
   });
   while (lanes->waiting() == 0) std::this_thread::yield();
@@ -270,19 +277,19 @@ TEST_F(GpuJpegTest, CpuTurnsAreBoundedAndGoToThoseWithoutAChoiceFirst) {
   std::vector<uint8_t> first;
   std::thread on_lane([&] { EXPECT_TRUE(Decode(*lanes, "a", first).ok()); });
   lane_->AwaitCall();
-  decode::CpuTurn held = lanes->AwaitCpu(false);
+  CpuTurn held = lanes->AwaitCpu(false);
   std::mutex mutex;
   std::vector<std::string> order;
   std::vector<uint8_t> second;
   std::thread with_a_choice([&] {
-    decode::CpuTurn turn;
-    EXPECT_FALSE(lanes->Decode(Job("b", second), turn).ok());
+    CpuTurn turn;
+    EXPECT_FALSE(Decode(*lanes, "b", second, turn).ok());
     const std::scoped_lock lock(mutex);
     order.push_back("plain");
   });
   while (lanes->waiting() < 1) std::this_thread::yield();
   std::thread without([&] {
-    const decode::CpuTurn turn = lanes->AwaitCpu(false);
+    const CpuTurn turn = lanes->AwaitCpu(false);
     const std::scoped_lock lock(mutex);
     order.push_back("other");
   });
@@ -354,15 +361,15 @@ TEST_F(GpuJpegTest, ALaneTakesWhatItHasRoomFor) {
 // What a lane turns out to have no room for waits for whoever is free first, not for that lane.
 TEST_F(GpuJpegTest, WhatALaneHasNoRoomForIsAnybodys) {
   const auto lanes = Make(1, 64, false, {1, true});
-  decode::CpuTurn held = lanes->AwaitCpu(false);
+  CpuTurn held = lanes->AwaitCpu(false);
   lane_->Close();
   std::vector<std::vector<uint8_t>> outs(6);
   std::vector<std::thread> threads;
   std::atomic<int> on_cpu{0};
   const auto start = [&](size_t i) {
     threads.emplace_back([&, i] {
-      decode::CpuTurn turn;
-      if (!lanes->Decode(Job("a", outs[i]), turn).ok()) ++on_cpu;
+      CpuTurn turn;
+      if (!Decode(*lanes, "a", outs[i], turn).ok()) ++on_cpu;
     });
   };
   start(0);
