@@ -43,12 +43,12 @@ DecodeStage::DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders,
 
 void DecodeStage::Push(ItemPtr item) {
   item->model().decode_waiting.fetch_add(1, std::memory_order_relaxed);
-  const uint64_t lane = item->lane();
+  const uint64_t flow = item->flow();
   std::scoped_lock lock(mutex_);
   if (cache_ != nullptr) {
-    lookups_.Push(lane, std::move(item));
+    lookups_.Push(flow, std::move(item));
   } else {
-    queue_.Push(lane, std::move(item));
+    queue_.Push(flow, std::move(item));
     waiting_.fetch_add(1);
   }
   ready_.notify_one();
@@ -167,9 +167,9 @@ void DecodeStage::LookUp(ItemPtr item) {
     item->keep_in = cache_;
   }
   item->model().decode_waiting.fetch_add(1, std::memory_order_relaxed);
-  const uint64_t lane = item->lane();
+  const uint64_t flow = item->flow();
   std::scoped_lock lock(mutex_);
-  queue_.Push(lane, std::move(item));
+  queue_.Push(flow, std::move(item));
   waiting_.fetch_add(1);
   ready_.notify_one();
 }
@@ -198,7 +198,7 @@ void DecodeStage::Decode(Work work, int index, decode::Decoder& decoder) {
   // A decoder in another process reports by its own reading of the clock.
   item.times().MarkAt(Border::kDecodeEnd, std::clamp(report->decoded_at, start, end));
   item.times().MarkAt(Border::kPreprocessEnd, end);
-  item.model().batcher().Push(item.lane(), {std::move(*work.slot), work.item});
+  item.model().batcher().Push(item.flow(), {std::move(*work.slot), work.item});
 }
 
 }  // namespace photovec::pipeline

@@ -73,8 +73,8 @@ class GpuDecoder final : public Decoder {
     const RgbView pixels{job.encoded.data(), header.width, header.height,
                          static_cast<size_t>(header.width) * 3};
     ASSIGN_OR_RETURN(
-        const preprocess::Plan plan,
-        preprocess::MakePlan({pixels, header.width, header.height, 1, header.orientation}, *job.spec));
+        const preprocess::ResizePlan plan,
+        preprocess::MakeResizePlan({pixels, header.width, header.height, 1, header.orientation}, *job.spec));
     device::JpegJob gpu_job;
     gpu_job.encoded = job.encoded;
     gpu_job.width = header.width;

@@ -44,11 +44,11 @@ struct DeviceSpan {
   double end_us = 0;
 };
 
-/// One lane's memory and CUDA stream on a device: two input buffers ("sides" 0 and 1), one arena of
-/// activations, two pinned output buffers, a CUDA graph per bucket. One caller thread at a time.
-class Lane {
+/// The memory and the CUDA streams of one encoder stream on a device: two input buffers ("sides" 0 and 1),
+/// one arena of activations, two pinned output buffers, a CUDA graph per bucket. One caller thread at a time.
+class DeviceStream {
  public:
-  virtual ~Lane() = default;
+  virtual ~DeviceStream() = default;
 
   /// Queues, in order and without blocking: the copies of the pixels to the device (on a copy stream of its
   /// own, so that they overlap the other side's compute), the forward pass of the smallest bucket >=
@@ -68,7 +68,7 @@ class Lane {
   virtual DeviceSpan Span(int side) const = 0;
 };
 
-struct LaneOptions {
+struct DeviceStreamOptions {
   int max_batch = 0;  ///< also the largest bucket
 };
 
@@ -80,11 +80,11 @@ class DeviceModel {
   virtual uint64_t weight_bytes() const = 0;
 
   /// Memory, plans and graphs for every bucket up to max_batch: takes seconds. kDeviceOutOfMemory when they
-  /// do not fit; everything taken is given back then. Lanes end before their DeviceModel.
-  virtual Result<std::unique_ptr<Lane>> CreateLane(const LaneOptions& options) = 0;
+  /// do not fit; everything taken is given back then. Streams end before their DeviceModel.
+  virtual Result<std::unique_ptr<DeviceStream>> CreateStream(const DeviceStreamOptions& options) = 0;
 
-  /// Sets the zero of DeviceSpan, for all lanes; while nothing runs. Spans of some seconds are then exact to
-  /// 0.1 us.
+  /// Sets the zero of DeviceSpan, for all streams; while nothing runs. Spans of some seconds are then exact
+  /// to 0.1 us.
   virtual Status StartClock() = 0;
 
   /// FLOP/s that bare cuBLASLt products of the model's shapes reach at this batch size: the ceiling. With
@@ -106,24 +106,24 @@ struct DeviceModelOptions {
 };
 
 /// One photo to turn into a model's pixels on the GPU, and what came of it. What it points to is borrowed
-/// until JpegLane::Run() returns.
+/// until JpegDecoder::Run() returns.
 struct JpegJob {
   std::span<const uint8_t> encoded;  ///< a JPEG whose header, size and limits the caller has checked, or:
   std::span<const uint8_t> pixels;   ///< [height, width, 3] already decoded, where `encoded` is empty
   int width = 0;                     ///< stored
   int height = 0;
-  const preprocess::Plan* plan = nullptr;   ///< how the full-size pixels become the model's
-  const preprocess::TapTable* x = nullptr;  ///< of plan->x
-  const preprocess::TapTable* y = nullptr;  ///< of plan->y
-  int crop = 0;                             ///< S
-  std::span<uint8_t> out;                   ///< [S,S,3]
+  const preprocess::ResizePlan* plan = nullptr;  ///< how the full-size pixels become the model's
+  const preprocess::TapTable* x = nullptr;       ///< of plan->x
+  const preprocess::TapTable* y = nullptr;       ///< of plan->y
+  int crop = 0;                                  ///< S
+  std::span<uint8_t> out;                        ///< [S,S,3]
   /// Result. kNotImplemented: not for this decoder (CMYK, odd sampling …) or it failed on this photo: decode
   /// it on the CPU, whose verdict counts.
   Status status;
 };
 
-/// What a lane did since it was made. Times are of whole batches, in microseconds.
-struct JpegLaneCounts {
+/// What a decoder did since it was made. Times are of whole batches, in microseconds.
+struct JpegDecoderCounts {
   int64_t batches = 0;
   int64_t photos = 0;
   int64_t submit_us = 0;  ///< the caller's time until nvJPEG's work was queued: headers, its share of the CPU
@@ -132,7 +132,7 @@ struct JpegLaneCounts {
   int64_t allocations = 0;  ///< how often nvJPEG needed memory of the driver, which stops the whole GPU
 
   /// \param times 1 adds, -1 takes away.
-  void Add(const JpegLaneCounts& other, int64_t times = 1) {
+  void Add(const JpegDecoderCounts& other, int64_t times = 1) {
     batches += times * other.batches;
     photos += times * other.photos;
     submit_us += times * other.submit_us;
@@ -144,27 +144,27 @@ struct JpegLaneCounts {
 
 /// Decodes JPEGs in batches: nvJPEG, then both passes of the resize, on a CUDA stream of its own. One caller
 /// at a time.
-class JpegLane {
+class JpegDecoder {
  public:
-  virtual ~JpegLane() = default;
+  virtual ~JpegDecoder() = default;
   /// "nvJPEG 13.3.2, hardware engines" or "…, CUDA".
   virtual const std::string& detail() const = 0;
-  /// Blocks until the first n jobs are done, and returns n >= 1: as many as fit into the lane's buffers.
+  /// Blocks until the first n jobs are done, and returns n >= 1: as many as fit into the decoder's buffers.
   /// Each has its own status; one that fails harms no other. kDeviceFailed in all when the context broke or
-  /// the lane hangs.
+  /// the decoder hangs.
   virtual size_t Run(std::span<JpegJob* const> jobs) = 0;
   /// False once it hangs: it fails at once from then on, and leaves what it holds when it ends. Any thread.
   virtual bool usable() const = 0;
   /// Not while Run() runs.
-  virtual JpegLaneCounts counts() const = 0;
+  virtual JpegDecoderCounts counts() const = 0;
 };
 
-struct JpegLaneOptions {
+struct JpegDecoderOptions {
   bool hardware = true;            ///< the NVJPG engines where the GPU has them; else kUnavailable
   bool interpolate_chroma = true;  ///< as libjpeg does; where nvJPEG can
   int most_pixels = 64'000'000;    ///< of one batch together, which bounds the memory: 3 bytes each
   int most_jobs = 64;
-  std::chrono::milliseconds patience{10'000};  ///< with one batch; then the lane hangs
+  std::chrono::milliseconds patience{10'000};  ///< with one batch; then the decoder hangs
 };
 
 /// The plug-in's factory. Thread-safe; lives as long as the plug-in is loaded.
@@ -178,7 +178,8 @@ class Platform {
   virtual Result<std::unique_ptr<DeviceModel>> Load(int device, const model::VisionModel& model,
                                                     const DeviceModelOptions& options) = 0;
   /// Errors: kUnavailable when libnvjpeg is not on this machine, or the GPU has no such engines.
-  virtual Result<std::unique_ptr<JpegLane>> CreateJpegLane(int device, const JpegLaneOptions& options) = 0;
+  virtual Result<std::unique_ptr<JpegDecoder>> CreateJpegDecoder(int device,
+                                                                 const JpegDecoderOptions& options) = 0;
 };
 
 /// The plug-in's only symbol, extern "C": returns its Platform, or null when `version` is not the one that it

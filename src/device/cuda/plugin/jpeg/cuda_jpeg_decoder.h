@@ -16,28 +16,28 @@
 
 namespace photovec::device {
 
-/// See JpegLane. All memory but nvJPEG's own is taken at Create().
-class CudaJpegLane final : public JpegLane {
+/// See JpegDecoder. All memory but nvJPEG's own is taken at Create().
+class CudaJpegDecoder final : public JpegDecoder {
  public:
-  /// \param library outlives the lane.
-  static Result<std::unique_ptr<CudaJpegLane>> Create(const NvJpegLibrary& library, int device,
-                                                      const JpegLaneOptions& options);
-  ~CudaJpegLane() override;
+  /// \param library outlives the decoder.
+  static Result<std::unique_ptr<CudaJpegDecoder>> Create(const NvJpegLibrary& library, int device,
+                                                         const JpegDecoderOptions& options);
+  ~CudaJpegDecoder() override;
 
   const std::string& detail() const override { return decoder_->detail(); }
-  JpegLaneCounts counts() const override;
+  JpegDecoderCounts counts() const override;
   bool usable() const override { return !hangs_.load(std::memory_order_acquire); }
   size_t Run(std::span<JpegJob* const> jobs) override;
 
  private:
-  /// Bytes in the lane's buffers, dealt out from the front for each batch.
+  /// Bytes in the decoder's buffers, dealt out from the front for each batch.
   struct Cursor {
     size_t pixels = 0;
     size_t between = 0;
     size_t tables = 0;
     size_t out = 0;
   };
-  CudaJpegLane(int device, const JpegLaneOptions& options);
+  CudaJpegDecoder(int device, const JpegDecoderOptions& options);
   Status Prepare(const NvJpegLibrary& library);
   bool Fits(const JpegJob& job, Cursor& after) const;
   void Place(const JpegJob& job, const Cursor& at, ResizeImage& image);
@@ -51,7 +51,7 @@ class CudaJpegLane final : public JpegLane {
   Status Wait();
 
   const int device_;
-  const JpegLaneOptions options_;
+  const JpegDecoderOptions options_;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t begin_ = nullptr;
   cudaEvent_t decoded_ = nullptr;
@@ -69,7 +69,7 @@ class CudaJpegLane final : public JpegLane {
   Cursor used_;                         // by the batch at hand
   std::vector<size_t> which_;           // jobs that nvJPEG decodes,
   std::vector<NvJpegPhoto> photos_;     // and these, as it takes them
-  JpegLaneCounts counts_;
+  JpegDecoderCounts counts_;
   std::atomic<bool> hangs_{false};
 };
 

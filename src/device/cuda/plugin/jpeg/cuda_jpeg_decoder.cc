@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "device/cuda/plugin/jpeg/cuda_jpeg_lane.h"
+#include "device/cuda/plugin/jpeg/cuda_jpeg_decoder.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +11,7 @@
 
 #include "base/deadline.h"
 #include "device/cuda/plugin/cuda_check.h"
-#include "device/cuda/plugin/ranges.h"
+#include "device/cuda/plugin/nvtx_range.h"
 
 namespace photovec::device {
 namespace {
@@ -36,7 +36,7 @@ size_t TableBytes(const preprocess::TapTable& table) {
   return DeviceArena::Rounded(BytesOf(table.taps)) + DeviceArena::Rounded(BytesOf(table.coefs));
 }
 
-// What a hanging lane held, until the process ends.
+// What a hanging decoder held, until the process ends.
 void KeepForever(std::unique_ptr<NvJpegDecoder> decoder, DeviceArena arena) {
   static std::mutex mutex;
   static auto& kept = *new std::vector<std::pair<std::unique_ptr<NvJpegDecoder>, DeviceArena>>;
@@ -46,16 +46,17 @@ void KeepForever(std::unique_ptr<NvJpegDecoder> decoder, DeviceArena arena) {
 
 }  // namespace
 
-Result<std::unique_ptr<CudaJpegLane>> CudaJpegLane::Create(const NvJpegLibrary& library, int device,
-                                                           const JpegLaneOptions& options) {
-  std::unique_ptr<CudaJpegLane> lane(new CudaJpegLane(device, options));
-  RETURN_IF_ERROR(lane->Prepare(library));
-  return lane;
+Result<std::unique_ptr<CudaJpegDecoder>> CudaJpegDecoder::Create(const NvJpegLibrary& library, int device,
+                                                                 const JpegDecoderOptions& options) {
+  std::unique_ptr<CudaJpegDecoder> made(new CudaJpegDecoder(device, options));
+  RETURN_IF_ERROR(made->Prepare(library));
+  return made;
 }
 
-CudaJpegLane::CudaJpegLane(int device, const JpegLaneOptions& options) : device_(device), options_(options) {}
+CudaJpegDecoder::CudaJpegDecoder(int device, const JpegDecoderOptions& options)
+    : device_(device), options_(options) {}
 
-CudaJpegLane::~CudaJpegLane() {
+CudaJpegDecoder::~CudaJpegDecoder() {
   if (!usable()) {  // to free anything would wait for what hangs
     KeepForever(std::move(decoder_), std::move(arena_));
     return;
@@ -72,13 +73,13 @@ CudaJpegLane::~CudaJpegLane() {
   if (stream_ != nullptr) (void)cudaStreamDestroy(stream_);
 }
 
-JpegLaneCounts CudaJpegLane::counts() const {
-  JpegLaneCounts counts = counts_;
+JpegDecoderCounts CudaJpegDecoder::counts() const {
+  JpegDecoderCounts counts = counts_;
   counts.allocations = decoder_->allocations();
   return counts;
 }
 
-Status CudaJpegLane::Prepare(const NvJpegLibrary& library) {
+Status CudaJpegDecoder::Prepare(const NvJpegLibrary& library) {
   CUDA_OK(cudaSetDevice(device_));
   CUDA_OK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
   CUDA_OK(cudaEventCreate(&begin_));
@@ -98,7 +99,7 @@ Status CudaJpegLane::Prepare(const NvJpegLibrary& library) {
   between_ = arena_.Take<uint8_t>(jobs * kBetweenBytesPerJob);
   out_ = arena_.Take<uint8_t>(jobs * kOutBytes);
   tables_ = arena_.Take<uint8_t>(image_bytes + table_bytes);
-  if (tables_ == nullptr) return {Code::kInternal, "the arena of a JPEG lane was made too small"};
+  if (tables_ == nullptr) return {Code::kInternal, "the arena of a JPEG decoder was made too small"};
   CUDA_OK(cudaHostAlloc(reinterpret_cast<void**>(&tables_host_), image_bytes + table_bytes,
                         cudaHostAllocDefault));
   CUDA_OK(cudaHostAlloc(reinterpret_cast<void**>(&out_host_), jobs * kOutBytes, cudaHostAllocDefault));
@@ -108,7 +109,7 @@ Status CudaJpegLane::Prepare(const NvJpegLibrary& library) {
 }
 
 // Moves `after` behind the job when there is room for it.
-bool CudaJpegLane::Fits(const JpegJob& job, Cursor& after) const {
+bool CudaJpegDecoder::Fits(const JpegJob& job, Cursor& after) const {
   Cursor next = after;
   next.pixels += DeviceArena::Rounded(3 * static_cast<size_t>(job.width) * static_cast<size_t>(job.height));
   next.between +=
@@ -126,7 +127,7 @@ bool CudaJpegLane::Fits(const JpegJob& job, Cursor& after) const {
   return true;
 }
 
-DeviceAxis CudaJpegLane::PlaceAxis(const preprocess::TapTable& table, int pad, size_t& tables) {
+DeviceAxis CudaJpegDecoder::PlaceAxis(const preprocess::TapTable& table, int pad, size_t& tables) {
   const size_t header = DeviceArena::Rounded(static_cast<size_t>(options_.most_jobs) * sizeof(ResizeImage));
   const auto place = [&](const void* from, size_t bytes) {
     const size_t at = header + tables;
@@ -144,7 +145,7 @@ DeviceAxis CudaJpegLane::PlaceAxis(const preprocess::TapTable& table, int pad, s
   return placed;
 }
 
-void CudaJpegLane::Place(const JpegJob& job, const Cursor& at, ResizeImage& image) {
+void CudaJpegDecoder::Place(const JpegJob& job, const Cursor& at, ResizeImage& image) {
   image.pixels = pixels_ + at.pixels;
   image.width = job.width;
   image.height = job.height;
@@ -157,12 +158,12 @@ void CudaJpegLane::Place(const JpegJob& job, const Cursor& at, ResizeImage& imag
   image.crop = job.crop;
 }
 
-size_t CudaJpegLane::Run(std::span<JpegJob* const> jobs) {
+size_t CudaJpegDecoder::Run(std::span<JpegJob* const> jobs) {
   if (!usable()) {
     for (JpegJob* job : jobs) job->status = {Code::kDeviceFailed, "this JPEG decoder of the GPU hangs"};
     return jobs.size();
   }
-  const Range range("decode JPEGs");
+  const NvtxRange range("decode JPEGs");
   Cursor at;
   size_t count = 0;
   while (count < jobs.size() && count < static_cast<size_t>(options_.most_jobs)) {
@@ -189,7 +190,7 @@ size_t CudaJpegLane::Run(std::span<JpegJob* const> jobs) {
   return count;
 }
 
-Status CudaJpegLane::DecodeAndResize(std::span<JpegJob* const> jobs) {
+Status CudaJpegDecoder::DecodeAndResize(std::span<JpegJob* const> jobs) {
   const TimePoint started = Clock::now();
   CUDA_OK(cudaSetDevice(device_));
   CUDA_OK(cudaEventRecord(begin_, stream_));
@@ -215,7 +216,7 @@ Status CudaJpegLane::DecodeAndResize(std::span<JpegJob* const> jobs) {
   return Status::Ok();
 }
 
-Status CudaJpegLane::StartDecoding(std::span<JpegJob* const> jobs) {
+Status CudaJpegDecoder::StartDecoding(std::span<JpegJob* const> jobs) {
   which_.clear();
   photos_.clear();
   for (size_t i = 0; i < jobs.size(); ++i) {
@@ -238,7 +239,7 @@ Status CudaJpegLane::StartDecoding(std::span<JpegJob* const> jobs) {
 }
 
 // One of photos_[first, end) is at fault.
-Status CudaJpegLane::DecodeInHalves(std::span<JpegJob* const> jobs, size_t first, size_t end) {
+Status CudaJpegDecoder::DecodeInHalves(std::span<JpegJob* const> jobs, size_t first, size_t end) {
   RETURN_IF_ERROR(Wait());
   if (end - first == 1) {
     jobs[which_[first]]->status = {Code::kNotImplemented, "nvJPEG failed on this JPEG"};
@@ -255,7 +256,7 @@ Status CudaJpegLane::DecodeInHalves(std::span<JpegJob* const> jobs, size_t first
   return Status::Ok();
 }
 
-Status CudaJpegLane::Wait() {
+Status CudaJpegDecoder::Wait() {
   CUDA_OK(cudaEventRecord(end_, stream_));
   TimePoint asked = Clock::now();
   Clock::duration waited{};
@@ -278,7 +279,7 @@ Status CudaJpegLane::Wait() {
   return Status::Ok();
 }
 
-Status CudaJpegLane::StartResizing(std::span<JpegJob* const> jobs) {
+Status CudaJpegDecoder::StartResizing(std::span<JpegJob* const> jobs) {
   const size_t header = DeviceArena::Rounded(static_cast<size_t>(options_.most_jobs) * sizeof(ResizeImage));
   CUDA_OK(cudaMemcpyAsync(tables_, tables_host_, header + used_.tables, cudaMemcpyHostToDevice, stream_));
   int most_between = 0;
