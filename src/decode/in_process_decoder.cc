@@ -2,7 +2,6 @@
 #include <string>
 
 #include "decode/color/transform.h"
-#include "decode/crop_window.h"
 #include "decode/decoder.h"
 #include "decode/formats/heif/support.h"
 #include "decode/limits.h"

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "device/cuda/plugin/cuda_check.h"
-#include "device/cuda/plugin/encode/gemm_ceiling.h"
+#include "device/cuda/plugin/encode/cuda_device_stream.h"
 #include "device/cuda/plugin/kernels/kernels.h"
 
 namespace photovec::device {

@@ -31,6 +31,10 @@ std::vector<int> Buckets(int max_batch);
 Result<BucketGemms> PlanBucket(const DeviceShared& shared, const Gemm::Context& context,
                                const Activations& activations, int images);
 
+/// FLOP/s of nothing but the products of `images` images, back to back, with the encoder's weights and plans;
+/// of one 8192 x 8192 x 8192 product of the element when images is 0. Median of several runs by CUDA events.
+Result<double> MeasureGemmCeiling(const DeviceShared& shared, int images);
+
 /// Device and pinned memory, two CUDA streams (compute and copies) and a graph per bucket. See DeviceStream.
 class CudaDeviceStream final : public DeviceStream {
  public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "device/cuda/plugin/encode/gemm_ceiling.h"
+#include "device/cuda/plugin/encode/cuda_device_stream.h"
 
 #include <algorithm>
 #include <cstdint>
