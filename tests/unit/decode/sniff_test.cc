@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "decode/exif.h"
+#include "decode/header_probe.h"
 #include "testing/test_images.h"
 
 namespace photovec::decode {
