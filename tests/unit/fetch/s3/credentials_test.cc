@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "aws_files.h"
-#include "fake_http.h"
 #include "fetch/s3/temporary.h"
-#include "source_probe.h"
+#include "unit/fetch/fake_http.h"
+#include "unit/fetch/s3/aws_files.h"
+#include "unit/fetch/source_probe.h"
 
 namespace photovec::fetch {
 namespace {
@@ -24,11 +24,6 @@ constexpr const char* kInAnHour = "2026-11-27T01:00:00Z";
 std::string KeysJson(const std::string& more = "") {
   return R"({"Code":"Success","AccessKeyId":"ASIA1","SecretAccessKey":"se/cret+","Token":"to==ken","Expiration":")" +
          std::string(kInAnHour) + "\"" + more + "}";
-}
-
-std::shared_ptr<FakeHttp> Nobody() {
-  return std::make_shared<FakeHttp>(
-      [](const HttpCall&) -> Result<HttpAnswer> { return Status(Code::kSourceFailed, "no connection"); });
 }
 
 Result<AwsCredentials> Find(const std::map<std::string, std::string>& variables,
