@@ -313,23 +313,5 @@ TEST(AwsCredentials, AnEndpointOutOfOrderIsAskedTwice) {
   EXPECT_EQ(http->calls().size(), 2u);
 }
 
-TEST(AwsCredentials, Times) {
-  const auto hour = kNow + std::chrono::hours(1);
-  EXPECT_EQ(ParseAwsTime("2026-11-27T01:00:00Z"), hour);
-  EXPECT_EQ(ParseAwsTime("2026-11-27T01:00:00.123456Z"), hour);
-  EXPECT_EQ(ParseAwsTime("2026-11-27T01:00:00+00:00"), hour);
-  for (const char* text :
-       {"", "2026-11-27", "2026-11-27T01:00:00", "2026-02-30T01:00:00Z", "2026-11-27T25:00:00Z",
-        "2026-11-27T01:00:00+09:00", "soon", "2026-11-27T01:00:00Zx"}) {
-    EXPECT_EQ(ParseAwsTime(text), std::nullopt) << text;
-  }
-}
-
-TEST(AwsCredentials, CodesOfOthersAreMadeSafe) {
-  EXPECT_EQ(SafeCode("NoSuchKey"), "NoSuchKey");
-  EXPECT_EQ(SafeCode("a b\n<script>"), "a?b??script?");
-  EXPECT_EQ(SafeCode(std::string(500, 'x')).size(), 64u);
-}
-
 }  // namespace
 }  // namespace photovec::fetch
