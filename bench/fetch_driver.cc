@@ -43,7 +43,7 @@ int Run(const std::string& prefix, int count, int in_flight) {
   options.allow_hosts = {"127.0.0.1:*"};
   options.allow_cidrs = {"127.0.0.1/32"};
   options.max_transfers = options.max_transfers_per_host = in_flight;
-  const auto fetcher = CreateRouter(options).value();
+  const auto fetcher = MakeFetcher(options).value();
   std::mutex mutex;
   std::condition_variable changed;
   int running = 0;

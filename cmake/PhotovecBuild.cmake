@@ -73,10 +73,13 @@ function(photovec_library name)
   target_link_libraries(photovec_${name} PUBLIC photovec_flags ${ARG_DEPS} ${ARG_LIBS} PRIVATE ${ARG_PRIVATE_LIBS})
 endfunction()
 
-# photovec_unit_test(FOLDER DEPS a b ... LIBS ...): tests/unit/FOLDER/*.cc become FOLDER_test, one ctest per case.
+# photovec_unit_test(FOLDER [PARTS sub ...] DEPS a b ... LIBS ...): tests/unit/FOLDER/*.cc, and those of the named folders below it,
+# become FOLDER_test, one ctest per case.
 function(photovec_unit_test folder)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cc")
+  cmake_parse_arguments(ARG "" "" "PARTS;DEPS;LIBS" ${ARGN})
+  list(TRANSFORM ARG_PARTS PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/")
+  list(TRANSFORM ARG_PARTS APPEND "/*.cc")
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cc" ${ARG_PARTS})
   if(NOT sources)
     return()
   endif()

@@ -89,8 +89,8 @@ class ServeCommand : public cli::Command {
     const cli::StopSignal stop;  // before any thread is made
     auto registry = metrics::Registry::Create();
     engine::FetchMetrics fetch_metrics(*registry);  // outlives the engine, whose fetcher reports to it
-    auto router = fetch::CreateRouter(*fetch, &fetch_metrics, ProcessEnvironment());
-    if (!router.ok()) return cli::ReportUsage(router.status());
+    auto fetcher = fetch::MakeFetcher(*fetch, &fetch_metrics, ProcessEnvironment());
+    if (!fetcher.ok()) return cli::ReportUsage(fetcher.status());
     std::unique_ptr<request_log::RequestLog> request_log;  // outlives the server, which writes to it
     if (!request_log_.empty()) {
       auto opened = request_log::RequestLog::Open(request_log_);
@@ -98,7 +98,7 @@ class ServeCommand : public cli::Command {
       request_log = std::move(*opened);
       api_.request_log = request_log.get();
     }
-    auto engine = engine::StartEngine(engine_, std::move(*router), max_images_, *slow, std::move(registry));
+    auto engine = engine::StartEngine(engine_, std::move(*fetcher), max_images_, *slow, std::move(registry));
     if (!engine.ok()) return cli::ReportFailure(engine.status());
     const int code = Serve(**engine, stop);
     if (code == cli::kExitDeviceFailed || engine::HasHangingStream(**engine)) {

@@ -89,6 +89,15 @@ Result<Decoding> StartDecoding(const EngineOptions& options, const Plan& plan) {
   return decoding;
 }
 
+namespace {
+
+void Count(metrics::Registry& registry, std::string_view metric, std::string_view help,
+           const metrics::Labels& labels, double total) {
+  registry.GetCounter(metric, help, labels)->RaiseTo(total);
+}
+
+}  // namespace
+
 DecoderMetrics::DecoderMetrics(decode::DecoderPool& pool, metrics::Registry& registry)
     : pool_(pool), registry_(registry) {
   sampler_ = registry_.AddSampler([this] { Sample(); });
@@ -98,27 +107,22 @@ DecoderMetrics::~DecoderMetrics() { registry_.RemoveSampler(sampler_); }
 
 void DecoderMetrics::Sample() {
   namespace name = metrics::name;
-  std::scoped_lock lock(mutex_);
   const decode::DecoderPoolStats now = pool_.stats();
   for (size_t i = 0; i < now.deaths.size(); ++i) {
-    registry_
-        .GetCounter(
-            name::kDecoderDeaths, "Decoder processes that ended before their time",
-            {{metrics::label::kReason, std::string(decode::DeathName(static_cast<decode::Death>(i)))}})
-        ->Add(static_cast<double>(now.deaths.at(i) - last_.deaths.at(i)));
+    Count(registry_, name::kDecoderDeaths, "Decoder processes that ended before their time",
+          {{metrics::label::kReason, std::string(decode::DeathName(static_cast<decode::Death>(i)))}},
+          static_cast<double>(now.deaths.at(i)));
   }
-  registry_
-      .GetCounter(name::kDecoderRestarts, "Decoder processes started again, after a death or worn out", {})
-      ->Add(static_cast<double>(now.restarts - last_.restarts));
-  registry_.GetCounter(name::kDecoderCpuSeconds, "CPU time that decoder processes used for images", {})
-      ->Add(std::chrono::duration<double>(now.cpu - last_.cpu).count());
-  registry_.GetCounter(name::kSandboxViolations, "Decoder processes killed for a forbidden system call", {})
-      ->Add(static_cast<double>(now.violations - last_.violations));
+  Count(registry_, name::kDecoderRestarts, "Decoder processes started again, after a death or worn out", {},
+        static_cast<double>(now.restarts));
+  Count(registry_, name::kDecoderCpuSeconds, "CPU time that decoder processes used for images", {},
+        std::chrono::duration<double>(now.cpu).count());
+  Count(registry_, name::kSandboxViolations, "Decoder processes killed for a forbidden system call", {},
+        static_cast<double>(now.violations));
   registry_.GetGauge(name::kDecoderAlive, "Decoder processes alive, the spare included", {})
       ->Set(static_cast<double>(now.alive));
   registry_.GetGauge(name::kDecoderQuarantined, "Images refused because they ended decoders", {})
       ->Set(static_cast<double>(now.quarantined));
-  last_ = now;
 }
 
 GpuJpegMetrics::GpuJpegMetrics(const decode::GpuJpegScheduler& scheduler, metrics::Registry& registry)
@@ -130,32 +134,27 @@ GpuJpegMetrics::~GpuJpegMetrics() { registry_.RemoveSampler(sampler_); }
 
 void GpuJpegMetrics::Sample() {
   namespace name = metrics::name;
-  std::scoped_lock lock(mutex_);
   const decode::GpuJpegScheduler::Counts now = scheduler_.counts();
-  decode::GpuJpegScheduler::Counts more = now;
-  more.Add(last_, -1);
-  last_ = now;
-  const auto add = [&](std::string_view metric, const char* help, const metrics::Labels& labels,
-                       double value) { registry_.GetCounter(metric, help, labels)->Add(value); };
-  const auto images = [&](const char* by, int64_t count) {
-    add(name::kGpuDecodeImages, "Images that came to the GPU's decoders, and who decoded them",
-        {{metrics::label::kDecodedBy, by}}, static_cast<double>(count));
+  const auto images = [&](const char* by, int64_t total) {
+    Count(registry_, name::kGpuDecodeImages, "Images that came to the GPU's decoders, and who decoded them",
+          {{metrics::label::kDecodedBy, by}}, static_cast<double>(total));
   };
-  images("gpu", more.decoded);
-  images("cpu_refused", more.refused);
-  images("cpu_free", more.left_to_cpu);
-  images("cpu_only", more.other);
-  add(name::kGpuDecodeBatches, "Batches of the GPU's decoders", {},
-      static_cast<double>(more.decoders.batches));
+  images("gpu", now.decoded);
+  images("cpu_refused", now.refused);
+  images("cpu_free", now.left_to_cpu);
+  images("cpu_only", now.other);
+  Count(registry_, name::kGpuDecodeBatches, "Batches of the GPU's decoders", {},
+        static_cast<double>(now.decoders.batches));
   const auto phase = [&](const char* stage, int64_t us) {
-    add(name::kGpuDecodeSeconds, "Time of the GPU's decoders by phase, all lanes together",
-        {{metrics::label::kStage, stage}}, static_cast<double>(us) / 1e6);
+    Count(registry_, name::kGpuDecodeSeconds, "Time of the GPU's decoders by phase, all lanes together",
+          {{metrics::label::kStage, stage}}, static_cast<double>(us) / 1e6);
   };
-  phase("submit", more.decoders.submit_us);
-  phase("decode", more.decoders.decode_us);
-  phase("resize", more.decoders.resize_us);
-  add(name::kGpuDecodeAllocations, "How often nvJPEG needed memory of the driver, which stops the GPU", {},
-      static_cast<double>(more.decoders.allocations));
+  phase("submit", now.decoders.submit_us);
+  phase("decode", now.decoders.decode_us);
+  phase("resize", now.decoders.resize_us);
+  Count(registry_, name::kGpuDecodeAllocations,
+        "How often nvJPEG needed memory of the driver, which stops the GPU", {},
+        static_cast<double>(now.decoders.allocations));
 }
 
 bool EnoughDecoders(const decode::DecoderPoolStats& stats) { return 2 * stats.alive >= stats.wanted; }

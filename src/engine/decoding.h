@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 
 #include "base/result.h"
 #include "decode/gpu/jpeg_scheduler.h"
@@ -49,8 +48,6 @@ class DecoderMetrics {
   void Sample();
   decode::DecoderPool& pool_;
   metrics::Registry& registry_;
-  std::mutex mutex_;  // two readings at once would both count what is new
-  decode::DecoderPoolStats last_;
   int sampler_ = -1;
 };
 
@@ -66,8 +63,6 @@ class GpuJpegMetrics {
   void Sample();
   const decode::GpuJpegScheduler& scheduler_;
   metrics::Registry& registry_;
-  std::mutex mutex_;
-  decode::GpuJpegScheduler::Counts last_;
   int sampler_ = -1;
 };
 

@@ -21,10 +21,13 @@ struct FetchRequest {
   int64_t max_bytes = 25'000'000;              ///< more than this is kBodyTooLarge, found while streaming
 };
 
+/// kCancelled or kDeadlineExceeded when nobody waits for this request any more.
+Status StillWanted(const FetchRequest& request);
+
 using FetchCallback = std::function<void(Result<Bytes>)>;
 
-/// Brings the bytes of references. THE contract of fetch/: one implementation per kind of source, and a
-/// router that picks by scheme. Thread-safe.
+/// Brings the bytes of references. THE contract of fetch/: one implementation per kind of source, and one
+/// (make_fetcher.h) that picks among them by scheme. Thread-safe.
 class Fetcher {
  public:
   virtual ~Fetcher() = default;

@@ -40,9 +40,10 @@ std::unique_ptr<Fetcher> Refuse(Code code, std::string message) {
   return std::make_unique<RefusingFetcher>(Status(code, std::move(message)));
 }
 
-class Router final : public Fetcher {
+/// Picks by scheme.
+class SchemeFetcher final : public Fetcher {
  public:
-  explicit Router(const FetchOptions& options)
+  explicit SchemeFetcher(const FetchOptions& options)
       : max_bytes_(options.max_bytes),
         pool_(std::make_unique<FetchPool>(options.io_threads, options.max_queued)) {
     data_ = std::make_unique<DataUrlFetcher>(*pool_);
@@ -59,7 +60,7 @@ class Router final : public Fetcher {
                "this kind of URL is not supported; use data:, http:, https:, file: or a name under the "
                "image root");
   }
-  ~Router() override { pool_.reset(); }  // its tasks use the fetchers below
+  ~SchemeFetcher() override { pool_.reset(); }  // its tasks use the fetchers below
 
   Status AddFiles(const FetchOptions& options) {
     if (options.image_root.empty()) return Status::Ok();
@@ -67,24 +68,24 @@ class Router final : public Fetcher {
     files_ = std::make_unique<FileFetcher>(std::move(root), *pool_);
     return Status::Ok();
   }
-  Status AddEngine(const FetchOptions& options, FetchObserver* observer,
-                   const EnvironmentLookup& environment) {
+  Status AddDownloader(const FetchOptions& options, FetchObserver* observer,
+                       const EnvironmentLookup& environment) {
     ASSIGN_OR_RETURN(UrlPolicy policy, UrlPolicy::Create(options.allow_hosts, options.allow_cidrs));
     if (options.allow_hosts.empty() && !options.gcs.enabled() && !options.s3.enabled()) return Status::Ok();
-    ASSIGN_OR_RETURN(engine_, Engine::Create(options, std::move(policy), observer));
+    ASSIGN_OR_RETURN(downloader_, Downloader::Create(options, std::move(policy), observer));
     if (!options.allow_hosts.empty()) {
-      engine_->AddSource(std::make_unique<HttpSource>(engine_->policy()));
+      downloader_->AddSource(std::make_unique<HttpSource>(downloader_->policy()));
     }
     if (options.gcs.enabled()) {
       ASSIGN_OR_RETURN(auto source,
                        MakeGcsSource(options.gcs, std::make_shared<const CurlCaller>(), environment));
-      engine_->AddSource(std::move(source));
+      downloader_->AddSource(std::move(source));
     }
     if (options.s3.enabled()) {
       ASSIGN_OR_RETURN(auto source,
                        MakeS3Source(options.s3, std::make_shared<const CurlCaller>(), environment,
                                     [] { return std::chrono::system_clock::now(); }));
-      engine_->AddSource(std::move(source));
+      downloader_->AddSource(std::move(source));
     }
     return ChooseBareNames(options);
   }
@@ -109,8 +110,8 @@ class Router final : public Fetcher {
     if (meanings > 1) {
       return {Code::kInvalidRequest, "default-bucket and image-root both say what a bare name means"};
     }
-    if (!options.gcs.default_bucket.empty()) bare_names_ = engine_->Get("gs");
-    if (!options.s3.default_bucket.empty()) bare_names_ = engine_->Get("s3");
+    if (!options.gcs.default_bucket.empty()) bare_names_ = downloader_->FetcherOf("gs");
+    if (!options.s3.default_bucket.empty()) bare_names_ = downloader_->FetcherOf("s3");
     return Status::Ok();
   }
 
@@ -121,20 +122,20 @@ class Router final : public Fetcher {
       case Scheme::kFile:
         return *files_;
       case Scheme::kHttp:
-        return Ported("http", *http_);
+        return Downloaded("http", *http_);
       case Scheme::kGcs:
-        return Ported("gs", *gcs_);
+        return Downloaded("gs", *gcs_);
       case Scheme::kS3:
-        return Ported("s3", *s3_);
+        return Downloaded("s3", *s3_);
       case Scheme::kUnknown:
         break;
     }
     return *unknown_;
   }
 
-  Fetcher& Ported(std::string_view source, Fetcher& otherwise) {
-    Fetcher* port = engine_ != nullptr ? engine_->Get(source) : nullptr;
-    return port != nullptr ? *port : otherwise;
+  Fetcher& Downloaded(std::string_view source, Fetcher& otherwise) {
+    Fetcher* fetcher = downloader_ != nullptr ? downloader_->FetcherOf(source) : nullptr;
+    return fetcher != nullptr ? *fetcher : otherwise;
   }
 
   const int64_t max_bytes_;
@@ -144,7 +145,7 @@ class Router final : public Fetcher {
   std::unique_ptr<Fetcher> http_;
   std::unique_ptr<Fetcher> gcs_;
   std::unique_ptr<Fetcher> s3_;
-  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Downloader> downloader_;
   Fetcher* bare_names_ = nullptr;  // in a bucket; null: files
   std::unique_ptr<Fetcher> unknown_;
 };
@@ -175,15 +176,15 @@ Status CheckNumbers(const FetchOptions& o) {
 
 }  // namespace
 
-Result<std::unique_ptr<Fetcher>> CreateRouter(const FetchOptions& options, FetchObserver* observer,
-                                              const EnvironmentLookup& environment) {
+Result<std::unique_ptr<Fetcher>> MakeFetcher(const FetchOptions& options, FetchObserver* observer,
+                                             const EnvironmentLookup& environment) {
   RETURN_IF_ERROR(CheckNumbers(options));
   RETURN_IF_ERROR(CheckCaFile(options.ca_file));
-  auto router = std::make_unique<Router>(options);
-  RETURN_IF_ERROR(router->AddFiles(options));
+  auto fetcher = std::make_unique<SchemeFetcher>(options);
+  RETURN_IF_ERROR(fetcher->AddFiles(options));
   const auto nothing = [](const std::string& /*name*/) -> std::optional<std::string> { return std::nullopt; };
-  RETURN_IF_ERROR(router->AddEngine(options, observer, environment ? environment : nothing));
-  return std::unique_ptr<Fetcher>(std::move(router));
+  RETURN_IF_ERROR(fetcher->AddDownloader(options, observer, environment ? environment : nothing));
+  return std::unique_ptr<Fetcher>(std::move(fetcher));
 }
 
 }  // namespace photovec::fetch

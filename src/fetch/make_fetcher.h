@@ -19,7 +19,7 @@ namespace photovec::fetch {
 /// \param environment where object stores look for credentials and endpoints; not kept. Without it there are
 /// none.
 /// Errors: kInvalidRequest naming the option that is wrong; kNotImplemented for credentials of another kind.
-Result<std::unique_ptr<Fetcher>> CreateRouter(const FetchOptions& options, FetchObserver* observer = nullptr,
-                                              const EnvironmentLookup& environment = {});
+Result<std::unique_ptr<Fetcher>> MakeFetcher(const FetchOptions& options, FetchObserver* observer = nullptr,
+                                             const EnvironmentLookup& environment = {});
 
 }  // namespace photovec::fetch

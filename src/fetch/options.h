@@ -32,8 +32,9 @@ struct FetchOptions {
   size_t max_queued = 4'096;  ///< fetches that may wait per kind of source; the next is kOverloaded
 
   std::chrono::milliseconds connect_timeout{2'000};
-  std::chrono::milliseconds total_timeout{10'000};  ///< from the start of the first hop to the last byte
-  int64_t low_speed_bytes_per_s = 8'192;            ///< slower than this for low_speed_time is kSourceTimeout
+  std::chrono::milliseconds total_timeout{
+      10'000};                            ///< from the first request to the last byte, redirects included
+  int64_t low_speed_bytes_per_s = 8'192;  ///< slower than this for low_speed_time is kSourceTimeout
   std::chrono::seconds low_speed_time{5};
   int max_redirects = 3;
   int max_attempts = 3;                   ///< --fetch-attempts: of one image, the first included

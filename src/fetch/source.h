@@ -73,7 +73,7 @@ class SourceObject {
 
 /// Which addresses and redirects an object's connections may use.
 enum class Trust {
-  kPublic,    ///< a client named the host: UrlPolicy judges every hop and every address
+  kPublic,    ///< a client named the host: UrlPolicy judges every URL and every address
   kOperator,  ///< the server's own configuration names the endpoint: any address; redirects are not followed
 };
 

@@ -19,6 +19,11 @@ class Counter {
   virtual ~Counter() = default;
   virtual void Add(double amount = 1.0) = 0;
   virtual double Value() const = 0;
+  /// For what is counted elsewhere, from a sampler: adds what is missing up to `total`, if anything is. One
+  /// caller at a time for a counter.
+  void RaiseTo(double total) {
+    if (const double more = total - Value(); more > 0) Add(more);
+  }
 };
 
 class Gauge {
@@ -50,8 +55,8 @@ class Registry {
   virtual Distribution* GetDistribution(std::string_view name, std::string_view help,
                                         std::span<const double> buckets, const Labels& labels) = 0;
 
-  /// Called before each exposition, to refresh gauges that are sampled (RSS, queue depths). Keep it under 1
-  /// ms. Returns an id for RemoveSampler.
+  /// Called before each exposition, never two samplers at a time, to refresh what is sampled (RSS, queue
+  /// depths). Keep it under 1 ms. Returns an id for RemoveSampler.
   virtual int AddSampler(std::function<void()> sampler) = 0;
   /// After this returns the sampler is not running and will not run again.
   virtual void RemoveSampler(int id) = 0;

@@ -92,7 +92,7 @@ ResourceSampler::~ResourceSampler() { registry_.RemoveSampler(sampler_id_); }
 void ResourceSampler::Sample() {
   const double cpu_seconds = ProcessCpuSeconds();
   resident_bytes_->Set(static_cast<double>(ResidentBytes()));
-  cpu_seconds_->Add(std::max(0.0, cpu_seconds - cpu_seconds_->Value()));
+  cpu_seconds_->RaiseTo(cpu_seconds);
   threads_->Set(CountEntries("/proc/self/task"));
   open_fds_->Set(std::max(0, CountEntries("/proc/self/fd") - 1));  // less the one that lists them
   max_fds_->Set(MaxFds());

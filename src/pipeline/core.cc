@@ -103,7 +103,7 @@ void Core::Sample() {
   const CacheStats stats = cache->stats();
   cache_bytes_->Set(static_cast<double>(stats.bytes));
   cache_entries_->Set(static_cast<double>(stats.entries));
-  cache_evictions_->Add(static_cast<double>(stats.evictions) - cache_evictions_->Value());
+  cache_evictions_->RaiseTo(static_cast<double>(stats.evictions));
 }
 
 void Core::Stop() {

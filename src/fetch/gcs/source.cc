@@ -5,12 +5,12 @@
 #include <chrono>
 #include <functional>
 #include <mutex>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/log.h"
+#include "fetch/bucket_list.h"
 #include "fetch/gcs/credentials.h"
 #include "fetch/gcs/reply.h"
 #include "fetch/http/http_url.h"
@@ -20,13 +20,19 @@
 namespace photovec::fetch {
 namespace {
 
-constexpr std::string_view kPrefix = "gs://";
 constexpr const char* kGoogle = "https://storage.googleapis.com";
 constexpr const char* kEmulatorVariable = "STORAGE_EMULATOR_HOST";
 // The metadata server gives the same token until five minutes before its end: asking earlier brings nothing.
 constexpr std::chrono::seconds kRenewAhead{225};
 
 using Tokens = Refreshing<AccessToken>;
+
+constexpr BucketRules kRules = {.scheme = Scheme::kGcs,
+                                .prefix = "gs",
+                                .option = "gcs-bucket",
+                                .object = "OBJECT",
+                                .check_bucket = &CheckGcsBucketName,
+                                .check_object = &CheckGcsObjectName};
 
 Status Malformed(std::string what) { return {Code::kInvalidRequest, std::move(what)}; }
 
@@ -81,49 +87,26 @@ class GcsObject final : public SourceObject {
 
 class GcsSource final : public Source {
  public:
-  GcsSource(const GcsOptions& options, std::string endpoint, std::unique_ptr<Tokens> tokens)
-      : default_bucket_(options.default_bucket),
-        buckets_(options.allowed_buckets.begin(), options.allowed_buckets.end()),
-        any_bucket_(buckets_.contains("*")),
+  GcsSource(BucketList buckets, const GcsOptions& options, std::string endpoint,
+            std::unique_ptr<Tokens> tokens)
+      : buckets_(std::move(buckets)),
         base_(std::move(endpoint) + "/storage/v1/b/"),
         query_("?alt=media" +
                (options.user_project.empty() ? "" : "&userProject=" + PercentEncode(options.user_project))),
-        tokens_(std::move(tokens)) {
-    if (!default_bucket_.empty()) buckets_.insert(default_bucket_);
-  }
+        tokens_(std::move(tokens)) {}
 
   std::string_view name() const override { return "gs"; }
   Trust trust() const override { return Trust::kOperator; }
 
   Result<std::unique_ptr<SourceObject>> Open(std::string_view reference) const override {
-    std::string_view bucket = default_bucket_;
-    std::string_view object = reference;
-    if (SchemeOf(reference) == Scheme::kGcs) {
-      object.remove_prefix(std::min(kPrefix.size(), object.size()));
-      const size_t slash = object.find('/');
-      if (!reference.substr(3).starts_with("//") || slash == std::string_view::npos) {
-        return Malformed("write gs://BUCKET/OBJECT");
-      }
-      bucket = object.substr(0, slash);
-      object.remove_prefix(slash + 1);
-    } else if (bucket.empty()) {
-      return Malformed("there is no default bucket; write gs://BUCKET/OBJECT");
-    }
-    RETURN_IF_ERROR(CheckGcsBucketName(bucket));
-    RETURN_IF_ERROR(CheckGcsObjectName(object));
-    std::string name(bucket);
-    if (!any_bucket_ && !buckets_.contains(name)) {
-      return Status(Code::kSourceNotAllowed,
-                    "the server may not read this bucket; --gcs-bucket NAME would allow it");
-    }
-    return std::unique_ptr<SourceObject>(std::make_unique<GcsObject>(
-        base_ + name + "/o/" + PercentEncode(object) + query_, "gs://" + name, tokens_.get()));
+    ASSIGN_OR_RETURN(const BucketList::Object object, buckets_.Find(reference));
+    return std::unique_ptr<SourceObject>(
+        std::make_unique<GcsObject>(base_ + object.bucket + "/o/" + PercentEncode(object.name) + query_,
+                                    "gs://" + object.bucket, tokens_.get()));
   }
 
  private:
-  const std::string default_bucket_;
-  std::set<std::string> buckets_;
-  const bool any_bucket_;
+  const BucketList buckets_;
   const std::string base_;
   const std::string query_;
   const std::unique_ptr<Tokens> tokens_;  // null: anonymous
@@ -152,18 +135,6 @@ Result<Endpoint> FindEndpoint(const GcsOptions& options, const EnvironmentLookup
                      std::string(kGoogle));
   }
   return endpoint;
-}
-
-Status CheckBuckets(const GcsOptions& options) {
-  if (!options.enabled()) {
-    return Malformed("gcs-bucket: no bucket is allowed");
-  }
-  for (const std::string& bucket : options.allowed_buckets) {
-    if (bucket != "*") RETURN_IF_ERROR(CheckGcsBucketName(bucket).WithContext("gcs-bucket '" + bucket + "'"));
-  }
-  if (options.default_bucket.empty()) return Status::Ok();
-  return CheckGcsBucketName(options.default_bucket)
-      .WithContext("default-bucket 'gs://" + options.default_bucket + "'");
 }
 
 }  // namespace
@@ -195,12 +166,7 @@ Status CheckGcsBucketName(std::string_view bucket) {
 }
 
 Status CheckGcsObjectName(std::string_view object) {
-  if (object.empty()) return Malformed("the object's name is missing");
-  if (object.size() > 1024) return Malformed("the object's name is longer than 1024 bytes");
-  if (!IsUtf8(object)) return Malformed("the object's name is not UTF-8");
-  if (object.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
-    return Malformed("the object's name has a line break or NUL");
-  }
+  RETURN_IF_ERROR(CheckObjectName(object, "the object's name"));
   if (object == "." || object == "..") return Malformed("an object cannot be named '.' or '..'");
   return Status::Ok();
 }
@@ -208,7 +174,8 @@ Status CheckGcsObjectName(std::string_view object) {
 Result<std::unique_ptr<Source>> MakeGcsSource(const GcsOptions& options,
                                               std::shared_ptr<const HttpCaller> http,
                                               const EnvironmentLookup& environment) {
-  RETURN_IF_ERROR(CheckBuckets(options));
+  ASSIGN_OR_RETURN(BucketList buckets,
+                   BucketList::Create(kRules, options.allowed_buckets, options.default_bucket));
   ASSIGN_OR_RETURN(Endpoint endpoint, FindEndpoint(options, environment));
   std::unique_ptr<Tokens> tokens;
   if (options.auth == GcsOptions::Auth::kAuto && !endpoint.emulator) {
@@ -225,7 +192,7 @@ Result<std::unique_ptr<Source>> MakeGcsSource(const GcsOptions& options,
     log::info("gs://: without credentials, from {}", endpoint.url);
   }
   return std::unique_ptr<Source>(
-      std::make_unique<GcsSource>(options, std::move(endpoint.url), std::move(tokens)));
+      std::make_unique<GcsSource>(std::move(buckets), options, std::move(endpoint.url), std::move(tokens)));
 }
 
 }  // namespace photovec::fetch

@@ -23,7 +23,6 @@ class Group {
   bool HasRoom() const { return active_ < limit_; }
   void OnStart() { ++active_; }
   void OnEnd() { --active_; }
-  bool idle() const { return active_ == 0; }
   int limit() const { return limit_; }
 
   void OnSuccess(Clock::duration took, bool after_retry);
@@ -36,7 +35,6 @@ class Group {
   bool TakeHedge();
 
   RetryBudget budget;
-  TimePoint last_used{};
 
  private:
   static constexpr int kFirstLimit = 32;

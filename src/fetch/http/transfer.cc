@@ -70,7 +70,7 @@ Status Transfer::Prepare(const std::string& url, curl_slist* headers) {
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   if (!options.ca_file.empty()) set(CURLOPT_CAINFO, options.ca_file.c_str());
-  set(CURLOPT_FOLLOWLOCATION, 0L);  // Redirect() does, with every check again
+  set(CURLOPT_FOLLOWLOCATION, 0L);  // FollowRedirect() does, with every check again
   if (trust_ == Trust::kPublic || !options.use_env_proxy) set(CURLOPT_PROXY, "");
   set(CURLOPT_NOSIGNAL, 1L);
   // Without it, giving up on a transfer blocks this thread until getaddrinfo returns.
@@ -214,7 +214,7 @@ Transfer::Outcome Transfer::BodyDone(CURLcode code) {
   }
 }
 
-Transfer::Outcome Transfer::HopDone(CURLcode code) {
+Transfer::Outcome Transfer::Finish(CURLcode code) {
   reusable_ = code == CURLE_OK;
   const long answered = status();
   if (answered == 0) return ConnectFailed(code);
@@ -223,12 +223,12 @@ Transfer::Outcome Transfer::HopDone(CURLcode code) {
   if (IsRedirect(answered) && trust_ == Trust::kPublic) {
     const char* location = nullptr;
     curl_easy_getinfo(easy(), CURLINFO_REDIRECT_URL, &location);
-    if (location != nullptr) return Redirect(location);
+    if (location != nullptr) return FollowRedirect(location);
   }
   return Outcome::kRefused;
 }
 
-Transfer::Outcome Transfer::Redirect(const std::string& location) {
+Transfer::Outcome Transfer::FollowRedirect(const std::string& location) {
   const int most = context_.options.max_redirects;
   if (redirects_ >= most) {
     return Fail({Code::kTooManyRedirects, "more than " + std::to_string(most) + " redirects"}, false);
@@ -253,7 +253,7 @@ Transfer::Outcome Transfer::Redirect(const std::string& location) {
   easy_.reset();
   url_ = std::move(next).value();
   Status prepared = Prepare({}, headers_.get());
-  return prepared.ok() ? Outcome::kNextHop : Fail(std::move(prepared), false);
+  return prepared.ok() ? Outcome::kRedirect : Fail(std::move(prepared), false);
 }
 
 }  // namespace photovec::fetch

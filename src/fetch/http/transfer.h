@@ -24,18 +24,18 @@ namespace photovec::fetch {
 /// http.
 bool RedirectAllowed(const HttpUrl& from, const HttpUrl& to, const UrlPolicy& policy);
 
-/// What every transfer of an engine shares. Outlives them.
+/// What all transfers of a downloader share. Outlives them.
 struct TransferContext {
   const FetchOptions& options;
   const UrlPolicy& policy;
   EasyPool& handles;
 };
 
-/// One attempt to get one object, over all of its redirects: libcurl's options and callbacks, and what an
-/// outcome means. Knows nothing of queues, retries and other attempts. Used by one thread.
+/// One attempt to get one object, redirects included: libcurl's options and callbacks, and what an outcome
+/// means. Knows nothing of queues, retries and other attempts. Used by one thread.
 class Transfer final : public Reply {
  public:
-  /// \param owner whatever the engine wants to find again.
+  /// \param owner the id of its Download.
   Transfer(const TransferContext& context, Trust trust, int64_t max_bytes, uint64_t owner)
       : context_(context), trust_(trust), max_bytes_(max_bytes), owner_(owner) {}
   ~Transfer() override {
@@ -51,13 +51,13 @@ class Transfer final : public Reply {
   static Transfer* Of(CURL* easy);
 
   enum class Outcome {
-    kNextHop,  ///< redirected: the easy handle is ready for the next hop
-    kBody,     ///< 200, and the whole body is here
-    kRefused,  ///< another status: the source knows what it means
-    kFailed,   ///< failure() says why
+    kRedirect,  ///< followed: the easy handle is ready for the next request
+    kBody,      ///< 200, and the whole body is here
+    kRefused,   ///< another status: the source knows what it means
+    kFailed,    ///< failure() says why
   };
-  /// The hop ended with `code`; the easy handle is out of the loop.
-  Outcome HopDone(CURLcode code);
+  /// The request ended with `code`; the easy handle is out of the loop.
+  Outcome Finish(CURLcode code);
   /// After kFailed.
   const Status& failure() const { return failure_; }
   bool worth_retrying() const { return worth_retrying_; }
@@ -85,7 +85,7 @@ class Transfer final : public Reply {
   Outcome Fail(Status status, bool worth_retrying);
   Outcome ConnectFailed(CURLcode code);
   Outcome BodyDone(CURLcode code);
-  Outcome Redirect(const std::string& location);
+  Outcome FollowRedirect(const std::string& location);
   std::string Place() const;
 
   const TransferContext& context_;
@@ -98,7 +98,7 @@ class Transfer final : public Reply {
   Status failure_;
   bool worth_retrying_ = false;
 
-  // Of the current hop.
+  // Of the current request; each redirect is a new one.
   HeaderList headers_;
   EasyPool::Handle easy_;
   std::string body_;

@@ -5,16 +5,6 @@
 
 namespace photovec::fetch {
 
-Status StillWanted(const FetchRequest& request) {
-  if (request.cancel != nullptr && request.cancel->cancelled()) {
-    return {Code::kCancelled, "the request was cancelled before the image was fetched"};
-  }
-  if (request.deadline.Expired()) {
-    return {Code::kDeadlineExceeded, "the deadline passed before the image was fetched"};
-  }
-  return Status::Ok();
-}
-
 void FetchPool::Post(FetchRequest request, FetchCallback done, Work work) {
   struct Job {
     FetchRequest request;

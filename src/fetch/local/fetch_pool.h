@@ -11,9 +11,6 @@
 
 namespace photovec::fetch {
 
-/// kCancelled or kDeadlineExceeded when nobody waits for this request any more.
-Status StillWanted(const FetchRequest& request);
-
 /// The threads on which blocking fetches run (files, long data URLs). Thread-safe. Destroying it cancels what
 /// waits and joins what runs.
 class FetchPool {

@@ -12,9 +12,8 @@
 #include "base/checksum.h"
 #include "base/crc.h"
 #include "base/strings.h"
+#include "fetch/s3/aws_text.h"
 #include "fetch/s3/endpoint.h"
-#include "fetch/s3/temporary.h"
-#include "fetch/s3/xml_text.h"
 
 namespace photovec::fetch {
 namespace {

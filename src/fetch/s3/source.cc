@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "fetch/s3/source.h"
 
-#include <algorithm>
 #include <functional>
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/log.h"
+#include "fetch/bucket_list.h"
 #include "fetch/http/refreshing.h"
 #include "fetch/reference.h"
 #include "fetch/s3/endpoint.h"
@@ -21,13 +20,19 @@
 namespace photovec::fetch {
 namespace {
 
-constexpr std::string_view kPrefix = "s3://";
 constexpr const char* kChecksumMode = "x-amz-checksum-mode";
 constexpr const char* kDefaultRegion = "us-east-1";
 // Clients may name buckets without end where "*" is allowed.
 constexpr size_t kMostRegions = 10'000;
 
 using Keys = Refreshing<AwsKeys>;
+
+constexpr BucketRules kRules = {.scheme = Scheme::kS3,
+                                .prefix = "s3",
+                                .option = "s3-bucket",
+                                .object = "KEY",
+                                .check_bucket = &CheckS3BucketName,
+                                .check_object = &CheckS3Key};
 
 Status Malformed(std::string what) { return {Code::kInvalidRequest, std::move(what)}; }
 
@@ -163,58 +168,22 @@ class S3Object final : public SourceObject {
 
 class S3Source final : public Source {
  public:
-  S3Source(const S3Options& options, std::unique_ptr<Shared> shared)
-      : default_bucket_(options.default_bucket),
-        buckets_(options.allowed_buckets.begin(), options.allowed_buckets.end()),
-        any_bucket_(buckets_.contains("*")),
-        shared_(std::move(shared)) {
-    if (!default_bucket_.empty()) buckets_.insert(default_bucket_);
-  }
+  S3Source(BucketList buckets, std::unique_ptr<Shared> shared)
+      : buckets_(std::move(buckets)), shared_(std::move(shared)) {}
 
   std::string_view name() const override { return "s3"; }
   Trust trust() const override { return Trust::kOperator; }
 
   Result<std::unique_ptr<SourceObject>> Open(std::string_view reference) const override {
-    std::string_view bucket = default_bucket_;
-    std::string_view key = reference;
-    if (SchemeOf(reference) == Scheme::kS3) {
-      key.remove_prefix(std::min(kPrefix.size(), key.size()));
-      const size_t slash = key.find('/');
-      if (!reference.substr(2).starts_with("://") || slash == std::string_view::npos) {
-        return Malformed("write s3://BUCKET/KEY");
-      }
-      bucket = key.substr(0, slash);
-      key.remove_prefix(slash + 1);
-    } else if (bucket.empty()) {
-      return Malformed("there is no default bucket; write s3://BUCKET/KEY");
-    }
-    RETURN_IF_ERROR(CheckS3BucketName(bucket));
-    RETURN_IF_ERROR(CheckS3Key(key));
-    std::string name(bucket);
-    if (!any_bucket_ && !buckets_.contains(name)) {
-      return Status(Code::kSourceNotAllowed,
-                    "the server may not read this bucket; --s3-bucket NAME would allow it");
-    }
+    ASSIGN_OR_RETURN(BucketList::Object object, buckets_.Find(reference));
     return std::unique_ptr<SourceObject>(
-        std::make_unique<S3Object>(std::move(name), std::string(key), *shared_));
+        std::make_unique<S3Object>(std::move(object.bucket), std::string(object.name), *shared_));
   }
 
  private:
-  const std::string default_bucket_;
-  std::set<std::string> buckets_;
-  const bool any_bucket_;
+  const BucketList buckets_;
   const std::unique_ptr<Shared> shared_;
 };
-
-Status CheckBuckets(const S3Options& options) {
-  if (!options.enabled()) return Malformed("s3-bucket: no bucket is allowed");
-  for (const std::string& bucket : options.allowed_buckets) {
-    if (bucket != "*") RETURN_IF_ERROR(CheckS3BucketName(bucket).WithContext("s3-bucket '" + bucket + "'"));
-  }
-  if (options.default_bucket.empty()) return Status::Ok();
-  return CheckS3BucketName(options.default_bucket)
-      .WithContext("default-bucket 's3://" + options.default_bucket + "'");
-}
 
 Result<std::string> FindRegion(const S3Options& options, const EnvironmentLookup& environment,
                                const AwsProfile& profile) {
@@ -235,19 +204,12 @@ Result<std::string> FindRegion(const S3Options& options, const EnvironmentLookup
 
 }  // namespace
 
-Status CheckS3Key(std::string_view key) {
-  if (key.empty()) return Malformed("the object's key is missing");
-  if (key.size() > 1024) return Malformed("the object's key is longer than 1024 bytes");
-  if (!IsUtf8(key)) return Malformed("the object's key is not UTF-8");
-  if (key.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
-    return Malformed("the object's key has a line break or NUL");
-  }
-  return Status::Ok();
-}
+Status CheckS3Key(std::string_view key) { return CheckObjectName(key, "the object's key"); }
 
 Result<std::unique_ptr<Source>> MakeS3Source(const S3Options& options, std::shared_ptr<const HttpCaller> http,
                                              const EnvironmentLookup& environment, WallClock now) {
-  RETURN_IF_ERROR(CheckBuckets(options));
+  ASSIGN_OR_RETURN(BucketList buckets,
+                   BucketList::Create(kRules, options.allowed_buckets, options.default_bucket));
   const AwsFiles files = FindAwsFiles(environment);
   AwsProfile profile;
   auto loaded = LoadAwsProfile(files);
@@ -276,7 +238,7 @@ Result<std::unique_ptr<Source>> MakeS3Source(const S3Options& options, std::shar
                                                    .now = std::move(now),
                                                    .renewable = renewable,
                                                    .keys = std::move(keys)});
-  return std::unique_ptr<Source>(std::make_unique<S3Source>(options, std::move(shared)));
+  return std::unique_ptr<Source>(std::make_unique<S3Source>(std::move(buckets), std::move(shared)));
 }
 
 }  // namespace photovec::fetch

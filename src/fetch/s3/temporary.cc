@@ -5,13 +5,12 @@
 #include <array>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <cstdio>
 #include <utility>
 
 #include "fetch/http/http_url.h"
 #include "fetch/http/url_policy.h"
 #include "fetch/reference.h"
-#include "fetch/s3/xml_text.h"
+#include "fetch/s3/aws_text.h"
 
 namespace photovec::fetch {
 namespace {
@@ -20,7 +19,6 @@ namespace json = boost::json;
 using Made = Refreshing<AwsKeys>::Made;
 using std::chrono::milliseconds;
 
-constexpr size_t kLongestCode = 64;
 constexpr const char* kForm = "Content-Type: application/x-www-form-urlencoded";
 
 Status Failed(std::string what) { return {Code::kSourceFailed, std::move(what)}; }
@@ -210,32 +208,6 @@ Result<AwsCredentials> MachineCredentials(std::string base, std::shared_ptr<cons
   return out;
 }
 
-std::optional<std::chrono::system_clock::time_point> ParseAwsTime(std::string_view text) {
-  using std::chrono::year_month_day;
-  const std::string copy(text);
-  int year = 0;
-  unsigned month = 0;
-  unsigned day = 0;
-  int hours = 0;
-  int minutes = 0;
-  int seconds = 0;
-  int used = 0;
-  if (std::sscanf(copy.c_str(), "%4d-%2u-%2uT%2d:%2d:%2d%n", &year, &month, &day, &hours, &minutes, &seconds,
-                  &used) != 6) {
-    return std::nullopt;
-  }
-  std::string_view rest = text.substr(static_cast<size_t>(used));
-  if (rest.starts_with('.'))
-    rest.remove_prefix(std::min(rest.find_first_not_of("0123456789", 1), rest.size()));
-  if (rest != "Z" && rest != "+00:00" && rest != "+0000") return std::nullopt;
-  const year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
-  if (!date.ok() || hours < 0 || hours > 23 || minutes < 0 || minutes > 59 || seconds < 0 || seconds > 60) {
-    return std::nullopt;
-  }
-  return std::chrono::sys_days(date) + std::chrono::hours(hours) + std::chrono::minutes(minutes) +
-         std::chrono::seconds(seconds);
-}
-
 Status CheckAwsKeys(const AwsKeys& keys) {
   const std::array<std::pair<const char*, const std::string*>, 3> parts = {
       {{"the access key id", &keys.access_key_id},
@@ -250,13 +222,6 @@ Status CheckAwsKeys(const AwsKeys& keys) {
     }
   }
   return Status::Ok();
-}
-
-std::string SafeCode(std::string_view text) {
-  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:";
-  std::string out(text.substr(0, kLongestCode));
-  for (char& c : out) c = kAllowed.find(c) == std::string_view::npos ? '?' : c;
-  return out;
 }
 
 }  // namespace photovec::fetch

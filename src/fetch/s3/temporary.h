@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <chrono>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "base/result.h"
 #include "fetch/http/http_call.h"
@@ -41,15 +38,8 @@ AwsCredentials ContainerCredentials(ContainerEndpoint endpoint, std::shared_ptr<
 Result<AwsCredentials> MachineCredentials(std::string base, std::shared_ptr<const HttpCaller> http,
                                           WallClock now);
 
-/// "2026-11-27T01:02:03Z", fractions of seconds and "+00:00" allowed; nullopt for anything else.
-std::optional<std::chrono::system_clock::time_point> ParseAwsTime(std::string_view text);
-
 /// Keys that headers can carry. Errors: kInvalidRequest naming the part that is missing or has strange
 /// characters.
 Status CheckAwsKeys(const AwsKeys& keys);
-
-/// A text of a foreign server as messages may carry it: at most 64 characters, letters, digits and ".-_:";
-/// AWS's error codes are such. Others become "?".
-std::string SafeCode(std::string_view text);
 
 }  // namespace photovec::fetch

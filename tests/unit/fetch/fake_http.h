@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -38,6 +39,12 @@ class FakeHttp final : public HttpCaller {
   mutable std::mutex mutex_;
   mutable std::vector<HttpCall> calls_;
 };
+
+/// There is no connection to anybody.
+inline std::shared_ptr<FakeHttp> Nobody() {
+  return std::make_shared<FakeHttp>(
+      [](const HttpCall&) -> Result<HttpAnswer> { return Status(Code::kSourceFailed, "no connection"); });
+}
 
 inline HttpAnswer Answer(long status, std::string body, std::map<std::string, std::string> headers = {}) {
   return {.status = status, .headers = std::move(headers), .body = std::move(body)};

@@ -34,6 +34,18 @@ TEST(Registry, SameNameAndLabelsAreOneChild) {
   EXPECT_DOUBLE_EQ(counter->Value(), 3.5);
 }
 
+TEST(Registry, RaisesACounterToATotalThatIsCountedElsewhere) {
+  const auto registry = Registry::Create();
+  Counter* counter = registry->GetCounter(name::kCacheEvictions, "", {});
+  counter->RaiseTo(3);
+  counter->RaiseTo(3);
+  EXPECT_DOUBLE_EQ(counter->Value(), 3);
+  counter->RaiseTo(5);
+  EXPECT_DOUBLE_EQ(counter->Value(), 5);
+  counter->RaiseTo(4);
+  EXPECT_DOUBLE_EQ(counter->Value(), 5) << "counters do not fall";
+}
+
 TEST(Registry, PrometheusTextHasTypesBucketsAndEscapedLabels) {
   const auto registry = Registry::Create();
   registry

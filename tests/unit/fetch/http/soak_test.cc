@@ -116,7 +116,7 @@ class Soak {
   static Code Expected(size_t i) { return FaultOf(i) != nullptr ? FaultOf(i)->code : Code::kOk; }
 
   void Start(size_t i) {
-    // Neighbours often ask for the same, so that flights are shared.
+    // Neighbours often ask for the same, so that downloads are shared.
     const bool fault = FaultOf(i) != nullptr;
     FetchRequest request{
         .reference = origin_.Url(std::string(Path(i)) + "?" + std::to_string(fault ? i : i / 3)),
@@ -161,7 +161,7 @@ TEST(FetchSoak, EveryFetchIsAnsweredOnceWhateverTheOriginDoes) {
     options.allow_cidrs = {"127.0.0.1/32"};
     options.max_attempts = 2;
     options.backoff = options.throttled_backoff = std::chrono::milliseconds(2);
-    const auto fetcher = CreateRouter(options).value();
+    const auto fetcher = MakeFetcher(options).value();
     Soak soak(*fetcher, origin, total);
     soak.Run();
     soak.Check();

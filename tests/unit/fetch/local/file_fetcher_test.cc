@@ -42,9 +42,9 @@ class FileTest : public testing::Test {
   void TearDown() override { fs::remove_all(base_); }
 
   static void Write(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
-  std::unique_ptr<Fetcher> Router(FetchOptions options = {}) const {
+  std::unique_ptr<Fetcher> MakeFiles(FetchOptions options = {}) const {
     options.image_root = root_.string();
-    return CreateRouter(options).value();
+    return MakeFetcher(options).value();
   }
 
   fs::path base_;
@@ -121,7 +121,7 @@ TEST_F(FileTest, NamesAndUrls) {
   Write(root_ / "a b%41?#.jpg", "odd");
   Write(root_ / "caf\xc3\xa9.jpg", "cafe");
   Write(root_ / "c:d.jpg", "colon");
-  const auto fetcher = Router();
+  const auto fetcher = MakeFiles();
   const std::string root = root_.string();
   EXPECT_EQ(FetchNow(*fetcher, "cat.jpg"), "ok:cat");
   EXPECT_EQ(FetchNow(*fetcher, "a b%41?#.jpg"), "ok:odd");  // a bare name is taken as it is
@@ -136,7 +136,7 @@ TEST_F(FileTest, NamesAndUrls) {
 }
 
 TEST_F(FileTest, NamesThatAreRefused) {
-  const auto fetcher = Router();
+  const auto fetcher = MakeFiles();
   const std::string root = root_.string();
   for (const std::string& name : {
            std::string("/etc/passwd"),
@@ -163,7 +163,7 @@ TEST_F(FileTest, NamesThatAreRefused) {
 }
 
 TEST_F(FileTest, AnEscapeTellsNotWhetherItsTargetExists) {
-  const auto fetcher = Router();
+  const auto fetcher = MakeFiles();
   const auto reason = [&](const std::string& name) {
     const std::string text = FetchNow(*fetcher, name);
     return text.substr(text.rfind("': ") + 2);
@@ -176,7 +176,7 @@ TEST_F(FileTest, TheRootItselfMayBeNamedThroughALink) {
   fs::create_symlink(root_, base_ / "link");
   FetchOptions options;
   options.image_root = (base_ / "link/").string();
-  const auto fetcher = CreateRouter(options).value();
+  const auto fetcher = MakeFetcher(options).value();
   EXPECT_EQ(FetchNow(*fetcher, "cat.jpg"), "ok:cat");
   EXPECT_EQ(FetchNow(*fetcher, (base_ / "link/cat.jpg").string()), "ok:cat");
   EXPECT_EQ(FetchNow(*fetcher, (root_ / "cat.jpg").string()), "ok:cat");
@@ -185,7 +185,7 @@ TEST_F(FileTest, TheRootItselfMayBeNamedThroughALink) {
 TEST_F(FileTest, DevicesAreNotRead) {
   FetchOptions options;
   options.image_root = "/dev";
-  const auto fetcher = CreateRouter(options).value();
+  const auto fetcher = MakeFetcher(options).value();
   EXPECT_THAT(FetchNow(*fetcher, "zero"), StartsWith("source_not_allowed: "));
   EXPECT_THAT(FetchNow(*fetcher, "null"), StartsWith("source_not_allowed: "));
 }
@@ -199,7 +199,7 @@ TEST_F(FileTest, SizesAroundTheCap) {
   fs::resize_file(root_ / "sparse", uint64_t{1} << 40);  // a terabyte that would never fit in memory
   FetchOptions options;
   options.max_bytes = 1000;
-  const auto fetcher = Router(options);
+  const auto fetcher = MakeFiles(options);
   EXPECT_EQ(FetchNow(*fetcher, "at").size(), 3U + 1000U);
   EXPECT_EQ(FetchNow(*fetcher, "empty"), "ok:");
   EXPECT_THAT(FetchNow(*fetcher, "over"), StartsWith("body_too_large: file 'over': "));
@@ -244,7 +244,7 @@ TEST_F(FileTest, ReadingStopsWhenNobodyWantsItAnyMore) {
   EXPECT_EQ(bytes.status().code(), Code::kCancelled);
   EXPECT_EQ(asked, 2);
 
-  const auto fetcher = Router();
+  const auto fetcher = MakeFiles();
   const auto cancel = std::make_shared<CancelFlag>();
   cancel->Cancel();
   EXPECT_EQ(Probe(*fetcher, FetchRequest{.reference = "cat.jpg", .cancel = cancel}).Get().status().code(),
@@ -254,41 +254,6 @@ TEST_F(FileTest, ReadingStopsWhenNobodyWantsItAnyMore) {
                 .status()
                 .code(),
             Code::kDeadlineExceeded);
-}
-
-TEST(Router, EverythingIsOffUnlessItIsTurnedOn) {
-  const auto fetcher = CreateRouter({}).value();
-  EXPECT_EQ(FetchNow(*fetcher, "data:,hi"), "ok:hi");
-  EXPECT_THAT(FetchNow(*fetcher, "cat.jpg"), HasSubstr("--image-root"));
-  EXPECT_THAT(FetchNow(*fetcher, "file:///etc/passwd"), StartsWith("source_not_allowed: "));
-  EXPECT_THAT(FetchNow(*fetcher, "http://127.0.0.1/x"), HasSubstr("--allow-host"));
-  EXPECT_THAT(FetchNow(*fetcher, "https://example.com/x"), StartsWith("source_not_allowed: "));
-  EXPECT_THAT(FetchNow(*fetcher, "gs://bucket/object"), HasSubstr("--gcs-bucket"));
-  EXPECT_THAT(FetchNow(*fetcher, "s3://bucket/object"), HasSubstr("--s3-bucket"));
-  EXPECT_THAT(FetchNow(*fetcher, "gopher://127.0.0.1:70/x"), StartsWith("source_not_allowed: "));
-  EXPECT_THAT(FetchNow(*fetcher, ""), StartsWith("invalid_request: "));
-  EXPECT_THAT(FetchNow(*fetcher, std::string(9000, 'x')), StartsWith("invalid_request: "));
-}
-
-TEST(Router, LongDataUrlsAreDecodedElsewhereAndCapped) {
-  FetchOptions options;
-  options.max_bytes = 300'000;
-  const auto fetcher = CreateRouter(options).value();
-  EXPECT_EQ(FetchNow(*fetcher, "data:," + std::string(300'000, 'x')).size(), 3U + 300'000U);
-  EXPECT_THAT(FetchNow(*fetcher, "data:," + std::string(300'001, 'x')), StartsWith("body_too_large: "));
-}
-
-TEST(Router, BadOptionsAreNamed) {
-  const auto message = [](const FetchOptions& options) {
-    const auto router = CreateRouter(options);
-    return router.ok() ? "ok" : router.status().ToString();
-  };
-  EXPECT_THAT(message({.image_root = "/nowhere/at/all"}), HasSubstr("'/nowhere/at/all'"));
-  EXPECT_THAT(message({.image_root = "/etc/passwd"}), StartsWith("invalid_request: "));
-  EXPECT_THAT(message({.allow_hosts = {"https://x"}}), HasSubstr("'https://x'"));
-  EXPECT_THAT(message({.allow_cidrs = {"10/8"}}), HasSubstr("'10/8'"));
-  EXPECT_THAT(message({.io_threads = 0}), HasSubstr("io_threads"));
-  EXPECT_THAT(message({.max_redirects = -1}), HasSubstr("max_redirects"));
 }
 
 TEST(FetchPool, AFullQueueRefusesAndDestructionCancels) {

@@ -8,8 +8,6 @@
 #include <optional>
 #include <random>
 
-#include "fetch/http/group.h"
-
 namespace photovec::fetch {
 namespace {
 
@@ -49,37 +47,6 @@ TEST(RetryBudget, EndsAndComesBack) {
   EXPECT_FALSE(budget.Take());
   budget.OnSuccess(true);
   EXPECT_TRUE(budget.Take()) << "what a retry cost comes back when it succeeds";
-}
-
-TEST(Group, GrowsWithSuccessAndHalvesWhenItIsTooMuch) {
-  Group group(64);
-  EXPECT_EQ(group.limit(), 32);
-  for (int i = 0; i < 10; ++i) group.OnSuccess(milliseconds(1), false);
-  EXPECT_EQ(group.limit(), 42);
-  for (int i = 0; i < 100; ++i) group.OnSuccess(milliseconds(1), false);
-  EXPECT_EQ(group.limit(), 64);
-  group.OnThrottled();
-  EXPECT_EQ(group.limit(), 32);
-  for (int i = 0; i < 10; ++i) group.OnThrottled();
-  EXPECT_EQ(group.limit(), 1);
-  EXPECT_EQ(Group(4).limit(), 4);
-}
-
-TEST(Group, HedgesAfterTheP95AndForTwoPercent) {
-  Group group(64);
-  for (int i = 0; i < 99; ++i) group.OnSuccess(milliseconds(i), false);
-  EXPECT_EQ(group.HedgeAfter(), std::nullopt) << "too few to know";
-  for (int i = 0; i < 128; ++i) group.OnSuccess(milliseconds(i % 100), false);
-  ASSERT_TRUE(group.HedgeAfter());
-  EXPECT_GE(*group.HedgeAfter(), milliseconds(90));
-  EXPECT_LE(*group.HedgeAfter(), milliseconds(99));
-  int hedges = 0;
-  for (int i = 0; i < 1000; ++i) {
-    group.OnSuccess(milliseconds(1), false);
-    hedges += group.TakeHedge() ? 1 : 0;
-  }
-  EXPECT_LE(hedges, 25);
-  EXPECT_GE(hedges, 18);
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 
 #include "fetch/http/downloader.h"
 #include "fetch/http/http_source.h"
-#include "unit/fetch/fake_store.h"
 #include "unit/fetch/fetch_probe.h"
+#include "unit/fetch/http/fake_store.h"
 #include "unit/fetch/origin_server.h"
 
 namespace photovec::fetch {
@@ -19,7 +19,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-TEST(EngineTrust, AStoresOpenConnectionIsNotForClients) {
+TEST(DownloaderTrust, AStoresOpenConnectionIsNotForClients) {
   OriginServer origin;
   std::vector<std::string> heads;
   origin.On("/object", [&](Connection& c, const std::string& head) {
@@ -28,26 +28,27 @@ TEST(EngineTrust, AStoresOpenConnectionIsNotForClients) {
   });
   FakeStoreState store{origin.Url("")};
   FetchOptions options;
-  auto engine = Engine::Create(options, UrlPolicy::Create({"*:*"}, {}).value(), nullptr).value();
-  engine->AddSource(std::make_unique<FakeStore>(store));
-  engine->AddSource(std::make_unique<HttpSource>(engine->policy()));
-  EXPECT_EQ(FetchNow(*engine->Get("store"), "/object"), "ok:cat");
-  EXPECT_THAT(FetchNow(*engine->Get("http"), origin.Url("/object")), StartsWith("source_not_allowed: "));
-  EXPECT_EQ(FetchNow(*engine->Get("store"), "/object"), "ok:cat");
+  auto downloader = Downloader::Create(options, UrlPolicy::Create({"*:*"}, {}).value(), nullptr).value();
+  downloader->AddSource(std::make_unique<FakeStore>(store));
+  downloader->AddSource(std::make_unique<HttpSource>(downloader->policy()));
+  EXPECT_EQ(FetchNow(*downloader->FetcherOf("store"), "/object"), "ok:cat");
+  EXPECT_THAT(FetchNow(*downloader->FetcherOf("http"), origin.Url("/object")),
+              StartsWith("source_not_allowed: "));
+  EXPECT_EQ(FetchNow(*downloader->FetcherOf("store"), "/object"), "ok:cat");
   ASSERT_EQ(heads.size(), 2U);
   EXPECT_THAT(heads[1], HasSubstr("Authorization: secret-1"));
 }
 
-TEST(EngineTrust, StoresAreNotFollowedElsewhere) {
+TEST(DownloaderTrust, StoresAreNotFollowedElsewhere) {
   OriginServer origin;
   const Trap trap("127.0.0.1");
   origin.On("/moved", [&](Connection& c, const std::string&) {
     c.Reply("302 Found", "Location: http://127.0.0.1:" + std::to_string(trap.port()) + "/\r\n", "");
   });
   FakeStoreState store{origin.Url("")};
-  auto engine = Engine::Create(FetchOptions{}, UrlPolicy::Create({}, {}).value(), nullptr).value();
-  engine->AddSource(std::make_unique<FakeStore>(store));
-  EXPECT_THAT(FetchNow(*engine->Get("store"), "/moved"), HasSubstr("the store answered 302"));
+  auto downloader = Downloader::Create(FetchOptions{}, UrlPolicy::Create({}, {}).value(), nullptr).value();
+  downloader->AddSource(std::make_unique<FakeStore>(store));
+  EXPECT_THAT(FetchNow(*downloader->FetcherOf("store"), "/moved"), HasSubstr("the store answered 302"));
   EXPECT_FALSE(trap.Sprung());
 }
 

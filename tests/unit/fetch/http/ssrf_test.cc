@@ -244,7 +244,7 @@ static_assert(std::size(kAddresses) >= 60);
 
 TEST(Ssrf, NoConnectionLeavesWhateverIsAskedFor) {
   const Trap trap("127.0.0.1");
-  const auto fetcher = CreateRouter(AnyHost()).value();
+  const auto fetcher = MakeFetcher(AnyHost()).value();
   for (const char* form : kAddresses) {
     const std::string url = WithPort(form, std::to_string(trap.port()));
     const int before = connects.load();
@@ -278,7 +278,7 @@ TEST(Ssrf, NorWhenAnAllowedOriginRedirectsThere) {
   }
   auto options = AnyHost();
   options.allow_cidrs = {"127.0.0.1/32"};
-  const auto fetcher = CreateRouter(options).value();
+  const auto fetcher = MakeFetcher(options).value();
   for (int i = 0; i < targets; ++i) {
     const int before = connects.load();
     const std::string outcome = FetchNow(*fetcher, origin.Url("/" + std::to_string(i)));
@@ -302,10 +302,10 @@ TEST(Ssrf, ANameThatIsReboundIsJudgedByItsAddressOfTheMoment) {
   options.allow_cidrs = {"127.0.0.1/32"};
   const std::string url = "http://a.rebind.test:" + std::to_string(origin.port()) + "/";
   rebinding.Set({{"127.0.0.1"}, {"127.0.0.2"}});
-  EXPECT_EQ(FetchNow(*CreateRouter(options).value(), url), "ok:cat");
+  EXPECT_EQ(FetchNow(*MakeFetcher(options).value(), url), "ok:cat");
   ASSERT_EQ(rebinding.asked(), 1U);
   const int before = connects.load();
-  EXPECT_THAT(FetchNow(*CreateRouter(options).value(), url), StartsWith("source_not_allowed: "));
+  EXPECT_THAT(FetchNow(*MakeFetcher(options).value(), url), StartsWith("source_not_allowed: "));
   EXPECT_EQ(rebinding.asked(), 2U);
   EXPECT_EQ(connects.load() - before, 0);
 }
@@ -318,7 +318,7 @@ TEST(Ssrf, OfANamesAddressesOnlyTheAllowedOnesAreTried) {
   const std::string url = "http://b.rebind.test:" + std::to_string(origin.port()) + "/";
   rebinding.Set({{"127.0.0.2", "10.0.0.1", "127.0.0.1"}});
   const int before = connects.load();
-  EXPECT_EQ(FetchNow(*CreateRouter(options).value(), url), "ok:cat");
+  EXPECT_EQ(FetchNow(*MakeFetcher(options).value(), url), "ok:cat");
   EXPECT_EQ(connects.load() - before, 1) << "to the one that is allowed";
 }
 
@@ -331,7 +331,7 @@ TEST(Ssrf, TheSameSpellingsConnectWhenTheirNetworkIsOpen) {
   const std::string port = std::to_string(origin.port());
   for (const char* form : {"http://127.0.0.1:PORT/", "http://127.1:PORT/", "http://2130706433:PORT/",
                            "http://0x7f000001:PORT/", "http://0177.0.0.1:PORT/"}) {
-    const auto fetcher = CreateRouter(options).value();  // anew: its own connections
+    const auto fetcher = MakeFetcher(options).value();  // anew: its own connections
     const int before = connects.load();
     EXPECT_EQ(FetchNow(*fetcher, WithPort(form, port)), "ok:cat") << form;
     EXPECT_EQ(connects.load() - before, 1) << form;

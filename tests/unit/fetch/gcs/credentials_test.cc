@@ -15,12 +15,12 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "fake_http.h"
 #include "fetch/gcs/jwt.h"
 #include "fetch/gcs/token.h"
 #include "fetch/reference.h"
-#include "rsa_key_pair.h"
-#include "source_probe.h"
+#include "unit/fetch/fake_http.h"
+#include "unit/fetch/gcs/rsa_key_pair.h"
+#include "unit/fetch/source_probe.h"
 
 namespace photovec::fetch {
 namespace {

@@ -41,7 +41,7 @@ FetchOptions LoopbackOptions() {
 
 class HttpTest : public testing::Test {
  protected:
-  void Start(const FetchOptions& options = LoopbackOptions()) { fetcher_ = CreateRouter(options).value(); }
+  void Start(const FetchOptions& options = LoopbackOptions()) { fetcher_ = MakeFetcher(options).value(); }
   std::string Get(const std::string& path) { return FetchNow(*fetcher_, origin_.Url(path)); }
 
   OriginServer origin_;
@@ -381,15 +381,16 @@ TEST_F(HttpTest, AnOriginThatNeverAnswersTimesOut) {
 }
 
 TEST_F(HttpTest, TheTotalTimeCoversAllRedirects) {
-  // Each hop alone stays under the limit; together they cannot. The last one's handler outlives this test.
-  const auto hops = std::make_shared<std::atomic<int>>(0);
-  origin_.On("/", [hops](Connection& c, const std::string&) {
+  // Each request alone stays under the limit; together they cannot. The last one's handler outlives this
+  // test.
+  const auto requests = std::make_shared<std::atomic<int>>(0);
+  origin_.On("/", [requests](Connection& c, const std::string&) {
     const Deadline until = Deadline::After(std::chrono::milliseconds(150));
     std::mutex mutex;
     std::unique_lock lock(mutex);
     std::condition_variable never;
     never.wait_until(lock, until.at(), [] { return false; });
-    ++*hops;
+    ++*requests;
     c.Reply("302 Found", "Location: /\r\n", "");
   });
   auto options = LoopbackOptions();
@@ -397,7 +398,7 @@ TEST_F(HttpTest, TheTotalTimeCoversAllRedirects) {
   options.total_timeout = std::chrono::milliseconds(400);
   Start(options);
   EXPECT_THAT(Get("/"), StartsWith("source_timeout: "));
-  EXPECT_LE(hops->load(), 3);
+  EXPECT_LE(requests->load(), 3);
 }
 
 TEST_F(HttpTest, AnOriginThatTricklesTimesOutLongBeforeTheTotal) {

@@ -14,8 +14,8 @@
 
 #include "fetch/http/downloader.h"
 #include "fetch/http/http_source.h"
-#include "unit/fetch/fake_store.h"
 #include "unit/fetch/fetch_probe.h"
+#include "unit/fetch/http/fake_store.h"
 #include "unit/fetch/origin_server.h"
 
 namespace photovec::fetch {
@@ -71,14 +71,14 @@ class Gate {
   bool open_ = false;
 };
 
-class EngineRetryTest : public testing::Test {
+class DownloaderRetryTest : public testing::Test {
  protected:
   void Start() {
     options_.backoff = options_.throttled_backoff = std::chrono::milliseconds(1);
     store_.base = origin_.Url("");
-    engine_ = Engine::Create(options_, UrlPolicy::Create({}, {}).value(), &observer_).value();
-    engine_->AddSource(std::make_unique<FakeStore>(store_));
-    fetcher_ = engine_->Get("store");
+    downloader_ = Downloader::Create(options_, UrlPolicy::Create({}, {}).value(), &observer_).value();
+    downloader_->AddSource(std::make_unique<FakeStore>(store_));
+    fetcher_ = downloader_->FetcherOf("store");
   }
   std::string Get(const std::string& path) { return FetchNow(*fetcher_, path); }
   /// A path whose answers come in this order, the last one for ever. "reset", "short" and "close" break off.
@@ -110,11 +110,11 @@ class EngineRetryTest : public testing::Test {
   FakeStoreState store_;
   FetchOptions options_;
   CountingObserver observer_;
-  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Downloader> downloader_;
   Fetcher* fetcher_ = nullptr;
 };
 
-TEST_F(EngineRetryTest, WhatFailsInPassingIsTriedAgain) {
+TEST_F(DownloaderRetryTest, WhatFailsInPassingIsTriedAgain) {
   for (const char* first : {"408 Slow", "429 Busy", "500 Oops", "502 Bad", "503 Busy", "504 Late"}) {
     Answers("/" + std::string(first, 3), {Refused(first), Ok("cat")});
   }
@@ -129,7 +129,7 @@ TEST_F(EngineRetryTest, WhatFailsInPassingIsTriedAgain) {
   EXPECT_GE(observer_.retries, 7);
 }
 
-TEST_F(EngineRetryTest, ThreeAttemptsAndNoMore) {
+TEST_F(DownloaderRetryTest, ThreeAttemptsAndNoMore) {
   Answers("/down", {Refused("500 Oops")});
   Start();
   const std::string outcome = Get("/down");
@@ -140,7 +140,7 @@ TEST_F(EngineRetryTest, ThreeAttemptsAndNoMore) {
   EXPECT_EQ(observer_.retries, 2);
 }
 
-TEST_F(EngineRetryTest, WhatIsFinalIsNotTriedAgain) {
+TEST_F(DownloaderRetryTest, WhatIsFinalIsNotTriedAgain) {
   for (const char* status : {"400 Bad", "403 No", "404 None", "410 Gone", "416 Range"}) {
     Answers("/" + std::string(status, 3), {Refused(status), Ok("cat")});
   }
@@ -151,7 +151,7 @@ TEST_F(EngineRetryTest, WhatIsFinalIsNotTriedAgain) {
   }
 }
 
-TEST_F(EngineRetryTest, NobodyListens) {
+TEST_F(DownloaderRetryTest, NobodyListens) {
   int port = 0;
   close(Listen("127.0.0.1", &port));
   Start();
@@ -160,14 +160,14 @@ TEST_F(EngineRetryTest, NobodyListens) {
   EXPECT_EQ(observer_.attempts, 3);
 }
 
-TEST_F(EngineRetryTest, APauseThatEndsTooLateIsNotMade) {
+TEST_F(DownloaderRetryTest, APauseThatEndsTooLateIsNotMade) {
   Answers("/later", {Refused("503 Busy", "Retry-After: 3600\r\n"), Ok("cat")});
   Start();
   EXPECT_THAT(Get("/later"), HasSubstr("answered 503"));  // at once, not after the total time
   EXPECT_EQ(asked_["/later"], 1);
 }
 
-TEST_F(EngineRetryTest, RetryAfterIsWaitedFor) {
+TEST_F(DownloaderRetryTest, RetryAfterIsWaitedFor) {
   Answers("/soon", {Refused("503 Busy", "Retry-After: 1\r\n"), Ok("cat")});
   Start();
   const TimePoint begun = Clock::now();
@@ -175,7 +175,7 @@ TEST_F(EngineRetryTest, RetryAfterIsWaitedFor) {
   EXPECT_GE(Clock::now() - begun, std::chrono::seconds(1));
 }
 
-TEST_F(EngineRetryTest, TheBudgetStopsRetriesOfAStoreThatIsDown) {
+TEST_F(DownloaderRetryTest, TheBudgetStopsRetriesOfAStoreThatIsDown) {
   Answers("/down", {Refused("500 Oops")});
   Start();
   for (int i = 0; i < 40; ++i) EXPECT_THAT(Get("/down?" + std::to_string(i)), StartsWith("source_failed: "));
@@ -183,7 +183,7 @@ TEST_F(EngineRetryTest, TheBudgetStopsRetriesOfAStoreThatIsDown) {
   EXPECT_EQ(observer_.attempts, 40 + 35);
 }
 
-TEST_F(EngineRetryTest, AnObjectThatIsReplacedBetweenAttempts) {
+TEST_F(DownloaderRetryTest, AnObjectThatIsReplacedBetweenAttempts) {
   store_.wanted_header = "X-First";
   Answers("/replaced",
           {Ok("dog", "ETag: \"1\"\r\nX-First: cat\r\n"), Ok("cat", "ETag: \"2\"\r\nX-First: cat\r\n")});
@@ -197,7 +197,7 @@ TEST_F(EngineRetryTest, AnObjectThatIsReplacedBetweenAttempts) {
   EXPECT_EQ(asked_["/wrong"], 2) << "once more, and no more";
 }
 
-TEST_F(EngineRetryTest, AnAttemptThatBrokeOffShowedAVersionToo) {
+TEST_F(DownloaderRetryTest, AnAttemptThatBrokeOffShowedAVersionToo) {
   const auto broken = [](const std::string& tag) {
     return "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nETag: " + tag + "\r\n\r\ncat";
   };
@@ -209,7 +209,7 @@ TEST_F(EngineRetryTest, AnAttemptThatBrokeOffShowedAVersionToo) {
   EXPECT_EQ(Get("/same"), "ok:cat");
 }
 
-TEST_F(EngineRetryTest, RefusedCredentialsAreRenewedOnce) {
+TEST_F(DownloaderRetryTest, RefusedCredentialsAreRenewedOnce) {
   std::vector<std::string> heads;
   origin_.On("/renewed", [&](Connection& c, const std::string& head) {
     heads.push_back(head);
@@ -225,7 +225,7 @@ TEST_F(EngineRetryTest, RefusedCredentialsAreRenewedOnce) {
   EXPECT_EQ(asked_["/never"], 2);
 }
 
-TEST_F(EngineRetryTest, HeadersMayComeLaterOrNotAtAll) {
+TEST_F(DownloaderRetryTest, HeadersMayComeLaterOrNotAtAll) {
   Answers("/", {Ok("cat")});
   std::vector<std::thread> threads;
   store_.sign = [&](int, std::function<void(SourceObject::Headers)> done) {
@@ -240,7 +240,7 @@ TEST_F(EngineRetryTest, HeadersMayComeLaterOrNotAtAll) {
   EXPECT_THAT(Get("/other"), HasSubstr("no token"));
 }
 
-TEST_F(EngineRetryTest, WhoAsksForWhatIsOnItsWayJoins) {
+TEST_F(DownloaderRetryTest, WhoAsksForWhatIsOnItsWayJoins) {
   std::atomic<int> asked{0};
   origin_.On("/cat", [&](Connection& c, const std::string&) {
     ++asked;
@@ -262,7 +262,7 @@ TEST_F(EngineRetryTest, WhoAsksForWhatIsOnItsWayJoins) {
   EXPECT_EQ(asked, 2) << "what is over is fetched anew";
 }
 
-TEST_F(EngineRetryTest, EachTakesNoMoreThanItSaidAndNobodyLoses) {
+TEST_F(DownloaderRetryTest, EachTakesNoMoreThanItSaidAndNobodyLoses) {
   origin_.On("/cat", [&](Connection& c, const std::string&) {
     gate_.Pass();
     c.Reply("200 OK", "", std::string(2'000, 'x'));
@@ -276,7 +276,7 @@ TEST_F(EngineRetryTest, EachTakesNoMoreThanItSaidAndNobodyLoses) {
   EXPECT_EQ(Outcome(large.Get()).size(), 3U + 2'000U);
 }
 
-TEST_F(EngineRetryTest, ASlowAttemptGetsASecondOneBesideItAndTheFasterAnswerWins) {
+TEST_F(DownloaderRetryTest, ASlowAttemptGetsASecondOneBesideItAndTheFasterAnswerWins) {
   std::atomic<int> slow{0};
   origin_.On("/fast", [](Connection& c, const std::string&) { c.Reply("200 OK", "", "cat"); });
   origin_.On("/slow", [&](Connection& c, const std::string&) {

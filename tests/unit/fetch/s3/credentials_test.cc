@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "aws_files.h"
-#include "fake_http.h"
 #include "fetch/s3/temporary.h"
-#include "source_probe.h"
+#include "unit/fetch/fake_http.h"
+#include "unit/fetch/s3/aws_files.h"
+#include "unit/fetch/source_probe.h"
 
 namespace photovec::fetch {
 namespace {
@@ -24,11 +24,6 @@ constexpr const char* kInAnHour = "2026-11-27T01:00:00Z";
 std::string KeysJson(const std::string& more = "") {
   return R"({"Code":"Success","AccessKeyId":"ASIA1","SecretAccessKey":"se/cret+","Token":"to==ken","Expiration":")" +
          std::string(kInAnHour) + "\"" + more + "}";
-}
-
-std::shared_ptr<FakeHttp> Nobody() {
-  return std::make_shared<FakeHttp>(
-      [](const HttpCall&) -> Result<HttpAnswer> { return Status(Code::kSourceFailed, "no connection"); });
 }
 
 Result<AwsCredentials> Find(const std::map<std::string, std::string>& variables,
@@ -316,24 +311,6 @@ TEST(AwsCredentials, AnEndpointOutOfOrderIsAskedTwice) {
   ASSERT_TRUE(found.ok());
   ExpectTemporary(found->make());
   EXPECT_EQ(http->calls().size(), 2u);
-}
-
-TEST(AwsCredentials, Times) {
-  const auto hour = kNow + std::chrono::hours(1);
-  EXPECT_EQ(ParseAwsTime("2026-11-27T01:00:00Z"), hour);
-  EXPECT_EQ(ParseAwsTime("2026-11-27T01:00:00.123456Z"), hour);
-  EXPECT_EQ(ParseAwsTime("2026-11-27T01:00:00+00:00"), hour);
-  for (const char* text :
-       {"", "2026-11-27", "2026-11-27T01:00:00", "2026-02-30T01:00:00Z", "2026-11-27T25:00:00Z",
-        "2026-11-27T01:00:00+09:00", "soon", "2026-11-27T01:00:00Zx"}) {
-    EXPECT_EQ(ParseAwsTime(text), std::nullopt) << text;
-  }
-}
-
-TEST(AwsCredentials, CodesOfOthersAreMadeSafe) {
-  EXPECT_EQ(SafeCode("NoSuchKey"), "NoSuchKey");
-  EXPECT_EQ(SafeCode("a b\n<script>"), "a?b??script?");
-  EXPECT_EQ(SafeCode(std::string(500, 'x')).size(), 64u);
 }
 
 }  // namespace

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/s3/xml_text.h"
+#include "fetch/s3/aws_text.h"
 
 #include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
 
 namespace photovec::fetch {
 namespace {
@@ -36,6 +40,24 @@ TEST(XmlText, WhatIsCutOffIsNotThere) {
     EXPECT_EQ(XmlText(whole.substr(0, length), "Code"), std::nullopt) << length;
   }
   EXPECT_EQ(XmlText(whole, "Code"), "NoSuchKey");
+}
+
+TEST(AwsText, Times) {
+  const auto hour = std::chrono::sys_days(std::chrono::year(2026) / 11 / 27) + std::chrono::hours(1);
+  EXPECT_EQ(ParseAwsTime("2026-11-27T01:00:00Z"), hour);
+  EXPECT_EQ(ParseAwsTime("2026-11-27T01:00:00.123456Z"), hour);
+  EXPECT_EQ(ParseAwsTime("2026-11-27T01:00:00+00:00"), hour);
+  for (const char* text :
+       {"", "2026-11-27", "2026-11-27T01:00:00", "2026-02-30T01:00:00Z", "2026-11-27T25:00:00Z",
+        "2026-11-27T01:00:00+09:00", "soon", "2026-11-27T01:00:00Zx"}) {
+    EXPECT_EQ(ParseAwsTime(text), std::nullopt) << text;
+  }
+}
+
+TEST(AwsText, CodesOfOthersAreMadeSafe) {
+  EXPECT_EQ(SafeCode("NoSuchKey"), "NoSuchKey");
+  EXPECT_EQ(SafeCode("a b\n<script>"), "a?b??script?");
+  EXPECT_EQ(SafeCode(std::string(500, 'x')).size(), 64u);
 }
 
 }  // namespace

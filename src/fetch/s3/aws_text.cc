@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
-#include "fetch/s3/xml_text.h"
+#include "fetch/s3/aws_text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <cstdio>
 #include <utility>
 
 namespace photovec::fetch {
 namespace {
+
+constexpr size_t kLongestCode = 64;
 
 void AppendUtf8(uint32_t code, std::string& out) {
   if (code < 0x80) {
@@ -82,6 +86,39 @@ std::optional<std::string> XmlText(std::string_view xml, std::string_view name) 
     return Decoded(xml.substr(end + 1, closed - end - 1));
   }
   return std::nullopt;
+}
+
+std::optional<std::chrono::system_clock::time_point> ParseAwsTime(std::string_view text) {
+  using std::chrono::year_month_day;
+  const std::string copy(text);
+  int year = 0;
+  unsigned month = 0;
+  unsigned day = 0;
+  int hours = 0;
+  int minutes = 0;
+  int seconds = 0;
+  int used = 0;
+  if (std::sscanf(copy.c_str(), "%4d-%2u-%2uT%2d:%2d:%2d%n", &year, &month, &day, &hours, &minutes, &seconds,
+                  &used) != 6) {
+    return std::nullopt;
+  }
+  std::string_view rest = text.substr(static_cast<size_t>(used));
+  if (rest.starts_with('.'))
+    rest.remove_prefix(std::min(rest.find_first_not_of("0123456789", 1), rest.size()));
+  if (rest != "Z" && rest != "+00:00" && rest != "+0000") return std::nullopt;
+  const year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
+  if (!date.ok() || hours < 0 || hours > 23 || minutes < 0 || minutes > 59 || seconds < 0 || seconds > 60) {
+    return std::nullopt;
+  }
+  return std::chrono::sys_days(date) + std::chrono::hours(hours) + std::chrono::minutes(minutes) +
+         std::chrono::seconds(seconds);
+}
+
+std::string SafeCode(std::string_view text) {
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:";
+  std::string out(text.substr(0, kLongestCode));
+  for (char& c : out) c = kAllowed.find(c) == std::string_view::npos ? '?' : c;
+  return out;
 }
 
 }  // namespace photovec::fetch

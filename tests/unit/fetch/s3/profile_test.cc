@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "aws_files.h"
-#include "source_probe.h"
+#include "unit/fetch/s3/aws_files.h"
+#include "unit/fetch/source_probe.h"
 
 namespace photovec::fetch {
 namespace {

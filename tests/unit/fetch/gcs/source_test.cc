@@ -6,18 +6,14 @@
 #include <future>
 #include <map>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/checksum.h"
 #include "base/strings.h"
-#include "fake_http.h"
 #include "fetch/gcs/reply.h"
-#include "fetch/make_fetcher.h"
-#include "fetch/options.h"
-#include "origin_server.h"
-#include "source_probe.h"
+#include "unit/fetch/fake_http.h"
+#include "unit/fetch/source_probe.h"
 
 namespace photovec::fetch {
 namespace {
@@ -222,61 +218,6 @@ TEST(GcsSource, ADeadTokenEndpointIsAnErrorOfTheFetch) {
   ASSERT_FALSE(headers.ok());
   EXPECT_EQ(headers.status().code(), Code::kSourceFailed);
   EXPECT_NE(headers.status().message().find("404"), std::string::npos) << headers.status().message();
-}
-
-// What a whole router makes of the options, without a network.
-TEST(GcsRouter, GsIsOffByDefaultAndBareNamesHaveOneMeaning) {
-  const auto fetched = [](const FetchOptions& options, const std::string& reference) {
-    const auto router = CreateRouter(options, nullptr, OnlyVariables());
-    if (!router.ok()) return router.status();
-    std::promise<Status> promise;
-    auto future = promise.get_future();
-    (*router)->Fetch({.reference = reference},
-                     [&](const Result<Bytes>& bytes) { promise.set_value(bytes.status()); });
-    return future.get();
-  };
-  EXPECT_EQ(fetched({}, "gs://photos/x").code(), Code::kSourceNotAllowed);
-  FetchOptions options;
-  options.gcs = {.default_bucket = "photos", .auth = GcsOptions::Auth::kAnonymous};
-  EXPECT_EQ(fetched(options, "gs://other/x").code(), Code::kSourceNotAllowed);
-  EXPECT_EQ(fetched(options, "gs://photos").code(), Code::kInvalidRequest);
-  EXPECT_EQ(fetched(options, "..").code(), Code::kInvalidRequest) << "a bare name did not reach the bucket";
-  EXPECT_EQ(fetched(options, "file:///x").code(), Code::kSourceNotAllowed)
-      << "a file: URL is never an object";
-  options.image_root = testing::TempDir();
-  EXPECT_EQ(fetched(options, "x").code(), Code::kInvalidRequest) << "two meanings of a bare name";
-}
-
-TEST(GcsRouter, TheEndWhileATokenIsAskedForAnswersTheFetch) {
-  // The metadata server answers the probe, and the token only when the router is about to end.
-  OriginServer metadata;
-  std::promise<void> asked;
-  std::promise<void> ending;
-  const auto end = ending.get_future().share();
-  metadata.On("/", [](Connection& client, const std::string&) {
-    client.Reply("200 OK", "Metadata-Flavor: Google\r\n", "");
-  });
-  metadata.OnOnce("/computeMetadata/v1/instance/service-accounts/default/token", [&](Connection& client,
-                                                                                     const std::string&) {
-    asked.set_value();
-    end.wait();
-    client.Reply("200 OK", "Metadata-Flavor: Google\r\n", R"({"access_token":"t","expires_in":9})");
-  });
-  FetchOptions options;
-  options.gcs.allowed_buckets = {"photos"};
-  auto router =
-      CreateRouter(options, nullptr,
-                   OnlyVariables({{"GCE_METADATA_HOST", "127.0.0.1:" + std::to_string(metadata.port())}}));
-  ASSERT_TRUE(router.ok()) << router.status().ToString();
-  std::promise<Code> outcome;
-  auto answered = outcome.get_future();
-  (*router)->Fetch({.reference = "gs://photos/x"},
-                   [&](const Result<Bytes>& bytes) { outcome.set_value(bytes.status().code()); });
-  asked.get_future().wait();
-  std::thread ender([&] { router->reset(); });
-  EXPECT_EQ(answered.get(), Code::kCancelled) << "the end waited for the token";
-  ending.set_value();
-  ender.join();
 }
 
 std::string Json(int code, const std::string& message, const std::string& reason) {

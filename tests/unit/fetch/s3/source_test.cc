@@ -9,14 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "aws_files.h"
 #include "base/checksum.h"
 #include "base/crc.h"
 #include "base/strings.h"
-#include "fake_http.h"
 #include "fetch/s3/endpoint.h"
 #include "fetch/s3/reply.h"
-#include "source_probe.h"
+#include "unit/fetch/fake_http.h"
+#include "unit/fetch/s3/aws_files.h"
+#include "unit/fetch/source_probe.h"
 
 namespace photovec::fetch {
 namespace {
@@ -25,11 +25,6 @@ using std::chrono::system_clock;
 
 const std::map<std::string, std::string> kKeys = {{"AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"},
                                                   {"AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG"}};
-
-std::shared_ptr<FakeHttp> Nobody() {
-  return std::make_shared<FakeHttp>(
-      [](const HttpCall&) -> Result<HttpAnswer> { return Status(Code::kSourceFailed, "no connection"); });
-}
 
 Result<std::unique_ptr<Source>> Make(const S3Options& options,
                                      const std::map<std::string, std::string>& variables,
