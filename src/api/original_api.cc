@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The calls of the service that photovec replaces (peers_and_protocols.md §0 of the project's notes,
-// docs/api.md).
+// The calls of the service that photovec replaces (docs/api.md).
 #include <array>
 #include <string>
 #include <utility>
