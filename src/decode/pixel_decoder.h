@@ -50,12 +50,12 @@ struct CodecScratch {
 /// kUnsupportedFormat, kDecodeLimit. `out` is then undefined.
 Status DecodePixels(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 
-// The codecs behind DecodePixels, one per file codec_*.cc.
+// The codecs behind DecodePixels, one in each folder of formats/.
 Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodePng(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeWebp(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeGif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
-/// Only after EnableHeif() (heif_support.h); else kUnsupportedFormat.
+/// Only after EnableHeif() (formats/heif/support.h); else kUnsupportedFormat.
 Status DecodeHeif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 
 /// What libjpeg-turbo alone needs for a full decode to RGB: the anchor of `bench decode`. Default settings,

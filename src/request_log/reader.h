@@ -48,7 +48,7 @@ struct RequestRecord {
   int64_t started_us = 0;    ///< CLOCK_MONOTONIC: the end of the request's HTTP header
   int64_t opened_us = -1;    ///< relative: the pipeline request was opened
   int64_t finished_us = -1;  ///< relative: its last result lies in it
-  int64_t receive_us = -1;   ///< durations of api/'s own stages
+  int64_t receive_us = -1;   ///< durations of http/'s own stages
   int64_t parse_us = -1;
   int64_t serialise_us = -1;
   int64_t total_us = -1;  ///< "http_total"

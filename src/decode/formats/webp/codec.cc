@@ -6,7 +6,7 @@
 
 #include "decode/pixel_decoder.h"
 
-// The container is read by header_probe_webp.cc; libwebp sees the whole file of a still image, and only the
+// The container is read by probe.cc; libwebp sees the whole file of a still image, and only the
 // chunks of the first frame of an animation.
 namespace photovec::decode {
 namespace {
