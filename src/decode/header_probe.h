@@ -84,12 +84,4 @@ struct ImageHeader {
 /// here knows: lossless or 12-bit JPEG), kImageCorrupt (the header is cut or contradicts itself).
 Result<ImageHeader> ProbeHeader(std::span<const uint8_t> encoded);
 
-// One per format, for ProbeHeader.
-Result<ImageHeader> ProbeJpeg(std::span<const uint8_t> encoded);
-Result<ImageHeader> ProbePng(std::span<const uint8_t> encoded);
-Result<ImageHeader> ProbeWebp(std::span<const uint8_t> encoded);
-Result<ImageHeader> ProbeGif(std::span<const uint8_t> encoded);
-/// \param format kHeif or kAvif, as Sniff() said.
-Result<ImageHeader> ProbeHeif(std::span<const uint8_t> encoded, Format format);
-
 }  // namespace photovec::decode

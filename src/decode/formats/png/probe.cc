@@ -4,7 +4,7 @@
 
 #include "decode/byte_reader.h"
 #include "decode/exif.h"
-#include "decode/header_probe.h"
+#include "decode/formats/formats.h"
 
 // Chunks: PNG specification (third edition) §5.3, §11.2.2; eXIf: §11.3.4.5.
 namespace photovec::decode {
