@@ -160,11 +160,12 @@ Result<RoundResult> RunLanes(WorkTap& tap, const Load& load, const Lane& lane) {
 Result<pipeline::RequestResult> RunRequest(pipeline::Pipeline& pipeline, std::vector<Bytes> photos) {
   auto promise = std::make_shared<std::promise<pipeline::RequestResult>>();
   auto future = promise->get_future();
-  ASSIGN_OR_RETURN(pipeline::Request request, pipeline.Open({}, [promise](pipeline::RequestResult result) {
-    promise->set_value(std::move(result));
-  }));
-  for (Bytes& photo : photos) request.Add(std::move(photo));
-  request.Finish();
+  ASSIGN_OR_RETURN(const std::unique_ptr<pipeline::Request> request,
+                   pipeline.Open({}, [promise](pipeline::RequestResult result) {
+                     promise->set_value(std::move(result));
+                   }));
+  for (Bytes& photo : photos) request->Add(std::move(photo));
+  request->Finish();
   return future.get();
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/http_api.h"
 #include "base/json_text.h"
 #include "base/machine.h"
 #include "base/result.h"
@@ -169,14 +170,15 @@ class BenchPipelineCommand : public cli::Command {
     RETURN_IF_ERROR(bench::VerifyPipeline(engine, photos, decode));
     bench::WorkTap tap;
     bench::TappedPipeline tapped(*engine.pipeline, tap);
+    api::HttpApi api(tapped, *engine.registry);
     std::unique_ptr<net::Server> server;
     if (http_) {
       net::ServerOptions options;
       options.port = 0;
       options.max_body_bytes = uint64_t{1} << 30;
-      server = net::Server::Create(tapped, *engine.registry, options);
+      server = std::make_unique<net::Server>(api, tapped.budget(), *engine.registry, options);
       RETURN_IF_ERROR(server->Start());
-      server->SetReady(true);
+      api.SetReady(true);
     }
     std::vector<Pass> passes;
     bulk::StageSummary stages;
