@@ -11,38 +11,38 @@
 
 namespace photovec {
 
-/// Values in lanes (a lane is a request): FIFO within a lane, round robin between lanes, so that a request of
+/// Values in flows (a flow is a request): FIFO within a flow, round robin between flows, so that a request of
 /// 1,000 images cannot starve a request of one. Push and Pop are O(1) amortised.
 /// Not thread-safe and not bounded: its owner locks it and bounds what goes in.
 template <typename T>
 class FairQueue {
  public:
-  void Push(uint64_t lane, T value) {
-    auto [it, fresh] = index_.try_emplace(lane);
-    if (fresh) it->second = lanes_.insert(lanes_.end(), Lane{lane, {}});
+  void Push(uint64_t flow, T value) {
+    auto [it, fresh] = index_.try_emplace(flow);
+    if (fresh) it->second = flows_.insert(flows_.end(), Flow{flow, {}});
     it->second->items.push_back(std::move(value));
     ++size_;
   }
 
-  /// The next value of the lane whose turn it is; that lane then goes to the back.
+  /// The next value of the flow whose turn it is; that flow then goes to the back.
   std::optional<T> Pop() {
     return PopIf([](const T&) { return true; });
   }
 
-  /// As Pop, but skips lanes whose first value does not satisfy `ready`. Skipped lanes keep their turn.
-  /// O(lanes) when many are skipped.
+  /// As Pop, but skips flows whose first value does not satisfy `ready`. Skipped flows keep their turn.
+  /// O(flows) when many are skipped.
   template <typename Ready>
   std::optional<T> PopIf(Ready ready) {
-    for (auto lane = lanes_.begin(); lane != lanes_.end(); ++lane) {
-      if (!ready(lane->items.front())) continue;
-      std::optional<T> value(std::move(lane->items.front()));
-      lane->items.pop_front();
+    for (auto flow = flows_.begin(); flow != flows_.end(); ++flow) {
+      if (!ready(flow->items.front())) continue;
+      std::optional<T> value(std::move(flow->items.front()));
+      flow->items.pop_front();
       --size_;
-      if (lane->items.empty()) {
-        index_.erase(lane->id);
-        lanes_.erase(lane);
+      if (flow->items.empty()) {
+        index_.erase(flow->id);
+        flows_.erase(flow);
       } else {
-        lanes_.splice(lanes_.end(), lanes_, lane);
+        flows_.splice(flows_.end(), flows_, flow);
       }
       return value;
     }
@@ -51,15 +51,15 @@ class FairQueue {
 
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  size_t lanes() const { return lanes_.size(); }
+  size_t flows() const { return flows_.size(); }
 
  private:
-  struct Lane {
+  struct Flow {
     uint64_t id;
-    std::deque<T> items;  // never empty while the lane is listed
+    std::deque<T> items;  // never empty while the flow is listed
   };
-  std::list<Lane> lanes_;
-  std::unordered_map<uint64_t, typename std::list<Lane>::iterator> index_;
+  std::list<Flow> flows_;
+  std::unordered_map<uint64_t, typename std::list<Flow>::iterator> index_;
   size_t size_ = 0;
 };
 

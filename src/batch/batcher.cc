@@ -7,10 +7,10 @@
 
 namespace photovec::batch {
 
-void Batcher::Push(uint64_t lane, Ready item) {
+void Batcher::Push(uint64_t flow, Ready item) {
   {
     std::scoped_lock lock(mutex_);
-    queue_.Push(lane, std::move(item));
+    queue_.Push(flow, std::move(item));
   }
   ready_.notify_one();
 }

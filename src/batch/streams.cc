@@ -15,7 +15,7 @@ namespace photovec::batch {
 namespace {
 
 // One batch between Submit and Wait. Recycled: after the first batches nothing is allocated.
-struct Flight {
+struct InFlightBatch {
   std::vector<Ready> items;
   std::vector<PixelSlot> slots;
   std::vector<float> out;  // [max_batch, D]
@@ -51,11 +51,11 @@ class StreamLoop {
         batcher_(batcher),
         hooks_(hooks),
         busy_us_(busy_us),
-        flights_(static_cast<size_t>(std::max(1, stream_.depth()))) {
-    for (Flight& flight : flights_) {
-      flight.items.reserve(static_cast<size_t>(max_batch_));
-      flight.slots.reserve(static_cast<size_t>(max_batch_));
-      flight.out.resize(static_cast<size_t>(max_batch_) * dim_);
+        ring_(static_cast<size_t>(std::max(1, stream_.depth()))) {
+    for (InFlightBatch& batch : ring_) {
+      batch.items.reserve(static_cast<size_t>(max_batch_));
+      batch.slots.reserve(static_cast<size_t>(max_batch_));
+      batch.out.resize(static_cast<size_t>(max_batch_) * dim_);
     }
   }
 
@@ -63,8 +63,8 @@ class StreamLoop {
     for (;;) {
       // Only an idle stream sleeps in Take; one with a batch in flight takes what is there and goes on.
       bool open = true;
-      while (open && !lost_ && in_flight_ < flights_.size()) {
-        Flight& next = flights_[(oldest_ + in_flight_) % flights_.size()];
+      while (open && !lost_ && in_flight_ < ring_.size()) {
+        InFlightBatch& next = ring_[(oldest_ + in_flight_) % ring_.size()];
         open = batcher_.Take(max_batch_, in_flight_ == 0, next.items);
         if (!open || next.items.empty()) break;
         Start(next);
@@ -78,33 +78,33 @@ class StreamLoop {
   }
 
  private:
-  void Start(Flight& flight) {
-    flight.slots.clear();
-    flight.submitted = Clock::now();
-    const Taken taken{flight.submitted, index_, batches_++, static_cast<int>(flight.items.size())};
-    for (const Ready& item : flight.items) {
-      flight.slots.push_back(item.slot.view());
+  void Start(InFlightBatch& batch) {
+    batch.slots.clear();
+    batch.submitted = Clock::now();
+    const Taken taken{batch.submitted, index_, batches_++, static_cast<int>(batch.items.size())};
+    for (const Ready& item : batch.items) {
+      batch.slots.push_back(item.slot.view());
       item.client->OnTaken(taken);
     }
-    const Status status = Submit(flight);
+    const Status status = Submit(batch);
     if (status.ok()) {
       ++in_flight_;
     } else {
-      Deliver(flight, status);
+      Deliver(batch, status);
     }
   }
 
   void FinishOldest() {
-    Flight& flight = flights_[oldest_];
-    const Status status = Wait(flight.ticket);
-    oldest_ = (oldest_ + 1) % flights_.size();
+    InFlightBatch& batch = ring_[oldest_];
+    const Status status = Wait(batch.ticket);
+    oldest_ = (oldest_ + 1) % ring_.size();
     --in_flight_;
-    Deliver(flight, status);
+    Deliver(batch, status);
   }
 
-  Status Submit(Flight& flight) {
+  Status Submit(InFlightBatch& batch) {
     try {
-      ASSIGN_OR_RETURN(flight.ticket, stream_.Submit(flight.slots, Rows(flight)));
+      ASSIGN_OR_RETURN(batch.ticket, stream_.Submit(batch.slots, Rows(batch)));
       return Status::Ok();
     } catch (const std::exception& error) {
       return Thrown(error.what());
@@ -123,20 +123,20 @@ class StreamLoop {
     }
   }
 
-  void Deliver(Flight& flight, const Status& status) {
+  void Deliver(InFlightBatch& batch, const Status& status) {
     const TimePoint now = Clock::now();
     // Batches of one stream overlap when depth() > 1: the time they share counts once.
-    busy_us_ += MicrosBetween(std::max(flight.submitted, busy_until_), now);
+    busy_us_ += MicrosBetween(std::max(batch.submitted, busy_until_), now);
     busy_until_ = now;
     if (hooks_.on_batch) {
-      hooks_.on_batch({index_, static_cast<int>(flight.items.size()), MicrosBetween(flight.submitted, now)});
+      hooks_.on_batch({index_, static_cast<int>(batch.items.size()), MicrosBetween(batch.submitted, now)});
     }
     // Before the clients hear of it, so that the server is not ready by the time that they retry.
     if (status.code() == Code::kDeviceFailed) OnFailure(status);
-    for (Ready& item : flight.items) item.slot.Release();
-    for (size_t i = 0; i < flight.items.size(); ++i) {
-      const std::span<const float> row = Rows(flight).subspan(i * dim_, dim_);
-      Client& client = *flight.items[i].client;
+    for (Ready& item : batch.items) item.slot.Release();
+    for (size_t i = 0; i < batch.items.size(); ++i) {
+      const std::span<const float> row = Rows(batch).subspan(i * dim_, dim_);
+      Client& client = *batch.items[i].client;
       if (!status.ok()) {
         client.OnEncoded(status, {}, now);
       } else if (!AllFinite(row)) {
@@ -146,7 +146,7 @@ class StreamLoop {
         client.OnEncoded(status, row, now);
       }
     }
-    flight.items.clear();
+    batch.items.clear();
   }
 
   // A stream that hangs may be survived by the others; a broken device may not.
@@ -160,7 +160,7 @@ class StreamLoop {
     }
   }
 
-  std::span<float> Rows(Flight& flight) const { return {flight.out.data(), flight.items.size() * dim_}; }
+  std::span<float> Rows(InFlightBatch& batch) const { return {batch.out.data(), batch.items.size() * dim_}; }
 
   encode::Encoder& encoder_;
   encode::EncoderStream& stream_;
@@ -170,7 +170,7 @@ class StreamLoop {
   Batcher& batcher_;
   const StreamsHooks& hooks_;
   std::atomic<int64_t>& busy_us_;
-  std::vector<Flight> flights_;  // a ring: in_flight_ batches from oldest_ on
+  std::vector<InFlightBatch> ring_;  // a ring: in_flight_ batches from oldest_ on
   size_t oldest_ = 0;
   size_t in_flight_ = 0;
   int64_t batches_ = 0;  // started so far

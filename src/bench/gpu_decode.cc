@@ -16,7 +16,7 @@
 
 #include "base/quantile.h"
 #include "base/thread_pool.h"
-#include "decode/gpu/jpeg_lanes.h"
+#include "decode/gpu/jpeg_scheduler.h"
 #include "decode/header_probe.h"
 
 namespace photovec::bench {
@@ -33,7 +33,7 @@ constexpr int kMostWindows = 100;
 
 struct Arrangement {
   std::string name;
-  decode::JpegLanePlan plan;
+  decode::GpuJpegOptions plan;
   bool cpus_too = false;
 };
 
@@ -41,21 +41,21 @@ struct Arrangement {
 std::vector<Arrangement> Arrangements() {
   const auto lanes = [](std::string name, int engines, int cuda) {
     Arrangement one{std::move(name), {}, false};
-    one.plan.engine_lanes = engines;
-    one.plan.cuda_lanes = cuda;
+    one.plan.engine_decoders = engines;
+    one.plan.cuda_decoders = cuda;
     return one;
   };
   std::vector<Arrangement> all = {
       lanes("engines, 1 lane", 1, 0),        lanes("engines, 2 lanes", 2, 0),
       lanes("engines, batches of 64", 2, 0), lanes("engines, chroma repeated", 2, 0),
       lanes("cuda, 1 lane", 0, 1),           lanes("cuda, 2 lanes", 0, 2)};
-  all[2].plan.engine_tasks = 64;
+  all[2].plan.engine_jobs = 64;
   all[3].plan.interpolate_chroma = false;
   for (const bool cpus_too : {false, true}) {
     for (const char* parts : {"auto", "engines"}) {
       const std::string name = cpus_too ? "--decode-device=mixed" : "--decode-device=gpu";
       const std::string only = std::string_view(parts) == "auto" ? "" : std::string(" --gpu-jpeg=") + parts;
-      all.push_back({name + only, decode::ToJpegLanePlan(parts), cpus_too});
+      all.push_back({name + only, decode::ToGpuJpegOptions(parts), cpus_too});
     }
   }
   return all;
@@ -86,14 +86,14 @@ Result<std::vector<Slot>> Expected(const BenchDecodeOptions& options, const Phot
   return slots;
 }
 
-using ReadCounts = std::function<decode::GpuJpegLanes::Counts()>;
+using ReadCounts = std::function<decode::GpuJpegScheduler::Counts()>;
 
 // What was done while somebody watched.
 struct Window {
   double seconds = 0;
   double images = 0;
   double cpu_seconds = 0;
-  decode::GpuJpegLanes::Counts counts;
+  decode::GpuJpegScheduler::Counts counts;
 };
 
 // Photos in turn on many threads.
@@ -176,7 +176,7 @@ class Turns {
 struct Passes {
   std::vector<double> images_per_s;
   std::vector<double> cpu_ms;
-  decode::GpuJpegLanes::Counts counts;  // of the timed parts
+  decode::GpuJpegScheduler::Counts counts;  // of the timed parts
   double least_psnr_db = 0;
   std::string missing;
 };
@@ -189,14 +189,14 @@ class Bench {
 
   Status Cpu(Passes& passes) {
     return Time(
-        options_.threads, decode::MakeInProcessDecoder, [] { return decode::GpuJpegLanes::Counts(); },
+        options_.threads, decode::MakeInProcessDecoder, [] { return decode::GpuJpegScheduler::Counts(); },
         passes);
   }
 
   Status Gpu(const Arrangement& what, const std::vector<Slot>& expected, Passes& passes,
              std::string& detail) {
     const decode::CpuShare cpus{options_.threads, what.cpus_too};
-    auto lanes = decode::StartGpuJpegLanes(platform_, {device_}, what.plan, cpus, detail);
+    auto lanes = decode::StartGpuJpegScheduler(platform_, {device_}, what.plan, cpus, detail);
     if (!lanes.ok()) {
       passes.missing = lanes.status().message();
       return Status::Ok();
@@ -227,13 +227,14 @@ class Bench {
   }
 
   // Until nvJPEG asks the driver for nothing any more.
-  Status WarmUp(const decode::GpuJpegLanes& lanes, int threads, const MakeDecoder& make) {
+  Status WarmUp(const decode::GpuJpegScheduler& lanes, int threads, const MakeDecoder& make) {
     int64_t allocations = -1;
-    for (int i = 0; i < kMostWarmUps && allocations != lanes.counts().lanes.allocations; ++i) {
-      allocations = lanes.counts().lanes.allocations;
-      RETURN_IF_ERROR(Turns(options_, photos_)
-                          .Watch(threads, make, 0, slice_ / 4, [] { return decode::GpuJpegLanes::Counts(); })
-                          .status());
+    for (int i = 0; i < kMostWarmUps && allocations != lanes.counts().decoders.allocations; ++i) {
+      allocations = lanes.counts().decoders.allocations;
+      RETURN_IF_ERROR(
+          Turns(options_, photos_)
+              .Watch(threads, make, 0, slice_ / 4, [] { return decode::GpuJpegScheduler::Counts(); })
+              .status());
     }
     return Status::Ok();
   }
@@ -267,7 +268,7 @@ GpuDecodeRow ToRow(const std::string& name, const Passes& passes, double cpu_rat
   row.times_cpu = cpu_rate > 0 ? row.images_per_s / cpu_rate : 1;
   row.cpu_ms = Median(passes.cpu_ms);
   row.least_psnr_db = passes.least_psnr_db;
-  const device::JpegLaneCounts& lanes = passes.counts.lanes;
+  const device::JpegDecoderCounts& lanes = passes.counts.decoders;
   if (lanes.batches > 0) {
     const double batches = static_cast<double>(lanes.batches) * 1e3;
     row.batch = static_cast<double>(lanes.photos) * 1e3 / batches;

@@ -12,7 +12,7 @@
 #include "cli/exit_codes.h"
 #include "commands/commands.h"
 #include "model/presets.h"
-#include "model/random_init.h"
+#include "model/random/init.h"
 
 namespace photovec::commands {
 namespace {

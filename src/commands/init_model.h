@@ -17,7 +17,7 @@ struct InitModelOptions {
   bool force = false;  ///< replace the files of a model that is already there
 };
 
-/// Writes a HuggingFace directory with random weights (model/random_init.h).
+/// Writes a HuggingFace directory with random weights (model/random/init.h).
 /// Errors: kInvalidRequest for an unknown preset, or when a file is there already and `force` is not set;
 /// kUnavailable naming what cannot be written.
 Status RunInitModel(const InitModelOptions& options);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "decode/crop_window.h"
+#include "decode/pixel_decoder.h"
 
 #include <algorithm>
 #include <cmath>

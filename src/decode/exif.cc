@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "decode/exif.h"
+#include "decode/header_probe.h"
 
 #include <string_view>
 

@@ -2,7 +2,6 @@
 #include <string>
 
 #include "decode/color/transform.h"
-#include "decode/crop_window.h"
 #include "decode/decoder.h"
 #include "decode/formats/heif/support.h"
 #include "decode/limits.h"
@@ -53,8 +52,8 @@ class InProcessDecoder final : public Decoder {
     report.orientation = header->orientation;
     report.scale_denominator = request.scale_denominator;
     report.decoded_at = Clock::now();
-    const preprocess::Source source{pixels_.view(), report.width, report.height, request.scale_denominator,
-                                    header->orientation};
+    const preprocess::DecodedPhoto source{pixels_.view(), report.width, report.height,
+                                          request.scale_denominator, header->orientation};
     if (Status status = preprocessor_.Run(source, *job.spec, job.out); !status.ok()) return status;
     return report;
   }

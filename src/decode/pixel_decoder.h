@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "decode/decoder.h"
 #include "decode/header_probe.h"
+#include "preprocess/spec.h"
 
 namespace photovec::decode {
 
@@ -19,6 +20,11 @@ struct PixelWindow {
   int first_column = 0;
   int end_column = std::numeric_limits<int>::max();
 };
+
+/// Which part of the decoded (stored, 1/scale_denominator) image preprocessing can look at: what the centre
+/// crop keeps, plus what the resize filter reaches beyond it. From above; the whole image when the spec keeps
+/// it all.
+PixelWindow CropWindow(const ImageHeader& header, int scale_denominator, const preprocess::Spec& spec);
 
 /// One photo whose header has passed the limits. Borrows everything.
 struct PixelRequest {

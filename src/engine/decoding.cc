@@ -63,8 +63,8 @@ Status AddGpu(const EngineOptions& options, const Plan& plan, Decoding& decoding
   std::string detail;
   const decode::CpuShare cpus{plan.decoders, options.decode_device == "mixed"};
   ASSIGN_OR_RETURN(decoding.gpu,
-                   decode::StartGpuJpegLanes(*platform, plan.devices,
-                                             decode::ToJpegLanePlan(options.gpu_jpeg), cpus, detail));
+                   decode::StartGpuJpegScheduler(*platform, plan.devices,
+                                                 decode::ToGpuJpegOptions(options.gpu_jpeg), cpus, detail));
   log::info("plain JPEGs are decoded by {}{}", detail,
             options.decode_device == "mixed" ? " and by the CPU" : "");
   if (options.decode == "process") {
@@ -121,8 +121,8 @@ void DecoderMetrics::Sample() {
   last_ = now;
 }
 
-GpuJpegMetrics::GpuJpegMetrics(const decode::GpuJpegLanes& lanes, metrics::Registry& registry)
-    : lanes_(lanes), registry_(registry) {
+GpuJpegMetrics::GpuJpegMetrics(const decode::GpuJpegScheduler& scheduler, metrics::Registry& registry)
+    : scheduler_(scheduler), registry_(registry) {
   sampler_ = registry_.AddSampler([this] { Sample(); });
 }
 
@@ -131,8 +131,8 @@ GpuJpegMetrics::~GpuJpegMetrics() { registry_.RemoveSampler(sampler_); }
 void GpuJpegMetrics::Sample() {
   namespace name = metrics::name;
   std::scoped_lock lock(mutex_);
-  const decode::GpuJpegLanes::Counts now = lanes_.counts();
-  decode::GpuJpegLanes::Counts more = now;
+  const decode::GpuJpegScheduler::Counts now = scheduler_.counts();
+  decode::GpuJpegScheduler::Counts more = now;
   more.Add(last_, -1);
   last_ = now;
   const auto add = [&](std::string_view metric, const char* help, const metrics::Labels& labels,
@@ -145,16 +145,17 @@ void GpuJpegMetrics::Sample() {
   images("cpu_refused", more.refused);
   images("cpu_free", more.left_to_cpu);
   images("cpu_only", more.other);
-  add(name::kGpuDecodeBatches, "Batches of the GPU's decoders", {}, static_cast<double>(more.lanes.batches));
+  add(name::kGpuDecodeBatches, "Batches of the GPU's decoders", {},
+      static_cast<double>(more.decoders.batches));
   const auto phase = [&](const char* stage, int64_t us) {
     add(name::kGpuDecodeSeconds, "Time of the GPU's decoders by phase, all lanes together",
         {{metrics::label::kStage, stage}}, static_cast<double>(us) / 1e6);
   };
-  phase("submit", more.lanes.submit_us);
-  phase("decode", more.lanes.decode_us);
-  phase("resize", more.lanes.resize_us);
+  phase("submit", more.decoders.submit_us);
+  phase("decode", more.decoders.decode_us);
+  phase("resize", more.decoders.resize_us);
   add(name::kGpuDecodeAllocations, "How often nvJPEG needed memory of the driver, which stops the GPU", {},
-      static_cast<double>(more.lanes.allocations));
+      static_cast<double>(more.decoders.allocations));
 }
 
 bool EnoughDecoders(const decode::DecoderPoolStats& stats) { return 2 * stats.alive >= stats.wanted; }

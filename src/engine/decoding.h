@@ -5,7 +5,7 @@
 #include <mutex>
 
 #include "base/result.h"
-#include "decode/gpu/jpeg_lanes.h"
+#include "decode/gpu/jpeg_scheduler.h"
 #include "decode/sandbox/decoder_pool.h"
 #include "engine/machine_plan.h"
 #include "engine/options.h"
@@ -20,8 +20,8 @@ inline constexpr const char* kDecoderFaultVariable = "PHOTOVEC_TEST_DECODER_FAUL
 
 /// Who decodes: threads of this process, or sandboxed processes.
 struct Decoding {
-  std::unique_ptr<decode::DecoderPool> pool;  ///< null with --decode=thread
-  std::unique_ptr<decode::GpuJpegLanes> gpu;  ///< null with --decode-device=cpu
+  std::unique_ptr<decode::DecoderPool> pool;      ///< null with --decode=thread
+  std::unique_ptr<decode::GpuJpegScheduler> gpu;  ///< null with --decode-device=cpu
   pipeline::Pipeline::DecoderFactory factory;
 };
 
@@ -33,8 +33,8 @@ decode::DecoderPoolOptions ToPoolOptions(const EngineOptions& options, int decod
 Status PlanDecoding(const EngineOptions& options, Plan& plan);
 
 /// Starts the decoder processes when there are to be some, and logs which walls stand around them.
-/// With --decode-device=gpu or mixed also the GPU's lanes. Errors: as DecoderPool::Create and
-/// StartGpuJpegLanes.
+/// With --decode-device=gpu or mixed also the GPU's JPEG decoders. Errors: as DecoderPool::Create and
+/// StartGpuJpegScheduler.
 Result<Decoding> StartDecoding(const EngineOptions& options, const Plan& plan);
 
 /// Keeps the photovec_decoder_* metrics current. `pool` and `registry` must outlive it.
@@ -54,20 +54,20 @@ class DecoderMetrics {
   int sampler_ = -1;
 };
 
-/// Keeps the photovec_gpu_decode_* metrics current. `lanes` and `registry` must outlive it.
+/// Keeps the photovec_gpu_decode_* metrics current. `scheduler` and `registry` must outlive it.
 class GpuJpegMetrics {
  public:
-  GpuJpegMetrics(const decode::GpuJpegLanes& lanes, metrics::Registry& registry);
+  GpuJpegMetrics(const decode::GpuJpegScheduler& scheduler, metrics::Registry& registry);
   ~GpuJpegMetrics();
   GpuJpegMetrics(const GpuJpegMetrics&) = delete;
   GpuJpegMetrics& operator=(const GpuJpegMetrics&) = delete;
 
  private:
   void Sample();
-  const decode::GpuJpegLanes& lanes_;
+  const decode::GpuJpegScheduler& scheduler_;
   metrics::Registry& registry_;
   std::mutex mutex_;
-  decode::GpuJpegLanes::Counts last_;
+  decode::GpuJpegScheduler::Counts last_;
   int sampler_ = -1;
 };
 

@@ -39,7 +39,7 @@ struct Engine {
   std::unique_ptr<fetch::Fetcher> fetcher;
   std::unique_ptr<decode::DecoderPool> decoders;  ///< null with --decode=thread
   std::unique_ptr<DecoderMetrics> decoder_metrics;
-  std::unique_ptr<decode::GpuJpegLanes> gpu_jpeg;  ///< null with --decode-device=cpu
+  std::unique_ptr<decode::GpuJpegScheduler> gpu_jpeg;  ///< null with --decode-device=cpu
   std::unique_ptr<GpuJpegMetrics> gpu_jpeg_metrics;
   std::unique_ptr<pipeline::Pipeline> pipeline;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "model/families/clip.h"
 #include "model/safetensors.h"
 #include "model/weight_names.h"
 

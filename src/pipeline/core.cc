@@ -18,8 +18,8 @@ constexpr int kLookAheadPerDecoder = 32;
 // ends in its request's Collector, as every item does.
 void ToBatch(ItemPtr item, SlotRef slot) {
   batch::Batcher& batcher = item->model().batcher();
-  const uint64_t lane = item->lane();
-  batcher.Push(lane, {std::move(slot), std::move(item)});
+  const uint64_t flow = item->flow();
+  batcher.Push(flow, {std::move(slot), std::move(item)});
 }
 
 }  // namespace

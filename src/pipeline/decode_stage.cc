@@ -44,12 +44,12 @@ DecodeStage::DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders,
 
 void DecodeStage::Push(ItemPtr item) {
   item->model().decode_waiting.fetch_add(1, std::memory_order_relaxed);
-  const uint64_t lane = item->lane();
+  const uint64_t flow = item->flow();
   std::scoped_lock lock(mutex_);
   if (cache_ != nullptr) {
-    lookups_.Push(lane, std::move(item));
+    lookups_.Push(flow, std::move(item));
   } else {
-    queue_.Push(lane, std::move(item));
+    queue_.Push(flow, std::move(item));
     waiting_.fetch_add(1);
   }
   ready_.notify_one();
@@ -168,9 +168,9 @@ void DecodeStage::LookUp(ItemPtr item) {
     item->keep_in = cache_;
   }
   item->model().decode_waiting.fetch_add(1, std::memory_order_relaxed);
-  const uint64_t lane = item->lane();
+  const uint64_t flow = item->flow();
   std::scoped_lock lock(mutex_);
-  queue_.Push(lane, std::move(item));
+  queue_.Push(flow, std::move(item));
   waiting_.fetch_add(1);
   ready_.notify_one();
 }

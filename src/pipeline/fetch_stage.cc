@@ -51,9 +51,9 @@ FetchStage::FetchStage(fetch::Fetcher& fetcher, MemoryBudget& budget, Limits lim
 
 void FetchStage::Push(ItemPtr item) {
   item->model().fetch_waiting.fetch_add(1, std::memory_order_relaxed);
-  const uint64_t lane = item->lane();
+  const uint64_t flow = item->flow();
   std::scoped_lock lock(mutex_);
-  queue_.Push(lane, std::move(item));
+  queue_.Push(flow, std::move(item));
   waiting_.fetch_add(1);
   wake_.notify_one();
 }

@@ -26,7 +26,7 @@ class Item final : public batch::Client {
   Item(std::shared_ptr<Collector> collector, ItemResult& result)
       : collector_(std::move(collector)), result_(result) {}
 
-  uint64_t lane() const { return collector_->id(); }  ///< for fair queues
+  uint64_t flow() const { return collector_->id(); }  ///< for fair queues
   ModelRuntime& model() const { return collector_->model(); }
   const RequestOptions& request() const { return collector_->options(); }
   std::shared_ptr<const CancelFlag> cancel_flag() const { return collector_->cancel_flag(); }

@@ -30,7 +30,7 @@ class RequestTable {
   RequestTable(const RequestTable&) = delete;
   RequestTable& operator=(const RequestTable&) = delete;
 
-  /// A new request; the result is its id, which is also its lane in every queue.
+  /// A new request; the result is its id, which is also its flow in every queue.
   /// Errors: kUnavailable after Refuse().
   Result<uint64_t> Register(std::shared_ptr<CancelFlag> cancel, Deadline deadline);
   /// The request got its Finish(): from now on somebody waits for its answer.

@@ -19,23 +19,23 @@ Status Contradiction(const std::string& what) {
 
 std::string SizeText(int width, int height) { return std::to_string(width) + "x" + std::to_string(height); }
 
-Status CheckSource(const Source& source) {
-  const RgbView& pixels = source.pixels;
-  const int d = source.scale_denominator;
+Status CheckPhoto(const DecodedPhoto& photo) {
+  const RgbView& pixels = photo.pixels;
+  const int d = photo.scale_denominator;
   if (d != 1 && d != 2 && d != 4 && d != 8) {
     return Contradiction("a scale denominator of " + std::to_string(d) + " instead of 1, 2, 4 or 8");
   }
-  if (source.orientation < 1 || source.orientation > 8) {
-    return Contradiction("EXIF orientation " + std::to_string(source.orientation) + " instead of 1 to 8");
+  if (photo.orientation < 1 || photo.orientation > 8) {
+    return Contradiction("EXIF orientation " + std::to_string(photo.orientation) + " instead of 1 to 8");
   }
-  if (source.full_width < 1 || source.full_height < 1 || source.full_width > kMaxSourceSide ||
-      source.full_height > kMaxSourceSide) {
-    return Contradiction("a photo of " + SizeText(source.full_width, source.full_height) + " pixels");
+  if (photo.full_width < 1 || photo.full_height < 1 || photo.full_width > kMaxSourceSide ||
+      photo.full_height > kMaxSourceSide) {
+    return Contradiction("a photo of " + SizeText(photo.full_width, photo.full_height) + " pixels");
   }
-  const int width = (source.full_width + d - 1) / d;
-  const int height = (source.full_height + d - 1) / d;
+  const int width = (photo.full_width + d - 1) / d;
+  const int height = (photo.full_height + d - 1) / d;
   if (pixels.width != width || pixels.height != height) {
-    return Contradiction("a photo of " + SizeText(source.full_width, source.full_height) + " decoded at 1/" +
+    return Contradiction("a photo of " + SizeText(photo.full_width, photo.full_height) + " decoded at 1/" +
                          std::to_string(d) + " came as " + SizeText(pixels.width, pixels.height) +
                          " instead of " + SizeText(width, height));
   }
@@ -46,12 +46,12 @@ Status CheckSource(const Source& source) {
   return Status::Ok();
 }
 
-Status CheckSpec(const Source& source, const Spec& spec) {
+Status CheckSpec(const DecodedPhoto& photo, const Spec& spec) {
   if (spec.crop < 1 || spec.crop > kMaxSlotSide) {
     return Contradiction("a crop of " + std::to_string(spec.crop) + " pixels");
   }
   if (spec.mode == ResizeMode::kSquash) {
-    if (source.scale_denominator != 1) return Contradiction("squash needs pixels decoded in full");
+    if (photo.scale_denominator != 1) return Contradiction("squash needs pixels decoded in full");
     return Status::Ok();
   }
   if (spec.resize_short < 1 || spec.resize_short > kMaxSlotSide) {
@@ -111,23 +111,23 @@ Orientation ReadOrientation(int exif) {
   }
 }
 
-Result<Plan> MakePlan(const Source& source, const Spec& spec) {
-  RETURN_IF_ERROR(CheckSource(source));
-  RETURN_IF_ERROR(CheckSpec(source, spec));
-  const Orientation orientation = ReadOrientation(source.orientation);
+Result<ResizePlan> MakeResizePlan(const DecodedPhoto& photo, const Spec& spec) {
+  RETURN_IF_ERROR(CheckPhoto(photo));
+  RETURN_IF_ERROR(CheckSpec(photo, spec));
+  const Orientation orientation = ReadOrientation(photo.orientation);
   const bool turned = orientation.transposed;
-  const SourceAxis columns{source.pixels.width, source.full_width,
+  const SourceAxis columns{photo.pixels.width, photo.full_width,
                            turned ? orientation.mirrored_y : orientation.mirrored_x};
-  const SourceAxis rows{source.pixels.height, source.full_height,
+  const SourceAxis rows{photo.pixels.height, photo.full_height,
                         turned ? orientation.mirrored_x : orientation.mirrored_y};
-  Plan plan;
+  ResizePlan plan;
   plan.transposed = turned;
   plan.x.key.filter = plan.y.key.filter = spec.filter;
-  SetSource(turned ? rows : columns, source.scale_denominator, plan.x.key);
-  SetSource(turned ? columns : rows, source.scale_denominator, plan.y.key);
+  SetSource(turned ? rows : columns, photo.scale_denominator, plan.x.key);
+  SetSource(turned ? columns : rows, photo.scale_denominator, plan.y.key);
 
-  const int width = turned ? source.full_height : source.full_width;
-  const int height = turned ? source.full_width : source.full_height;
+  const int width = turned ? photo.full_height : photo.full_width;
+  const int height = turned ? photo.full_width : photo.full_height;
   const Size resized = ResizedSize(width, height, spec);
   if (resized.width < 1 || resized.height < 1) {
     return Contradiction("a resized photo of " + SizeText(resized.width, resized.height) + " pixels");

@@ -24,14 +24,14 @@ struct PlannedAxis {
   int pad = 0;  ///< slot pixels before it that stay 0; the photo fills the next key.out_count
 };
 
-struct Plan {
-  bool transposed = false;  ///< x lies on the source's rows, y on its columns
+struct ResizePlan {
+  bool transposed = false;  ///< x lies on the photo's stored rows, y on its columns
   PlannedAxis x;            ///< oriented
   PlannedAxis y;
 };
 
 /// What has to be computed for this photo, in either mode (kSquash ignores the filter and the box).
 /// Errors: kInternal naming the contradiction.
-Result<Plan> MakePlan(const Source& source, const Spec& spec);
+Result<ResizePlan> MakeResizePlan(const DecodedPhoto& photo, const Spec& spec);
 
 }  // namespace photovec::preprocess

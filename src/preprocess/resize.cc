@@ -49,14 +49,14 @@ constexpr size_t kStripLanes = 1536;
 
 class Preprocessor::Impl {
  public:
-  Status Run(const Source& source, const Spec& spec, std::span<uint8_t> out) {
+  Status Run(const DecodedPhoto& photo, const Spec& spec, std::span<uint8_t> out) {
     if (out.size() != spec.slot_bytes()) {
       return {Code::kInternal, "preprocess: a slot of " + std::to_string(out.size()) + " bytes instead of " +
                                    std::to_string(spec.slot_bytes())};
     }
-    ASSIGN_OR_RETURN(const Plan plan, MakePlan(source, spec));
+    ASSIGN_OR_RETURN(const ResizePlan plan, MakeResizePlan(photo, spec));
     if (spec.mode == ResizeMode::kSquash) {
-      squasher_.Run(source.pixels, plan, out.data());
+      squasher_.Run(photo.pixels, plan, out.data());
       return Status::Ok();
     }
     if (plan.x.key.out_count < spec.crop || plan.y.key.out_count < spec.crop) {
@@ -69,9 +69,9 @@ class Preprocessor::Impl {
     const TapTable& x = cache_.Get(plan.x.key);
     const TapTable& y = cache_.Get(plan.y.key);
     if (plan.transposed) {
-      ResizeTransposed(source.pixels, x, y, to);
+      ResizeTransposed(photo.pixels, x, y, to);
     } else {
-      ResizeUpright(source.pixels, x, y, to);
+      ResizeUpright(photo.pixels, x, y, to);
     }
     return Status::Ok();
   }
@@ -179,8 +179,8 @@ class Preprocessor::Impl {
 Preprocessor::Preprocessor() : impl_(std::make_unique<Impl>()) {}
 Preprocessor::~Preprocessor() = default;
 
-Status Preprocessor::Run(const Source& source, const Spec& spec, std::span<uint8_t> out) {
-  return impl_->Run(source, spec, out);
+Status Preprocessor::Run(const DecodedPhoto& photo, const Spec& spec, std::span<uint8_t> out) {
+  return impl_->Run(photo, spec, out);
 }
 
 }  // namespace photovec::preprocess

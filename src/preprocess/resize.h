@@ -12,7 +12,7 @@
 namespace photovec::preprocess {
 
 /// What the decoder hands over: pixels in stored (not yet oriented) order, and how they relate to the photo.
-struct Source {
+struct DecodedPhoto {
   RgbView pixels;      ///< possibly DCT-scaled by 1/denominator, rounded up
   int full_width = 0;  ///< stored size before scaling
   int full_height = 0;
@@ -37,8 +37,8 @@ class Preprocessor {
   Preprocessor& operator=(const Preprocessor&) = delete;
 
   /// \param out spec.slot_bytes() bytes, written whole on success.
-  /// Errors: kInternal when source and spec contradict each other.
-  Status Run(const Source& source, const Spec& spec, std::span<uint8_t> out);
+  /// Errors: kInternal when photo and spec contradict each other.
+  Status Run(const DecodedPhoto& photo, const Spec& spec, std::span<uint8_t> out);
 
  private:
   class Impl;

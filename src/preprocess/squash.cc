@@ -43,7 +43,7 @@ std::vector<CubicTap> BuildCubicTaps(const AxisKey& key) {
   return taps;
 }
 
-void Squasher::Run(const RgbView& pixels, const Plan& plan, uint8_t* out) {
+void Squasher::Run(const RgbView& pixels, const ResizePlan& plan, uint8_t* out) {
   const auto size = static_cast<size_t>(plan.x.key.out_size);
   // Without rounding between the passes their order is free, so both run in source terms, and only finished
   // pixels are transposed.

@@ -17,7 +17,7 @@ class Squasher {
  public:
   /// \param plan of a kSquash spec.
   /// \param out [S,S,3], S = plan.x.key.out_size.
-  void Run(const RgbView& pixels, const Plan& plan, uint8_t* out);
+  void Run(const RgbView& pixels, const ResizePlan& plan, uint8_t* out);
 
  private:
   std::vector<CubicTap> columns_;  // in source terms, by output position along the source's x axis

@@ -114,7 +114,7 @@ void AppendTap(int out, int begin, const std::vector<int32_t>& coefs, TapTable& 
   tap.out = out;
   tap.first_pair = offset / 2;
   tap.pairs = (lead + count + 1) / 2;
-  tap.coefs = table.coefs.size();
+  tap.coefs = static_cast<uint32_t>(table.coefs.size());
   const auto at = [&](int k) {
     return k < 0 || k >= count ? Digits{0, 0} : Split(coefs[static_cast<size_t>(k)]);
   };

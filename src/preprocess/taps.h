@@ -26,12 +26,12 @@ struct AxisKey {
   bool operator==(const AxisKey&) const = default;
 };
 
-/// One output pixel: a weighted sum over `pairs` consecutive pairs of input pixels.
+/// One output pixel: a weighted sum over `pairs` consecutive pairs of input pixels. GPUs read it as it is.
 struct Tap {
   int out = 0;         ///< 0 <= out < AxisKey::out_count
   int first_pair = 0;  ///< pair p holds inputs first_in + 2p and first_in + 2p + 1
   int pairs = 0;
-  size_t coefs = 0;  ///< index into TapTable::coefs of 2 * pairs values
+  uint32_t coefs = 0;  ///< index into TapTable::coefs of 2 * pairs values
 };
 
 /// The coefficients of one axis, in the order of the source: Pillow's 8-bit fixed point with 22 fractional

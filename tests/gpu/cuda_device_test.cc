@@ -63,9 +63,9 @@ std::vector<PixelSlot> Slots(const std::vector<std::vector<uint8_t>>& images) {
   return slots;
 }
 
-Status WaitFor(device::Lane& lane, int side) {
+Status WaitFor(device::DeviceStream& stream, int side) {
   for (;;) {
-    ASSIGN_OR_RETURN(const bool done, lane.Done(side));
+    ASSIGN_OR_RETURN(const bool done, stream.Done(side));
     if (done) return Status::Ok();
     std::this_thread::yield();
   }
@@ -73,14 +73,14 @@ Status WaitFor(device::Lane& lane, int side) {
 
 struct OnGpu {
   std::unique_ptr<device::DeviceModel> model;
-  std::unique_ptr<device::Lane> lane;
+  std::unique_ptr<device::DeviceStream> stream;
   int dim = 0;
 
   std::vector<float> Encode(std::span<const PixelSlot> slots, int side = 0) {
-    Status status = lane->Start(side, slots);
-    if (status.ok()) status = WaitFor(*lane, side);
+    Status status = stream->Start(side, slots);
+    if (status.ok()) status = WaitFor(*stream, side);
     EXPECT_TRUE(status.ok()) << status.message();
-    const auto rows = lane->output(side).first(slots.size() * static_cast<size_t>(dim));
+    const auto rows = stream->output(side).first(slots.size() * static_cast<size_t>(dim));
     return {rows.begin(), rows.end()};
   }
 };
@@ -95,9 +95,9 @@ OnGpu Load(const model::VisionModel& model, Precision precision, int max_batch) 
   EXPECT_TRUE(loaded.ok()) << loaded.status().message();
   if (!loaded.ok()) return gpu;
   gpu.model = std::move(*loaded);
-  auto lane = gpu.model->CreateLane({max_batch});
-  EXPECT_TRUE(lane.ok()) << lane.status().message();
-  if (lane.ok()) gpu.lane = std::move(*lane);
+  auto stream = gpu.model->CreateStream({max_batch});
+  EXPECT_TRUE(stream.ok()) << stream.status().message();
+  if (stream.ok()) gpu.stream = std::move(*stream);
   return gpu;
 }
 
@@ -174,7 +174,7 @@ TEST_P(OnDevice, GivesTheReferencesVectors) {
     auto reference = CreateReferenceEncoder(model.get(), reference_options);
     ASSERT_TRUE(reference.ok());
     OnGpu gpu = Load(model.get(), GetParam(), 4);
-    ASSERT_NE(gpu.lane, nullptr) << c.name;
+    ASSERT_NE(gpu.stream, nullptr) << c.name;
     const auto dim = static_cast<size_t>(gpu.dim);
     std::vector<float> expected(images.size() * dim);
     const auto slots = Slots(images);
@@ -196,7 +196,7 @@ TEST_P(OnDevice, NeighboursAndPlacesChangeNothing) {
   const test::RandomModel model(config);
   auto images = RandomImages(64, config.image_size);
   OnGpu gpu = Load(model.get(), GetParam(), 64);
-  ASSERT_NE(gpu.lane, nullptr);
+  ASSERT_NE(gpu.stream, nullptr);
   const auto dim = static_cast<size_t>(gpu.dim);
   for (const size_t batch : {3, 7, 16, 40, 64}) {
     auto slots = Slots(images);
@@ -219,7 +219,7 @@ TEST_P(OnDevice, PixelsMayLieAnywhere) {
   const VisionConfig config = Config(64, 16, 128, 2, 2);
   const test::RandomModel model(config);
   OnGpu gpu = Load(model.get(), GetParam(), 8);
-  ASSERT_NE(gpu.lane, nullptr);
+  ASSERT_NE(gpu.stream, nullptr);
   const auto images = RandomImages(8, config.image_size);
   const auto pageable = gpu.Encode(Slots(images));
   // Side by side in one pinned piece: one copy.
@@ -237,37 +237,37 @@ TEST_P(OnDevice, PixelsMayLieAnywhere) {
   EXPECT_EQ(gpu.Encode(slots), pageable);
 }
 
-TEST_P(OnDevice, BothSidesAndTwoLanesAtOnce) {
+TEST_P(OnDevice, BothSidesAndTwoStreamsAtOnce) {
   const VisionConfig config = Config(224, 32, 256, 4, 4);
   const test::RandomModel model(config);
   OnGpu gpu = Load(model.get(), GetParam(), 16);
-  ASSERT_NE(gpu.lane, nullptr);
-  auto second = gpu.model->CreateLane({16});
+  ASSERT_NE(gpu.stream, nullptr);
+  auto second = gpu.model->CreateStream({16});
   ASSERT_TRUE(second.ok());
   const auto images = RandomImages(16, config.image_size);
   const auto slots = Slots(images);
   const auto expected = gpu.Encode(slots);
-  const auto run = [&](device::Lane& lane) {
+  const auto run = [&](device::DeviceStream& stream) {
     for (int round = 0; round < 50; ++round) {
       const int side = round % 2;
       if (round >= 2) {
-        ASSERT_TRUE(WaitFor(lane, side).ok());
-        const auto rows = lane.output(side).first(expected.size());
+        ASSERT_TRUE(WaitFor(stream, side).ok());
+        const auto rows = stream.output(side).first(expected.size());
         ASSERT_TRUE(std::equal(rows.begin(), rows.end(), expected.begin())) << "round " << round;
       }
-      ASSERT_TRUE(lane.Start(side, slots).ok());
+      ASSERT_TRUE(stream.Start(side, slots).ok());
     }
-    ASSERT_TRUE(WaitFor(lane, 0).ok());
-    ASSERT_TRUE(WaitFor(lane, 1).ok());
+    ASSERT_TRUE(WaitFor(stream, 0).ok());
+    ASSERT_TRUE(WaitFor(stream, 1).ok());
   };
   std::thread other([&] { run(**second); });
-  run(*gpu.lane);
+  run(*gpu.stream);
   other.join();
   ASSERT_TRUE(gpu.model->StartClock().ok());
   (void)gpu.Encode(slots, 0);
   (void)gpu.Encode(slots, 1);
-  const device::DeviceSpan one = gpu.lane->Span(0);
-  const device::DeviceSpan two = gpu.lane->Span(1);
+  const device::DeviceSpan one = gpu.stream->Span(0);
+  const device::DeviceSpan two = gpu.stream->Span(1);
   EXPECT_TRUE(0 < one.begin_us && one.begin_us < one.end_us);
   EXPECT_TRUE(one.end_us <= two.begin_us && two.begin_us < two.end_us);
 }
@@ -276,13 +276,13 @@ TEST_P(OnDevice, TooMuchForTheMemoryIsSaidAndHarmless) {
   const VisionConfig config = Config(336, 14, 1024, 16, 2);
   const test::RandomModel model(config);
   OnGpu gpu = Load(model.get(), GetParam(), 2);
-  ASSERT_NE(gpu.lane, nullptr);
-  const auto huge = gpu.model->CreateLane({60'000});
+  ASSERT_NE(gpu.stream, nullptr);
+  const auto huge = gpu.model->CreateStream({60'000});
   ASSERT_FALSE(huge.ok());
   EXPECT_EQ(huge.status().code(), Code::kDeviceOutOfMemory) << huge.status().message();
   const auto images = RandomImages(1, config.image_size);
-  EXPECT_TRUE(gpu.lane->Start(0, Slots(images)).ok());
-  EXPECT_TRUE(WaitFor(*gpu.lane, 0).ok());
+  EXPECT_TRUE(gpu.stream->Start(0, Slots(images)).ok());
+  EXPECT_TRUE(WaitFor(*gpu.stream, 0).ok());
 }
 
 bool IsHopper() {
@@ -318,7 +318,7 @@ TEST(Fp8, TakesLessMemoryAndHasACeiling) {
   const test::RandomModel model(Config(112, 14, 320, 4, 6));
   OnGpu f16 = Load(model.get(), Precision::kF16, 3);
   OnGpu fp8 = Load(model.get(), Precision::kFp8, 3);
-  ASSERT_TRUE(f16.lane != nullptr && fp8.lane != nullptr);
+  ASSERT_TRUE(f16.stream != nullptr && fp8.stream != nullptr);
   EXPECT_LT(fp8.model->weight_bytes(), f16.model->weight_bytes() * 2 / 3);
   for (const int batch : {0, 3}) {
     const auto ceiling = fp8.model->GemmCeiling(batch);

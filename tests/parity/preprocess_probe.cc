@@ -34,7 +34,7 @@ struct Options {
 
 struct Job {
   std::string pixels, mode, out;
-  Source source;
+  DecodedPhoto source;
   Spec spec;
 };
 

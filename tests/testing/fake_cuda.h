@@ -18,38 +18,38 @@
 /// GPUs that are not there: encode/cuda/device.h on the CPU, with every fault that the host's half must bear.
 namespace photovec::device::test {
 
-/// What goes wrong, and what was seen. Shared by all devices of a platform; fields may be set while lanes
+/// What goes wrong, and what was seen. Shared by all devices of a platform; fields may be set while streams
 /// run. Frees at its end what an encoder left behind (because a device hung).
 struct FakeFaults {
   ~FakeFaults() {
     frees_block = false;
-    for (device::Lane* lane : std::exchange(lanes, {})) delete lane;
+    for (device::DeviceStream* stream : std::exchange(streams, {})) delete stream;
     for (device::DeviceModel* model : std::exchange(models, {})) delete model;
   }
 
-  std::atomic<int> most_lane_batch{1 << 20};   ///< CreateLane of more is out of memory
-  std::atomic<int> most_start_batch{1 << 20};  ///< Start of more is out of memory
+  std::atomic<int> most_stream_batch{1 << 20};  ///< CreateStream of more is out of memory
+  std::atomic<int> most_start_batch{1 << 20};   ///< Start of more is out of memory
   std::atomic<int> starts_until_sticky{-1};  ///< so many Starts succeed, then the device is broken; -1: never
   std::atomic<int> dones_until_sticky{-1};   ///< likewise for batches that finish
-  std::atomic<int> hanging_lane{-1};         ///< what this lane (by order of making) starts never finishes
-  std::atomic<int> warmup_starts_a_lane{0};  ///< so many Starts a lane are spared, and not counted above
+  std::atomic<int> hanging_stream{-1};       ///< what this stream (by order of making) starts never finishes
+  std::atomic<int> warmup_starts_a_stream{0};  ///< so many Starts a stream are spared, and not counted above
   std::atomic<bool> pin_fails{false};
   std::atomic<int> polls_before_done{0};  ///< how often Done says no before it says yes
   std::atomic<bool> frees_block{false};   ///< as on a GPU: with a batch that hangs, freeing never returns
 
-  std::atomic<int> lanes_made{0};
+  std::atomic<int> streams_made{0};
   std::atomic<int> starts{0};
   std::atomic<int> polls{0};  ///< calls of Done
   std::atomic<int> calls_after_sticky{0};
-  std::atomic<int> frees_while_hanging{0};  ///< lanes, models and pins of a device given back then
+  std::atomic<int> frees_while_hanging{0};  ///< streams, models and pins of a device given back then
   std::atomic<int> pinned{0};               ///< now
 
   std::mutex mutex;  // of what follows: all that is alive
-  std::set<device::Lane*> lanes;
+  std::set<device::DeviceStream*> streams;
   std::set<device::DeviceModel*> models;
 };
 
-/// One fake GPU, as its lanes see it.
+/// One fake GPU, as its streams see it.
 struct FakeDevice {
   std::atomic<bool> broken{false};
   std::atomic<bool> hangs{false};
@@ -71,26 +71,26 @@ inline void FirstBytes(const uint8_t* pixels, std::span<float> out) {
   if (pixels[0] == 255) out[0] = std::numeric_limits<float>::quiet_NaN();
 }
 
-class FakeLane final : public device::Lane {
+class FakeDeviceStream final : public device::DeviceStream {
  public:
-  FakeLane(FakeFaults& faults, std::shared_ptr<FakeDevice> device, int number, int max_batch, size_t dim,
-           FakeEncode encode)
+  FakeDeviceStream(FakeFaults& faults, std::shared_ptr<FakeDevice> device, int number, int max_batch,
+                   size_t dim, FakeEncode encode)
       : faults_(faults), device_(std::move(device)), number_(number), dim_(dim), encode_(std::move(encode)) {
     for (auto& output : outputs_) output.resize(static_cast<size_t>(max_batch) * dim);
     const std::scoped_lock lock(faults_.mutex);
-    faults_.lanes.insert(this);
+    faults_.streams.insert(this);
   }
-  ~FakeLane() override {
+  ~FakeDeviceStream() override {
     device_->Free(faults_);
     const std::scoped_lock lock(faults_.mutex);
-    faults_.lanes.erase(this);
+    faults_.streams.erase(this);
   }
-  FakeLane(const FakeLane&) = delete;
-  FakeLane& operator=(const FakeLane&) = delete;
+  FakeDeviceStream(const FakeDeviceStream&) = delete;
+  FakeDeviceStream& operator=(const FakeDeviceStream&) = delete;
 
   Status Start(int side, std::span<const PixelSlot> slots) override {
     if (device_->broken) ++faults_.calls_after_sticky;
-    const int number = ++faults_.starts - faults_.warmup_starts_a_lane * faults_.lanes_made;
+    const int number = ++faults_.starts - faults_.warmup_starts_a_stream * faults_.streams_made;
     if (static_cast<int>(slots.size()) > faults_.most_start_batch) {
       return {Code::kDeviceOutOfMemory, "fake: out of memory"};
     }
@@ -99,7 +99,7 @@ class FakeLane final : public device::Lane {
     for (size_t i = 0; i < slots.size(); ++i) {
       encode_(slots[i].data, std::span(outputs_[at]).subspan(i * dim_, dim_));
     }
-    hangs_[at] = faults_.hanging_lane == number_ && number > 0;
+    hangs_[at] = faults_.hanging_stream == number_ && number > 0;
     if (hangs_[at]) device_->hangs = true;
     polls_left_[at] = faults_.polls_before_done;
     return Status::Ok();
@@ -156,12 +156,13 @@ class FakeDeviceModel final : public device::DeviceModel {
   FakeDeviceModel& operator=(const FakeDeviceModel&) = delete;
   const device::DeviceInfo& device() const override { return info_; }
   uint64_t weight_bytes() const override { return 1000; }
-  Result<std::unique_ptr<device::Lane>> CreateLane(const device::LaneOptions& options) override {
-    if (options.max_batch > faults_.most_lane_batch)
-      return Status(Code::kDeviceOutOfMemory, "fake: no room for a lane");
-    const int number = faults_.lanes_made++;
-    return std::unique_ptr<device::Lane>(
-        std::make_unique<FakeLane>(faults_, state_, number, options.max_batch, dim_, encode_));
+  Result<std::unique_ptr<device::DeviceStream>> CreateStream(
+      const device::DeviceStreamOptions& options) override {
+    if (options.max_batch > faults_.most_stream_batch)
+      return Status(Code::kDeviceOutOfMemory, "fake: no room for a stream");
+    const int number = faults_.streams_made++;
+    return std::unique_ptr<device::DeviceStream>(
+        std::make_unique<FakeDeviceStream>(faults_, state_, number, options.max_batch, dim_, encode_));
   }
   Status StartClock() override { return Status::Ok(); }
   Result<double> GemmCeiling(int /*batch*/) override { return 1e12; }
@@ -206,12 +207,13 @@ class FakePlatform : public device::Platform {
     return std::unique_ptr<device::DeviceModel>(
         std::make_unique<FakeDeviceModel>(faults, device, dim, encode_));
   }
-  Result<std::unique_ptr<device::JpegLane>> CreateJpegLane(int /*device*/,
-                                                           const device::JpegLaneOptions& options) override {
-    if (!make_jpeg_lane) return Status(Code::kUnavailable, "fake: no nvJPEG");
-    return make_jpeg_lane(options);
+  Result<std::unique_ptr<device::JpegDecoder>> CreateJpegDecoder(
+      int /*device*/, const device::JpegDecoderOptions& options) override {
+    if (!make_jpeg_decoder) return Status(Code::kUnavailable, "fake: no nvJPEG");
+    return make_jpeg_decoder(options);
   }
-  std::function<Result<std::unique_ptr<device::JpegLane>>(const device::JpegLaneOptions&)> make_jpeg_lane;
+  std::function<Result<std::unique_ptr<device::JpegDecoder>>(const device::JpegDecoderOptions&)>
+      make_jpeg_decoder;
 
  private:
   const int devices_;

@@ -7,6 +7,8 @@
 #include "decode/header_probe.h"
 #include "decode/limits.h"
 #include "decode/sniff.h"
+#include "preprocess/geometry.h"
+#include "preprocess/taps.h"
 
 namespace photovec::decode {
 namespace {
@@ -71,9 +73,9 @@ class GpuDecoder final : public Decoder {
     const RgbView pixels{job.encoded.data(), header.width, header.height,
                          static_cast<size_t>(header.width) * 3};
     ASSIGN_OR_RETURN(
-        const preprocess::Plan plan,
-        preprocess::MakePlan({pixels, header.width, header.height, 1, header.orientation}, *job.spec));
-    GpuJpegJob gpu_job;
+        const preprocess::ResizePlan plan,
+        preprocess::MakeResizePlan({pixels, header.width, header.height, 1, header.orientation}, *job.spec));
+    device::JpegJob gpu_job;
     gpu_job.encoded = job.encoded;
     gpu_job.width = header.width;
     gpu_job.height = header.height;
@@ -82,7 +84,8 @@ class GpuDecoder final : public Decoder {
     gpu_job.y = &taps_.Get(plan.y.key);
     gpu_job.crop = job.spec->crop;
     gpu_job.out = job.out;
-    return gpu_.Decode(gpu_job, turn);
+    gpu_.Decode(gpu_job, turn);
+    return std::move(gpu_job.status);
   }
 
   GpuJpegService& gpu_;

@@ -1,29 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <span>
 
-#include "base/result.h"
 #include "decode/decoder.h"
-#include "preprocess/geometry.h"
-#include "preprocess/taps.h"
+#include "device/cuda/platform.h"
 
 namespace photovec::decode {
-
-/// A JPEG whose header, size and limits are checked, and how its full-size pixels become the model's.
-/// Borrowed for the duration of the call.
-struct GpuJpegJob {
-  std::span<const uint8_t> encoded;
-  int width = 0;  ///< stored
-  int height = 0;
-  const preprocess::Plan* plan = nullptr;
-  const preprocess::TapTable* x = nullptr;  ///< of plan->x
-  const preprocess::TapTable* y = nullptr;
-  int crop = 0;
-  std::span<uint8_t> out;  ///< [S,S,3]
-};
 
 /// The right to use a CPU for one photo, until it is destroyed. Empty: none.
 using CpuTurn = std::shared_ptr<void>;
@@ -33,9 +16,9 @@ using CpuTurn = std::shared_ptr<void>;
 class GpuJpegService {
  public:
   virtual ~GpuJpegService() = default;
-  /// Blocks until `out` is full, or the photo is the CPU's. Errors: any; `turn` is set when the only reason
-  /// is that a CPU was free before a GPU.
-  virtual Status Decode(const GpuJpegJob& job, CpuTurn& turn) = 0;
+  /// Blocks until `job.out` is full and `job.status` OK, or the photo is the CPU's. Errors: any; `turn` is set
+  /// when the only reason is that a CPU was free before a GPU.
+  virtual void Decode(device::JpegJob& job, CpuTurn& turn) = 0;
   /// Blocks until a CPU is free, for a photo that no GPU decodes.
   /// \param refused Decode() refused it.
   virtual CpuTurn AwaitCpu(bool refused) = 0;

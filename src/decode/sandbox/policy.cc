@@ -16,7 +16,6 @@
 #include <cstdio>
 #include <cstring>
 
-#include "decode/sandbox/exit_codes.h"
 #include "decode/sandbox/protocol.h"
 
 namespace photovec::decode {

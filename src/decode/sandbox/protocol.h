@@ -30,6 +30,12 @@ inline constexpr int kWorkerMemoryFd = 4;
 /// Longest message of a Status that crosses, in bytes.
 inline constexpr size_t kMaxMessageBytes = 512;
 
+// What a decoder process tells the server by its exit code. A signal says the rest.
+inline constexpr int kExitNoMemory = 81;    ///< an allocation failed
+inline constexpr int kExitViolation = 82;   ///< a forbidden system call, in the mode that names it
+inline constexpr int kExitProtocol = 83;    ///< the server said something impossible
+inline constexpr int kExitNotStarted = 84;  ///< the process could not be set up
+
 /// The walls around a decoder process, as bits of Hello::layers.
 enum class Layer : uint32_t {
   kNoNewPrivs,

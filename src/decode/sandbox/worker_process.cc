@@ -21,8 +21,8 @@
 #include <vector>
 
 #include "decode/sandbox/cpu_handover.h"
-#include "decode/sandbox/exit_codes.h"
 #include "decode/sandbox/faults.h"
+#include "decode/sandbox/protocol.h"
 
 namespace photovec::decode {
 namespace {

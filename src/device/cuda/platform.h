@@ -14,6 +14,8 @@
 #include "base/slot_pool.h"
 #include "model/precision.h"
 #include "model/vision_model.h"
+#include "preprocess/geometry.h"
+#include "preprocess/taps.h"
 
 /// What the CUDA plug-in does for the encoder, as interfaces without CUDA in them: the host's half
 /// (cuda_encoder: streams, tickets, out of memory, sticky errors, hangs) is built and tested without a GPU on
@@ -42,11 +44,11 @@ struct DeviceSpan {
   double end_us = 0;
 };
 
-/// One lane's memory and CUDA stream on a device: two input buffers ("sides" 0 and 1), one arena of
-/// activations, two pinned output buffers, a CUDA graph per bucket. One caller thread at a time.
-class Lane {
+/// The memory and the CUDA streams of one encoder stream on a device: two input buffers ("sides" 0 and 1),
+/// one arena of activations, two pinned output buffers, a CUDA graph per bucket. One caller thread at a time.
+class DeviceStream {
  public:
-  virtual ~Lane() = default;
+  virtual ~DeviceStream() = default;
 
   /// Queues, in order and without blocking: the copies of the pixels to the device (on a copy stream of its
   /// own, so that they overlap the other side's compute), the forward pass of the smallest bucket >=
@@ -66,7 +68,7 @@ class Lane {
   virtual DeviceSpan Span(int side) const = 0;
 };
 
-struct LaneOptions {
+struct DeviceStreamOptions {
   int max_batch = 0;  ///< also the largest bucket
 };
 
@@ -78,11 +80,11 @@ class DeviceModel {
   virtual uint64_t weight_bytes() const = 0;
 
   /// Memory, plans and graphs for every bucket up to max_batch: takes seconds. kDeviceOutOfMemory when they
-  /// do not fit; everything taken is given back then. Lanes end before their DeviceModel.
-  virtual Result<std::unique_ptr<Lane>> CreateLane(const LaneOptions& options) = 0;
+  /// do not fit; everything taken is given back then. Streams end before their DeviceModel.
+  virtual Result<std::unique_ptr<DeviceStream>> CreateStream(const DeviceStreamOptions& options) = 0;
 
-  /// Sets the zero of DeviceSpan, for all lanes; while nothing runs. Spans of some seconds are then exact to
-  /// 0.1 us.
+  /// Sets the zero of DeviceSpan, for all streams; while nothing runs. Spans of some seconds are then exact
+  /// to 0.1 us.
   virtual Status StartClock() = 0;
 
   /// FLOP/s that bare cuBLASLt products of the model's shapes reach at this batch size: the ceiling. With
@@ -103,40 +105,25 @@ struct DeviceModelOptions {
   std::function<void(const std::string&)> log;  ///< may be empty; any thread
 };
 
-/// One output pixel of one axis of a resize: the sum over `pairs` pairs of neighbouring inputs
-/// (preprocess/taps.h: 22 fractional bits, coefficients as two digits each).
-struct ResizeTap {
-  int out = 0;
-  int first_pair = 0;
-  int pairs = 0;
-  uint32_t coefs = 0;  ///< index of its first packed digits
-};
-struct ResizeAxis {
-  std::span<const ResizeTap> taps;
-  std::span<const int32_t> coefs;
-  int first_in = 0;  ///< first input that any tap reads
-  int end_in = 0;    ///< one past the last
-  int pad = 0;       ///< pixels of the output before the first tap's, left 0
-};
-
-/// One photo to turn into a model's pixels on the GPU. Everything is borrowed until JpegLane::Run() returns.
-struct JpegTask {
-  std::span<const uint8_t> encoded;  ///< a JPEG whose header and size the caller has checked, or:
+/// One photo to turn into a model's pixels on the GPU, and what came of it. What it points to is borrowed
+/// until JpegDecoder::Run() returns.
+struct JpegJob {
+  std::span<const uint8_t> encoded;  ///< a JPEG whose header, size and limits the caller has checked, or:
   std::span<const uint8_t> pixels;   ///< [height, width, 3] already decoded, where `encoded` is empty
   int width = 0;                     ///< stored
   int height = 0;
-  bool transposed = false;  ///< x runs along the stored rows, y along the columns
-  ResizeAxis x;             ///< oriented
-  ResizeAxis y;
-  int crop = 0;            ///< S
-  std::span<uint8_t> out;  ///< [S,S,3]
+  const preprocess::ResizePlan* plan = nullptr;  ///< how the full-size pixels become the model's
+  const preprocess::TapTable* x = nullptr;       ///< of plan->x
+  const preprocess::TapTable* y = nullptr;       ///< of plan->y
+  int crop = 0;                                  ///< S
+  std::span<uint8_t> out;                        ///< [S,S,3]
   /// Result. kNotImplemented: not for this decoder (CMYK, odd sampling …) or it failed on this photo: decode
   /// it on the CPU, whose verdict counts.
   Status status;
 };
 
-/// What a lane did since it was made. Times are of whole batches, in microseconds.
-struct JpegLaneCounts {
+/// What a decoder did since it was made. Times are of whole batches, in microseconds.
+struct JpegDecoderCounts {
   int64_t batches = 0;
   int64_t photos = 0;
   int64_t submit_us = 0;  ///< the caller's time until nvJPEG's work was queued: headers, its share of the CPU
@@ -145,7 +132,7 @@ struct JpegLaneCounts {
   int64_t allocations = 0;  ///< how often nvJPEG needed memory of the driver, which stops the whole GPU
 
   /// \param times 1 adds, -1 takes away.
-  void Add(const JpegLaneCounts& other, int64_t times = 1) {
+  void Add(const JpegDecoderCounts& other, int64_t times = 1) {
     batches += times * other.batches;
     photos += times * other.photos;
     submit_us += times * other.submit_us;
@@ -157,27 +144,27 @@ struct JpegLaneCounts {
 
 /// Decodes JPEGs in batches: nvJPEG, then both passes of the resize, on a CUDA stream of its own. One caller
 /// at a time.
-class JpegLane {
+class JpegDecoder {
  public:
-  virtual ~JpegLane() = default;
+  virtual ~JpegDecoder() = default;
   /// "nvJPEG 13.3.2, hardware engines" or "…, CUDA".
   virtual const std::string& detail() const = 0;
-  /// Blocks until the first n tasks are done, and returns n >= 1: as many as fit into the lane's buffers.
+  /// Blocks until the first n jobs are done, and returns n >= 1: as many as fit into the decoder's buffers.
   /// Each has its own status; one that fails harms no other. kDeviceFailed in all when the context broke or
-  /// the lane hangs.
-  virtual size_t Run(std::span<JpegTask* const> tasks) = 0;
+  /// the decoder hangs.
+  virtual size_t Run(std::span<JpegJob* const> jobs) = 0;
   /// False once it hangs: it fails at once from then on, and leaves what it holds when it ends. Any thread.
   virtual bool usable() const = 0;
   /// Not while Run() runs.
-  virtual JpegLaneCounts counts() const = 0;
+  virtual JpegDecoderCounts counts() const = 0;
 };
 
-struct JpegLaneOptions {
+struct JpegDecoderOptions {
   bool hardware = true;            ///< the NVJPG engines where the GPU has them; else kUnavailable
   bool interpolate_chroma = true;  ///< as libjpeg does; where nvJPEG can
   int most_pixels = 64'000'000;    ///< of one batch together, which bounds the memory: 3 bytes each
-  int most_tasks = 64;
-  std::chrono::milliseconds patience{10'000};  ///< with one batch; then the lane hangs
+  int most_jobs = 64;
+  std::chrono::milliseconds patience{10'000};  ///< with one batch; then the decoder hangs
 };
 
 /// The plug-in's factory. Thread-safe; lives as long as the plug-in is loaded.
@@ -191,13 +178,14 @@ class Platform {
   virtual Result<std::unique_ptr<DeviceModel>> Load(int device, const model::VisionModel& model,
                                                     const DeviceModelOptions& options) = 0;
   /// Errors: kUnavailable when libnvjpeg is not on this machine, or the GPU has no such engines.
-  virtual Result<std::unique_ptr<JpegLane>> CreateJpegLane(int device, const JpegLaneOptions& options) = 0;
+  virtual Result<std::unique_ptr<JpegDecoder>> CreateJpegDecoder(int device,
+                                                                 const JpegDecoderOptions& options) = 0;
 };
 
 /// The plug-in's only symbol, extern "C": returns its Platform, or null when `version` is not the one that it
 /// was built for. C++ objects cross it, so both sides come from one build: the version is the whole of it.
 constexpr const char* kPluginSymbol = "photovec_cuda_plugin";
-constexpr uint32_t kPluginVersion = 2;
+constexpr uint32_t kPluginVersion = 3;
 using PluginEntry = Platform* (*)(uint32_t version, const char* photovec_version);
 
 }  // namespace photovec::device

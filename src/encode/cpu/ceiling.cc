@@ -12,7 +12,7 @@
 
 #include "base/machine.h"
 #include "encode/cpu/cpu_encoder_impl.h"
-#include "encode/cpu/kernels_peak.h"
+#include "encode/cpu/kernels.h"
 #include "model/fold/fold.h"
 
 namespace photovec::encode {

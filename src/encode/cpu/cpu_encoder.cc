@@ -46,29 +46,29 @@ Result<model::Element> ChooseElement(Precision precision, const Machine& machine
                  machine.cpu_model + ", " + machine.isa + ") cannot: use --precision f32 or auto");
 }
 
-struct Lanes {
+struct Parallelism {
   int streams = 1;
   int threads = 1;
 };
 
 // One thread a stream unless told otherwise: threads that must meet wait for the slowest, streams do not
 // (measured: equal on a quiet machine, up to 30% apart on a busy one).
-Result<Lanes> ChooseLanes(const EncoderOptions& options, const Machine& machine) {
+Result<Parallelism> ChooseParallelism(const EncoderOptions& options, const Machine& machine) {
   if (options.streams < 0 || options.threads_per_stream < 0 || options.streams > kMostThreads ||
       options.threads_per_stream > kMostThreads) {
     return Invalid("streams and threads per stream must be 0 (automatic) to " + std::to_string(kMostThreads));
   }
   const int cores = std::max(1, std::min(machine.physical_cores, static_cast<int>(machine.cpu_quota + 0.5)));
-  Lanes lanes{options.streams, options.threads_per_stream};
-  if (lanes.streams == 0) lanes.streams = std::max(1, cores / std::max(1, lanes.threads));
-  if (lanes.threads == 0) lanes.threads = options.streams == 0 ? 1 : std::max(1, cores / lanes.streams);
+  Parallelism chosen{options.streams, options.threads_per_stream};
+  if (chosen.streams == 0) chosen.streams = std::max(1, cores / std::max(1, chosen.threads));
+  if (chosen.threads == 0) chosen.threads = options.streams == 0 ? 1 : std::max(1, cores / chosen.streams);
   const auto cpus = static_cast<int64_t>(machine.cpus.size());
-  if (options.pin_threads && int64_t{lanes.streams} * lanes.threads > cpus) {
-    return Invalid(std::to_string(lanes.streams) + " streams x " + std::to_string(lanes.threads) +
+  if (options.pin_threads && int64_t{chosen.streams} * chosen.threads > cpus) {
+    return Invalid(std::to_string(chosen.streams) + " streams x " + std::to_string(chosen.threads) +
                    " threads need more than the " + std::to_string(cpus) +
                    " CPUs that this process may use: lower one, or turn pinning off");
   }
-  return lanes;
+  return chosen;
 }
 
 Status CheckModel(const model::VisionModel& model) {
@@ -132,7 +132,7 @@ Result<std::unique_ptr<Encoder>> CreateCpuEncoder(const model::VisionModel& mode
   const Machine machine = ProbeMachine();
   RETURN_IF_ERROR(cpu::CheckModel(model));
   ASSIGN_OR_RETURN(const model::Element element, cpu::ChooseElement(options.precision, machine));
-  ASSIGN_OR_RETURN(const cpu::Lanes lanes, cpu::ChooseLanes(options, machine));
+  ASSIGN_OR_RETURN(const cpu::Parallelism parallel, cpu::ChooseParallelism(options, machine));
   if (options.max_batch < 0 || options.max_batch > cpu::kMostBatch) {
     return cpu::Invalid("max_batch must be 0 (automatic) to " + std::to_string(cpu::kMostBatch) + ", not " +
                         std::to_string(options.max_batch));
@@ -146,9 +146,10 @@ Result<std::unique_ptr<Encoder>> CreateCpuEncoder(const model::VisionModel& mode
   malloc_trim(0);  // what folding used
   const int max_batch = options.max_batch > 0
                             ? options.max_batch
-                            : std::min(cpu::kMostBatch, (*packed)->group_images() * lanes.threads);
-  return std::unique_ptr<Encoder>(std::make_unique<cpu::CpuEncoder>(
-      std::move(packed).value(), machine, lanes.streams, lanes.threads, max_batch, options.pin_threads));
+                            : std::min(cpu::kMostBatch, (*packed)->group_images() * parallel.threads);
+  return std::unique_ptr<Encoder>(std::make_unique<cpu::CpuEncoder>(std::move(packed).value(), machine,
+                                                                    parallel.streams, parallel.threads,
+                                                                    max_batch, options.pin_threads));
 }
 
 }  // namespace photovec::encode

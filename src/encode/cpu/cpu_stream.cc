@@ -44,40 +44,40 @@ CpuStream::CpuStream(const PackedModel& model, std::vector<int> cpus, bool pin, 
     : model_(model),
       max_batch_(max_batch),
       team_(std::move(cpus), pin),
-      lanes_(static_cast<size_t>(team_.size())) {}
+      threads_(static_cast<size_t>(team_.size())) {}
 
 // On the thread that will use it, so that its pages lie near its core.
-void CpuStream::PrepareLane(int rank) {
-  Lane& lane = lanes_[static_cast<size_t>(rank)];
-  lane.status = Guarded([&]() -> Status {
-    ASSIGN_OR_RETURN(lane.memory, LaneMemory::Create(model_));
-    lane.stream = std::make_unique<dnnl::stream>(model_.engine());
+void CpuStream::PrepareThread(int rank) {
+  ThreadState& thread = threads_[static_cast<size_t>(rank)];
+  thread.status = Guarded([&]() -> Status {
+    ASSIGN_OR_RETURN(thread.memory, ThreadMemory::Create(model_));
+    thread.stream = std::make_unique<dnnl::stream>(model_.engine());
     const int most = std::min(model_.group_images(), max_batch_ / team_.size());
     for (int images = 1; images <= most; ++images) {
-      lane.plans.push_back(MakeGroupPlan(model_, images, {&lane.memory}));
+      thread.plans.push_back(MakeGroupPlan(model_, images, {&thread.memory}));
     }
-    lane.scratch = GiveScratch(lane.plans, model_.engine(), 0);
+    thread.scratch = GiveScratch(thread.plans, model_.engine(), 0);
     return Status::Ok();
   });
 }
 
 void CpuStream::PrepareShared() {
-  std::vector<LaneMemory*> memory;
-  for (Lane& lane : lanes_) memory.push_back(&lane.memory);
+  std::vector<ThreadMemory*> memory;
+  for (ThreadState& thread : threads_) memory.push_back(&thread.memory);
   const int most = std::min({model_.group_images(), max_batch_, team_.size() - 1});
   for (int images = 1; images <= most; ++images) {
     shared_plans_.push_back(MakeGroupPlan(model_, images, memory));
   }
   for (int rank = 0; rank < team_.size(); ++rank) {
-    lanes_[static_cast<size_t>(rank)].shared_scratch = GiveScratch(shared_plans_, model_.engine(), rank);
+    threads_[static_cast<size_t>(rank)].shared_scratch = GiveScratch(shared_plans_, model_.engine(), rank);
   }
 }
 
 Status CpuStream::Prepare() {
   if (prepared_) return Status::Ok();
-  auto work = [this](int rank) { PrepareLane(rank); };
+  auto work = [this](int rank) { PrepareThread(rank); };
   team_.Run(work);
-  for (const Lane& lane : lanes_) RETURN_IF_ERROR(lane.status);
+  for (const ThreadState& thread : threads_) RETURN_IF_ERROR(thread.status);
   RETURN_IF_ERROR(Guarded([this] {
     PrepareShared();
     return Status::Ok();
@@ -106,7 +106,7 @@ void CpuStream::Deal(int rank, int images, Visit visit) {
     // The shared buffers are those of rank 0, which needs them for itself now.
     team_.barrier().Wait();
   }
-  groups_of(lanes_[static_cast<size_t>(rank)].plans, nullptr, rank * each, each);
+  groups_of(threads_[static_cast<size_t>(rank)].plans, nullptr, rank * each, each);
 }
 
 bool CpuStream::RunBare(int images, bool (*products)(const RankPlan& plan, const dnnl::stream& stream)) {
@@ -114,7 +114,7 @@ bool CpuStream::RunBare(int images, bool (*products)(const RankPlan& plan, const
   auto work = [&](int rank) {
     Deal(rank, images, [&](const GroupPlan& plan, SpinBarrier*, int rank_in_plan, int) {
       if (!products(plan.ranks[static_cast<size_t>(rank_in_plan)],
-                    *lanes_[static_cast<size_t>(rank)].stream)) {
+                    *threads_[static_cast<size_t>(rank)].stream)) {
         failed_.store(true, std::memory_order_relaxed);
       }
     });
@@ -148,7 +148,7 @@ Result<Ticket> CpuStream::Submit(std::span<const PixelSlot> slots, std::span<flo
            run.slots = slots.subspan(static_cast<size_t>(first), static_cast<size_t>(plan.images));
            run.out = out.data() + static_cast<size_t>(first) * dim;
            run.failed = &failed_;
-           Forward(run, rank_in_plan, *lanes_[static_cast<size_t>(rank)].stream);
+           Forward(run, rank_in_plan, *threads_[static_cast<size_t>(rank)].stream);
          });
   };
   team_.Run(work);

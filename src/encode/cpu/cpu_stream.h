@@ -39,15 +39,15 @@ class CpuStream final : public EncoderStream {
 
  private:
   /// One thread's own memory and its plans for groups of 1, 2, … images computed alone.
-  struct Lane {
-    LaneMemory memory;
+  struct ThreadState {
+    ThreadMemory memory;
     std::unique_ptr<dnnl::stream> stream;
     std::vector<GroupPlan> plans;
     std::unique_ptr<uint8_t[]> scratch;         // oneDNN's, for `plans`
     std::unique_ptr<uint8_t[]> shared_scratch;  // for shared_plans_
     Status status;
   };
-  void PrepareLane(int rank);
+  void PrepareThread(int rank);
   void PrepareShared();
   /// Calls visit(plan, barrier, rank within the plan, first image) for each group that `rank` computes.
   template <typename Visit>
@@ -57,7 +57,7 @@ class CpuStream final : public EncoderStream {
   const int max_batch_;
   Team team_;
   bool prepared_ = false;
-  std::vector<Lane> lanes_;              // one per thread
+  std::vector<ThreadState> threads_;     // one per thread
   std::vector<GroupPlan> shared_plans_;  // for 1, 2, … left over images, by all threads
   std::atomic<bool> failed_{false};
   uint64_t next_ticket_ = 1;

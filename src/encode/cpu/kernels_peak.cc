@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "encode/cpu/kernels_peak.h"
+#include "encode/cpu/kernels.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

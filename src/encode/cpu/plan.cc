@@ -151,7 +151,7 @@ void ForEachCall(RankPlan& plan, Visit visit) {
 
 }  // namespace
 
-Result<LaneMemory> LaneMemory::Create(const PackedModel& model) {
+Result<ThreadMemory> ThreadMemory::Create(const PackedModel& model) {
   const auto& config = model.config();
   // Products of fewer rows than kLeastRows read and write that many.
   const auto at_least = [&](int each) {
@@ -169,17 +169,17 @@ Result<LaneMemory> LaneMemory::Create(const PackedModel& model) {
   const size_t total = 2 * Arena::Rounded(rows * dim * 4) + 2 * Arena::Rounded(rows * dim * element) +
                        Arena::Rounded(wide * element) + Arena::Rounded(images * dim * element) +
                        Arena::Rounded(panel * 4) + Arena::Rounded(scratch * 4);
-  LaneMemory lane;
-  ASSIGN_OR_RETURN(lane.arena_, Arena::Create(total));
-  lane.shared.x = lane.arena_.TakeArray<float>(rows * dim);
-  lane.shared.normed = lane.arena_.Take(rows * dim * element);
-  lane.shared.attended = lane.arena_.Take(rows * dim * element);
-  lane.shared.wide = lane.arena_.Take(wide * element);
-  lane.shared.pooled = lane.arena_.Take(images * dim * element);
-  lane.own.panel = lane.arena_.TakeArray<float>(panel);
-  lane.own.product = lane.arena_.TakeArray<float>(rows * dim);
-  lane.own.attention = lane.arena_.TakeArray<float>(scratch);
-  return lane;
+  ThreadMemory memory;
+  ASSIGN_OR_RETURN(memory.arena_, Arena::Create(total));
+  memory.shared.x = memory.arena_.TakeArray<float>(rows * dim);
+  memory.shared.normed = memory.arena_.Take(rows * dim * element);
+  memory.shared.attended = memory.arena_.Take(rows * dim * element);
+  memory.shared.wide = memory.arena_.Take(wide * element);
+  memory.shared.pooled = memory.arena_.Take(images * dim * element);
+  memory.own.panel = memory.arena_.TakeArray<float>(panel);
+  memory.own.product = memory.arena_.TakeArray<float>(rows * dim);
+  memory.own.attention = memory.arena_.TakeArray<float>(scratch);
+  return memory;
 }
 
 size_t GroupPlan::ScratchBytes() const {
@@ -195,14 +195,14 @@ void GroupPlan::BindScratch(const dnnl::engine& engine, int rank, void* memory) 
   ForEachCall(ranks[static_cast<size_t>(rank)], [&](MatmulCall& call) { call.BindScratch(engine, memory); });
 }
 
-GroupPlan MakeGroupPlan(const PackedModel& model, int images, const std::vector<LaneMemory*>& lanes) {
+GroupPlan MakeGroupPlan(const PackedModel& model, int images, const std::vector<ThreadMemory*>& memories) {
   GroupPlan plan;
   plan.images = images;
-  plan.shared = lanes[0]->shared;
-  const auto size = static_cast<int>(lanes.size());
+  plan.shared = memories[0]->shared;
+  const auto size = static_cast<int>(memories.size());
   for (int rank = 0; rank < size; ++rank) {
     plan.ranks.push_back(
-        Builder(model, images, plan.shared, lanes[static_cast<size_t>(rank)]->own, rank, size).Build());
+        Builder(model, images, plan.shared, memories[static_cast<size_t>(rank)]->own, rank, size).Build());
   }
   // Patch product, attention output and fc2 are all D wide and cut alike.
   for (const RankPlan& rank : plan.ranks) {

@@ -33,10 +33,10 @@ struct PrivateBuffers {
 };
 
 /// One thread's memory: private buffers, and shared ones for groups that it leads.
-class LaneMemory {
+class ThreadMemory {
  public:
   /// Errors: kUnavailable without memory.
-  static Result<LaneMemory> Create(const PackedModel& model);
+  static Result<ThreadMemory> Create(const PackedModel& model);
   SharedBuffers shared;
   PrivateBuffers own;
 
@@ -79,7 +79,7 @@ struct GroupPlan {
   void BindScratch(const dnnl::engine& engine, int rank, void* memory);
 };
 
-/// \param lanes one per rank; the group's shared buffers are lanes[0]'s. Throws dnnl::error.
-GroupPlan MakeGroupPlan(const PackedModel& model, int images, const std::vector<LaneMemory*>& lanes);
+/// \param memories one per rank; the group's shared buffers are memories[0]'s. Throws dnnl::error.
+GroupPlan MakeGroupPlan(const PackedModel& model, int images, const std::vector<ThreadMemory*>& memories);
 
 }  // namespace photovec::encode::cpu

@@ -106,13 +106,13 @@ Status CudaEncoder::MakeStreams(int streams, int max_batch, const Settings& sett
   streams_.clear();
   for (int i = 0; i < streams; ++i) {
     Device& device = devices_[static_cast<size_t>(i) % devices_.size()];
-    ASSIGN_OR_RETURN(auto lane, device.model->CreateLane({max_batch}));
+    ASSIGN_OR_RETURN(auto stream, device.model->CreateStream({max_batch}));
     CudaStreamOptions options;
     options.index = i;
     options.max_batch = max_batch;
-    options.dim = static_cast<int>(lane->output(0).size()) / max_batch;
+    options.dim = static_cast<int>(stream->output(0).size()) / max_batch;
     options.least_patience = settings.least_patience;
-    streams_.push_back(std::make_unique<CudaStream>(std::move(lane), *device.health, options));
+    streams_.push_back(std::make_unique<CudaStream>(std::move(stream), *device.health, options));
   }
   return Status::Ok();
 }

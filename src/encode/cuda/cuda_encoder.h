@@ -33,7 +33,7 @@ class CudaEncoder final : public Encoder {
                                                      const model::VisionModel& model,
                                                      const EncoderOptions& options, const Settings& settings);
 
-  /// Leaks the lanes and the weights of a GPU that hangs: giving them back would take for ever.
+  /// Leaks the streams and the weights of a GPU that hangs: giving them back would take for ever.
   ~CudaEncoder() override;
 
   const EncoderInfo& info() const override { return info_; }

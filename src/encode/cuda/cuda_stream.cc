@@ -51,13 +51,13 @@ bool DeviceHealth::TellOfMemory(TimePoint now) {
   return true;
 }
 
-CudaStream::CudaStream(std::unique_ptr<device::Lane> lane, DeviceHealth& health,
+CudaStream::CudaStream(std::unique_ptr<device::DeviceStream> device_stream, DeviceHealth& health,
                        const CudaStreamOptions& options)
-    : options_(options), lane_(std::move(lane)), health_(health) {}
+    : options_(options), device_stream_(std::move(device_stream)), health_(health) {}
 
 CudaStream::~CudaStream() {
-  // Freeing any lane waits for all that the device runs: for ever, if that hangs.
-  if (health_.hangs()) (void)lane_.release();
+  // Freeing any DeviceStream waits for all that the device runs: for ever, if that hangs.
+  if (health_.hangs()) (void)device_stream_.release();
 }
 
 Status CudaStream::CheckAlive() const {
@@ -87,19 +87,19 @@ Result<Ticket> CudaStream::Submit(std::span<const PixelSlot> slots, std::span<fl
     return Status(Code::kInternal, "two batches of the stream are in flight: wait for one");
   }
   RETURN_IF_ERROR(CheckAlive());
-  Flight flight{next_id_, out, slots.size(), Clock::now(), false, Status::Ok()};
-  const Status started = Note(lane_->Start(SideOf(flight.id), slots));
+  InFlightBatch batch{next_id_, out, slots.size(), Clock::now(), false, Status::Ok()};
+  const Status started = Note(device_stream_->Start(SideOf(batch.id), slots));
   if (started.code() == Code::kDeviceOutOfMemory && slots.size() > 1) {
-    if (health_.TellOfMemory(flight.started)) {
+    if (health_.TellOfMemory(batch.started)) {
       log::warn("the GPU has no memory for a batch of {}: running it in halves ({})", slots.size(),
                 started.message());
     }
-    flight.status = RunHalves(SideOf(flight.id), slots, out);
-    flight.finished = true;
+    batch.status = RunHalves(SideOf(batch.id), slots, out);
+    batch.finished = true;
   } else if (!started.ok()) {
     return started;
   }
-  FlightOf(flight.id) = std::move(flight);
+  BatchOf(batch.id) = std::move(batch);
   return Ticket{next_id_++};
 }
 
@@ -113,7 +113,7 @@ Status CudaStream::RunHalves(int side, std::span<const PixelSlot> slots, std::sp
 Status CudaStream::RunOne(int side, std::span<const PixelSlot> slots, std::span<float> out) {
   RETURN_IF_ERROR(CheckAlive());
   const TimePoint begin = Clock::now();
-  const Status started = Note(lane_->Start(side, slots));
+  const Status started = Note(device_stream_->Start(side, slots));
   if (started.code() == Code::kDeviceOutOfMemory && slots.size() > 1) return RunHalves(side, slots, out);
   RETURN_IF_ERROR(started);
   RETURN_IF_ERROR(WaitSide(side, begin, {}));
@@ -126,22 +126,22 @@ Status CudaStream::Wait(Ticket ticket) {
     return {Code::kInternal,
             "waited for ticket " + std::to_string(ticket.id) + ", which is not the oldest in flight"};
   }
-  Flight& flight = FlightOf(ticket.id);
+  InFlightBatch& batch = BatchOf(ticket.id);
   ++oldest_id_;
-  if (flight.finished) return std::move(flight.status);
+  if (batch.finished) return std::move(batch.status);
   RETURN_IF_ERROR(CheckAlive());
-  const auto expected = std::chrono::microseconds(last_us_[SizeClass(flight.images)]);
-  RETURN_IF_ERROR(WaitSide(SideOf(ticket.id), flight.started, expected));
-  CopyOut(SideOf(ticket.id), flight.out);
-  Remember(flight);
+  const auto expected = std::chrono::microseconds(last_us_[SizeClass(batch.images)]);
+  RETURN_IF_ERROR(WaitSide(SideOf(ticket.id), batch.started, expected));
+  CopyOut(SideOf(ticket.id), batch.out);
+  Remember(batch);
   return Status::Ok();
 }
 
-void CudaStream::Remember(const Flight& flight) {
+void CudaStream::Remember(const InFlightBatch& batch) {
   const TimePoint now = Clock::now();
-  const int64_t took_us = MicrosBetween(std::max(flight.started, last_done_), now);
+  const int64_t took_us = MicrosBetween(std::max(batch.started, last_done_), now);
   recent_us_[remembered_++ % kRemembered] = took_us;
-  int64_t& last_us = last_us_[SizeClass(flight.images)];
+  int64_t& last_us = last_us_[SizeClass(batch.images)];
   // How long a thread overslept says nothing about the batch, and would make the next one late as well.
   last_us = overslept_ ? last_us * 3 / 4 : took_us;
   last_done_ = now;
@@ -159,7 +159,7 @@ Status CudaStream::WaitSide(int side, TimePoint started, Clock::duration expecte
     if (health_.failed()) return health_.why();
     // Read before asking: a process that was stopped between the two must not take that for a hang.
     const TimePoint now = Clock::now();
-    const Result<bool> done = lane_->Done(side);
+    const Result<bool> done = device_stream_->Done(side);
     if (!done.ok()) return Note(done.status());
     if (*done) return Status::Ok();
     if (now - started > Patience()) {
@@ -183,7 +183,7 @@ Clock::duration CudaStream::Patience() const {
 }
 
 void CudaStream::CopyOut(int side, std::span<float> out) const {
-  const std::span<const float> rows = lane_->output(side);
+  const std::span<const float> rows = device_stream_->output(side);
   std::copy_n(rows.begin(), out.size(), out.begin());
 }
 

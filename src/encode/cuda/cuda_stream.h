@@ -48,13 +48,14 @@ struct CudaStreamOptions {
   Clock::duration least_patience = std::chrono::seconds(5);
 };
 
-/// A lane as the pipeline sees it: tickets, two batches in flight, halving when the device is out of memory,
-/// and a watchdog. One caller, but usable() may be asked by any thread.
+/// A DeviceStream as the pipeline sees it: tickets, two batches in flight, halving when the device is out of
+/// memory, and a watchdog. One caller, but usable() may be asked by any thread.
 class CudaStream final : public EncoderStream {
  public:
-  /// \param health of the lane's device; outlives the stream. When that hangs, the stream's end leaks the
-  /// lane.
-  CudaStream(std::unique_ptr<device::Lane> lane, DeviceHealth& health, const CudaStreamOptions& options);
+  /// \param health of the device; outlives the stream. When that hangs, the stream's end leaks the
+  /// DeviceStream.
+  CudaStream(std::unique_ptr<device::DeviceStream> device_stream, DeviceHealth& health,
+             const CudaStreamOptions& options);
   ~CudaStream() override;
 
   /// A batch for which the device has no memory is run in halves, within this call.
@@ -66,12 +67,12 @@ class CudaStream final : public EncoderStream {
   bool usable() const override { return !hung_.load(std::memory_order_acquire); }
 
   /// When the batch last waited for ran on the device; for benchmarks.
-  device::DeviceSpan LastSpan() const { return lane_->Span(SideOf(oldest_id_ - 1)); }
+  device::DeviceSpan LastSpan() const { return device_stream_->Span(SideOf(oldest_id_ - 1)); }
 
  private:
   static constexpr int kSides = 2;
   static constexpr size_t kRemembered = 64;
-  struct Flight {
+  struct InFlightBatch {
     uint64_t id = 0;  // 0: none
     std::span<float> out;
     size_t images = 0;
@@ -79,21 +80,21 @@ class CudaStream final : public EncoderStream {
     bool finished = false;  // in halves, within Submit
     Status status;          // where finished
   };
-  Flight& FlightOf(uint64_t id) { return flights_[id % kSides]; }
+  InFlightBatch& BatchOf(uint64_t id) { return in_flight_[id % kSides]; }
   static int SideOf(uint64_t id) { return static_cast<int>(id % kSides); }
   Status CheckAlive() const;
   Status Note(const Status& status);
   Status RunHalves(int side, std::span<const PixelSlot> slots, std::span<float> out);
   Status RunOne(int side, std::span<const PixelSlot> slots, std::span<float> out);
   Status WaitSide(int side, TimePoint started, Clock::duration expected);
-  void Remember(const Flight& flight);
+  void Remember(const InFlightBatch& batch);
   Clock::duration Patience() const;
   void CopyOut(int side, std::span<float> out) const;
 
   const CudaStreamOptions options_;
-  std::unique_ptr<device::Lane> lane_;
+  std::unique_ptr<device::DeviceStream> device_stream_;
   DeviceHealth& health_;
-  std::array<Flight, kSides> flights_;
+  std::array<InFlightBatch, kSides> in_flight_;
   uint64_t next_id_ = 1;
   uint64_t oldest_id_ = 1;  // the next to be waited for
   std::atomic<bool> hung_{false};

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // A libphotovec_cuda.so without CUDA: what tests load in its place. Vectors are the mean colours of stripes
 // of the photo. PHOTOVEC_FAKE_CUDA says what goes wrong: sticky=N (the device breaks at the N-th batch after
-// the warm-up), hang=N (lane N never finishes after the warm-up, and to free anything blocks from then on),
-// memory=N (no lane takes more than N images), jpeg=N (JPEG lanes of kinds N: 1 engines, 2 CUDA, 3 both; they
-// decode on the CPU, exactly).
+// the warm-up), hang=N (stream N never finishes after the warm-up, and to free anything blocks from then on),
+// memory=N (no stream takes more than N images), jpeg=N (JPEG decoders of kinds N: 1 engines, 2 CUDA, 3 both;
+// they decode on the CPU, exactly).
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "testing/fake_cuda.h"
-#include "testing/fake_jpeg_lane.h"
+#include "testing/fake_jpeg_decoder.h"
 
 namespace photovec::device::test {
 namespace {
@@ -36,23 +36,23 @@ int Number(const std::string& faults, const std::string& name) {
 
 FakePlatform* Make() {
   static FakePlatform platform(1, StripeMeans);
-  platform.faults.warmup_starts_a_lane = 2;  // CudaEncoder::Warmup
+  platform.faults.warmup_starts_a_stream = 2;  // CudaEncoder::Warmup
   const char* text = std::getenv("PHOTOVEC_FAKE_CUDA");
   const std::string faults = text == nullptr ? "" : text;
   if (const int at = Number(faults, "sticky"); at >= 0) platform.faults.starts_until_sticky = at;
-  if (const int lane = Number(faults, "hang"); lane >= 0) {
-    platform.faults.hanging_lane = lane;
+  if (const int stream = Number(faults, "hang"); stream >= 0) {
+    platform.faults.hanging_stream = stream;
     platform.faults.frees_block = true;
   }
-  if (const int most = Number(faults, "memory"); most >= 0) platform.faults.most_lane_batch = most;
+  if (const int most = Number(faults, "memory"); most >= 0) platform.faults.most_stream_batch = most;
   if (const int kinds = Number(faults, "jpeg"); kinds >= 0) {
-    platform.make_jpeg_lane =
-        [kinds](const device::JpegLaneOptions& options) -> Result<std::unique_ptr<device::JpegLane>> {
+    platform.make_jpeg_decoder =
+        [kinds](const device::JpegDecoderOptions& options) -> Result<std::unique_ptr<device::JpegDecoder>> {
       if ((kinds & (options.hardware ? 1 : 2)) == 0) {
         return Status(Code::kUnavailable,
                       options.hardware ? "fake: no JPEG engines" : "fake: no CUDA decoder");
       }
-      return std::unique_ptr<device::JpegLane>(std::make_unique<FakeJpegLane>(options));
+      return std::unique_ptr<device::JpegDecoder>(std::make_unique<FakeJpegDecoder>(options));
     };
   }
   return &platform;

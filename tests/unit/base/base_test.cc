@@ -144,7 +144,7 @@ TEST(Tensor, HalfPrecisionRoundTripsEveryValue) {
   EXPECT_TRUE(std::isnan(BFloat16ToFloat(FloatToBFloat16(std::numeric_limits<float>::quiet_NaN()))));
 }
 
-TEST(FairQueue, RoundRobinBetweenLanesFifoWithin) {
+TEST(FairQueue, RoundRobinBetweenFlowsFifoWithin) {
   FairQueue<int> queue;
   for (int i = 0; i < 4; ++i) queue.Push(1, 10 + i);
   queue.Push(2, 20);
@@ -154,7 +154,7 @@ TEST(FairQueue, RoundRobinBetweenLanesFifoWithin) {
   EXPECT_EQ(order, (std::vector<int>{10, 20, 30, 11, 12, 13}));
 }
 
-TEST(FairQueue, PopIfSkipsLanesThatAreNotReady) {
+TEST(FairQueue, PopIfSkipsFlowsThatAreNotReady) {
   FairQueue<int> queue;
   queue.Push(1, 1);
   queue.Push(2, 2);

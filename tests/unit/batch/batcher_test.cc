@@ -28,8 +28,8 @@ std::vector<std::string> Texts(const std::vector<Ready>& items) {
 
 class BatcherTest : public ::testing::Test {
  protected:
-  void Push(Batcher& batcher, uint64_t lane, const std::string& text) {
-    batcher.Push(lane, MakeReady(*slots_, text));
+  void Push(Batcher& batcher, uint64_t flow, const std::string& text) {
+    batcher.Push(flow, MakeReady(*slots_, text));
   }
   std::unique_ptr<SlotPool> slots_ = MakeSlots(32);
   std::vector<Ready> out_;
@@ -46,7 +46,7 @@ TEST_F(BatcherTest, TakesWhatIsReadyUpToTheLimit) {
   EXPECT_EQ(batcher.depth(), 0U);
 }
 
-TEST_F(BatcherTest, IsFairBetweenLanesAndFifoWithinOne) {
+TEST_F(BatcherTest, IsFairBetweenFlowsAndFifoWithinOne) {
   Batcher batcher;
   for (const char* text : {"a1", "a2", "a3", "a4"}) Push(batcher, 1, text);
   for (const char* text : {"b1", "b2"}) Push(batcher, 2, text);

@@ -110,37 +110,36 @@ class FakeEncoder : public encode::Encoder {
       if (lost_) return Status(Code::kDeviceFailed, "hangs");
       RETURN_IF_ERROR(encoder_.Get(encoder_.submit_));
       if (slots.empty() || static_cast<int>(slots.size()) > encoder_.info_.max_batch ||
-          out.size() != slots.size() * kDim || static_cast<int>(flights_.size()) >= depth_) {
+          out.size() != slots.size() * kDim || static_cast<int>(in_flight_.size()) >= depth_) {
         return Status(Code::kInternal, "wrong use of Submit");
       }
       std::vector<std::string> texts;
       for (const PixelSlot& slot : slots) texts.emplace_back(reinterpret_cast<const char*>(slot.data));
-      flights_.push_back({{++last_}, texts, out});
-      encoder_.Record(std::move(texts), static_cast<int>(flights_.size()));
-      return flights_.back().ticket;
+      in_flight_.push_back({{++last_}, texts, out});
+      encoder_.Record(std::move(texts), static_cast<int>(in_flight_.size()));
+      return in_flight_.back().ticket;
     }
     Status Wait(encode::Ticket ticket) override {
-      if (flights_.empty() || flights_.front().ticket.id != ticket.id) {
+      if (in_flight_.empty() || in_flight_.front().ticket.id != ticket.id) {
         return {Code::kInternal, "tickets waited for out of order"};
       }
-      const Flight flight = std::move(flights_.front());
-      flights_.pop_front();
+      const InFlightBatch batch = std::move(in_flight_.front());
+      in_flight_.pop_front();
       encoder_.gate.Pass();
       if (encoder_.throw_in_wait) throw std::runtime_error("boom");
-      if (lost_ || encoder_.IsLost(flight.texts)) {
+      if (lost_ || encoder_.IsLost(batch.texts)) {
         lost_ = true;
         return {Code::kDeviceFailed, "hangs"};
       }
       RETURN_IF_ERROR(encoder_.Get(encoder_.wait_));
-      for (size_t i = 0; i < flight.texts.size(); ++i)
-        Fill(flight.texts[i], flight.out.subspan(i * kDim, kDim));
+      for (size_t i = 0; i < batch.texts.size(); ++i) Fill(batch.texts[i], batch.out.subspan(i * kDim, kDim));
       return Status::Ok();
     }
     int depth() const override { return depth_; }
     bool usable() const override { return !lost_; }
 
    private:
-    struct Flight {
+    struct InFlightBatch {
       encode::Ticket ticket;
       std::vector<std::string> texts;
       std::span<float> out;
@@ -158,7 +157,7 @@ class FakeEncoder : public encode::Encoder {
     const int depth_;
     uint64_t last_ = 0;
     std::atomic<bool> lost_{false};
-    std::deque<Flight> flights_;
+    std::deque<InFlightBatch> in_flight_;
   };
 
   void Set(Status& place, Status status) {

@@ -51,9 +51,9 @@ struct Recorder {
 
 class StreamsTest : public ::testing::Test {
  protected:
-  std::shared_ptr<FakeClient> Push(const std::string& text, uint64_t lane = 1) {
+  std::shared_ptr<FakeClient> Push(const std::string& text, uint64_t flow = 1) {
     auto client = std::make_shared<FakeClient>();
-    batcher_.Push(lane, MakeReady(*slots_, text, client));
+    batcher_.Push(flow, MakeReady(*slots_, text, client));
     return client;
   }
   std::unique_ptr<SlotPool> slots_ = MakeSlots(64);

@@ -10,25 +10,25 @@
 #include <vector>
 
 #include "testing/fake_cuda.h"
-#include "testing/fake_jpeg_lane.h"
+#include "testing/fake_jpeg_decoder.h"
 #include "testing/test_images.h"
 
 namespace photovec::bench {
 namespace {
 
-using device::JpegLane;
-using device::JpegLaneOptions;
-using device::JpegTask;
+using device::JpegDecoder;
+using device::JpegDecoderOptions;
+using device::JpegJob;
 
 // Another picture than the photo's.
-class WrongLane final : public JpegLane {
+class WrongDecoder final : public JpegDecoder {
  public:
   const std::string& detail() const override { return detail_; }
-  device::JpegLaneCounts counts() const override { return {}; }
+  device::JpegDecoderCounts counts() const override { return {}; }
   bool usable() const override { return true; }
-  size_t Run(std::span<JpegTask* const> tasks) override {
-    std::fill(tasks[0]->out.begin(), tasks[0]->out.end(), 3);
-    tasks[0]->status = Status::Ok();
+  size_t Run(std::span<JpegJob* const> jobs) override {
+    std::fill(jobs[0]->out.begin(), jobs[0]->out.end(), 3);
+    jobs[0]->status = Status::Ok();
     return 1;
   }
 
@@ -43,9 +43,10 @@ class BenchGpuDecodeTest : public testing::Test {
     for (uint32_t seed = 1; seed <= 3; ++seed)
       encoded_.push_back(test::EncodeJpeg(test::MakePhoto(96, 72, 3, seed)));
     encoded_.push_back(test::EncodeJpeg(test::MakePhoto(96, 72, 3), {.progressive = true}));
-    platform_.make_jpeg_lane = [](const JpegLaneOptions& options) -> Result<std::unique_ptr<JpegLane>> {
+    platform_.make_jpeg_decoder =
+        [](const JpegDecoderOptions& options) -> Result<std::unique_ptr<JpegDecoder>> {
       if (options.hardware) return Status(Code::kUnavailable, "fake: no JPEG engines");
-      return std::unique_ptr<JpegLane>(std::make_unique<device::test::FakeJpegLane>(options));
+      return std::unique_ptr<JpegDecoder>(std::make_unique<device::test::FakeJpegDecoder>(options));
     };
   }
   Result<BenchGpuDecode> Run() {
@@ -102,9 +103,10 @@ TEST_F(BenchGpuDecodeTest, TheReportsHoldEveryRow) {
 }
 
 TEST_F(BenchGpuDecodeTest, WrongPixelsAreNotTimed) {
-  platform_.make_jpeg_lane = [](const JpegLaneOptions& options) -> Result<std::unique_ptr<JpegLane>> {
-    if (options.hardware) return std::unique_ptr<JpegLane>(std::make_unique<WrongLane>());
-    return std::unique_ptr<JpegLane>(std::make_unique<device::test::FakeJpegLane>(options));
+  platform_.make_jpeg_decoder =
+      [](const JpegDecoderOptions& options) -> Result<std::unique_ptr<JpegDecoder>> {
+    if (options.hardware) return std::unique_ptr<JpegDecoder>(std::make_unique<WrongDecoder>());
+    return std::unique_ptr<JpegDecoder>(std::make_unique<device::test::FakeJpegDecoder>(options));
   };
   const auto bench = Run();
   ASSERT_TRUE(bench.ok()) << bench.status().message();
@@ -126,7 +128,7 @@ TEST_F(BenchGpuDecodeTest, WithoutADecoderOrPlainJpegsItSaysSo) {
   EXPECT_EQ(Run().status().code(), Code::kInvalidRequest);
   options_.decode.color = decode::ColorMode::kIgnore;
   encoded_.push_back(test::EncodeJpeg(test::MakePhoto(96, 72, 3)));
-  platform_.make_jpeg_lane = nullptr;
+  platform_.make_jpeg_decoder = nullptr;
   EXPECT_EQ(Run().status().code(), Code::kUnavailable);
 }
 

@@ -82,7 +82,8 @@ bool FakeGpu::pinned(const void* at) const {
 namespace {
 
 // The kernel's sums in plain C++: pairs of neighbouring inputs, two digits a coefficient.
-uint8_t Sum(const ResizeTap& tap, const int32_t* coefs, int inputs, const std::function<int(int)>& value) {
+uint8_t Sum(const preprocess::Tap& tap, const int32_t* coefs, int inputs,
+            const std::function<int(int)>& value) {
   int64_t sum = int64_t{1} << 21;
   for (int i = 0; i < 2 * tap.pairs; ++i) {
     const int at = 2 * tap.first_pair + i;
@@ -104,7 +105,7 @@ void ResizeOne(const ResizeImage& image) {
   for (int row = 0; row < inputs_y; ++row) {
     const int across = image.y.first_in + row;
     for (int lane = 0; lane < lanes; ++lane) {
-      const ResizeTap& tap = image.x.taps[lane / 3];
+      const preprocess::Tap& tap = image.x.taps[lane / 3];
       image.between[row * lanes + tap.out * 3 + lane % 3] = Sum(tap, image.x.coefs, inputs_x, [&](int at) {
         const int along = image.x.first_in + at;
         const int pixel = image.transposed ? along * image.width + across : across * image.width + along;
@@ -113,7 +114,7 @@ void ResizeOne(const ResizeImage& image) {
     }
   }
   for (int i = 0; i < image.y.count; ++i) {
-    const ResizeTap& tap = image.y.taps[i];
+    const preprocess::Tap& tap = image.y.taps[i];
     uint8_t* to = image.out + ((image.y.pad + tap.out) * image.crop + image.x.pad) * 3;
     for (int lane = 0; lane < lanes; ++lane) {
       to[lane] = Sum(tap, image.y.coefs, inputs_y,

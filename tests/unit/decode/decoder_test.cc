@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "decode/crop_window.h"
+#include "decode/pixel_decoder.h"
 #include "preprocess/resize.h"
 #include "unit/decode/decode_testing.h"
 

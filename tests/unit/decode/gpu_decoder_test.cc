@@ -15,18 +15,18 @@ namespace {
 // Fills slots with 7; counts; may refuse.
 class FakeService : public GpuJpegService {
  public:
-  Status Decode(const GpuJpegJob& job, CpuTurn& turn) override {
+  void Decode(device::JpegJob& job, CpuTurn& turn) override {
     ++calls;
     if (leaves_to_cpu) {
       turn = MakeTurn();
-      return {Code::kNotImplemented, "a CPU was free first"};
+      job.status = {Code::kNotImplemented, "a CPU was free first"};
+      return;
     }
     last = job;
     transposed = job.plan->transposed;
     taps = job.x->taps.size();
-    if (!answer.ok()) return answer;
-    std::fill(job.out.begin(), job.out.end(), 7);
-    return Status::Ok();
+    job.status = answer;
+    if (answer.ok()) std::fill(job.out.begin(), job.out.end(), 7);
   }
   CpuTurn AwaitCpu(bool refused) override {
     ++awaited;
@@ -42,7 +42,7 @@ class FakeService : public GpuJpegService {
   int after_refusal = 0;
   int turns = 0;  // out now
   bool leaves_to_cpu = false;
-  GpuJpegJob last;
+  device::JpegJob last;
   bool transposed = false;
   size_t taps = 0;
   Status answer;

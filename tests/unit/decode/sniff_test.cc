@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "decode/exif.h"
 #include "decode/formats/formats.h"
+#include "decode/header_probe.h"
 #include "testing/test_images.h"
 
 namespace photovec::decode {

@@ -116,7 +116,7 @@ TEST_F(CudaEncoderTest, DescribesItself) {
 }
 
 TEST_F(CudaEncoderTest, LessMemoryAtTheStartMakesSmallerBatches) {
-  platform_.faults.most_lane_batch = 20;
+  platform_.faults.most_stream_batch = 20;
   const auto encoder = Make(2, 64);
   ASSERT_TRUE(encoder.ok()) << encoder.status().ToString();
   EXPECT_EQ((*encoder)->info().max_batch, 16);
@@ -124,7 +124,7 @@ TEST_F(CudaEncoderTest, LessMemoryAtTheStartMakesSmallerBatches) {
 }
 
 TEST_F(CudaEncoderTest, NoMemoryAtAllIsAClearError) {
-  platform_.faults.most_lane_batch = 0;
+  platform_.faults.most_stream_batch = 0;
   const auto encoder = Make(2, 64);
   EXPECT_EQ(encoder.status().code(), Code::kUnavailable);
   EXPECT_NE(encoder.status().message().find("not even with batches of 1"), std::string::npos)
@@ -199,7 +199,7 @@ TEST_F(CudaEncoderTest, AHangIsNoticedAndLosesOneStream) {
   ASSERT_TRUE(encoder.ok());
   std::vector<uint8_t> arena(4096);
   ASSERT_TRUE((*encoder)->RegisterSlots(arena).ok());
-  platform_.faults.hanging_lane = 0;
+  platform_.faults.hanging_stream = 0;
   std::vector<float> out(8 * kDim);
   std::vector<float> out2(8 * kDim);
   EncoderStream& hanging = (*encoder)->stream(0);
@@ -235,7 +235,7 @@ TEST_F(CudaEncoderTest, AHangWhileABatchRunsInHalvesIsTheSame) {
   std::vector<float> small(2 * kDim);
   const auto before = stream.Submit(Slots(0, 2), small);
   platform_.faults.most_start_batch = 4;
-  platform_.faults.hanging_lane = 0;
+  platform_.faults.hanging_stream = 0;
   const auto ticket = stream.Submit(Slots(0, 8), out);
   ASSERT_TRUE(before.ok() && ticket.ok()) << "the batch before is still to be waited for first";
   EXPECT_FALSE(stream.usable());
@@ -262,7 +262,7 @@ TEST_F(CudaEncoderTest, AsksUntilTheBatchIsDone) {
 TEST_F(CudaEncoderTest, AStreamThatWaitsHearsThatItsDeviceBroke) {
   const auto encoder = Make(2, 8);
   ASSERT_TRUE(encoder.ok());
-  platform_.faults.hanging_lane = 1;
+  platform_.faults.hanging_stream = 1;
   EncoderStream& waiting = (*encoder)->stream(1);
   std::vector<float> out(8 * kDim);
   const auto ticket = waiting.Submit(Slots(0, 8), out);
@@ -343,14 +343,14 @@ TEST_F(SeveralGpus, EachNeedsAStream) {
 TEST_F(SeveralGpus, AGpuThatHangsIsLeftAloneAndTheOtherGivenBack) {
   auto encoder = Make(2, 8, {0, 1}, kImpatient);
   ASSERT_TRUE(encoder.ok());
-  platform_.faults.hanging_lane = 1;
+  platform_.faults.hanging_stream = 1;
   std::vector<float> out(8 * kDim);
   const auto ticket = (*encoder)->stream(1).Submit(Slots(0, 8), out);
   ASSERT_TRUE(ticket.ok());
   EXPECT_EQ((*encoder)->stream(1).Wait(*ticket).code(), Code::kDeviceFailed);
   encoder->reset();
   EXPECT_EQ(platform_.faults.frees_while_hanging, 0);
-  EXPECT_EQ(platform_.faults.lanes.size(), 1U);
+  EXPECT_EQ(platform_.faults.streams.size(), 1U);
   EXPECT_EQ(platform_.faults.models.size(), 1U);
 }
 

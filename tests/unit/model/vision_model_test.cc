@@ -13,9 +13,9 @@
 #include <sstream>
 #include <string>
 
-#include "model/random_init.h"
-#include "model/random_source.h"
-#include "model/random_tensors.h"
+#include "model/random/init.h"
+#include "model/random/source.h"
+#include "model/random/tensors.h"
 #include "model/safetensors.h"
 
 namespace photovec::model {

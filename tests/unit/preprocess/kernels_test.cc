@@ -178,17 +178,17 @@ TEST_P(KernelsTest, WholePhoto) {
   const oracle::Image stored = oracle::Noise(333, 250, 11);
   Preprocessor preprocessor;
   for (const int orientation : {1, 3, 5, 6}) {
-    Source source;
-    source.pixels = stored.view();
-    source.full_width = stored.width;
-    source.full_height = stored.height;
-    source.orientation = orientation;
+    DecodedPhoto photo;
+    photo.pixels = stored.view();
+    photo.full_width = stored.width;
+    photo.full_height = stored.height;
+    photo.orientation = orientation;
     Spec spec;
     spec.resize_short = 60;
     spec.crop = 50;
     oracle::Image out(spec.crop, spec.crop);
-    ASSERT_TRUE(preprocessor.Run(source, spec, out.pixels).ok());
-    EXPECT_TRUE(out == oracle::Preprocess(source, stored, spec)) << "orientation " << orientation;
+    ASSERT_TRUE(preprocessor.Run(photo, spec, out.pixels).ok());
+    EXPECT_TRUE(out == oracle::Preprocess(photo, stored, spec)) << "orientation " << orientation;
   }
 }
 

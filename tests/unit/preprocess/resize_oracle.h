@@ -165,20 +165,20 @@ inline Image CenterCrop(const Image& in, int size) {
 }
 
 /// All of it, for kShortestEdge.
-inline Image Preprocess(const Source& source, const Image& stored, const Spec& spec) {
-  const Image seen = Orient(stored, source.orientation);
-  const bool turned = source.orientation >= 5;
-  const int full_width = turned ? source.full_height : source.full_width;
-  const int full_height = turned ? source.full_width : source.full_height;
-  const auto d = static_cast<float>(source.scale_denominator);
+inline Image Preprocess(const DecodedPhoto& photo, const Image& stored, const Spec& spec) {
+  const Image seen = Orient(stored, photo.orientation);
+  const bool turned = photo.orientation >= 5;
+  const int full_width = turned ? photo.full_height : photo.full_width;
+  const int full_height = turned ? photo.full_width : photo.full_height;
+  const auto d = static_cast<float>(photo.scale_denominator);
   const auto extent_x = static_cast<float>(full_width) / d;
   const auto extent_y = static_cast<float>(full_height) / d;
   // The part of the scaled pixels that the photo covers starts at the stored origin.
-  const bool from_right = source.orientation == 2 || source.orientation == 3 || source.orientation == 6 ||
-                          source.orientation == 7;
-  const bool from_bottom = source.orientation == 3 || source.orientation == 4 || source.orientation == 7 ||
-                           source.orientation == 8;
-  Box box{0, 0, extent_x, extent_y, source.scale_denominator};
+  const bool from_right =
+      photo.orientation == 2 || photo.orientation == 3 || photo.orientation == 6 || photo.orientation == 7;
+  const bool from_bottom =
+      photo.orientation == 3 || photo.orientation == 4 || photo.orientation == 7 || photo.orientation == 8;
+  Box box{0, 0, extent_x, extent_y, photo.scale_denominator};
   if (from_right) box.x0 = static_cast<float>(seen.width) - extent_x, box.x1 = static_cast<float>(seen.width);
   if (from_bottom) {
     box.y0 = static_cast<float>(seen.height) - extent_y;

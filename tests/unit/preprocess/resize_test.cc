@@ -33,20 +33,20 @@ Spec MakeSpec(int resize_short, int crop, Filter filter = Filter::kBicubic) {
   return spec;
 }
 
-Source MakeSource(const Image& stored, int orientation = 1) {
-  Source source;
-  source.pixels = stored.view();
-  source.full_width = stored.width;
-  source.full_height = stored.height;
-  source.orientation = orientation;
-  return source;
+DecodedPhoto MakePhoto(const Image& stored, int orientation = 1) {
+  DecodedPhoto photo;
+  photo.pixels = stored.view();
+  photo.full_width = stored.width;
+  photo.full_height = stored.height;
+  photo.orientation = orientation;
+  return photo;
 }
 
 /// Runs into a dirty slot with guard bytes on both sides.
-Image Preprocess(Preprocessor& preprocessor, const Source& source, const Spec& spec) {
+Image Preprocess(Preprocessor& preprocessor, const DecodedPhoto& photo, const Spec& spec) {
   constexpr size_t kGuard = 64;
   std::vector<uint8_t> memory(spec.slot_bytes() + 2 * kGuard, 0xA5);
-  const Status status = preprocessor.Run(source, spec, std::span(memory).subspan(kGuard, spec.slot_bytes()));
+  const Status status = preprocessor.Run(photo, spec, std::span(memory).subspan(kGuard, spec.slot_bytes()));
   EXPECT_TRUE(status.ok()) << status.ToString();
   Image out(spec.crop, spec.crop);
   std::copy_n(memory.begin() + kGuard, out.pixels.size(), out.pixels.begin());
@@ -57,9 +57,9 @@ Image Preprocess(Preprocessor& preprocessor, const Source& source, const Spec& s
   return out;
 }
 
-Image Preprocess(const Source& source, const Spec& spec) {
+Image Preprocess(const DecodedPhoto& photo, const Spec& spec) {
   Preprocessor preprocessor;
-  return Preprocess(preprocessor, source, spec);
+  return Preprocess(preprocessor, photo, spec);
 }
 
 ::testing::AssertionResult Same(const Image& got, const Image& want) {
@@ -86,25 +86,25 @@ TEST(Resize, KnownPillowValues) {
     return image;
   };
   const Image checker = grey(2, 2, {0, 255, 255, 0});
-  EXPECT_TRUE(Same(Preprocess(MakeSource(checker), MakeSpec(1, 1)), grey(1, 1, {128})));
-  EXPECT_TRUE(Same(Preprocess(MakeSource(checker), MakeSpec(3, 3, Filter::kBilinear)),
+  EXPECT_TRUE(Same(Preprocess(MakePhoto(checker), MakeSpec(1, 1)), grey(1, 1, {128})));
+  EXPECT_TRUE(Same(Preprocess(MakePhoto(checker), MakeSpec(3, 3, Filter::kBilinear)),
                    grey(3, 3, {0, 128, 255, 128, 128, 128, 255, 128, 0})));
   const Image ramp = grey(4, 4, {0, 10, 20, 200, 10, 20, 30, 210, 20, 30, 40, 220, 200, 210, 220, 255});
   EXPECT_TRUE(
-      Same(Preprocess(MakeSource(ramp), MakeSpec(2, 2, Filter::kBilinear)), grey(2, 2, {14, 103, 103, 165})));
-  EXPECT_TRUE(Same(Preprocess(MakeSource(ramp), MakeSpec(2, 2)), grey(2, 2, {0, 104, 104, 174})));
-  EXPECT_TRUE(Same(Preprocess(MakeSource(ramp), MakeSpec(5, 5)),
+      Same(Preprocess(MakePhoto(ramp), MakeSpec(2, 2, Filter::kBilinear)), grey(2, 2, {14, 103, 103, 165})));
+  EXPECT_TRUE(Same(Preprocess(MakePhoto(ramp), MakeSpec(2, 2)), grey(2, 2, {0, 104, 104, 174})));
+  EXPECT_TRUE(Same(Preprocess(MakePhoto(ramp), MakeSpec(5, 5)),
                    grey(5, 5, {0,  6,   4,  71, 208, 6,   12,  10,  77,  214, 4,   10, 8,
                                78, 222, 71, 77, 78,  131, 236, 208, 214, 221, 237, 255})));
   // Not symmetric although the image is: rows are filtered, and rounded, before columns.
-  EXPECT_TRUE(Same(Preprocess(MakeSource(ramp), MakeSpec(3, 3, Filter::kLanczos)),
+  EXPECT_TRUE(Same(Preprocess(MakePhoto(ramp), MakeSpec(3, 3, Filter::kLanczos)),
                    grey(3, 3, {8, 8, 160, 9, 8, 168, 160, 168, 231})));
 }
 
 TEST(Resize, SameSizeIsACopy) {
   const Image image = oracle::Noise(37, 37, 1);
   for (const Filter filter : {Filter::kBilinear, Filter::kBicubic, Filter::kLanczos}) {
-    EXPECT_TRUE(Same(Preprocess(MakeSource(image), MakeSpec(37, 37, filter)), image));
+    EXPECT_TRUE(Same(Preprocess(MakePhoto(image), MakeSpec(37, 37, filter)), image));
   }
 }
 
@@ -113,7 +113,7 @@ TEST(Resize, ConstantStaysConstant) {
     Image image(501, 333);
     std::fill(image.pixels.begin(), image.pixels.end(), value);
     for (const Filter filter : {Filter::kBilinear, Filter::kBicubic, Filter::kLanczos}) {
-      const Image out = Preprocess(MakeSource(image, 6), MakeSpec(64, 64, filter));
+      const Image out = Preprocess(MakePhoto(image, 6), MakeSpec(64, 64, filter));
       EXPECT_THAT(out.pixels, ::testing::Each(value));
     }
   }
@@ -136,11 +136,11 @@ class ResizeShapes : public ::testing::TestWithParam<std::tuple<Shape, int>> {};
 TEST_P(ResizeShapes, EqualOrientThenResizeThenCrop) {
   const auto& [shape, orientation] = GetParam();
   const Image stored = oracle::Noise(shape.width, shape.height, 7);
-  const Source source = MakeSource(stored, orientation);
+  const DecodedPhoto photo = MakePhoto(stored, orientation);
   Preprocessor preprocessor;
   for (const Filter filter : {Filter::kBilinear, Filter::kBicubic, Filter::kLanczos}) {
     const Spec spec = MakeSpec(shape.resize_short, shape.crop, filter);
-    EXPECT_TRUE(Same(Preprocess(preprocessor, source, spec), oracle::Preprocess(source, stored, spec)))
+    EXPECT_TRUE(Same(Preprocess(preprocessor, photo, spec), oracle::Preprocess(photo, stored, spec)))
         << "filter " << static_cast<int>(filter);
   }
 }
@@ -156,29 +156,29 @@ TEST_P(ResizeOrientations, EqualAnOrientedCopy) {
   const Image seen = oracle::Orient(stored, GetParam());
   for (const Filter filter : {Filter::kBilinear, Filter::kBicubic, Filter::kLanczos}) {
     const Spec spec = MakeSpec(70, 64, filter);
-    EXPECT_TRUE(Same(Preprocess(MakeSource(stored, GetParam()), spec), Preprocess(MakeSource(seen), spec)));
+    EXPECT_TRUE(Same(Preprocess(MakePhoto(stored, GetParam()), spec), Preprocess(MakePhoto(seen), spec)));
   }
   const Spec squash = SquashVariant(MakeSpec(70, 64));
-  EXPECT_TRUE(Same(Preprocess(MakeSource(stored, GetParam()), squash), Preprocess(MakeSource(seen), squash)));
+  EXPECT_TRUE(Same(Preprocess(MakePhoto(stored, GetParam()), squash), Preprocess(MakePhoto(seen), squash)));
 }
 
 // A decoder that scales hands over less: the box and the sizes must come from the full photo.
 TEST_P(ResizeOrientations, ScaledSourcesUseTheFractionalBox) {
   for (const int denominator : {2, 4, 8}) {
-    Source source;
-    source.full_width = 805;
-    source.full_height = 603;
-    source.scale_denominator = denominator;
-    source.orientation = GetParam();
+    DecodedPhoto photo;
+    photo.full_width = 805;
+    photo.full_height = 603;
+    photo.scale_denominator = denominator;
+    photo.orientation = GetParam();
     const Image stored =
         oracle::Noise((805 + denominator - 1) / denominator, (603 + denominator - 1) / denominator, 5);
-    source.pixels = stored.view();
+    photo.pixels = stored.view();
     for (const Filter filter : {Filter::kBilinear, Filter::kBicubic, Filter::kLanczos}) {
       const Spec spec = MakeSpec(36, 32, filter);
-      const Image got = Preprocess(source, spec);
-      EXPECT_TRUE(Same(got, oracle::Preprocess(source, stored, spec))) << "1/" << denominator;
+      const Image got = Preprocess(photo, spec);
+      EXPECT_TRUE(Same(got, oracle::Preprocess(photo, stored, spec))) << "1/" << denominator;
       // Would this test notice a box of whole pixels?
-      EXPECT_FALSE(Same(got, Preprocess(MakeSource(stored, GetParam()), spec))) << "1/" << denominator;
+      EXPECT_FALSE(Same(got, Preprocess(MakePhoto(stored, GetParam()), spec))) << "1/" << denominator;
     }
   }
 }
@@ -190,14 +190,14 @@ TEST(Resize, ExtremeAspect) {
     for (const auto& [width, height] : {std::pair{1, 16'384}, {16'384, 1}, {2, 16'384}}) {
       const Image stored = oracle::Noise(width, height, 2);
       const Spec spec = MakeSpec(32, 32);
-      const Image out = Preprocess(MakeSource(stored, orientation), spec);
+      const Image out = Preprocess(MakePhoto(stored, orientation), spec);
       // Blown up 16 or 32 times, the centre shows one or two pixels of the photo: too smooth for the noise.
       EXPECT_LE(std::abs(out.At(16, 16)[0] - out.At(17, 16)[0]), 60);
     }
   }
   const Image tall = oracle::Noise(3, 5000, 4);
-  const Source source = MakeSource(tall, 5);
-  EXPECT_TRUE(Same(Preprocess(source, MakeSpec(2, 4)), oracle::Preprocess(source, tall, MakeSpec(2, 4))));
+  const DecodedPhoto photo = MakePhoto(tall, 5);
+  EXPECT_TRUE(Same(Preprocess(photo, MakeSpec(2, 4)), oracle::Preprocess(photo, tall, MakeSpec(2, 4))));
 }
 
 TEST(Resize, ReadsNothingBeyondTheRows) {
@@ -215,10 +215,10 @@ TEST(Resize, ReadsNothingBeyondTheRows) {
                   memory.get() + static_cast<size_t>(y) * kStride);
     }
     for (int orientation = 1; orientation <= 8; ++orientation) {
-      Source source = MakeSource(tight, orientation);
-      source.pixels = {memory.get(), width, kHeight, kStride};
+      DecodedPhoto photo = MakePhoto(tight, orientation);
+      photo.pixels = {memory.get(), width, kHeight, kStride};
       for (const Spec& spec : {MakeSpec(6, 6), MakeSpec(24, 24), SquashVariant(MakeSpec(9, 9))}) {
-        EXPECT_TRUE(Same(Preprocess(source, spec), Preprocess(MakeSource(tight, orientation), spec)));
+        EXPECT_TRUE(Same(Preprocess(photo, spec), Preprocess(MakePhoto(tight, orientation), spec)));
       }
     }
   }
@@ -229,10 +229,10 @@ TEST(Resize, ScratchOfOnePhotoDoesNotReachTheNext) {
   for (unsigned i = 0; i < 60; ++i) {
     const Shape& shape = kShapes[i * 7 % std::size(kShapes)];
     const Image stored = oracle::Noise(shape.width, shape.height, i);
-    const Source source = MakeSource(stored, static_cast<int>(i % 8) + 1);
+    const DecodedPhoto photo = MakePhoto(stored, static_cast<int>(i % 8) + 1);
     Spec spec = MakeSpec(shape.resize_short, shape.crop);
     if (i % 5 == 0) spec = SquashVariant(spec);
-    EXPECT_TRUE(Same(Preprocess(kept, source, spec), Preprocess(source, spec))) << i;
+    EXPECT_TRUE(Same(Preprocess(kept, photo, spec), Preprocess(photo, spec))) << i;
   }
 }
 
@@ -280,7 +280,7 @@ TEST(Squash, IsCubicWithoutAntialias) {
                                             {24, 24, 24}}) {
     const Image in = oracle::Noise(width, height, 6);
     Spec spec = SquashVariant(MakeSpec(size, size));
-    const Image got = Preprocess(MakeSource(in), spec);
+    const Image got = Preprocess(MakePhoto(in), spec);
     const Image want = SquashOracle(in, size);
     int worst = 0;
     for (size_t i = 0; i < got.pixels.size(); ++i) {
@@ -292,7 +292,7 @@ TEST(Squash, IsCubicWithoutAntialias) {
 
 TEST(Squash, SameSizeIsACopy) {
   const Image in = oracle::Noise(24, 24, 8);
-  EXPECT_TRUE(Same(Preprocess(MakeSource(in), SquashVariant(MakeSpec(24, 24))), in));
+  EXPECT_TRUE(Same(Preprocess(MakePhoto(in), SquashVariant(MakeSpec(24, 24))), in));
 }
 
 // ---- Contradictions ----
@@ -300,32 +300,33 @@ TEST(Squash, SameSizeIsACopy) {
 TEST(Resize, ContradictionsAreInternalErrors) {
   const Image image = oracle::Noise(20, 10, 1);
   const Spec spec = MakeSpec(8, 8);
-  const auto refuse = [&](Source source, const Spec& with, size_t bytes, const std::string& why) {
+  const auto refuse = [&](DecodedPhoto photo, const Spec& with, size_t bytes, const std::string& why) {
     std::vector<uint8_t> out(bytes);
-    const Status status = Preprocessor().Run(source, with, out);
+    const Status status = Preprocessor().Run(photo, with, out);
     EXPECT_EQ(status.code(), Code::kInternal) << why;
     EXPECT_THAT(status.message(), HasSubstr(why));
   };
   const auto with = [&](auto change) {
-    Source source = MakeSource(image);
-    change(source);
-    return source;
+    DecodedPhoto photo = MakePhoto(image);
+    change(photo);
+    return photo;
   };
   const size_t bytes = spec.slot_bytes();
-  refuse(MakeSource(image), spec, bytes - 1, "a slot of 191 bytes instead of 192");
-  refuse(with([](Source& s) { s.scale_denominator = 3; }), spec, bytes, "denominator of 3");
-  refuse(with([](Source& s) { s.scale_denominator = 0; }), spec, bytes, "denominator of 0");
-  refuse(with([](Source& s) { s.scale_denominator = 2; }), spec, bytes, "came as 20x10 instead of 10x5");
-  refuse(with([](Source& s) { s.full_width = 21; }), spec, bytes, "instead of 21x10");
-  refuse(with([](Source& s) { s.full_width = 0; }), spec, bytes, "a photo of 0x10");
-  refuse(with([](Source& s) { s.full_height = 1 << 20; }), spec, bytes, "a photo of 20x1048576");
-  refuse(with([](Source& s) { s.orientation = 0; }), spec, bytes, "orientation 0");
-  refuse(with([](Source& s) { s.orientation = 9; }), spec, bytes, "orientation 9");
-  refuse(with([](Source& s) { s.pixels.data = nullptr; }), spec, bytes, "no pixels");
-  refuse(with([](Source& s) { s.pixels.stride = 59; }), spec, bytes, "rows of 59 bytes");
-  refuse(MakeSource(image), MakeSpec(0, 8), bytes, "a short side of 0");
-  refuse(MakeSource(image), MakeSpec(8, 0), 0, "a crop of 0");
-  refuse(with([](Source& s) {
+  refuse(MakePhoto(image), spec, bytes - 1, "a slot of 191 bytes instead of 192");
+  refuse(with([](DecodedPhoto& s) { s.scale_denominator = 3; }), spec, bytes, "denominator of 3");
+  refuse(with([](DecodedPhoto& s) { s.scale_denominator = 0; }), spec, bytes, "denominator of 0");
+  refuse(with([](DecodedPhoto& s) { s.scale_denominator = 2; }), spec, bytes,
+         "came as 20x10 instead of 10x5");
+  refuse(with([](DecodedPhoto& s) { s.full_width = 21; }), spec, bytes, "instead of 21x10");
+  refuse(with([](DecodedPhoto& s) { s.full_width = 0; }), spec, bytes, "a photo of 0x10");
+  refuse(with([](DecodedPhoto& s) { s.full_height = 1 << 20; }), spec, bytes, "a photo of 20x1048576");
+  refuse(with([](DecodedPhoto& s) { s.orientation = 0; }), spec, bytes, "orientation 0");
+  refuse(with([](DecodedPhoto& s) { s.orientation = 9; }), spec, bytes, "orientation 9");
+  refuse(with([](DecodedPhoto& s) { s.pixels.data = nullptr; }), spec, bytes, "no pixels");
+  refuse(with([](DecodedPhoto& s) { s.pixels.stride = 59; }), spec, bytes, "rows of 59 bytes");
+  refuse(MakePhoto(image), MakeSpec(0, 8), bytes, "a short side of 0");
+  refuse(MakePhoto(image), MakeSpec(8, 0), 0, "a crop of 0");
+  refuse(with([](DecodedPhoto& s) {
            s.scale_denominator = 2;
            s.full_width = 40;
            s.full_height = 20;

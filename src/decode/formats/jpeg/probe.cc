@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "decode/byte_reader.h"
-#include "decode/exif.h"
 #include "decode/formats/formats.h"
 
 // Markers and segments: ITU-T T.81 Annex B.

@@ -2,7 +2,6 @@
 #include <string>
 
 #include "decode/byte_reader.h"
-#include "decode/exif.h"
 #include "decode/formats/formats.h"
 
 // Container: RFC 9649 §2; VP8 frame header: RFC 6386 §9.1; VP8L header: RFC 9649 §3.4.

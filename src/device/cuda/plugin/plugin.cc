@@ -7,7 +7,7 @@
 
 #include "device/cuda/platform.h"
 #include "device/cuda/plugin/encode/cuda_device_model.h"
-#include "device/cuda/plugin/jpeg/cuda_jpeg_lane.h"
+#include "device/cuda/plugin/jpeg/cuda_jpeg_decoder.h"
 
 namespace photovec::device {
 namespace {
@@ -42,10 +42,11 @@ class CudaPlatform final : public Platform {
     return std::unique_ptr<DeviceModel>(std::move(made));
   }
 
-  Result<std::unique_ptr<JpegLane>> CreateJpegLane(int device, const JpegLaneOptions& options) override {
+  Result<std::unique_ptr<JpegDecoder>> CreateJpegDecoder(int device,
+                                                         const JpegDecoderOptions& options) override {
     ASSIGN_OR_RETURN(const NvJpegLibrary* library, NvJpegLibrary::Get());
-    ASSIGN_OR_RETURN(auto made, CudaJpegLane::Create(*library, device, options));
-    return std::unique_ptr<JpegLane>(std::move(made));
+    ASSIGN_OR_RETURN(auto made, CudaJpegDecoder::Create(*library, device, options));
+    return std::unique_ptr<JpegDecoder>(std::move(made));
   }
 };
 

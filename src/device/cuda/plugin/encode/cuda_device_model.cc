@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "device/cuda/plugin/cuda_check.h"
-#include "device/cuda/plugin/encode/gemm_ceiling.h"
+#include "device/cuda/plugin/encode/cuda_device_stream.h"
 #include "device/cuda/plugin/kernels/kernels.h"
 
 namespace photovec::device {
@@ -116,9 +116,9 @@ CudaDeviceModel::~CudaDeviceModel() {
   if (handle_ != nullptr) (void)cublasLtDestroy(handle_);
 }
 
-Result<std::unique_ptr<Lane>> CudaDeviceModel::CreateLane(const LaneOptions& options) {
-  ASSIGN_OR_RETURN(auto lane, CudaLane::Create(shared(), options));
-  return std::unique_ptr<Lane>(std::move(lane));
+Result<std::unique_ptr<DeviceStream>> CudaDeviceModel::CreateStream(const DeviceStreamOptions& options) {
+  ASSIGN_OR_RETURN(auto stream, CudaDeviceStream::Create(shared(), options));
+  return std::unique_ptr<DeviceStream>(std::move(stream));
 }
 
 Status CudaDeviceModel::StartClock() {

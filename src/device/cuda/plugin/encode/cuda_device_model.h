@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "device/cuda/platform.h"
-#include "device/cuda/plugin/encode/cuda_lane.h"
+#include "device/cuda/plugin/encode/cuda_device_stream.h"
 
 namespace photovec::device {
 
@@ -23,7 +23,7 @@ class CudaDeviceModel final : public DeviceModel {
 
   const DeviceInfo& device() const override { return info_; }
   uint64_t weight_bytes() const override { return weights_->bytes(); }
-  Result<std::unique_ptr<Lane>> CreateLane(const LaneOptions& options) override;
+  Result<std::unique_ptr<DeviceStream>> CreateStream(const DeviceStreamOptions& options) override;
   Status StartClock() override;
   Result<double> GemmCeiling(int batch) override;
   Result<const uint8_t*> CopyToDevice(std::span<const uint8_t> host) override;
@@ -32,7 +32,7 @@ class CudaDeviceModel final : public DeviceModel {
 
  private:
   explicit CudaDeviceModel(DeviceInfo info) : info_(std::move(info)) {}
-  LaneShared shared() const { return {info_.index, handle_, weights_.get(), plans_.get(), clock_}; }
+  DeviceShared shared() const { return {info_.index, handle_, weights_.get(), plans_.get(), clock_}; }
 
   const DeviceInfo info_;
   cublasLtHandle_t handle_ = nullptr;

@@ -30,7 +30,7 @@ struct DeviceBlock {
   const float* fc2_bias = nullptr;
 };
 
-/// The one copy of a model's weights on a device, folded (fold.h). Immutable; shared by all lanes.
+/// The one copy of a model's weights on a device, folded (fold.h). Immutable; shared by all streams.
 class DeviceWeights {
  public:
   /// On the current device. Refers to nothing of `model` afterwards. Errors: kDeviceOutOfMemory.

@@ -2,7 +2,7 @@
 #include "device/cuda/plugin/encode/forward.h"
 
 #include "device/cuda/plugin/cuda_check.h"
-#include "device/cuda/plugin/ranges.h"
+#include "device/cuda/plugin/nvtx_range.h"
 
 namespace photovec::device {
 namespace {
@@ -60,7 +60,7 @@ class ForwardPass {
 
   // x [M, D] = pre_norm(patches W + position), normed = norm(x): CLIPVisionEmbeddings, pre_layrnorm.
   Status Embed() {
-    const Range range("embed");
+    const NvtxRange range("embed");
     RETURN_IF_ERROR(Multiply(BucketGemms::kPatch, buffers_.wide, weights_.patch, nullptr, buffers_.qkv));
     EmbedArgs embed;
     embed.product = buffers_.qkv;
@@ -81,7 +81,7 @@ class ForwardPass {
 
   // CLIPEncoderLayer.forward. On entry normed = norm1(x); on return, that of the next block.
   Status Block(const DeviceBlock& block, bool before_last) {
-    const Range range("block");
+    const NvtxRange range("block");
     RETURN_IF_ERROR(Multiply(BucketGemms::kQkv, Rows(), block.qkv, block.qkv_bias, buffers_.qkv));
     RETURN_IF_ERROR(Attend());
     RETURN_IF_ERROR(Multiply(BucketGemms::kOut, Rows(), block.out, nullptr, buffers_.qkv));
@@ -94,7 +94,7 @@ class ForwardPass {
 
   // The last block: keys and values of all rows, everything else for the class token rows alone.
   Status LastBlock(const DeviceBlock& block) {
-    const Range range("last block");
+    const NvtxRange range("last block");
     const int d = config_.hidden_size;
     RETURN_IF_ERROR(Multiply(BucketGemms::kKeysValues, Rows(), block.qkv, nullptr, buffers_.qkv));
     CUDA_OK(GatherRows(buffers_.normed, static_cast<size_t>(config_.tokens()), args_.images, d, element_,
@@ -111,7 +111,7 @@ class ForwardPass {
 
   // out = projection(post_norm(x of the class token)).
   Status Finish() {
-    const Range range("project");
+    const NvtxRange range("project");
     ResidualArgs args = PooledArgs(weights_.blocks.back().fc2_bias);
     args.norm = config_.has_post_norm;
     args.affine = weights_.post_norm;

@@ -12,7 +12,7 @@
 
 namespace photovec::device {
 
-/// A lane's activations for up to max_batch images, in one arena. M = max_batch * T rows, in fp8
+/// A stream's activations for up to max_batch images, in one arena. M = max_batch * T rows, in fp8
 /// Fp8Rounded(); `e` elements.
 struct Activations {
   float* x = nullptr;      ///< [M, D] residual stream

@@ -49,7 +49,7 @@ struct DeviceMatrix {
   const float* scales = nullptr;  ///< [columns] where E4M3
 };
 
-/// A product planned for cuBLASLt. Not thread-safe (each lane has its own); immutable but for the
+/// A product planned for cuBLASLt. Not thread-safe (each stream has its own); immutable but for the
 /// pointers to bias and scales.
 class Gemm {
  public:
@@ -96,8 +96,8 @@ class Gemm {
   cublasLtMatmulAlgo_t algo_{};
 };
 
-/// Which algorithm each shape runs with: measured once, shared by all lanes of a device, kept in a file from
-/// one start to the next under the device's name and cuBLASLt's version. Candidates whose rows depend on
+/// Which algorithm each shape runs with: measured once, shared by all streams of a device, kept in a file
+/// from one start to the next under the device's name and cuBLASLt's version. Candidates whose rows depend on
 /// where they stand in the batch (K split differently over tiles) are passed over: batch neighbours and
 /// places must not change a vector. Thread-safe.
 class GemmPlans {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "device/cuda/plugin/encode/gemm_ceiling.h"
+#include "device/cuda/plugin/encode/cuda_device_stream.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -48,7 +48,7 @@ struct Owned {
   }
 };
 
-Result<double> OfModel(const LaneShared& shared, int images, Owned& owned) {
+Result<double> OfModel(const DeviceShared& shared, int images, Owned& owned) {
   const DeviceWeights& weights = *shared.weights;
   ASSIGN_OR_RETURN(DeviceArena arena,
                    DeviceArena::Create(Activations::Bytes(weights, images) + kWorkspaceBytes));
@@ -85,7 +85,7 @@ Status FillSquare(const GemmShape& shape, void* matrix, float* scales, cudaStrea
   return Status::Ok();
 }
 
-Result<double> OfCube(const LaneShared& shared, Owned& owned) {
+Result<double> OfCube(const DeviceShared& shared, Owned& owned) {
   constexpr int kSide = 8192;
   const DeviceWeights& weights = *shared.weights;
   const GemmShape shape{kSide, kSide, kSide, weights.element(), false, false, weights.fp8()};
@@ -115,7 +115,7 @@ Result<double> OfCube(const LaneShared& shared, Owned& owned) {
 
 }  // namespace
 
-Result<double> MeasureGemmCeiling(const LaneShared& shared, int images) {
+Result<double> MeasureGemmCeiling(const DeviceShared& shared, int images) {
   CUDA_OK(cudaSetDevice(shared.device));
   Owned owned;
   RETURN_IF_ERROR(owned.Create());

@@ -10,7 +10,7 @@
 
 namespace photovec::device {
 
-/// The few functions of libnvjpeg that JpegLane calls, found at run time: the library is no part of every
+/// The few functions of libnvjpeg that JpegDecoder calls, found at run time: the library is no part of every
 /// CUDA installation (PyPI has it as nvidia-nvjpeg). Names and values are those of NVIDIA's nvJPEG 12 and 13
 /// documentation.
 struct NvJpegLibrary {

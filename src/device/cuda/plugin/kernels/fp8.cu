@@ -5,7 +5,6 @@
 #include "device/cuda/plugin/kernels/dispatch.cuh"
 #include "device/cuda/plugin/kernels/elements.cuh"
 #include "device/cuda/plugin/kernels/kernels.h"
-#include "device/cuda/plugin/kernels/noise.cuh"
 
 namespace photovec::device {
 namespace {

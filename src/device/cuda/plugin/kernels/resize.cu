@@ -5,8 +5,8 @@ namespace photovec::device {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kFractionBits = 22;
-constexpr int kDigitBits = 11;
+constexpr int kFractionBits = preprocess::TapTable::kPrecisionBits;
+constexpr int kDigitBits = preprocess::TapTable::kDigitBits;
 
 __device__ __forceinline__ int Coef(int32_t high, int32_t low, bool second) {
   const int h = second ? high >> 16 : static_cast<int16_t>(high & 0xFFFF);
@@ -17,7 +17,7 @@ __device__ __forceinline__ int Coef(int32_t high, int32_t low, bool second) {
 // The tap's sum over value(i), i counted from the axis' first input; inputs from `inputs` on have coefficient
 // 0.
 template <typename Value>
-__device__ __forceinline__ uint8_t Filter(const ResizeTap& tap, const int32_t* coefs, int inputs,
+__device__ __forceinline__ uint8_t Filter(const preprocess::Tap& tap, const int32_t* coefs, int inputs,
                                           Value value) {
   int sum = 1 << (kFractionBits - 1);
   for (int p = 0; p < tap.pairs; ++p) {
@@ -47,7 +47,7 @@ __global__ void FilterLines(const ResizeImage* images) {
   __syncthreads();
   uint8_t* to = image.between + static_cast<size_t>(row) * image.x.count * 3;
   for (int i = static_cast<int>(threadIdx.x); i < image.x.count * 3; i += kThreads) {
-    const ResizeTap tap = image.x.taps[i / 3];
+    const preprocess::Tap tap = image.x.taps[i / 3];
     const int channel = i % 3;
     to[tap.out * 3 + channel] =
         Filter(tap, image.x.coefs, inputs, [&](int at) { return static_cast<int>(line[at * 3 + channel]); });
@@ -58,7 +58,7 @@ __global__ void FilterLines(const ResizeImage* images) {
 __global__ void FilterRows(const ResizeImage* images) {
   const ResizeImage& image = images[blockIdx.y];
   if (static_cast<int>(blockIdx.x) >= image.y.count) return;
-  const ResizeTap tap = image.y.taps[blockIdx.x];
+  const preprocess::Tap tap = image.y.taps[blockIdx.x];
   const int inputs = image.y.end_in - image.y.first_in;
   const size_t lanes = static_cast<size_t>(image.x.count) * 3;
   uint8_t* to =

@@ -6,13 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "device/cuda/platform.h"
+#include "preprocess/taps.h"
 
 namespace photovec::device {
 
-/// ResizeAxis with device pointers.
+/// One axis: a preprocess::TapTable and a preprocess::PlannedAxis with device pointers.
 struct DeviceAxis {
-  const ResizeTap* taps = nullptr;
+  const preprocess::Tap* taps = nullptr;
   const int32_t* coefs = nullptr;
   int count = 0;
   int first_in = 0;

@@ -16,42 +16,42 @@
 
 namespace photovec::device {
 
-/// See JpegLane. All memory but nvJPEG's own is taken at Create().
-class CudaJpegLane final : public JpegLane {
+/// See JpegDecoder. All memory but nvJPEG's own is taken at Create().
+class CudaJpegDecoder final : public JpegDecoder {
  public:
-  /// \param library outlives the lane.
-  static Result<std::unique_ptr<CudaJpegLane>> Create(const NvJpegLibrary& library, int device,
-                                                      const JpegLaneOptions& options);
-  ~CudaJpegLane() override;
+  /// \param library outlives the decoder.
+  static Result<std::unique_ptr<CudaJpegDecoder>> Create(const NvJpegLibrary& library, int device,
+                                                         const JpegDecoderOptions& options);
+  ~CudaJpegDecoder() override;
 
   const std::string& detail() const override { return decoder_->detail(); }
-  JpegLaneCounts counts() const override;
+  JpegDecoderCounts counts() const override;
   bool usable() const override { return !hangs_.load(std::memory_order_acquire); }
-  size_t Run(std::span<JpegTask* const> tasks) override;
+  size_t Run(std::span<JpegJob* const> jobs) override;
 
  private:
-  /// Bytes in the lane's buffers, dealt out from the front for each batch.
+  /// Bytes in the decoder's buffers, dealt out from the front for each batch.
   struct Cursor {
     size_t pixels = 0;
     size_t between = 0;
     size_t tables = 0;
     size_t out = 0;
   };
-  CudaJpegLane(int device, const JpegLaneOptions& options);
+  CudaJpegDecoder(int device, const JpegDecoderOptions& options);
   Status Prepare(const NvJpegLibrary& library);
-  bool Fits(const JpegTask& task, Cursor& after) const;
-  void Place(const JpegTask& task, const Cursor& at, ResizeImage& image);
-  DeviceAxis PlaceAxis(const ResizeAxis& axis, size_t& tables);
-  Status DecodeAndResize(std::span<JpegTask* const> tasks);
-  /// Queues the decoding (or copying) of all pixels; tasks that nvJPEG cannot take get kNotImplemented.
-  Status StartDecoding(std::span<JpegTask* const> tasks);
-  Status DecodeInHalves(std::span<JpegTask* const> tasks, size_t first, size_t end);
-  Status StartResizing(std::span<JpegTask* const> tasks);
+  bool Fits(const JpegJob& job, Cursor& after) const;
+  void Place(const JpegJob& job, const Cursor& at, ResizeImage& image);
+  DeviceAxis PlaceAxis(const preprocess::TapTable& table, int pad, size_t& tables);
+  Status DecodeAndResize(std::span<JpegJob* const> jobs);
+  /// Queues the decoding (or copying) of all pixels; jobs that nvJPEG cannot take get kNotImplemented.
+  Status StartDecoding(std::span<JpegJob* const> jobs);
+  Status DecodeInHalves(std::span<JpegJob* const> jobs, size_t first, size_t end);
+  Status StartResizing(std::span<JpegJob* const> jobs);
   /// Sleeps until all that was queued is done. kDeviceFailed when that takes longer than patience: hangs_.
   Status Wait();
 
   const int device_;
-  const JpegLaneOptions options_;
+  const JpegDecoderOptions options_;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t begin_ = nullptr;
   cudaEvent_t decoded_ = nullptr;
@@ -67,9 +67,9 @@ class CudaJpegLane final : public JpegLane {
   ResizeImage* images_host_ = nullptr;  // within tables_host_
   uint8_t* out_host_ = nullptr;         // pinned: out_ comes back in one piece
   Cursor used_;                         // by the batch at hand
-  std::vector<size_t> which_;           // tasks that nvJPEG decodes,
+  std::vector<size_t> which_;           // jobs that nvJPEG decodes,
   std::vector<NvJpegPhoto> photos_;     // and these, as it takes them
-  JpegLaneCounts counts_;
+  JpegDecoderCounts counts_;
   std::atomic<bool> hangs_{false};
 };
 

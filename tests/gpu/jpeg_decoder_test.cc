@@ -11,16 +11,15 @@
 #include <thread>
 
 #include "decode/gpu/gpu_decoder.h"
-#include "decode/gpu/jpeg_lanes.h"
+#include "decode/gpu/jpeg_scheduler.h"
 #include "device/cuda/loader.h"
+#include "preprocess/geometry.h"
 #include "preprocess/resize.h"
+#include "preprocess/taps.h"
 #include "testing/test_images.h"
 
-namespace photovec::commands {
+namespace photovec::device {
 namespace {
-
-using device::JpegLane;
-using device::JpegTask;
 
 preprocess::Spec Spec(int crop) {
   preprocess::Spec spec;
@@ -35,22 +34,22 @@ struct Shape {
 constexpr Shape kShapes[] = {{640, 480}, {481, 640},  {1600, 1200}, {224, 224},
                              {100, 80},  {3000, 200}, {61, 977}};
 
-class JpegLanes : public testing::TestWithParam<bool> {
+class JpegDecoderOnDevice : public testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     auto platform = device::LoadPlugin();
     ASSERT_TRUE(platform.ok()) << platform.status().message();
-    device::JpegLaneOptions options;
+    device::JpegDecoderOptions options;
     options.hardware = GetParam();
-    auto lane = (*platform)->CreateJpegLane(0, options);
-    ASSERT_TRUE(lane.ok()) << lane.status().message();
-    lane_ = std::move(*lane);
-    std::printf("  %s\n", lane_->detail().c_str());
+    auto decoder = (*platform)->CreateJpegDecoder(0, options);
+    ASSERT_TRUE(decoder.ok()) << decoder.status().message();
+    decoder_ = std::move(*decoder);
+    std::printf("  %s\n", decoder_->detail().c_str());
   }
-  std::unique_ptr<JpegLane> lane_;
+  std::unique_ptr<JpegDecoder> decoder_;
 };
 
-TEST_P(JpegLanes, ResizesAsTheCpuBitForBit) {
+TEST_P(JpegDecoderOnDevice, ResizesAsTheCpuBitForBit) {
   preprocess::Preprocessor cpu;
   for (const int crop : {224, 336}) {
     const preprocess::Spec spec = Spec(crop);
@@ -59,19 +58,18 @@ TEST_P(JpegLanes, ResizesAsTheCpuBitForBit) {
       const RgbView view{photo.samples.data(), shape.width, shape.height,
                          static_cast<size_t>(shape.width) * 3};
       for (int orientation = 1; orientation <= 8; ++orientation) {
-        const preprocess::Source source{view, shape.width, shape.height, 1, orientation};
+        const preprocess::DecodedPhoto source{view, shape.width, shape.height, 1, orientation};
         std::vector<uint8_t> expected(spec.slot_bytes());
         ASSERT_TRUE(cpu.Run(source, spec, expected).ok());
-        const auto plan = preprocess::MakePlan(source, spec);
+        const auto plan = preprocess::MakeResizePlan(source, spec);
         ASSERT_TRUE(plan.ok());
         const preprocess::TapTable x = preprocess::BuildTapTable(plan->x.key);
         const preprocess::TapTable y = preprocess::BuildTapTable(plan->y.key);
         std::vector<uint8_t> got(spec.slot_bytes(), 77);
-        decode::GpuJpegTask made({{}, shape.width, shape.height, &*plan, &x, &y, crop, got});
-        made.task.pixels = photo.samples;
-        JpegTask* const tasks[] = {&made.task};
-        ASSERT_EQ(lane_->Run(tasks), 1U);
-        ASSERT_TRUE(made.task.status.ok()) << made.task.status.message();
+        JpegJob job{{}, photo.samples, shape.width, shape.height, &*plan, &x, &y, crop, got, Status::Ok()};
+        JpegJob* const jobs[] = {&job};
+        ASSERT_EQ(decoder_->Run(jobs), 1U);
+        ASSERT_TRUE(job.status.ok()) << job.status.message();
         EXPECT_EQ(got, expected) << shape.width << "x" << shape.height << ", orientation " << orientation;
       }
     }
@@ -84,10 +82,10 @@ double Psnr(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
   return squares == 0 ? 99 : 10 * std::log10(255.0 * 255.0 * static_cast<double>(a.size()) / squares);
 }
 
-TEST_P(JpegLanes, DecodesAsTheCpuWithinSomeLevels) {
-  std::vector<decode::GpuJpegLanes::Lane> lanes;
-  lanes.push_back({std::move(lane_)});
-  decode::GpuJpegLanes service(std::move(lanes));
+TEST_P(JpegDecoderOnDevice, DecodesAsTheCpuWithinSomeLevels) {
+  std::vector<decode::GpuJpegScheduler::Worker> workers;
+  workers.push_back({std::move(decoder_)});
+  decode::GpuJpegScheduler service(std::move(workers));
   const preprocess::Spec spec = Spec(224);
   decode::DecodeOptions options;
   options.jpeg_scaling = decode::JpegScaling::kExact;
@@ -121,15 +119,15 @@ TEST_P(JpegLanes, DecodesAsTheCpuWithinSomeLevels) {
   std::printf(
       "  PSNR to the CPU's exact pixels: least %.1f dB; %lld on the GPU, %lld refused, %lld batches\n",
       *std::min_element(psnr.begin(), psnr.end()), static_cast<long long>(counts.decoded),
-      static_cast<long long>(counts.refused), static_cast<long long>(counts.lanes.batches));
+      static_cast<long long>(counts.refused), static_cast<long long>(counts.decoders.batches));
   for (size_t i = 0; i < psnr.size(); ++i) EXPECT_GE(psnr[i], 35) << "photo " << i;
   EXPECT_GT(counts.decoded, 0);
 }
 
-TEST_P(JpegLanes, ABadJpegHarmsNoNeighbour) {
-  std::vector<decode::GpuJpegLanes::Lane> lanes;
-  lanes.push_back({std::move(lane_)});
-  decode::GpuJpegLanes service(std::move(lanes));
+TEST_P(JpegDecoderOnDevice, ABadJpegHarmsNoNeighbour) {
+  std::vector<decode::GpuJpegScheduler::Worker> workers;
+  workers.push_back({std::move(decoder_)});
+  decode::GpuJpegScheduler service(std::move(workers));
   const preprocess::Spec spec = Spec(224);
   const decode::DecodeOptions options;
   const test::Encoded good = test::EncodeJpeg(test::MakePhoto(640, 480, 3));
@@ -165,11 +163,11 @@ TEST_P(JpegLanes, ABadJpegHarmsNoNeighbour) {
 
 // Photos in other batches, at other places in nvJPEG's memory: their pixels stay, and once warm nothing is
 // asked of the driver.
-TEST_P(JpegLanes, ReusedMemoryShowsInNoPixel) {
+TEST_P(JpegDecoderOnDevice, ReusedMemoryShowsInNoPixel) {
   constexpr int kWarm = 4;
   const preprocess::Spec spec = Spec(224);
   std::vector<test::Encoded> photos;
-  std::vector<preprocess::Plan> plans;
+  std::vector<preprocess::ResizePlan> plans;
   std::vector<preprocess::TapTable> xs;
   std::vector<preprocess::TapTable> ys;
   for (int i = 0; i < 24; ++i) {
@@ -177,7 +175,7 @@ TEST_P(JpegLanes, ReusedMemoryShowsInNoPixel) {
     photos.push_back(
         test::EncodeJpeg(test::MakePhoto(shape.width, shape.height, 3, static_cast<uint32_t>(i))));
     const RgbView view{photos[0].data(), shape.width, shape.height, static_cast<size_t>(shape.width) * 3};
-    plans.push_back(*preprocess::MakePlan({view, shape.width, shape.height, 1, 1}, spec));
+    plans.push_back(*preprocess::MakeResizePlan({view, shape.width, shape.height, 1, 1}, spec));
     xs.push_back(preprocess::BuildTapTable(plans.back().x.key));
     ys.push_back(preprocess::BuildTapTable(plans.back().y.key));
   }
@@ -185,28 +183,27 @@ TEST_P(JpegLanes, ReusedMemoryShowsInNoPixel) {
   int64_t warm = 0;
   for (size_t round = 0; round < 20; ++round) {
     std::vector<std::vector<uint8_t>> got(photos.size(), std::vector<uint8_t>(spec.slot_bytes()));
-    std::vector<std::unique_ptr<decode::GpuJpegTask>> made(photos.size());
-    std::vector<JpegTask*> tasks;
+    std::vector<JpegJob> all(photos.size());
+    std::vector<JpegJob*> jobs;
     for (size_t at = 0; at < photos.size(); ++at) {  // each round begins with another photo
       const size_t i = (at + 5 * round) % photos.size();
       const int width = 640 + 32 * static_cast<int>(i);
       const int height = 480 + 16 * static_cast<int>(i);
-      made[i] = std::make_unique<decode::GpuJpegTask>(
-          decode::GpuJpegJob{photos[i], width, height, &plans[i], &xs[i], &ys[i], spec.crop, got[i]});
-      tasks.push_back(&made[i]->task);
+      all[i] = {photos[i], {}, width, height, &plans[i], &xs[i], &ys[i], spec.crop, got[i], Status::Ok()};
+      jobs.push_back(&all[i]);
     }
-    for (size_t done = 0; done < tasks.size();) done += lane_->Run(std::span(tasks).subspan(done));
+    for (size_t done = 0; done < jobs.size();) done += decoder_->Run(std::span(jobs).subspan(done));
     for (size_t i = 0; i < photos.size(); ++i) {
-      ASSERT_TRUE(made[i]->task.status.ok()) << made[i]->task.status.message();
+      ASSERT_TRUE(all[i].status.ok()) << all[i].status.message();
       if (round == 0) {
         first[i] = got[i];
       } else {
         ASSERT_EQ(got[i], first[i]) << "photo " << i << ", round " << round;
       }
     }
-    if (round == kWarm) warm = lane_->counts().allocations;
+    if (round == kWarm) warm = decoder_->counts().allocations;
   }
-  const device::JpegLaneCounts counts = lane_->counts();
+  const device::JpegDecoderCounts counts = decoder_->counts();
   std::printf("  a batch of 24: submit %.2f ms, decode %.2f ms, resize %.2f ms; %lld allocations\n",
               static_cast<double>(counts.submit_us) / 1e3 / static_cast<double>(counts.batches),
               static_cast<double>(counts.decode_us) / 1e3 / static_cast<double>(counts.batches),
@@ -215,8 +212,8 @@ TEST_P(JpegLanes, ReusedMemoryShowsInNoPixel) {
   EXPECT_EQ(counts.allocations, warm);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, JpegLanes, testing::Bool(),
+INSTANTIATE_TEST_SUITE_P(Kinds, JpegDecoderOnDevice, testing::Bool(),
                          [](const auto& info) { return std::string(info.param ? "engines" : "cuda"); });
 
 }  // namespace
-}  // namespace photovec::commands
+}  // namespace photovec::device

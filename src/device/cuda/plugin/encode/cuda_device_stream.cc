@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "device/cuda/plugin/encode/cuda_lane.h"
+#include "device/cuda/plugin/encode/cuda_device_stream.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "device/cuda/plugin/cuda_check.h"
 #include "device/cuda/plugin/kernels/kernels.h"
-#include "device/cuda/plugin/ranges.h"
+#include "device/cuda/plugin/nvtx_range.h"
 
 namespace photovec::device {
 
@@ -20,7 +20,7 @@ std::vector<int> Buckets(int max_batch) {
   return sizes;
 }
 
-Result<BucketGemms> PlanBucket(const LaneShared& shared, const Gemm::Context& context,
+Result<BucketGemms> PlanBucket(const DeviceShared& shared, const Gemm::Context& context,
                                const Activations& activations, int images) {
   const DeviceWeights& weights = *shared.weights;
   const auto of_blocks = [&](DeviceMatrix DeviceBlock::*matrix, bool last) {
@@ -72,18 +72,20 @@ Result<BucketGemms> PlanBucket(const LaneShared& shared, const Gemm::Context& co
   return BucketGemms(std::move(gemms));
 }
 
-Result<std::unique_ptr<CudaLane>> CudaLane::Create(const LaneShared& shared, const LaneOptions& options) {
-  std::unique_ptr<CudaLane> lane(new CudaLane(shared, options.max_batch));
-  RETURN_IF_ERROR(lane->Allocate());
-  for (const int images : Buckets(options.max_batch)) RETURN_IF_ERROR(lane->PrepareBucket(images));
-  CUDA_OK(cudaStreamSynchronize(lane->compute_));
+Result<std::unique_ptr<CudaDeviceStream>> CudaDeviceStream::Create(const DeviceShared& shared,
+                                                                   const DeviceStreamOptions& options) {
+  std::unique_ptr<CudaDeviceStream> stream(new CudaDeviceStream(shared, options.max_batch));
+  RETURN_IF_ERROR(stream->Allocate());
+  for (const int images : Buckets(options.max_batch)) RETURN_IF_ERROR(stream->PrepareBucket(images));
+  CUDA_OK(cudaStreamSynchronize(stream->compute_));
   shared.plans->Save();
-  return lane;
+  return stream;
 }
 
-CudaLane::CudaLane(const LaneShared& shared, int max_batch) : shared_(shared), max_batch_(max_batch) {}
+CudaDeviceStream::CudaDeviceStream(const DeviceShared& shared, int max_batch)
+    : shared_(shared), max_batch_(max_batch) {}
 
-CudaLane::~CudaLane() {
+CudaDeviceStream::~CudaDeviceStream() {
   (void)cudaSetDevice(shared_.device);
   // Whatever is still queued ends first; after a sticky error this returns at once.
   for (const cudaStream_t stream : {copies_, compute_}) {
@@ -101,12 +103,12 @@ CudaLane::~CudaLane() {
   if (pinned_ != nullptr) (void)cudaFreeHost(pinned_);
 }
 
-size_t CudaLane::slot_bytes() const {
+size_t CudaDeviceStream::slot_bytes() const {
   const auto size = static_cast<size_t>(shared_.weights->config().image_size);
   return size * size * 3;
 }
 
-Status CudaLane::Allocate() {
+Status CudaDeviceStream::Allocate() {
   CUDA_OK(cudaSetDevice(shared_.device));
   const auto batch = static_cast<size_t>(max_batch_);
   const size_t side_pixels = batch * slot_bytes();
@@ -131,11 +133,11 @@ Status CudaLane::Allocate() {
     CUDA_OK(cudaMemsetAsync(side.pixels, 0, side_pixels, compute_));
   }
   workspace_ = arena_.Take<uint8_t>(kWorkspaceBytes);
-  if (workspace_ == nullptr) return {Code::kInternal, "the arena of a lane was made too small"};
+  if (workspace_ == nullptr) return {Code::kInternal, "the arena of a stream was made too small"};
   return Status::Ok();
 }
 
-Status CudaLane::PrepareBucket(int images) {
+Status CudaDeviceStream::PrepareBucket(int images) {
   ASSIGN_OR_RETURN(BucketGemms gemms, PlanBucket(shared_, context(), activations_, images));
   buckets_.push_back({images, std::move(gemms), CapturedGraph()});
   Bucket& bucket = buckets_.back();
@@ -148,7 +150,7 @@ Status CudaLane::PrepareBucket(int images) {
 
 // Slots that lie side by side in the pinned arena go as one copy; pieces of device memory may not be taken
 // together.
-Status CudaLane::CopyPixels(Side& side, std::span<const PixelSlot> slots) {
+Status CudaDeviceStream::CopyPixels(Side& side, std::span<const PixelSlot> slots) {
   const size_t bytes = slot_bytes();
   for (size_t first = 0; first < slots.size();) {
     size_t last = first + 1;
@@ -164,15 +166,15 @@ Status CudaLane::CopyPixels(Side& side, std::span<const PixelSlot> slots) {
   return Status::Ok();
 }
 
-Status CudaLane::Start(int side_index, std::span<const PixelSlot> slots) {
-  const Range range("start batch");
+Status CudaDeviceStream::Start(int side_index, std::span<const PixelSlot> slots) {
+  const NvtxRange range("start batch");
   Side& side = sides_[static_cast<size_t>(side_index)];
   const auto images = static_cast<int>(slots.size());
   const auto bucket = std::find_if(buckets_.begin(), buckets_.end(),
                                    [&](const Bucket& candidate) { return candidate.images >= images; });
   if (slots.empty() || bucket == buckets_.end()) {
-    return {Code::kInternal, "a batch of " + std::to_string(slots.size()) + " images; the lane takes 1 to " +
-                                 std::to_string(max_batch_)};
+    return {Code::kInternal, "a batch of " + std::to_string(slots.size()) +
+                                 " images; the stream takes 1 to " + std::to_string(max_batch_)};
   }
   CUDA_OK(cudaSetDevice(shared_.device));
   RETURN_IF_ERROR(CopyPixels(side, slots));
@@ -197,19 +199,19 @@ Status CudaLane::Start(int side_index, std::span<const PixelSlot> slots) {
   return Status::Ok();
 }
 
-Result<bool> CudaLane::Done(int side) {
+Result<bool> CudaDeviceStream::Done(int side) {
   const cudaError_t state = cudaEventQuery(sides_[static_cast<size_t>(side)].done);
   if (state == cudaErrorNotReady) return false;
   CUDA_OK(state);
   return true;
 }
 
-std::span<const float> CudaLane::output(int side) const {
+std::span<const float> CudaDeviceStream::output(int side) const {
   return {sides_[static_cast<size_t>(side)].output,
           static_cast<size_t>(max_batch_) * static_cast<size_t>(shared_.weights->config().embedding_dim())};
 }
 
-DeviceSpan CudaLane::Span(int side) const {
+DeviceSpan CudaDeviceStream::Span(int side) const {
   const Side& events = sides_[static_cast<size_t>(side)];
   float begin = 0;
   float end = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "model/random_tensors.h"
+#include "model/random/tensors.h"
 
 #include <algorithm>
 #include <array>
@@ -8,8 +8,8 @@
 #include <string_view>
 #include <utility>
 
-#include "model/random_source.h"
-#include "model/weight_names.h"
+#include "model/families/clip.h"
+#include "model/random/source.h"
 
 namespace photovec::model {
 namespace {

@@ -7,12 +7,12 @@ namespace photovec::device {
 
 /// An NVTX range for profilers, from construction to destruction on this thread; costs nothing when none
 /// listens.
-class Range {
+class NvtxRange {
  public:
-  explicit Range(const char* name) { nvtxRangePushA(name); }
-  ~Range() { nvtxRangePop(); }
-  Range(const Range&) = delete;
-  Range& operator=(const Range&) = delete;
+  explicit NvtxRange(const char* name) { nvtxRangePushA(name); }
+  ~NvtxRange() { nvtxRangePop(); }
+  NvtxRange(const NvtxRange&) = delete;
+  NvtxRange& operator=(const NvtxRange&) = delete;
 };
 
 }  // namespace photovec::device

@@ -15,8 +15,8 @@
 
 namespace photovec::device {
 
-/// What all lanes of a device share. Borrowed; outlives them.
-struct LaneShared {
+/// What all streams of a device share. Borrowed; outlives them.
+struct DeviceShared {
   int device = 0;
   cublasLtHandle_t handle = nullptr;
   const DeviceWeights* weights = nullptr;
@@ -28,14 +28,19 @@ struct LaneShared {
 std::vector<int> Buckets(int max_batch);
 
 /// The products of a bucket, planned on the (idle) stream of `context`; uses `activations` as scratch.
-Result<BucketGemms> PlanBucket(const LaneShared& shared, const Gemm::Context& context,
+Result<BucketGemms> PlanBucket(const DeviceShared& shared, const Gemm::Context& context,
                                const Activations& activations, int images);
 
-/// Device and pinned memory, two CUDA streams (compute and copies) and a graph per bucket. See Lane.
-class CudaLane final : public Lane {
+/// FLOP/s of nothing but the products of `images` images, back to back, with the encoder's weights and plans;
+/// of one 8192 x 8192 x 8192 product of the element when images is 0. Median of several runs by CUDA events.
+Result<double> MeasureGemmCeiling(const DeviceShared& shared, int images);
+
+/// Device and pinned memory, two CUDA streams (compute and copies) and a graph per bucket. See DeviceStream.
+class CudaDeviceStream final : public DeviceStream {
  public:
-  static Result<std::unique_ptr<CudaLane>> Create(const LaneShared& shared, const LaneOptions& options);
-  ~CudaLane() override;
+  static Result<std::unique_ptr<CudaDeviceStream>> Create(const DeviceShared& shared,
+                                                          const DeviceStreamOptions& options);
+  ~CudaDeviceStream() override;
 
   Status Start(int side, std::span<const PixelSlot> slots) override;
   Result<bool> Done(int side) override;
@@ -57,7 +62,7 @@ class CudaLane final : public Lane {
     CapturedGraph graph;
   };
 
-  CudaLane(const LaneShared& shared, int max_batch);
+  CudaDeviceStream(const DeviceShared& shared, int max_batch);
   Status Allocate();
   Status PrepareBucket(int images);
   Status CopyPixels(Side& side, std::span<const PixelSlot> slots);
@@ -67,7 +72,7 @@ class CudaLane final : public Lane {
   // Enough for every algorithm that cuBLASLt offers on Hopper (its documentation recommends 32 MiB there).
   static constexpr size_t kWorkspaceBytes = size_t{32} << 20;
 
-  const LaneShared shared_;
+  const DeviceShared shared_;
   const int max_batch_;
   DeviceArena arena_;
   Activations activations_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "model/random_init.h"
+#include "model/random/init.h"
 
 #include <algorithm>
 #include <atomic>
@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "model/random_tensors.h"
+#include "model/random/tensors.h"
 #include "model/safetensors.h"
 
 namespace photovec::model {
