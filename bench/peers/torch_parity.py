@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Vectors of `photovec embed` against float32 transformers on the same pixels (DESIGN section 4).
+"""Vectors of `photovec embed` against float32 transformers on the same pixels (docs/architecture.md).
 
 The images are PNGs of the model's own size, so that decoding and resizing change nothing; what stands before the first
 '-' of a name says which photo it was cut from. The same bounds must be broken when transformers is given a wrong GELU or

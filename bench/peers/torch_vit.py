@@ -10,7 +10,7 @@
 
     torch_vit.py MODEL --parity IMAGES f32=VECTORS.npy f16=OTHERS.npy ... [--json FILE]
         compares vectors of `photovec embed` in these precisions (f32, bf16, f16, fp8) with float32 transformers on the
-        same pixels: see torch_parity.py. Exit code 1 when a bound of DESIGN section 4 is missed.
+        same pixels: see torch_parity.py. Exit code 1 when a bound of docs/architecture.md is missed.
 
 MODEL is a HuggingFace folder, such as `photovec init-model` makes.
 """

@@ -2,7 +2,6 @@
 #include "base/slot_pool.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -40,16 +39,12 @@ Result<std::unique_ptr<SlotPool>> SlotPool::Create(size_t slot_bytes, int count)
   pool->stride_ = (slot_bytes + 63) / 64 * 64;
   pool->count_ = count;
   pool->arena_bytes_ = pool->stride_ * static_cast<size_t>(count);
-  const auto failed = [&](const char* call) {
+  void* arena = mmap(nullptr, pool->arena_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (arena == MAP_FAILED) {
     return Status(Code::kUnavailable, "cannot make a pixel arena of " + std::to_string(count) + " x " +
-                                          std::to_string(slot_bytes) + " bytes: " + call + ": " +
-                                          std::strerror(errno));
-  };
-  pool->fd_ = memfd_create("photovec-slots", MFD_CLOEXEC);
-  if (pool->fd_ < 0) return failed("memfd_create");
-  if (ftruncate(pool->fd_, static_cast<off_t>(pool->arena_bytes_)) != 0) return failed("ftruncate");
-  void* arena = mmap(nullptr, pool->arena_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, pool->fd_, 0);
-  if (arena == MAP_FAILED) return failed("mmap");
+                                          std::to_string(slot_bytes) +
+                                          " bytes: mmap: " + std::strerror(errno));
+  }
   pool->arena_ = static_cast<uint8_t*>(arena);
   pool->free_.reserve(static_cast<size_t>(count));
   for (int i = count - 1; i >= 0; --i) pool->free_.push_back(i);
@@ -58,7 +53,6 @@ Result<std::unique_ptr<SlotPool>> SlotPool::Create(size_t slot_bytes, int count)
 
 SlotPool::~SlotPool() {
   if (arena_ != nullptr) munmap(arena_, arena_bytes_);
-  if (fd_ >= 0) close(fd_);
 }
 
 std::optional<SlotRef> SlotPool::TryAcquire() {

@@ -44,9 +44,9 @@ class SlotRef {
   int index_ = -1;
 };
 
-/// A fixed number of equally sized, recycled pixel slots in one shared-memory arena (a memfd: sandboxed
-/// decode workers map the same pages; CUDA can pin them once). No allocation after Create(). Thread-safe.
-/// Must outlive every SlotRef taken from it.
+/// A fixed number of equally sized, recycled pixel slots in one arena, which CUDA can pin once. It is this
+/// process's alone: a sandboxed decoder has memory of its own, from which checked pixels are copied. No
+/// allocation after Create(). Thread-safe. Must outlive every SlotRef taken from it.
 class SlotPool {
  public:
   /// \param slot_bytes  S*S*3 of the model; each slot starts on a 64-byte border.
@@ -68,21 +68,17 @@ class SlotPool {
   size_t arena_bytes() const { return arena_bytes_; }
   /// All slots' memory, owned by the pool; for encoders that pin it.
   std::span<uint8_t> arena() const { return {arena_, arena_bytes_}; }
-  /// The arena's file descriptor and a slot's offset in it, for processes that map it. Owned by the pool.
-  int fd() const { return fd_; }
-  size_t OffsetOf(int index) const { return static_cast<size_t>(index) * stride_; }
 
  private:
   friend class SlotRef;
   SlotPool() = default;
   void Release(int index);
-  uint8_t* Data(int index) const { return arena_ + OffsetOf(index); }
+  uint8_t* Data(int index) const { return arena_ + static_cast<size_t>(index) * stride_; }
 
   size_t slot_bytes_ = 0;
   size_t stride_ = 0;
   size_t arena_bytes_ = 0;
   int count_ = 0;
-  int fd_ = -1;
   uint8_t* arena_ = nullptr;
   std::function<void()> on_release_;
   mutable std::mutex mutex_;

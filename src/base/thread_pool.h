@@ -13,7 +13,8 @@ namespace photovec {
 /// Names the calling thread as `top` and `ps -T` show it (at most 15 characters).
 void SetThreadName(const std::string& name);
 /// Sets the calling thread's nice value. Decode and encode threads run at 10, so that the event loops always
-/// get a core at once (DESIGN §2). A failure is harmless and ignored: raising nice needs no rights.
+/// get a core at once (docs/architecture.md, "The flow"). A failure is harmless and ignored: raising nice
+/// needs no rights.
 void SetThreadNice(int nice);
 inline constexpr int kWorkerNice = 10;
 

@@ -32,7 +32,7 @@ struct ExperimentOptions {
   int repetitions = 3;
   std::string objective;
   std::string capacity_trial = "15s";
-  std::string latency = "p50=40ms,p95=180ms";  ///< DESIGN §1: what the replaced service's store did
+  std::string latency = "p50=40ms,p95=180ms";  ///< as the replaced service's store (docs/experiment.md)
   uint64_t bandwidth = 0;
   double error_rate = 0;
   int64_t seed = 7;

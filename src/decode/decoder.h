@@ -25,7 +25,7 @@ enum class AlphaMode {
 };
 enum class ColorMode {
   kIgnore,  ///< pixels as they are stored, as Pillow gives them
-  kSrgb,    ///< through the photo's ICC profile to sRGB: color_transform.h
+  kSrgb,    ///< through the photo's ICC profile to sRGB: color/transform.h
 };
 
 /// What a photo may cost before it is refused. Checked on the header, before any pixel is allocated.

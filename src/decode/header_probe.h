@@ -84,14 +84,6 @@ struct ImageHeader {
 /// here knows: lossless or 12-bit JPEG), kImageCorrupt (the header is cut or contradicts itself).
 Result<ImageHeader> ProbeHeader(std::span<const uint8_t> encoded);
 
-// One per format, for ProbeHeader.
-Result<ImageHeader> ProbeJpeg(std::span<const uint8_t> encoded);
-Result<ImageHeader> ProbePng(std::span<const uint8_t> encoded);
-Result<ImageHeader> ProbeWebp(std::span<const uint8_t> encoded);
-Result<ImageHeader> ProbeGif(std::span<const uint8_t> encoded);
-/// \param format kHeif or kAvif, as Sniff() said.
-Result<ImageHeader> ProbeHeif(std::span<const uint8_t> encoded, Format format);
-
 /// The orientation (tag 0x0112 of IFD 0) of an EXIF block, with or without its "Exif\0\0" prefix: 1..8.
 /// 1 when the tag is missing or anything about the block is broken: a bad EXIF never costs a photo.
 /// Source: EXIF 2.32 §4.6.4; TIFF 6.0 §2.

@@ -56,14 +56,6 @@ struct CodecScratch {
 /// kUnsupportedFormat, kDecodeLimit. `out` is then undefined.
 Status DecodePixels(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 
-// The codecs behind DecodePixels, one per file codec_*.cc.
-Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
-Status DecodePng(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
-Status DecodeWebp(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
-Status DecodeGif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
-/// Only after EnableHeif() (heif_support.h); else kUnsupportedFormat.
-Status DecodeHeif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
-
 /// What libjpeg-turbo alone needs for a full decode to RGB: the anchor of `bench decode`. Default settings,
 /// no limits, no checks of warnings. For trusted files only. Errors: kImageCorrupt with libjpeg's message.
 Status DecodeJpegPlain(std::span<const uint8_t> encoded, RgbImage* out);

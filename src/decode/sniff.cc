@@ -121,26 +121,6 @@ bool StartsOrIsCut(std::span<const uint8_t> bytes, std::string_view signature) {
 
 }  // namespace
 
-std::string_view FormatName(Format format) {
-  switch (format) {
-    case Format::kJpeg:
-      return "jpeg";
-    case Format::kPng:
-      return "png";
-    case Format::kWebp:
-      return "webp";
-    case Format::kGif:
-      return "gif";
-    case Format::kHeif:
-      return "heif";
-    case Format::kAvif:
-      return "avif";
-    case Format::kUnknown:
-      break;
-  }
-  return "unknown";
-}
-
 Format Sniff(std::span<const uint8_t> encoded) {
   if (StartsOrIsCut(encoded, "\xFF\xD8\xFF")) return Format::kJpeg;
   if (StartsOrIsCut(encoded, "\x89PNG\r\n\x1A\n")) return Format::kPng;

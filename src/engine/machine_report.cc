@@ -68,7 +68,8 @@ Check CheckMemfd() {
   const bool ok = fd >= 0 && ftruncate(fd, 4096) == 0;
   const std::string reason = std::strerror(errno);
   if (fd >= 0) close(fd);
-  return {"memfd", ok, true, ok ? "shared pixel slots can be made" : "memfd_create failed: " + reason};
+  return {"memfd", ok, true,
+          ok ? "decoder processes can share memory with the server" : "memfd_create failed: " + reason};
 }
 
 Check CheckOpenFiles() {

@@ -29,8 +29,8 @@ Result<std::vector<ModelChoice>> ParseModelChoices(const std::vector<std::string
 
 /// Everything that decides what vector a photo gets, down to what the arithmetic leaves open. Precision is
 /// not part of it: f32 and bf16 vectors of one model agree (cosine >= 0.9995) and are meant to be searched
-/// together, an index made in bf16 by queries in f32; DESIGN's fingerprint is weights, preprocessing and
-/// scaling mode. It is recorded beside the fingerprint instead.
+/// together, an index made in bf16 by queries in f32; the fingerprint is weights, preprocessing and scaling
+/// mode (docs/architecture.md, "Contracts"). Precision is recorded beside it instead.
 struct FingerprintParts {
   std::string weights_sha256;
   model::VisionConfig config;

@@ -90,7 +90,7 @@ struct ExperimentData {
   std::string version;  ///< photovec's
   uint64_t seed = 0;
   std::vector<std::string> command;             ///< as it was typed
-  std::string machine_json;                     ///< commands/machine_report.h's MachineJson
+  std::string machine_json;                     ///< engine/machine_report.h's MachineJson
   double cpus = 0;                              ///< CPUs' worth that everything on this machine shares
   std::map<std::string, std::string> versions;  ///< libraries, kernel, photovec
   std::vector<std::pair<std::string, std::string>> options;  ///< load, store, durations: name and value

@@ -26,9 +26,9 @@ struct DecodedPhoto {
 ///
 /// With scale_denominator 1, kShortestEdge equals Pillow's Image.resize (antialiased, 8-bit fixed point)
 /// after ImageOps.exif_transpose, bit for bit. With a denominator the filter is given the fractional source
-/// box (full/denominator) and sizes computed from the full size (DESIGN §2), and undoes the blur of DCT
-/// scaling (see BuildTapTable()). kSquash equals OpenCV's INTER_CUBIC (a = -0.75, no antialias) within 1
-/// level.
+/// box (full/denominator) and sizes computed from the full size (docs/architecture.md), and undoes the blur
+/// of DCT scaling (see BuildTapTable()). kSquash equals OpenCV's INTER_CUBIC (a = -0.75, no antialias) within
+/// 1 level.
 class Preprocessor {
  public:
   Preprocessor();

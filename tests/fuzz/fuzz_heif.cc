@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Only what photovec itself reads of a HEIC or AVIF: libheif is never loaded here (heif_support.h), its place
-// is the sandboxed worker.
+// Only what photovec itself reads of a HEIC or AVIF: libheif is never loaded here (formats/heif/support.h),
+// its place is the sandboxed worker.
 #include <cstdio>
 #include <cstdlib>
 

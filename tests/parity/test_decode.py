@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Exact decoding equals Pillow 9.4 bit for bit; the slot equals Pillow's whole preprocessing.
 
-Listed deviations (DESIGN section 4): 16-bit PNG is scaled, where Pillow saturates grey and takes the high byte of
+Listed deviations (docs/architecture.md): 16-bit PNG is scaled, where Pillow saturates grey and takes the high byte of
 the others; those are compared with the scaling formula instead.
 """
 import io

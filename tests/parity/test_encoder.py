@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Vectors against HuggingFace transformers on the same checkpoints and the same pixels (DESIGN section 4).
+"""Vectors against HuggingFace transformers on the same checkpoints and the same pixels (docs/architecture.md).
 
 Every comparison is also made with a wrong GELU, a wrong resize and a dropped layer, and must fail then.
 """

@@ -63,7 +63,7 @@ class JpegChunks {
 
 }  // namespace
 
-// As header_probe_jpeg.cc walks them: fill bytes and stray bytes between segments are passed over.
+// As formats/jpeg/probe.cc walks them: fill bytes and stray bytes between segments are passed over.
 EmbeddedIcc FindJpegIcc(std::span<const uint8_t> encoded, std::vector<uint8_t>* storage) {
   constexpr uint8_t kEoi = 0xD9;
   constexpr uint8_t kSos = 0xDA;

@@ -53,7 +53,7 @@ std::string_view LayerName(Layer layer);
 /// The names of the set bits, separated by commas; "none".
 std::string LayerNames(uint32_t layers);
 
-/// Bits of Hello::codecs: what libheif decodes in this worker (heif_support.h).
+/// Bits of Hello::codecs: what libheif decodes in this worker (formats/heif/support.h).
 inline constexpr uint32_t kCodecHevc = 1;
 inline constexpr uint32_t kCodecAv1 = 2;
 

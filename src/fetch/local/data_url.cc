@@ -12,7 +12,7 @@
 namespace photovec::fetch {
 namespace {
 
-constexpr size_t kInlineBytes = 64 * 1024;  // DESIGN §2: more than this is not for an event loop
+constexpr size_t kInlineBytes = 64 * 1024;  // more than this is not for an event loop (docs/architecture.md)
 constexpr std::string_view kPrefix = "data:";
 
 Status Malformed(const std::string& what) {

@@ -8,9 +8,9 @@
 #include "model/fold/element.h"
 #include "model/vision_model.h"
 
-/// Exact algebra at load (DESIGN §2): what does not depend on the image moves into the weights, so that at
-/// run time every product is bare and its bias is added by the kernel that reads it anyway. Pure functions,
-/// used by every fast backend.
+/// Exact algebra at load (docs/architecture.md, "The flow"): what does not depend on the image moves into the
+/// weights, so that at run time every product is bare and its bias is added by the kernel that reads it
+/// anyway. Pure functions, used by every fast backend.
 namespace photovec::model {
 
 /// y = x W^T + b, with [N, K] rows.

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "decode/formats/formats.h"
 #include "decode/header_probe.h"
 #include "testing/test_images.h"
 
@@ -45,6 +46,17 @@ TEST(Sniff, NamesAreStable) {
   EXPECT_EQ(FormatName(Format::kHeif), "heif");
   EXPECT_EQ(FormatName(Format::kAvif), "avif");
   EXPECT_EQ(FormatName(Format::kUnknown), "unknown");
+}
+
+TEST(Formats, EachValueHasItsRow) {
+  EXPECT_EQ(FindFormat(Format::kUnknown), nullptr);
+  int next = 1;
+  for (const FormatEntry& entry : Formats()) {
+    EXPECT_EQ(static_cast<int>(entry.format), next++);
+    EXPECT_TRUE(entry.probe != nullptr && entry.decode != nullptr && entry.decoder_bytes != nullptr)
+        << entry.name;
+  }
+  EXPECT_EQ(next - 1, static_cast<int>(Format::kAvif));
 }
 
 struct Refused {

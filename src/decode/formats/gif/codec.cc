@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "decode/pixel_decoder.h"
+#include "decode/formats/formats.h"
 
 // The first frame on its canvas, as Pillow gives frame 0: uncovered pixels have the transparent index, else
 // index 0; indices beyond the palette are grey levels.

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "decode/byte_reader.h"
-#include "decode/header_probe.h"
+#include "decode/formats/formats.h"
 
 // Blocks: GIF89a specification §18 (screen), §20 (image), §23 (graphic control).
 namespace photovec::decode {

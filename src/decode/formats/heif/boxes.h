@@ -11,7 +11,7 @@
 #include "decode/byte_reader.h"
 
 // The tables of a HEIF file's `meta` box, read with bounds and limits. Boxes: ISO/IEC 14496-12 §8.11 and
-// ISO/IEC 23008-12 §9; their meaning for an image is in header_probe_heif.cc.
+// ISO/IEC 23008-12 §9; their meaning for an image is in probe.cc.
 namespace photovec::decode {
 
 /// As libheif's own limits since 1.19; phones write about 60 items, panoramas some hundred.

@@ -7,8 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "decode/formats/formats.h"
 #include "decode/formats/heif/support.h"
-#include "decode/pixel_decoder.h"
 
 // libheif is loaded by name, and only where EnableHeif() is called. Its headers may be older than the library
 // that is found; what came after 1.15 is looked up by name and used when it is there.

@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "decode/formats/formats.h"
 #include "decode/formats/heif/boxes.h"
-#include "decode/header_probe.h"
 
 // What the primary image is made of, and that all of it is there. Sources: ISO/IEC 23008-12 (HEIF) §6.5
 // properties, §6.6 derived images; ISO/IEC 14496-15 §8.3.3 (hvcC); the AV1 ISOBMFF binding §2.3 (av1C).

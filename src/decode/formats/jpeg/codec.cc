@@ -6,7 +6,7 @@
 #include <cstring>
 #include <string>
 
-#include "decode/pixel_decoder.h"
+#include "decode/formats/formats.h"
 
 // jpeglib.h needs FILE and size_t declared before it.
 #include <jerror.h>

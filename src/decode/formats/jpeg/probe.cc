@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "decode/byte_reader.h"
-#include "decode/header_probe.h"
+#include "decode/formats/formats.h"
 
 // Markers and segments: ITU-T T.81 Annex B.
 namespace photovec::decode {

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "decode/byte_reader.h"
-#include "decode/pixel_decoder.h"
+#include "decode/formats/formats.h"
 
 // Pillow parity: 8 bits and fewer match convert("RGB") bit for bit. 16-bit samples are scaled, round(v * 255
 // / 65535); Pillow 9.4 takes the high byte of RGB and of alpha types, and saturates 16-bit grey at 255.

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "decode/byte_reader.h"
-#include "decode/header_probe.h"
+#include "decode/formats/formats.h"
 
 // Chunks: PNG specification (third edition) §5.3, §11.2.2; eXIf: §11.3.4.5.
 namespace photovec::decode {

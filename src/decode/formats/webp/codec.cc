@@ -4,9 +4,9 @@
 #include <cstring>
 #include <string>
 
-#include "decode/pixel_decoder.h"
+#include "decode/formats/formats.h"
 
-// The container is read by header_probe_webp.cc; libwebp sees the whole file of a still image, and only the
+// The container is read by probe.cc; libwebp sees the whole file of a still image, and only the
 // chunks of the first frame of an animation.
 namespace photovec::decode {
 namespace {

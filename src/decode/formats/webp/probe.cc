@@ -2,7 +2,7 @@
 #include <string>
 
 #include "decode/byte_reader.h"
-#include "decode/header_probe.h"
+#include "decode/formats/formats.h"
 
 // Container: RFC 9649 §2; VP8 frame header: RFC 6386 §9.1; VP8L header: RFC 9649 §3.4.
 namespace photovec::decode {

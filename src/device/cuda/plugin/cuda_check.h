@@ -10,8 +10,8 @@
 
 namespace photovec::device {
 
-/// What a failed CUDA call means (device.h): memory that was not there is kDeviceOutOfMemory and leaves the
-/// context usable; anything else may have broken it for good and is kDeviceFailed.
+/// What a failed CUDA call means (device/cuda/platform.h): memory that was not there is kDeviceOutOfMemory
+/// and leaves the context usable; anything else may have broken it for good and is kDeviceFailed.
 inline Status CudaStatus(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return Status::Ok();
   (void)cudaGetLastError();  // an error that is not sticky would be reported again by the next launch

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/image.h"
+#include "base/result.h"
+#include "decode/decoder.h"
+#include "decode/header_probe.h"
+#include "decode/pixel_decoder.h"
+
+/// The formats that photovec decodes, one folder each. To add one: its value of Format, its signature in
+/// sniff.cc, a folder with a probe and a codec, and here their declarations and a row.
+namespace photovec::decode {
+
+/// What there is to know of one format.
+struct FormatEntry {
+  Format format = Format::kUnknown;
+  std::string_view name;  ///< as reports spell it
+  /// As ProbeHeader(), of content that Sniff() found to be of this format.
+  Result<ImageHeader> (*probe)(std::span<const uint8_t> encoded) = nullptr;
+  /// As DecodePixels().
+  Status (*decode)(const PixelRequest& request, CodecScratch* scratch, RgbImage* out) = nullptr;
+  /// As EstimateDecoderBytes().
+  int64_t (*decoder_bytes)(const ImageHeader& header, int scale_denominator, AlphaMode alpha) = nullptr;
+};
+
+/// All of them, in the order of Format.
+std::span<const FormatEntry> Formats();
+/// nullptr for kUnknown.
+const FormatEntry* FindFormat(Format format);
+
+Result<ImageHeader> ProbeJpeg(std::span<const uint8_t> encoded);
+Result<ImageHeader> ProbePng(std::span<const uint8_t> encoded);
+Result<ImageHeader> ProbeWebp(std::span<const uint8_t> encoded);
+Result<ImageHeader> ProbeGif(std::span<const uint8_t> encoded);
+/// \param format kHeif or kAvif, as Sniff() said.
+Result<ImageHeader> ProbeHeif(std::span<const uint8_t> encoded, Format format);
+
+Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodePng(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeWebp(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeGif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+/// Only after EnableHeif() (heif/support.h); else kUnsupportedFormat.
+Status DecodeHeif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+
+}  // namespace photovec::decode
