@@ -259,10 +259,10 @@ int GpuJpegLanes::idle_lanes() const {
   return IdleLanes();
 }
 
-JpegLanePlan ToJpegLanePlan(const std::string& choice) {
+JpegLanePlan ToJpegLanePlan(GpuJpegParts parts) {
   JpegLanePlan plan;
-  if (choice == "engines") plan.cuda_lanes = 0;
-  if (choice == "cuda") plan.engine_lanes = 0;
+  if (parts == GpuJpegParts::kEngines) plan.cuda_lanes = 0;
+  if (parts == GpuJpegParts::kCuda) plan.engine_lanes = 0;
   return plan;
 }
 
