@@ -158,6 +158,6 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: decoder_storm PATH/photovec-decoder IMAGES [THREADS]\n");
     return 2;
   }
-  if (!photovec::InitLogging("error").ok()) return 2;  // each kill is a warning
+  photovec::InitLogging(photovec::LogLevel::kError);  // each kill is a warning
   return photovec::Run(argv[1], std::atoll(argv[2]), argc > 3 ? std::atoi(argv[3]) : 2);
 }

@@ -3,9 +3,9 @@
 
 #include <spdlog/spdlog.h>
 
-#include <string>
+#include <array>
 
-#include "base/status.h"
+#include "base/enum_names.h"
 
 namespace photovec {
 
@@ -24,8 +24,15 @@ inline void Flush() { spdlog::default_logger_raw()->flush(); }
 /// into: made before main() it is there before any thread.
 inline const bool kLogIsMade = spdlog::default_logger_raw() != nullptr;
 
-/// Sets the format and the level: "debug", "info", "warn", "error" or "off". Call once, from main.
-/// Errors: kInvalidRequest for another level.
-Status InitLogging(const std::string& level);
+/// Lines of less weight are not logged.
+enum class LogLevel { kDebug, kInfo, kWarn, kError, kOff };
+constexpr auto EnumNames(LogLevel /*of*/) {
+  return std::array{EnumName{LogLevel::kDebug, "debug"}, EnumName{LogLevel::kInfo, "info"},
+                    EnumName{LogLevel::kWarn, "warn"}, EnumName{LogLevel::kError, "error"},
+                    EnumName{LogLevel::kOff, "off"}};
+}
+
+/// Sets the format and the level. Call once, from main.
+void InitLogging(LogLevel level);
 
 }  // namespace photovec

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
@@ -8,9 +9,15 @@
 #include <string>
 #include <vector>
 
+#include "base/enum_names.h"
+
 namespace photovec {
 
 enum class DType { kF32, kF16, kBF16 };
+constexpr auto EnumNames(DType /*of*/) {
+  return std::array{EnumName{DType::kF32, "f32"}, EnumName{DType::kF16, "f16"},
+                    EnumName{DType::kBF16, "bf16"}};
+}
 
 constexpr size_t DTypeBytes(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <functional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/bounded_queue.h"
+#include "base/enum_names.h"
 
 namespace photovec {
 
@@ -25,6 +27,10 @@ enum class LoopPriority {
               ///< then seldom waits for the end of another's slice, some 3 ms; older kernels take no notice
   kRealtime,  ///< ahead of every normal thread: SCHED_RR, priority 1
 };
+constexpr auto EnumNames(LoopPriority /*of*/) {
+  return std::array{EnumName{LoopPriority::kAuto, "auto"}, EnumName{LoopPriority::kNormal, "normal"},
+                    EnumName{LoopPriority::kRealtime, "realtime"}};
+}
 /// Sets it for the calling thread; threads and processes that it starts do not inherit kRealtime.
 /// \return false when kRealtime was asked for, or tried, and the system does not allow it: it takes root,
 /// CAP_SYS_NICE or a limit RLIMIT_RTPRIO of at least 1. The thread then runs as with kNormal.

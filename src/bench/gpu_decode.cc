@@ -10,7 +10,6 @@
 #include <functional>
 #include <iterator>
 #include <memory>
-#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -52,9 +51,10 @@ std::vector<Arrangement> Arrangements() {
   all[2].plan.engine_jobs = 64;
   all[3].plan.interpolate_chroma = false;
   for (const bool cpus_too : {false, true}) {
-    for (const char* parts : {"auto", "engines"}) {
+    for (const auto parts : {decode::GpuJpegParts::kAuto, decode::GpuJpegParts::kEngines}) {
       const std::string name = cpus_too ? "--decode-device=mixed" : "--decode-device=gpu";
-      const std::string only = std::string_view(parts) == "auto" ? "" : std::string(" --gpu-jpeg=") + parts;
+      const bool all_parts = parts == decode::GpuJpegParts::kAuto;
+      const std::string only = all_parts ? "" : " --gpu-jpeg=" + std::string(NameOf(parts));
       all.push_back({name + only, decode::ToGpuJpegOptions(parts), cpus_too});
     }
   }

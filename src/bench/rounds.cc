@@ -338,7 +338,7 @@ Status CompareWithPipeline(const engine::Engine& engine, const PhotoSet& photos,
   ASSIGN_OR_RETURN(const auto result, RunRequest(*engine.pipeline, some));
   const auto decoder = DecoderOf(engine);
   // Batches of another size may round otherwise on a GPU, and nvJPEG need not be the same photo for photo.
-  const float most = engine.plan.backend == "cuda" ? 5e-3F : 1e-5F;
+  const float most = engine.plan.backend == encode::Backend::kCuda ? 5e-3F : 1e-5F;
   ASSIGN_OR_RETURN(const auto pool, SlotPool::Create(model.spec.slot_bytes(), 1));
   const SlotRef slot = *pool->TryAcquire();
   std::vector<float> out(static_cast<size_t>(model.encoder.embedding_dim));

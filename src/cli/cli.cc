@@ -11,7 +11,8 @@
 
 #include "base/log.h"
 #include "base/result.h"
-#include "cli/exit_codes.h"
+#include "cli/exit.h"
+#include "cli/settings.h"
 #include "cli/suggest.h"
 
 namespace photovec::cli {
@@ -22,7 +23,7 @@ struct Entry {
   Command* command = nullptr;
   FlagSet flags;
   std::string config_path;
-  std::string log_level;
+  LogLevel log_level = LogLevel::kInfo;
   CLI::App* app = nullptr;
   std::vector<std::pair<Flag*, CLI::Option*>> options;
 };
@@ -37,8 +38,7 @@ void DeclareGeneral(Entry& entry) {
   entry.flags.Group("General");
   entry.flags.Text("config", &entry.config_path, "FILE",
                    "TOML file with any of these options as keys (see docs/operations.md)");
-  entry.flags.Choice("log-level", &entry.log_level, {"debug", "info", "warn", "error", "off"},
-                     "how much is logged to stderr");
+  entry.flags.Choice("log-level", &entry.log_level, "how much is logged to stderr");
 }
 
 CLI::Option* AddOption(CLI::App& app, const Flag& flag) {
@@ -158,7 +158,8 @@ Status Settle(Entry& entry, const std::vector<CommandFlags>& known, const Enviro
     RETURN_IF_ERROR(CheckConfig(config, known));
   }
   RETURN_IF_ERROR(ApplySettings(command, environment, config));
-  return InitLogging(entry.log_level);
+  InitLogging(entry.log_level);
+  return Status::Ok();
 }
 
 int RunChosen(Entry& entry, const std::vector<CommandFlags>& known, const EnvironmentLookup& environment) {

@@ -5,7 +5,6 @@
 #include <cstdlib>
 
 #include "base/log.h"
-#include "cli/exit_codes.h"
 
 namespace photovec::cli {
 

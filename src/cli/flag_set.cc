@@ -78,18 +78,23 @@ Flag& FlagSet::Text(const std::string& name, std::string* target, const std::str
              }));
 }
 
-Flag& FlagSet::Choice(const std::string& name, std::string* target, std::vector<std::string> choices,
-                      const std::string& help) {
-  const std::string value_name = Join(choices, "|");
-  return Add(name, FlagType::kText, value_name, help, *target,
-             One([target, choices = std::move(choices)](const std::string& text) -> Status {
-               for (const std::string& choice : choices) {
-                 if (choice != text) continue;
-                 *target = text;
-                 return Status::Ok();
-               }
-               return Wrong(text, Join(choices, ", "));
+Flag& FlagSet::AddChoice(const std::string& name, const std::string& value_name, std::string default_text,
+                         const std::string& accepted, const std::string& help,
+                         std::function<bool(const std::string&)> store) {
+  return Add(name, FlagType::kText, value_name, help, std::move(default_text),
+             One([accepted, store = std::move(store)](const std::string& text) -> Status {
+               return store(text) ? Status::Ok() : Wrong(text, accepted);
              }));
+}
+
+Flag& FlagSet::OnOff(const std::string& name, bool* target, const std::string& help) {
+  return AddChoice(name, "on|off", *target ? "on" : "off", "on, off", help,
+                   [target](const std::string& text) {
+                     const bool on = text == "on";
+                     if (!on && text != "off") return false;
+                     *target = on;
+                     return true;
+                   });
 }
 
 Flag& FlagSet::AddInteger(const std::string& name, int64_t value, int64_t min, int64_t max,

@@ -5,10 +5,12 @@
 #include <deque>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/enum_names.h"
 #include "base/status.h"
 
 namespace photovec::cli {
@@ -52,9 +54,18 @@ class FlagSet {
   /// \param default_text replaces a default that is chosen later.
   Flag& Text(const std::string& name, std::string* target, const std::string& value_name,
              const std::string& help, const std::string& default_text = "");
-  /// One of `choices`.
-  Flag& Choice(const std::string& name, std::string* target, std::vector<std::string> choices,
-               const std::string& help);
+  /// One of the words of an enum (base/enum_names.h).
+  template <NamedEnum E>
+  Flag& Choice(const std::string& name, E* target, const std::string& help) {
+    return AddChoice(name, JoinNames<E>("|"), std::string(NameOf(*target)), JoinNames<E>(", "), help,
+                     [target](const std::string& text) {
+                       const std::optional<E> value = ParseEnum<E>(text);
+                       if (value) *target = *value;
+                       return value.has_value();
+                     });
+  }
+  /// A bool that is written out: --name=on, --name=off.
+  Flag& OnOff(const std::string& name, bool* target, const std::string& help);
   /// A whole number between min and max.
   template <typename T>
   Flag& Integer(const std::string& name, T* target, int64_t min, int64_t max, const std::string& help) {
@@ -88,6 +99,10 @@ class FlagSet {
  private:
   Flag& Add(const std::string& name, FlagType type, const std::string& value_name, const std::string& help,
             std::string default_text, std::function<Status(const std::vector<std::string>&)> assign);
+  /// \param store false for a word that is none of those.
+  Flag& AddChoice(const std::string& name, const std::string& value_name, std::string default_text,
+                  const std::string& accepted, const std::string& help,
+                  std::function<bool(const std::string&)> store);
   Flag& AddInteger(const std::string& name, int64_t value, int64_t min, int64_t max, const std::string& help,
                    std::function<void(int64_t)> store);
   Flag& AddBytes(const std::string& name, uint64_t value, uint64_t min, uint64_t max, const std::string& help,

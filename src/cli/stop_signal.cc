@@ -12,7 +12,7 @@
 #include <cstdlib>
 
 #include "base/thread_pool.h"
-#include "cli/exit_codes.h"
+#include "cli/exit.h"
 
 namespace photovec::cli {
 namespace {

@@ -9,7 +9,6 @@
 #include "bench/isolation.h"
 #include "bulk/walker.h"
 #include "cli/exit.h"
-#include "cli/exit_codes.h"
 #include "commands/commands.h"
 #include "commands/engine_flags.h"
 #include "device/cuda/loader.h"
@@ -27,7 +26,7 @@ class BenchDecodeCommand : public cli::Command {
   std::string summary() const override {
     return "Decode and resize photos, beside plain libjpeg-turbo on the same files";
   }
-  std::string default_log_level() const override { return "warn"; }
+  LogLevel default_log_level() const override { return LogLevel::kWarn; }
 
   void Declare(cli::FlagSet& flags) override {
     flags.Group("Benchmark");
@@ -52,7 +51,7 @@ class BenchDecodeCommand : public cli::Command {
       if (!spec.ok()) return cli::ReportFailure(spec.status());
       bench.spec = *spec;
     }
-    bench.decode = engine::ToDecodeOptions(options_);
+    bench.decode = options_.decode;
     bench.seconds = seconds_;
     bench.threads = engine::MakePlan(ProbeMachine(), options_).decoders;
     bulk::PathWalker walker({images_}, false);
@@ -64,10 +63,10 @@ class BenchDecodeCommand : public cli::Command {
       const std::string why = images_ + " holds no photos (by their names); any folder of photos will do";
       return cli::ReportFailure({Code::kInvalidRequest, why});
     }
-    if (options_.decode_device != "cpu") return RunOnGpu(bench);
+    if (options_.decode_device != engine::DecodeDevice::kCpu) return RunOnGpu(bench);
     std::unique_ptr<decode::DecoderPool> pool;
     bench::BenchIsolation isolation;
-    if (options_.decode == "process") {
+    if (options_.decode_mode == engine::DecodeMode::kProcess) {
       auto created = decode::DecoderPool::Create(engine::ToPoolOptions(options_, bench.threads));
       if (!created.ok()) return cli::ReportFailure(created.status());
       pool = std::move(*created);

@@ -11,7 +11,6 @@
 
 #include "bench/cuda.h"
 #include "cli/exit.h"
-#include "cli/exit_codes.h"
 #include "commands/commands.h"
 #include "device/cuda/loader.h"
 #include "encode/factory.h"
@@ -61,7 +60,7 @@ class BenchEncodeCommand : public cli::Command {
   std::string summary() const override {
     return "Run the encoder beside the bare matrix products of the same shapes";
   }
-  std::string default_log_level() const override { return "warn"; }
+  LogLevel default_log_level() const override { return LogLevel::kWarn; }
 
   void Declare(cli::FlagSet& flags) override {
     flags.Group("Benchmark");

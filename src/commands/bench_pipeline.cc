@@ -17,7 +17,6 @@
 #include "bench/rounds.h"
 #include "bulk/reader.h"
 #include "cli/exit.h"
-#include "cli/exit_codes.h"
 #include "commands/commands.h"
 #include "commands/engine_flags.h"
 #include "commands/init_model.h"
@@ -118,7 +117,7 @@ class BenchPipelineCommand : public cli::Command {
   std::string summary() const override {
     return "Photos to vectors end to end, beside what decoding and encoding alone would allow";
   }
-  std::string default_log_level() const override { return "warn"; }
+  LogLevel default_log_level() const override { return LogLevel::kWarn; }
 
   void Declare(cli::FlagSet& flags) override {
     flags.Group("Benchmark");
@@ -165,7 +164,7 @@ class BenchPipelineCommand : public cli::Command {
 
  private:
   Status Measure(engine::Engine& engine) {
-    const decode::DecodeOptions decode = engine::ToDecodeOptions(engine_options_);
+    const decode::DecodeOptions decode = engine_options_.decode;
     ASSIGN_OR_RETURN(const bench::PhotoSet photos, bench::LoadPhotos(images_, most_images_, engine, decode));
     RETURN_IF_ERROR(bench::VerifyPipeline(engine, photos, decode));
     bench::WorkTap tap;
@@ -199,7 +198,7 @@ class BenchPipelineCommand : public cli::Command {
     bench::Load load = load_;
     load.seconds = seconds_ / passes_;
     Pass pass;
-    pass.shared = engine.plan.backend == "cpu";
+    pass.shared = engine.plan.backend == encode::Backend::kCpu;
     ASSIGN_OR_RETURN(pass.decode, bench::DecodeRound(engine, photos, decode, load.seconds));
     ASSIGN_OR_RETURN(pass.encode, bench::EncodeRound(engine, load.seconds));
     ASSIGN_OR_RETURN(pass.pipeline, bench::PipelineRound(tapped, tap, photos, load));
@@ -233,8 +232,9 @@ class BenchPipelineCommand : public cli::Command {
     std::printf("  encode alone    %8.1f img/s  %7.2f ms CPU\n", report.encode, report.encode_cpu_ms);
     std::printf("  bound           %8.1f img/s  %7.2f ms CPU   %s\n", report.bound,
                 report.decode_cpu_ms + report.encode_cpu_ms,
-                engine.plan.backend == "cpu" ? "1/(1/decode + 1/encode): both use the same CPUs"
-                                             : "the slower of the two: they run side by side");
+                engine.plan.backend == encode::Backend::kCpu
+                    ? "1/(1/decode + 1/encode): both use the same CPUs"
+                    : "the slower of the two: they run side by side");
     std::printf(
         "  end to end      %8.1f img/s  %7.2f ms CPU   %.1f%% of the bound (target 90%%); by CPU time "
         "%.1f%%\n",
@@ -267,8 +267,8 @@ class BenchPipelineCommand : public cli::Command {
                       ",\"streams\":" + std::to_string(model.streams) +
                       ",\"threads_per_stream\":" + std::to_string(engine.plan.threads_per_stream) +
                       ",\"decoders\":" + std::to_string(engine.plan.decode_threads) +
-                      ",\"jpeg_scaling\":" + JsonString(engine_options_.jpeg_scaling) +
-                      ",\"color\":" + JsonString(engine_options_.color);
+                      ",\"jpeg_scaling\":" + JsonString(NameOf(engine_options_.decode.jpeg_scaling)) +
+                      ",\"color\":" + JsonString(NameOf(engine_options_.decode.color));
     out += Printed(",\"images_per_s\":%.3f,\"decode_images_per_s\":%.3f,\"encode_images_per_s\":%.3f",
                    report.pipeline, report.decode, report.encode);
     out += Printed(",\"bound_images_per_s\":%.3f,\"share_of_bound\":%.4f,\"share_of_ceiling\":%.4f",

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "cli/command.h"
+#include "cli/cli.h"
 
 /// One function per command, each in the file of its name. They hold flags and output; the work is done below
 /// commands/.

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "cli/exit.h"
-#include "cli/exit_codes.h"
 #include "commands/commands.h"
 #include "experiment/analyse/compare.h"
 #include "experiment/report/report.h"
@@ -22,7 +21,7 @@ class CompareCommand : public cli::Command {
   std::string summary() const override {
     return "What changed between two experiments; exit code 4 when a stage or the throughput regressed";
   }
-  std::string default_log_level() const override { return "warn"; }
+  LogLevel default_log_level() const override { return LogLevel::kWarn; }
 
   void Declare(cli::FlagSet& flags) override {
     flags.Group("Comparison");

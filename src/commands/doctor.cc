@@ -10,7 +10,6 @@
 #include "base/result.h"
 #include "base/strings.h"
 #include "cli/exit.h"
-#include "cli/exit_codes.h"
 #include "commands/commands.h"
 #include "commands/engine_flags.h"
 #include "engine/decoding.h"
@@ -32,7 +31,7 @@ struct ModelReport {
 };
 
 ModelReport TryModel(const engine::ModelChoice& choice, const engine::EngineOptions& options,
-                     const engine::Plan& plan) {
+                     const engine::MachinePlan& plan) {
   ModelReport report;
   report.choice = choice;
   const Result<engine::LoadedModel> loaded = engine::SetUpModel(choice, options, plan, true);
@@ -80,10 +79,12 @@ void PrintMachine(const Machine& machine) {
               HumanBytes(machine.memory_bytes).c_str());
 }
 
-void PrintPlan(const engine::Plan& plan) {
+void PrintPlan(const engine::MachinePlan& plan) {
   std::printf("Defaults\n");
-  std::printf("  device           %s (%s)\n", plan.backend.c_str(), plan.device_why.c_str());
-  std::printf("  precision        %s (%s)\n", plan.precision.c_str(), plan.precision_why.c_str());
+  std::printf("  device           %s (%s)\n", std::string(NameOf(plan.backend)).c_str(),
+              plan.device_why.c_str());
+  std::printf("  precision        %s (%s)\n", std::string(NameOf(plan.precision)).c_str(),
+              plan.precision_why.c_str());
   std::printf("  streams          %s (%s)\n", engine::StreamsText(plan).c_str(), plan.streams_why.c_str());
   std::printf("  decoders         %d (%s)\n", plan.decoders, plan.decoders_why.c_str());
   std::printf("  memory budget    %s (%s)\n", HumanBytes(plan.memory_budget_bytes).c_str(),
@@ -125,8 +126,9 @@ std::string LibrariesJson() {
   return "{" + out + "}";
 }
 
-std::string PlanJson(const engine::Plan& plan) {
-  return "{\"device\":" + JsonString(plan.backend) + ",\"precision\":" + JsonString(plan.precision) +
+std::string PlanJson(const engine::MachinePlan& plan) {
+  return "{\"device\":" + JsonString(NameOf(plan.backend)) +
+         ",\"precision\":" + JsonString(NameOf(plan.precision)) +
          ",\"streams\":" + std::to_string(plan.streams) +
          ",\"threads_per_stream\":" + std::to_string(plan.threads_per_stream) +
          ",\"decoders\":" + std::to_string(plan.decoders) +
@@ -158,7 +160,7 @@ class DoctorCommand : public cli::Command {
   std::string summary() const override {
     return "Show what this machine has, which defaults follow, and what is missing";
   }
-  std::string default_log_level() const override { return "warn"; }
+  LogLevel default_log_level() const override { return LogLevel::kWarn; }
   void Declare(cli::FlagSet& flags) override {
     flags.Group("Output");
     flags.Switch("json", &json_, "print one JSON object");
@@ -173,11 +175,11 @@ class DoctorCommand : public cli::Command {
       choices = std::move(*parsed);
     }
     const Machine machine = ProbeMachine();
-    const Result<engine::Plan> planned = engine::PlanFor(machine, options_);
+    const Result<engine::MachinePlan> planned = engine::PlanFor(machine, options_);
     if (!planned.ok())
       return planned.status().code() == Code::kInvalidRequest ? cli::ReportUsage(planned.status())
                                                               : cli::ReportFailure(planned.status());
-    const engine::Plan& plan = *planned;
+    const engine::MachinePlan& plan = *planned;
     std::vector<engine::Check> checks = engine::CheckSystem();
     checks.push_back(engine::CheckCuda());
     for (engine::Check& check : CheckDecoder(options_)) checks.push_back(std::move(check));
@@ -191,7 +193,7 @@ class DoctorCommand : public cli::Command {
   }
 
  private:
-  static void PrintText(const Machine& machine, const engine::Plan& plan,
+  static void PrintText(const Machine& machine, const engine::MachinePlan& plan,
                         const std::vector<engine::Check>& checks, const std::vector<ModelReport>& models) {
     std::printf("photovec %s\n", PHOTOVEC_VERSION);
     PrintMachine(machine);
@@ -210,7 +212,7 @@ class DoctorCommand : public cli::Command {
     if (models.empty()) std::printf("No model looked at: give --model DIR to check one.\n");
   }
 
-  static void PrintJson(const Machine& machine, const engine::Plan& plan,
+  static void PrintJson(const Machine& machine, const engine::MachinePlan& plan,
                         const std::vector<engine::Check>& checks, const std::vector<ModelReport>& models) {
     std::printf(
         "{\"photovec\":%s,\"machine\":%s,\"defaults\":%s,\"checks\":%s,\"libraries\":%s,\"models\":%s}\n",

@@ -13,7 +13,6 @@
 #include "bulk/run.h"
 #include "bulk/walker.h"
 #include "cli/exit.h"
-#include "cli/exit_codes.h"
 #include "cli/progress.h"
 #include "cli/stop_signal.h"
 #include "commands/commands.h"
@@ -80,9 +79,9 @@ std::string MetaJson(const engine::ModelSummary& model, const engine::EngineOpti
   add("dimensions", std::to_string(model.encoder.embedding_dim));
   add("normalized", "true");
   add("precision", JsonString(model.encoder.precision));
-  add("jpeg_scaling", JsonString(options.jpeg_scaling));
-  add("alpha", JsonString(options.alpha));
-  add("color", JsonString(options.color));
+  add("jpeg_scaling", JsonString(NameOf(options.decode.jpeg_scaling)));
+  add("alpha", JsonString(NameOf(options.decode.alpha)));
+  add("color", JsonString(NameOf(options.decode.color)));
   add("complete", outcome.complete ? "true" : "false");
   add("inputs", std::to_string(summary.images()));
   add("vectors", std::to_string(vectors));
@@ -113,7 +112,7 @@ class EmbedCommand : public cli::Command {
   std::string summary() const override {
     return "Turn folders and files into vectors.npy, vectors.jsonl and vectors.meta.json";
   }
-  std::string default_log_level() const override { return "warn"; }
+  LogLevel default_log_level() const override { return LogLevel::kWarn; }
 
   void Declare(cli::FlagSet& flags) override {
     flags.Positionals("INPUT", &inputs_, true, "folders (searched recursively) and files");

@@ -6,40 +6,41 @@ namespace photovec::commands {
 void DeclareDecodeFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
   flags.Group("Decoding");
   flags.Choice(
-      "decode", &options->decode, {"process", "thread"},
+      "decode", &options->decode_mode,
       "process: in sandboxed processes, for images from strangers; thread: in this process, for images "
       "that you trust");
   flags.Choice(
-      "sandbox", &options->sandbox, {"auto", "require"},
+      "sandbox", &options->sandbox,
       "with --decode=process; auto: every layer that the kernel allows; require: refuse to start without "
       "one (namespaces excepted)");
   flags.Choice(
-      "decode-device", &options->decode_device, {"cpu", "gpu", "mixed"},
+      "decode-device", &options->decode_device,
       "who decodes plain JPEGs; gpu: nvJPEG, in this process, for images that you trust; mixed: GPU and CPU "
       "side by side, whoever is free first; everything else is decoded on the CPU in any case");
   flags.Choice(
-      "gpu-jpeg", &options->gpu_jpeg, {"auto", "engines", "cuda"},
+      "gpu-jpeg", &options->gpu_jpeg,
       "what of the GPU decodes JPEGs; engines: its JPEG engines (A100, H100, H200), cuda: its "
       "multiprocessors; auto: both, where there are both. bench decode --decode-device=gpu compares them");
   flags.Text("decoder-program", &options->decoder_program, "FILE",
              "with --decode=process; empty: photovec-decoder beside photovec");
   flags.Integer("decoders", &options->decoders, 0, 1024, "images decoded at the same time; 0: one per CPU");
   flags.Choice(
-      "jpeg-scaling", &options->jpeg_scaling, {"fast", "exact"},
+      "jpeg-scaling", &options->decode.jpeg_scaling,
       "fast: smallest DCT scale that is still twice the model's size; exact: as Pillow, bit for bit");
-  flags.Choice("alpha", &options->alpha, {"drop", "white"},
+  flags.Choice("alpha", &options->decode.alpha,
                "transparent pixels: drop keeps their colour as Pillow does, white composes over white");
   flags.Choice(
-      "color", &options->color, {"ignore", "srgb"},
+      "color", &options->decode.color,
       "ICC profiles: ignore them as Pillow's pipelines do, or convert wide-gamut photos (Display P3, Adobe "
       "RGB) to srgb");
-  flags.Integer("max-pixels", &options->limits.max_pixels, 1, 1'000'000'000, "pixels of one photo");
-  flags.Integer("max-side", &options->limits.max_side, 1, 65'535, "pixels along one side of a photo");
-  flags.Size("max-image-bytes", &options->limits.max_file_bytes, 1, "encoded size of one photo",
+  flags.Integer("max-pixels", &options->decode.limits.max_pixels, 1, 1'000'000'000, "pixels of one photo");
+  flags.Integer("max-side", &options->decode.limits.max_side, 1, 65'535, "pixels along one side of a photo");
+  flags.Size("max-image-bytes", &options->decode.limits.max_file_bytes, 1, "encoded size of one photo",
              "25,000,000 B");
-  flags.Size("max-decoder-bytes", &options->limits.max_decoder_bytes, uint64_t{1} << 20,
+  flags.Size("max-decoder-bytes", &options->decode.limits.max_decoder_bytes, uint64_t{1} << 20,
              "memory of one decode, the picture included");
-  flags.Integer("max-jpeg-scans", &options->limits.max_jpeg_scans, 1, 100'000, "scans of a progressive JPEG");
+  flags.Integer("max-jpeg-scans", &options->decode.limits.max_jpeg_scans, 1, 100'000,
+                "scans of a progressive JPEG");
 }
 
 void DeclareEngineFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
@@ -50,7 +51,7 @@ void DeclareEngineFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
   flags.Text("device", &options->device, "DEVICE",
              "auto (the first GPU if photovec can use one, else the CPU), cpu, cuda, cuda:N or cuda:all");
   flags.Choice(
-      "precision", &options->precision, {"auto", "f32", "bf16", "f16", "fp8"},
+      "precision", &options->precision,
       "arithmetic; auto: on a GPU f16, on a CPU bf16 where it has AVX512-BF16 or AMX, else f32; f16 and "
       "fp8 (Hopper) on GPUs only");
   flags.Integer(

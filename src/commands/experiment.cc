@@ -18,7 +18,6 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "cli/exit.h"
-#include "cli/exit_codes.h"
 #include "cli/progress.h"
 #include "cli/stop_signal.h"
 #include "commands/commands.h"
@@ -102,7 +101,7 @@ class ExperimentCommand : public cli::Command {
   std::string summary() const override {
     return "Vary an option of serve under load; compare stage times and resource use in a report";
   }
-  std::string default_log_level() const override { return "warn"; }
+  LogLevel default_log_level() const override { return LogLevel::kWarn; }
   void Declare(cli::FlagSet& flags) override { DeclareExperimentFlags(flags, &options_); }
 
   int Run() override {
@@ -161,8 +160,7 @@ class ExperimentCommand : public cli::Command {
         if (run.failure.empty()) ++whole;
       }
     }
-    const auto language =
-        options_.language == "ko" ? experiment::Language::kKorean : experiment::Language::kEnglish;
+    const experiment::Language language = options_.language;
     const experiment::Analysis analysis = experiment::Analyse(data);
     const std::string base = options_.out + "/report";
     for (const auto& [suffix, text] :

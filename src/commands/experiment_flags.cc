@@ -194,19 +194,19 @@ Status SetLoad(const ExperimentOptions& options, experiment::LoadOptions& load) 
   load.clients = options.clients;
   load.requests_per_s = options.requests_per_s;
   load.seed = static_cast<uint64_t>(options.seed);
-  load.arrival = options.arrival == "closed"    ? experiment::Arrival::kClosed
-                 : options.arrival == "poisson" ? experiment::Arrival::kPoisson
-                                                : experiment::Arrival::kConstant;
+  load.arrival = options.arrival;
   if (load.arrival != experiment::Arrival::kClosed && load.requests_per_s <= 0) {
-    return Invalid("--arrival " + options.arrival + " needs --rate: requests a second");
+    return Invalid("--arrival " + std::string(NameOf(options.arrival)) + " needs --rate: requests a second");
   }
   if (load.arrival == experiment::Arrival::kClosed && load.requests_per_s > 0) {
     return Invalid("--rate needs --arrival poisson or constant: in a closed loop the clients set the rate");
   }
-  load.api = options.source == "upload"  ? experiment::LoadApi::kUpload
-             : options.api == "original" ? experiment::LoadApi::kOriginal
-                                         : experiment::LoadApi::kNative;
-  if (options.source == "upload" && options.api == "original") {
+  const bool original = options.api == RequestApi::kOriginal;
+  const bool upload = options.source == PhotoSource::kUpload;
+  load.api = upload     ? experiment::LoadApi::kUpload
+             : original ? experiment::LoadApi::kOriginal
+                        : experiment::LoadApi::kNative;
+  if (upload && original) {
     return Invalid("--api original names images and cannot carry them: use --source store");
   }
   return Status::Ok();
@@ -224,11 +224,10 @@ void DeclareExperimentFlags(cli::FlagSet& flags, ExperimentOptions* options) {
              "another server as a variant; {port_file}, {request_log}, {store_url} are filled in");
   flags.Group("Load");
   flags.Text("images", &options->images, "DIR", "photos to ask for (required)");
-  flags.Choice("source", &options->source, {"store", "upload"},
+  flags.Choice("source", &options->source,
                "photos by reference from a simulated object store, or sent along");
-  flags.Choice("api", &options->api, {"native", "original"}, "POST /embed, or the replaced service's call");
-  flags.Choice("arrival", &options->arrival, {"closed", "poisson", "constant"},
-               "N clients that wait for their replies, or requests at a rate");
+  flags.Choice("api", &options->api, "POST /embed, or the replaced service's call");
+  flags.Choice("arrival", &options->arrival, "N clients that wait for their replies, or requests at a rate");
   flags.Integer("clients", &options->clients, 1, 10'000, "closed loop: clients");
   flags.Text("think", &options->think, "SECONDS",
              "closed loop: pause between a reply and the next request, 3-5 or 0");
@@ -252,7 +251,7 @@ void DeclareExperimentFlags(cli::FlagSet& flags, ExperimentOptions* options) {
   flags.Text("trace", &options->trace, "FILE",
              "also write a trace for Perfetto (ui.perfetto.dev) of each variant's first run");
   flags.Number("trace-seconds", &options->trace_seconds, 0.1, 60, "how much of it");
-  flags.Choice("lang", &options->language, {"en", "ko"}, "language of the report");
+  flags.Choice("lang", &options->language, "language of the report");
 }
 
 Result<experiment::SweepOptions> MakeSweep(const ExperimentOptions& options, const std::string& program,
@@ -275,7 +274,7 @@ Result<experiment::SweepOptions> MakeSweep(const ExperimentOptions& options, con
   sweep.repetitions = options.repetitions;
   sweep.work_dir = work_dir;
   ASSIGN_OR_RETURN(auto photos, ListPhotos(options.images));
-  if (options.source == "upload") {
+  if (options.source == PhotoSource::kUpload) {
     ASSIGN_OR_RETURN(sweep.load.photos, ReadPhotos(options.images, photos));
     return sweep;
   }

@@ -1,16 +1,38 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/enum_names.h"
 #include "base/result.h"
 #include "cli/flag_set.h"
+#include "experiment/load/load_generator.h"
+#include "experiment/report/report.h"
 #include "experiment/run/sweep.h"
 
 namespace photovec::commands {
+
+/// How photos come to the server.
+enum class PhotoSource {
+  kStore,   ///< by reference, from a simulated object store
+  kUpload,  ///< in the request
+};
+constexpr auto EnumNames(PhotoSource /*of*/) {
+  return std::array{EnumName{PhotoSource::kStore, "store"}, EnumName{PhotoSource::kUpload, "upload"}};
+}
+
+/// Which call asks for vectors.
+enum class RequestApi {
+  kNative,    ///< POST /embed
+  kOriginal,  ///< the replaced service's
+};
+constexpr auto EnumNames(RequestApi /*of*/) {
+  return std::array{EnumName{RequestApi::kNative, "native"}, EnumName{RequestApi::kOriginal, "original"}};
+}
 
 /// What the user asked `photovec experiment` for, as typed.
 struct ExperimentOptions {
@@ -19,9 +41,9 @@ struct ExperimentOptions {
   std::vector<std::string> fixed;    ///< --set
   std::vector<std::string> servers;  ///< --server
   std::string images;
-  std::string source = "store";
-  std::string api = "native";
-  std::string arrival = "closed";
+  PhotoSource source = PhotoSource::kStore;
+  RequestApi api = RequestApi::kNative;
+  experiment::Arrival arrival = experiment::Arrival::kClosed;
   int clients = 30;
   std::string think = "3-5";
   double requests_per_s = 0;
@@ -39,7 +61,7 @@ struct ExperimentOptions {
   std::string out;
   std::string trace;
   double trace_seconds = 3;
-  std::string language = "en";
+  experiment::Language language = experiment::Language::kEnglish;
 };
 
 /// Declares the flags.

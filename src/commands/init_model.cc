@@ -9,7 +9,6 @@
 #include "base/deadline.h"
 #include "base/strings.h"
 #include "cli/exit.h"
-#include "cli/exit_codes.h"
 #include "commands/commands.h"
 #include "model/presets.h"
 #include "model/random/init.h"
@@ -40,12 +39,11 @@ class InitModelCommand : public cli::Command {
     flags.Positional("DIR", &options_.directory, "where the files go; made when missing");
     flags.Integer("seed", &options_.seed, 0, std::numeric_limits<int64_t>::max(),
                   "the same seed gives the same bytes on every machine");
-    flags.Choice("dtype", &dtype_, {"f32", "f16", "bf16"}, "number format of the file");
+    flags.Choice("dtype", &options_.dtype, "number format of the file");
     flags.Switch("force", &options_.force, "replace a model that is already there");
   }
 
   int Run() override {
-    options_.dtype = dtype_ == "f16" ? DType::kF16 : dtype_ == "bf16" ? DType::kBF16 : DType::kF32;
     const TimePoint begin = Clock::now();
     const Status status = RunInitModel(options_);
     if (status.code() == Code::kInvalidRequest) return cli::ReportUsage(status);
@@ -60,7 +58,6 @@ class InitModelCommand : public cli::Command {
 
  private:
   InitModelOptions options_;
-  std::string dtype_ = "f32";
 };
 
 }  // namespace

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "cli/exit.h"
-#include "cli/exit_codes.h"
 #include "cli/port_file.h"
 #include "cli/stop_signal.h"
 #include "commands/commands.h"

@@ -9,7 +9,6 @@
 #include "api/http_api.h"
 #include "base/log.h"
 #include "cli/exit.h"
-#include "cli/exit_codes.h"
 #include "cli/port_file.h"
 #include "cli/settings.h"
 #include "cli/stop_signal.h"
@@ -34,11 +33,6 @@ constexpr milliseconds kLook{50};
 // A device that failed answers at once, so whoever still waits then waits for something else.
 constexpr double kFailedDrainSeconds = 0.7;
 
-LoopPriority ToLoopPriority(const std::string& word) {
-  if (word == "auto") return LoopPriority::kAuto;
-  return word == "normal" ? LoopPriority::kNormal : LoopPriority::kRealtime;
-}
-
 class ServeCommand : public cli::Command {
  public:
   std::string path() const override { return "serve"; }
@@ -59,7 +53,7 @@ class ServeCommand : public cli::Command {
                   "open connections; 0: half of the limit of open files, at most 4096");
     flags.Integer("io-threads", &server_.io_threads, 0, 64, "event loops; 0: 1 on up to 4 CPUs, else 2");
     flags.Choice(
-        "loop-priority", &loop_priority_, {"auto", "normal", "realtime"},
+        "loop-priority", &server_.loop_priority,
         "of the event loops; realtime: ahead of every other thread, needs rights; auto: realtime where it "
         "is allowed, else normal");
     flags.Integer("worker-threads", &server_.worker_threads, 0, 64,
@@ -84,8 +78,7 @@ class ServeCommand : public cli::Command {
     engine_.cache_bytes = static_cast<uint64_t>(cache_mib_) << 20U;
     auto fetch = ToFetchOptions(sources_);
     if (!fetch.ok()) return cli::ReportUsage(fetch.status());
-    fetch->max_bytes = engine_.limits.max_file_bytes;
-    server_.loop_priority = ToLoopPriority(loop_priority_);
+    fetch->max_bytes = engine_.decode.limits.max_file_bytes;
     const cli::StopSignal stop;  // before any thread is made
     auto registry = metrics::Registry::Create();
     engine::FetchMetrics fetch_metrics(*registry);  // outlives the engine, whose fetcher reports to it
@@ -169,7 +162,6 @@ class ServeCommand : public cli::Command {
   engine::EngineOptions engine_;
   std::string port_file_;
   std::string request_log_;
-  std::string loop_priority_ = "auto";
   int max_images_ = 1000;
   int cache_mib_ = 0;
   double drain_seconds_ = 30;

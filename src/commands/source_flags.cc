@@ -19,9 +19,9 @@ void DeclareTransferFlags(cli::FlagSet& flags, SourceOptions* options) {
                "seconds to connect to an origin or a store, TLS included");
   flags.Integer("fetch-attempts", &options->fetch.max_attempts, 1, 10,
                 "times that one image is asked for when it fails in passing; 1: no retries");
-  flags.Choice("fetch-hedge", &options->hedge, {"on", "off"},
-               "ask an object store a second time, beside a request that is slower than 95% of the last; at "
-               "most 2% more requests");
+  flags.OnOff("fetch-hedge", &options->fetch.hedge,
+              "ask an object store a second time, beside a request that is slower than 95% of the last; at "
+              "most 2% more requests");
   flags.Integer("fetch-concurrency", &options->fetch.max_transfers, 1, 4'096, "downloads at a time");
   flags.Integer("fetch-concurrency-per-host", &options->fetch.max_transfers_per_host, 1, 4'096,
                 "downloads at a time from one host or bucket");
@@ -51,7 +51,7 @@ void DeclareSourceFlags(cli::FlagSet& flags, SourceOptions* options) {
              "bucket where bare names are looked up; empty: none");
   flags.List("gcs-bucket", &options->fetch.gcs.allowed_buckets, "NAME",
              "bucket that clients may name as gs://NAME/OBJECT; *: any; none: gs:// is off");
-  flags.Choice("gcs-auth", &options->gcs_auth, {"auto", "anonymous"},
+  flags.Choice("gcs-auth", &options->fetch.gcs.auth,
                "auto: Application Default Credentials; anonymous: public buckets");
   flags.Text("gcs-endpoint", &options->fetch.gcs.endpoint, "URL",
              "where gs:// objects are read; empty: STORAGE_EMULATOR_HOST, else Google");
@@ -59,30 +59,23 @@ void DeclareSourceFlags(cli::FlagSet& flags, SourceOptions* options) {
              "project that pays for requester-pays buckets");
   flags.List("s3-bucket", &options->fetch.s3.allowed_buckets, "NAME",
              "bucket that clients may name as s3://NAME/KEY; *: any; none: s3:// is off");
-  flags.Choice("s3-auth", &options->s3_auth, {"auto", "anonymous"},
+  flags.Choice("s3-auth", &options->fetch.s3.auth,
                "auto: the credentials that the AWS SDKs find; anonymous: public buckets");
   flags.Text("s3-endpoint", &options->fetch.s3.endpoint, "URL",
              "where s3:// objects are read (MinIO, R2, Ceph); empty: AWS_ENDPOINT_URL_S3, else AWS");
   flags.Text("s3-region", &options->fetch.s3.region, "REGION",
              "region of the buckets; empty: AWS_REGION, the profile's, else us-east-1");
-  flags.Choice("s3-addressing", &options->s3_addressing, {"auto", "path", "virtual"},
+  flags.Choice("s3-addressing", &options->fetch.s3.addressing,
                "https://endpoint/bucket/key or https://bucket.endpoint/key; auto: virtual on AWS alone");
   DeclareTransferFlags(flags, options);
 }
 
 Result<fetch::FetchOptions> ToFetchOptions(const SourceOptions& options) {
-  using fetch::S3Options;
   constexpr std::string_view kGcs = "gs://";
   constexpr std::string_view kS3 = "s3://";
   fetch::FetchOptions fetch = options.fetch;
   fetch.total_timeout = Milliseconds(options.fetch_seconds);
   fetch.connect_timeout = Milliseconds(options.connect_seconds);
-  fetch.hedge = options.hedge == "on";
-  fetch.gcs.auth =
-      options.gcs_auth == "anonymous" ? fetch::GcsOptions::Auth::kAnonymous : fetch::GcsOptions::Auth::kAuto;
-  fetch.s3.auth = options.s3_auth == "anonymous" ? S3Options::Auth::kAnonymous : S3Options::Auth::kAuto;
-  if (options.s3_addressing == "path") fetch.s3.addressing = S3Options::Addressing::kPath;
-  if (options.s3_addressing == "virtual") fetch.s3.addressing = S3Options::Addressing::kVirtual;
   if (options.default_bucket.empty()) return fetch;
   if (!fetch.image_root.empty()) {
     return Status(Code::kInvalidRequest,

@@ -13,12 +13,8 @@ namespace photovec::commands {
 struct SourceOptions {
   fetch::FetchOptions fetch;
   std::string default_bucket;  ///< "gs://NAME", "s3://NAME" or empty
-  std::string gcs_auth = "auto";
-  std::string s3_addressing = "auto";
-  std::string s3_auth = "auto";
-  double fetch_seconds = 10;  ///< --fetch-timeout
+  double fetch_seconds = 10;   ///< --fetch-timeout
   double connect_seconds = 2;
-  std::string hedge = "on";
 };
 
 /// Declares --image-root, --allow-host, --gcs-bucket, --s3-bucket, ... in the group Sources.

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
 
 #include "base/deadline.h"
+#include "base/enum_names.h"
 #include "base/result.h"
 #include "preprocess/spec.h"
 
@@ -19,14 +21,23 @@ enum class JpegScaling {
   kFast,   ///< smallest DCT scale that is still >= 2x the resize target; may skip rows below the crop
   kExact,  ///< decode in full, read to the end of the file
 };
+constexpr auto EnumNames(JpegScaling /*of*/) {
+  return std::array{EnumName{JpegScaling::kFast, "fast"}, EnumName{JpegScaling::kExact, "exact"}};
+}
 enum class AlphaMode {
   kDrop,   ///< as Pillow's convert("RGB"): colour under transparent pixels is kept
   kWhite,  ///< compose over white
 };
+constexpr auto EnumNames(AlphaMode /*of*/) {
+  return std::array{EnumName{AlphaMode::kDrop, "drop"}, EnumName{AlphaMode::kWhite, "white"}};
+}
 enum class ColorMode {
   kIgnore,  ///< pixels as they are stored, as Pillow gives them
   kSrgb,    ///< through the photo's ICC profile to sRGB: color/transform.h
 };
+constexpr auto EnumNames(ColorMode /*of*/) {
+  return std::array{EnumName{ColorMode::kIgnore, "ignore"}, EnumName{ColorMode::kSrgb, "srgb"}};
+}
 
 /// What a photo may cost before it is refused. Checked on the header, before any pixel is allocated.
 struct Limits {

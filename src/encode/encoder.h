@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/enum_names.h"
 #include "base/image.h"
 #include "base/result.h"
 #include "base/slot_pool.h"
@@ -44,6 +46,17 @@ class EncoderStream {
   virtual bool usable() const { return true; }
 };
 
+/// Who computes vectors.
+enum class Backend {
+  kCpu,        ///< oneDNN
+  kCuda,       ///< the plug-in
+  kReference,  ///< naive and slow: the oracle of tests
+};
+constexpr auto EnumNames(Backend /*of*/) {
+  return std::array{EnumName{Backend::kCpu, "cpu"}, EnumName{Backend::kCuda, "cuda"},
+                    EnumName{Backend::kReference, "reference"}};
+}
+
 /// What an encoder is, for logs, /v1/models, doctor and bench.
 struct EncoderInfo {
   std::string backend;    ///< "cpu", "reference", "cuda"
@@ -77,7 +90,6 @@ class Encoder {
 using model::Precision;
 
 struct EncoderOptions {
-  /// kAuto: on a GPU f16, on a CPU bf16 where it has AVX512-BF16 or AMX, else f32.
   Precision precision = Precision::kAuto;
   std::string
       plan_cache;  ///< CUDA: file that keeps measured product plans from one start to the next; empty: none

@@ -9,22 +9,23 @@
 
 namespace photovec::encode {
 
-Result<std::unique_ptr<Encoder>> CreateEncoder(const std::string& backend, const model::VisionModel& model,
+Result<std::unique_ptr<Encoder>> CreateEncoder(Backend backend, const model::VisionModel& model,
                                                const EncoderOptions& options) {
-  if (backend == "cpu") return CreateCpuEncoder(model, options);
-  if (backend == "cuda") return cuda::CreateCudaEncoder(model, options);
-  if (backend == "reference") return CreateReferenceEncoder(model, options);
-  return Status(Code::kNotImplemented,
-                "no encoder backend \"" + backend + "\"; there are: cpu, cuda, reference");
+  switch (backend) {
+    case Backend::kCpu:
+      return CreateCpuEncoder(model, options);
+    case Backend::kCuda:
+      return cuda::CreateCudaEncoder(model, options);
+    case Backend::kReference:
+      return CreateReferenceEncoder(model, options);
+  }
+  return Status(Code::kInternal, "no such encoder backend");
 }
 
 Result<Precision> ParsePrecision(const std::string& text) {
-  if (text == "auto") return Precision::kAuto;
-  if (text == "f32") return Precision::kF32;
-  if (text == "bf16") return Precision::kBF16;
-  if (text == "f16") return Precision::kF16;
-  if (text == "fp8") return Precision::kFp8;
-  return Status(Code::kInvalidRequest, "precision \"" + text + "\"; there are: auto, f32, bf16, f16, fp8");
+  if (const auto precision = ParseEnum<Precision>(text)) return *precision;
+  return Status(Code::kInvalidRequest,
+                "precision \"" + text + "\"; there are: " + JoinNames<Precision>(", "));
 }
 
 }  // namespace photovec::encode

@@ -9,12 +9,10 @@
 
 namespace photovec::encode {
 
-/// Makes the encoder of the named backend: "cpu" (oneDNN), "cuda" (the plug-in) or
-/// "reference" (naive, slow, the oracle of tests).
-/// Packs what it needs: `model` may be dropped (and its files unmapped) afterwards.
-/// Errors: kNotImplemented for an unknown backend; kInvalidRequest for options that this machine cannot do
-/// (bf16 without the instructions, more stream threads than CPUs when pinning); kUnavailable without memory.
-Result<std::unique_ptr<Encoder>> CreateEncoder(const std::string& backend, const model::VisionModel& model,
+/// Makes an encoder. Packs what it needs: `model` may be dropped (and its files unmapped) afterwards.
+/// Errors: kInvalidRequest for options that this machine cannot do (bf16 without the instructions, more
+/// stream threads than CPUs when pinning); kUnavailable without memory.
+Result<std::unique_ptr<Encoder>> CreateEncoder(Backend backend, const model::VisionModel& model,
                                                const EncoderOptions& options);
 
 /// "auto", "f32", "bf16", "f16" or "fp8". Errors: kInvalidRequest listing these.

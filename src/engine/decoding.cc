@@ -18,15 +18,15 @@ decode::DecoderPoolOptions ToPoolOptions(const EngineOptions& options, int decod
   decode::DecoderPoolOptions pool;
   pool.workers = decoders;
   pool.program = options.decoder_program;
-  pool.limits = options.limits;
+  pool.limits = options.decode.limits;
   pool.nice = kWorkerNice;
-  pool.require_sandbox = options.sandbox == "require";
+  pool.require_sandbox = options.sandbox == SandboxPolicy::kRequire;
   return pool;
 }
 
 namespace {
 
-Status StartPool(const EngineOptions& options, const Plan& plan, Decoding& decoding) {
+Status StartPool(const EngineOptions& options, const MachinePlan& plan, Decoding& decoding) {
   decode::DecoderPoolOptions wanted = ToPoolOptions(options, plan.decoders);
   wanted.fault = ProcessEnvironment()(kDecoderFaultVariable).value_or("");
   if (!wanted.fault.empty()) {
@@ -44,34 +44,34 @@ Status StartPool(const EngineOptions& options, const Plan& plan, Decoding& decod
 
 }  // namespace
 
-Status PlanDecoding(const EngineOptions& options, Plan& plan) {
-  if (options.decode_device == "cpu") return Status::Ok();
-  if (plan.backend != "cuda") {
-    return {Code::kInvalidRequest, "--decode-device " + options.decode_device +
+Status PlanDecoding(const EngineOptions& options, MachinePlan& plan) {
+  if (options.decode_device == DecodeDevice::kCpu) return Status::Ok();
+  if (plan.backend != encode::Backend::kCuda) {
+    return {Code::kInvalidRequest, "--decode-device " + std::string(NameOf(options.decode_device)) +
                                        " needs a GPU to run the models on too (" + plan.device_why + ")"};
   }
   const int devices = static_cast<int>(plan.devices.size());
   plan.decode_threads = std::min(decode::kGpuDecodeThreads * devices, decode::kMostGpuDecodeThreads);
-  if (options.decode_device == "mixed") plan.decode_threads += plan.decoders;
+  if (options.decode_device == DecodeDevice::kMixed) plan.decode_threads += plan.decoders;
   return Status::Ok();
 }
 
 namespace {
 
-Status AddGpu(const EngineOptions& options, const Plan& plan, Decoding& decoding) {
+Status AddGpu(const EngineOptions& options, const MachinePlan& plan, Decoding& decoding) {
   ASSIGN_OR_RETURN(device::Platform * platform, device::LoadPlugin());
   std::string detail;
-  const decode::CpuShare cpus{plan.decoders, options.decode_device == "mixed"};
+  const decode::CpuShare cpus{plan.decoders, options.decode_device == DecodeDevice::kMixed};
   ASSIGN_OR_RETURN(decoding.gpu,
                    decode::StartGpuJpegScheduler(*platform, plan.devices,
                                                  decode::ToGpuJpegOptions(options.gpu_jpeg), cpus, detail));
   log::info("plain JPEGs are decoded by {}{}", detail,
-            options.decode_device == "mixed" ? " and by the CPU" : "");
-  if (options.decode == "process") {
+            options.decode_device == DecodeDevice::kMixed ? " and by the CPU" : "");
+  if (options.decode_mode == DecodeMode::kProcess) {
     log::warn(
         "--decode-device={}: nvJPEG reads JPEGs in this process, outside the sandbox: for images that you "
         "trust",
-        options.decode_device);
+        NameOf(options.decode_device));
   }
   decoding.factory = [gpu = decoding.gpu.get(), cpu = std::move(decoding.factory)] {
     return decode::MakeGpuDecoder(*gpu, cpu());
@@ -81,11 +81,11 @@ Status AddGpu(const EngineOptions& options, const Plan& plan, Decoding& decoding
 
 }  // namespace
 
-Result<Decoding> StartDecoding(const EngineOptions& options, const Plan& plan) {
+Result<Decoding> StartDecoding(const EngineOptions& options, const MachinePlan& plan) {
   Decoding decoding;
   decoding.factory = decode::MakeInProcessDecoder;
-  if (options.decode == "process") RETURN_IF_ERROR(StartPool(options, plan, decoding));
-  if (options.decode_device != "cpu") RETURN_IF_ERROR(AddGpu(options, plan, decoding));
+  if (options.decode_mode == DecodeMode::kProcess) RETURN_IF_ERROR(StartPool(options, plan, decoding));
+  if (options.decode_device != DecodeDevice::kCpu) RETURN_IF_ERROR(AddGpu(options, plan, decoding));
   return decoding;
 }
 

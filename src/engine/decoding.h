@@ -29,12 +29,12 @@ decode::DecoderPoolOptions ToPoolOptions(const EngineOptions& options, int decod
 
 /// Adds the threads that wait for the GPU's decoder. Errors: kInvalidRequest when JPEGs are to be decoded on
 /// a GPU but models do not run on one.
-Status PlanDecoding(const EngineOptions& options, Plan& plan);
+Status PlanDecoding(const EngineOptions& options, MachinePlan& plan);
 
 /// Starts the decoder processes when there are to be some, and logs which walls stand around them.
 /// With --decode-device=gpu or mixed also the GPU's JPEG decoders. Errors: as DecoderPool::Create and
 /// StartGpuJpegScheduler.
-Result<Decoding> StartDecoding(const EngineOptions& options, const Plan& plan);
+Result<Decoding> StartDecoding(const EngineOptions& options, const MachinePlan& plan);
 
 /// Keeps the photovec_decoder_* metrics current. `pool` and `registry` must outlive it.
 class DecoderMetrics {

@@ -2,8 +2,8 @@
 #include "engine/device_choice.h"
 
 #include <charconv>
-#include <cstdio>
-#include <filesystem>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/environment.h"
@@ -15,27 +15,15 @@ namespace photovec::engine {
 namespace {
 
 using device::DeviceInfo;
+using encode::Backend;
 
 constexpr const char* kForms = "auto, cpu, cuda, cuda:N or cuda:all";
 
-std::string NameOf(const DeviceInfo& device) {
+std::string DeviceText(const DeviceInfo& device) {
   return device.name + " (cuda:" + std::to_string(device.index) + ")";
 }
 
-// -1: all.
-Result<int> ParseIndex(const std::string& text) {
-  if (text == "cuda") return 0;
-  const std::string number = text.substr(text.find(':') + 1);
-  if (number == "all") return -1;
-  int index = 0;
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
-  if (error != std::errc() || end != number.data() + number.size() || index < 0) {
-    return Status(Code::kInvalidRequest, "--device '" + text + "': give " + kForms);
-  }
-  return index;
-}
-
-void PlanCuda(const EngineOptions& options, const DeviceChoice& choice, Plan& plan) {
+void PlanCuda(const EngineOptions& options, const DeviceChoice& choice, MachinePlan& plan) {
   const auto devices = static_cast<int>(choice.devices.size());
   plan.streams = options.streams > 0 ? options.streams : encode::cuda::kStreamsPerDevice * devices;
   plan.streams_why =
@@ -43,8 +31,8 @@ void PlanCuda(const EngineOptions& options, const DeviceChoice& choice, Plan& pl
   if (options.threads_per_stream > 0) plan.streams_why += "; threads of a stream are for CPUs";
   plan.threads_per_stream = 1;
   plan.pin_threads = false;
-  if (options.precision == "auto") {
-    plan.precision = "f16";
+  if (options.precision == model::Precision::kAuto) {
+    plan.precision = model::Precision::kF16;
     plan.precision_why = "f16 products with f32 sums, on a GPU";
   }
 }
@@ -58,26 +46,39 @@ Result<std::vector<DeviceInfo>> FindCudaDevices() {
   return devices;
 }
 
+Result<DeviceRequest> ParseDevice(const std::string& text) {
+  constexpr std::string_view kIndexed = "cuda:";
+  using Kind = DeviceRequest::Kind;
+  if (text == "auto") return DeviceRequest{Kind::kAuto, 0};
+  if (text == "cpu") return DeviceRequest{Kind::kCpu, 0};
+  if (text == "cuda") return DeviceRequest{Kind::kCuda, 0};
+  if (text == "cuda:all") return DeviceRequest{Kind::kCuda, DeviceRequest::kAllDevices};
+  int index = -1;
+  if (text.starts_with(kIndexed)) {
+    const char* const last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data() + kIndexed.size(), last, index);
+    if (error != std::errc() || end != last) index = -1;
+  }
+  if (index < 0) return Status(Code::kInvalidRequest, "--device '" + text + "': give " + kForms);
+  return DeviceRequest{Kind::kCuda, index};
+}
+
 Result<DeviceChoice> ChooseDevice(const std::string& text, Result<std::vector<DeviceInfo>> (*found)()) {
-  if (text == "cpu") return DeviceChoice{"cpu", {}, "as set"};
-  const bool automatic = text == "auto";
-  if (!automatic && text != "cuda" && !text.starts_with("cuda:")) {
-    return Status(Code::kInvalidRequest, "--device '" + text + "': give " + kForms);
-  }
-  int index = 0;
-  if (!automatic) {
-    ASSIGN_OR_RETURN(index, ParseIndex(text));
-  }
+  using Kind = DeviceRequest::Kind;
+  ASSIGN_OR_RETURN(const DeviceRequest wanted, ParseDevice(text));
+  if (wanted.kind == Kind::kCpu) return DeviceChoice{Backend::kCpu, {}, "as set"};
   const Result<std::vector<DeviceInfo>> devices = found();
   if (!devices.ok()) {
-    if (automatic) return DeviceChoice{"cpu", {}, "no GPU: " + devices.status().message()};
+    if (wanted.kind == Kind::kAuto) {
+      return DeviceChoice{Backend::kCpu, {}, "no GPU: " + devices.status().message()};
+    }
     return devices.status().WithContext("--device " + text);
   }
-  DeviceChoice choice{"cuda", {}, ""};
+  DeviceChoice choice{Backend::kCuda, {}, ""};
   for (const DeviceInfo& device : *devices) {
-    if (index >= 0 && device.index != index) continue;
+    if (wanted.index != DeviceRequest::kAllDevices && device.index != wanted.index) continue;
     choice.devices.push_back(device.index);
-    choice.why += (choice.why.empty() ? "" : " and ") + NameOf(device);
+    choice.why += (choice.why.empty() ? "" : " and ") + DeviceText(device);
   }
   if (choice.devices.empty()) {
     return Status(Code::kInvalidRequest,
@@ -87,14 +88,14 @@ Result<DeviceChoice> ChooseDevice(const std::string& text, Result<std::vector<De
   return choice;
 }
 
-Result<Plan> PlanFor(const Machine& machine, const EngineOptions& options,
-                     Result<std::vector<DeviceInfo>> (*found)()) {
+Result<MachinePlan> PlanFor(const Machine& machine, const EngineOptions& options,
+                            Result<std::vector<DeviceInfo>> (*found)()) {
   ASSIGN_OR_RETURN(const DeviceChoice choice, ChooseDevice(options.device, found));
-  Plan plan = MakePlan(machine, options);
+  MachinePlan plan = MakePlan(machine, options);
   plan.backend = choice.backend;
   plan.devices = choice.devices;
   plan.device_why = choice.why;
-  if (choice.backend == "cuda") PlanCuda(options, choice, plan);
+  if (choice.backend == Backend::kCuda) PlanCuda(options, choice, plan);
   return plan;
 }
 
@@ -107,7 +108,7 @@ Check CheckCuda() {
   }
   check.ok = true;
   for (const DeviceInfo& device : *devices) {
-    check.detail += (check.detail.empty() ? "" : "; ") + NameOf(device) + ", compute capability " +
+    check.detail += (check.detail.empty() ? "" : "; ") + DeviceText(device) + ", compute capability " +
                     std::to_string(device.major) + "." + std::to_string(device.minor) + ", " +
                     std::to_string(device.multiprocessors) + " multiprocessors, " +
                     HumanBytes(device.memory_bytes) + " (" + HumanBytes(device.free_bytes) + " free)";

@@ -12,27 +12,41 @@
 
 namespace photovec::engine {
 
+/// What --device asks for.
+struct DeviceRequest {
+  enum class Kind {
+    kAuto,  ///< the first GPU if there is one, else the CPU
+    kCpu,
+    kCuda,
+  };
+  static constexpr int kAllDevices = -1;
+
+  Kind kind = Kind::kAuto;
+  int index = 0;  ///< CUDA's, or kAllDevices
+};
+/// "auto", "cpu", "cuda" (the first one), "cuda:2" or "cuda:all". Errors: kInvalidRequest for any other text.
+Result<DeviceRequest> ParseDevice(const std::string& text);
+
 /// Where models run.
 struct DeviceChoice {
-  std::string backend = "cpu";  ///< as CreateEncoder takes it: "cpu" or "cuda"
-  std::vector<int> devices;     ///< CUDA indexes, with "cuda"
+  encode::Backend backend = encode::Backend::kCpu;  ///< or kCuda
+  std::vector<int> devices;                         ///< CUDA indexes, with kCuda
   std::string why;
 };
 
 /// What to choose from: the devices, at least one, or why there are none (LoadPlugin, Platform::Devices).
 Result<std::vector<device::DeviceInfo>> FindCudaDevices();
 
-/// \param text --device: "auto" (the first GPU if there is one, else the CPU), "cpu", "cuda", "cuda:2",
-/// "cuda:all".
+/// \param text --device, as ParseDevice() takes it.
 /// \param found FindCudaDevices(), asked only when needed.
-/// Errors: kInvalidRequest for any other text or a device that is not there; kUnavailable when a GPU was
-/// asked for and there is none, with the reason.
+/// Errors: as ParseDevice(); kInvalidRequest for a device that is not there; kUnavailable when a GPU was asked
+/// for and there is none, with the reason.
 Result<DeviceChoice> ChooseDevice(const std::string& text,
                                   Result<std::vector<device::DeviceInfo>> (*found)() = FindCudaDevices);
 
 /// MakePlan() for the chosen device. Errors: as ChooseDevice().
-Result<Plan> PlanFor(const Machine& machine, const EngineOptions& options,
-                     Result<std::vector<device::DeviceInfo>> (*found)() = FindCudaDevices);
+Result<MachinePlan> PlanFor(const Machine& machine, const EngineOptions& options,
+                            Result<std::vector<device::DeviceInfo>> (*found)() = FindCudaDevices);
 
 /// "CUDA": which GPUs there are, or why none; never needed.
 Check CheckCuda();

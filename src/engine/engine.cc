@@ -32,15 +32,16 @@ void LogModel(const ModelSummary& model) {
             model.streams, model.encoder.max_batch);
 }
 
-void LogPlan(const Machine& machine, const Plan& plan, const EngineOptions& options) {
+void LogPlan(const Machine& machine, const MachinePlan& plan, const EngineOptions& options) {
   log::info("photovec {} on {} ({} cores, {}, {})", PHOTOVEC_VERSION, machine.cpu_model,
             machine.physical_cores, machine.isa, HumanBytes(machine.memory_bytes));
-  log::info("device {} ({})", plan.backend, plan.device_why);
-  log::info("streams {} ({}), precision {} ({})", StreamsText(plan), plan.streams_why, plan.precision,
+  log::info("device {} ({})", NameOf(plan.backend), plan.device_why);
+  log::info("streams {} ({}), precision {} ({})", StreamsText(plan), plan.streams_why, NameOf(plan.precision),
             plan.precision_why);
   log::info("decoders {} ({}), decode {}, jpeg scaling {}, alpha {}, color {}, memory budget {} ({})",
-            plan.decoders, plan.decoders_why, options.decode, options.jpeg_scaling, options.alpha,
-            options.color, HumanBytes(plan.memory_budget_bytes), plan.memory_why);
+            plan.decoders, plan.decoders_why, NameOf(options.decode_mode),
+            NameOf(options.decode.jpeg_scaling), NameOf(options.decode.alpha), NameOf(options.decode.color),
+            HumanBytes(plan.memory_budget_bytes), plan.memory_why);
   if (options.cache_bytes > 0) log::info("result cache of {}", HumanBytes(options.cache_bytes));
 }
 
@@ -68,7 +69,7 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
   }
   pipeline::PipelineOptions pipeline;
   pipeline.decoders = engine->plan.decode_threads;
-  pipeline.decode = ToDecodeOptions(options);
+  pipeline.decode = options.decode;
   pipeline.memory_budget_bytes = engine->plan.memory_budget_bytes;
   pipeline.cache_bytes = options.cache_bytes;
   pipeline.batch_wait_us = options.batch_wait_us;

@@ -15,6 +15,21 @@
 #include "metrics/registry.h"
 #include "pipeline/pipeline.h"
 
+/// photovec inside a program: options in, running pipeline out. Link photovec_engine; with the default
+/// DecodeMode::kProcess the program photovec-decoder lies beside yours, or where decoder_program says.
+///
+///     engine::EngineOptions options;
+///     options.models = {"clip=/models/clip-vit-b-32"};
+///     ASSIGN_OR_RETURN(auto fetcher, fetch::CreateRouter({}));  // data URLs alone: FetchOptions allows more
+///     ASSIGN_OR_RETURN(const auto engine, engine::StartEngine(options, std::move(fetcher), 100));
+///     std::promise<pipeline::RequestResult> result;
+///     const auto done = [&](pipeline::RequestResult all) { result.set_value(std::move(all)); };
+///     ASSIGN_OR_RETURN(auto request, engine->pipeline->Open({}, done));
+///     request->Add(Bytes::Own(std::move(jpeg)));  // as many as you like, one after the other
+///     request->Finish();
+///     const std::vector<float> vector = result.get_future().get().items[0].embedding;
+///
+/// tests/unit/engine/engine_test.cc does just this.
 namespace photovec::engine {
 
 /// What is worth knowing of a running model once its encoder belongs to the pipeline.
@@ -26,14 +41,14 @@ struct ModelSummary {
   encode::EncoderInfo encoder;
   preprocess::Spec spec;
   int streams = 0;
-  encode::Encoder* handle =
-      nullptr;  ///< owned by the pipeline; only for benchmarks while that is idle, and usable()
+  /// Owned by the pipeline; only for benchmarks while that is idle, and usable().
+  encode::Encoder* handle = nullptr;
   double load_seconds = 0;
 };
 
 /// A pipeline with its models and everything that it borrows. Destroyed in the right order.
 struct Engine {
-  Plan plan;
+  MachinePlan plan;
   std::vector<ModelSummary> models;
   std::unique_ptr<metrics::Registry> registry;
   std::unique_ptr<fetch::Fetcher> fetcher;

@@ -10,6 +10,8 @@
 namespace photovec::engine {
 namespace {
 
+using model::Precision;
+
 constexpr uint64_t kMostBudgetBytes = uint64_t{2} << 30;
 
 // Whole CPUs that the quota is worth, at least one.
@@ -17,7 +19,7 @@ int QuotaCpus(const Machine& machine) {
   return std::max(1, static_cast<int>(std::floor(machine.cpu_quota + 0.01)));
 }
 
-void PlanStreams(const Machine& machine, const EngineOptions& options, Plan& plan) {
+void PlanStreams(const Machine& machine, const EngineOptions& options, MachinePlan& plan) {
   const int cores = std::max(1, std::min(machine.physical_cores, QuotaCpus(machine)));
   const int preferred = cores <= 4 ? 1 : cores <= 16 ? 2 : 4;
   const std::string cores_text = std::to_string(cores) + " usable cores";
@@ -41,21 +43,21 @@ void PlanStreams(const Machine& machine, const EngineOptions& options, Plan& pla
   }
 }
 
-void PlanPrecision(const Machine& machine, const EngineOptions& options, Plan& plan) {
-  if (options.precision != "auto") {
+void PlanPrecision(const Machine& machine, const EngineOptions& options, MachinePlan& plan) {
+  if (options.precision != Precision::kAuto) {
     plan.precision = options.precision;
     plan.precision_why = "as set";
     return;
   }
   const bool fast = machine.has_amx_bf16 || machine.has_avx512_bf16;
-  plan.precision = fast ? "bf16" : "f32";
+  plan.precision = fast ? Precision::kBF16 : Precision::kF32;
   plan.precision_why = fast ? "the CPU has " + machine.isa : "the CPU has neither AVX512-BF16 nor AMX";
 }
 
 }  // namespace
 
-Plan MakePlan(const Machine& machine, const EngineOptions& options) {
-  Plan plan;
+MachinePlan MakePlan(const Machine& machine, const EngineOptions& options) {
+  MachinePlan plan;
   PlanStreams(machine, options, plan);
   PlanPrecision(machine, options, plan);
   const int cpus = std::max(1, std::min(static_cast<int>(machine.cpus.size()), QuotaCpus(machine)));
@@ -72,10 +74,11 @@ Plan MakePlan(const Machine& machine, const EngineOptions& options) {
   return plan;
 }
 
-std::string StreamsText(const Plan& plan) {
+std::string StreamsText(const MachinePlan& plan) {
   const std::string streams = std::to_string(plan.streams);
-  return plan.backend == "cuda" ? streams
-                                : streams + " x " + std::to_string(plan.threads_per_stream) + " threads";
+  return plan.backend == encode::Backend::kCuda
+             ? streams
+             : streams + " x " + std::to_string(plan.threads_per_stream) + " threads";
 }
 
 }  // namespace photovec::engine

@@ -6,14 +6,15 @@
 #include <vector>
 
 #include "base/machine.h"
+#include "encode/encoder.h"
 #include "engine/options.h"
 
 namespace photovec::engine {
 
 /// How this machine will be used, and why, in words for `doctor` and the log.
-struct Plan {
-  std::string backend = "cpu";  ///< or "cuda": device_choice.h
-  std::vector<int> devices;     ///< CUDA indexes, with "cuda"
+struct MachinePlan {
+  encode::Backend backend = encode::Backend::kCpu;  ///< or kCuda: device_choice.h
+  std::vector<int> devices;                         ///< CUDA indexes, with kCuda
   std::string device_why;
   int streams = 1;
   int threads_per_stream = 1;
@@ -24,7 +25,7 @@ struct Plan {
   int decode_threads = 1;  ///< images decoded or waiting for a GPU's decoder at the same time
   uint64_t memory_budget_bytes = 0;
   std::string memory_why;
-  std::string precision;  ///< as EncoderInfo::precision
+  model::Precision precision = model::Precision::kF32;  ///< never kAuto
   std::string precision_why;
 };
 
@@ -34,9 +35,9 @@ struct Plan {
 /// its barriers, with more a single photo is answered sooner. Physical cores only, and no more than the
 /// cgroup's quota. Whoever sets more threads than there are CPUs gets them, unpinned. Decoders: one per CPU,
 /// since they share the CPUs with the streams at equal priority and whoever has work takes them.
-Plan MakePlan(const Machine& machine, const EngineOptions& options);
+MachinePlan MakePlan(const Machine& machine, const EngineOptions& options);
 
 /// "4 x 2 threads"; on a GPU, where streams have no threads, "2".
-std::string StreamsText(const Plan& plan);
+std::string StreamsText(const MachinePlan& plan);
 
 }  // namespace photovec::engine

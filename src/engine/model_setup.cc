@@ -21,7 +21,7 @@ namespace {
 // Raise this when photovec itself starts to give a photo another vector (beyond rounding).
 constexpr const char* kRecipe = "photovec vectors 1";
 // Raise this when only --jpeg-scaling=fast does.
-constexpr const char* kFastScaling = "fast 2";
+constexpr std::string_view kFastScaling = "fast 2";
 
 std::string DescribeConfig(const model::VisionConfig& config) {
   char eps[32];
@@ -47,16 +47,15 @@ Status CheckSizes(const std::string& dir, const model::VisionConfig& config, con
                                      "; the two files belong to different models"};
 }
 
-encode::EncoderOptions ToEncoderOptions(const EngineOptions& options, const Plan& plan,
-                                        const preprocess::Spec& spec, encode::Precision precision,
-                                        bool pin_threads) {
+encode::EncoderOptions ToEncoderOptions(const EngineOptions& options, const MachinePlan& plan,
+                                        const preprocess::Spec& spec, bool pin_threads) {
   encode::EncoderOptions encoder;
-  encoder.precision = precision;
+  encoder.precision = options.precision;
   encoder.streams = plan.streams;
   encoder.threads_per_stream = plan.threads_per_stream;
   encoder.max_batch = options.max_batch;
   encoder.devices = plan.devices;
-  if (plan.backend == "cuda") encoder.plan_cache = PlanCacheFile();
+  if (plan.backend == encode::Backend::kCuda) encoder.plan_cache = PlanCacheFile();
   encoder.pin_threads = pin_threads;
   encoder.normalization = spec.normalization;
   return encoder;
@@ -104,15 +103,20 @@ Result<std::vector<ModelChoice>> ParseModelChoices(const std::vector<std::string
 }
 
 std::string Fingerprint(const FingerprintParts& parts) {
+  const bool fast = parts.jpeg_scaling == decode::JpegScaling::kFast;
   std::vector<std::string> texts = {kRecipe,
                                     parts.weights_sha256,
                                     DescribeConfig(parts.config),
                                     preprocess::Describe(parts.spec),
-                                    parts.jpeg_scaling == "fast" ? kFastScaling : parts.jpeg_scaling,
-                                    parts.alpha};
+                                    std::string(fast ? kFastScaling : NameOf(parts.jpeg_scaling)),
+                                    std::string(NameOf(parts.alpha))};
   // Only where it changes pixels: vectors from before the option keep their fingerprint.
-  if (parts.color != "ignore") texts.push_back("color " + parts.color);
-  if (parts.decode_device != "cpu") texts.push_back("decode device " + parts.decode_device);
+  if (parts.color != decode::ColorMode::kIgnore) {
+    texts.push_back("color " + std::string(NameOf(parts.color)));
+  }
+  if (parts.decode_device != DecodeDevice::kCpu) {
+    texts.push_back("decode device " + std::string(NameOf(parts.decode_device)));
+  }
   Sha256 hash;
   for (const std::string& part : texts) {
     hash.Update(part);
@@ -121,18 +125,17 @@ std::string Fingerprint(const FingerprintParts& parts) {
   return hash.HexDigest().substr(0, 12);
 }
 
-Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& options, const Plan& plan,
-                               bool pin_threads) {
+Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& options,
+                               const MachinePlan& plan, bool pin_threads) {
   const TimePoint begin = Clock::now();
   LoadedModel loaded;
   loaded.choice = choice;
   ASSIGN_OR_RETURN(const preprocess::Spec spec, preprocess::LoadSpec(choice.dir));
-  ASSIGN_OR_RETURN(const encode::Precision precision, encode::ParsePrecision(options.precision));
   {
     ASSIGN_OR_RETURN(const model::VisionModel vision, model::LoadVisionModel(choice.dir));
     RETURN_IF_ERROR(CheckSizes(choice.dir, vision.config, spec));
-    auto encoder = encode::CreateEncoder(plan.backend, vision,
-                                         ToEncoderOptions(options, plan, spec, precision, pin_threads));
+    auto encoder =
+        encode::CreateEncoder(plan.backend, vision, ToEncoderOptions(options, plan, spec, pin_threads));
     if (!encoder.ok()) return encoder.status().WithContext(choice.dir);
     loaded.setup.encoder = std::move(*encoder);
     loaded.config = vision.config;
@@ -142,8 +145,9 @@ Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& o
   malloc_trim(0);  // packing left large free blocks behind
   loaded.setup.name = choice.name;
   loaded.setup.spec = spec;
-  loaded.setup.fingerprint = Fingerprint({loaded.weights_sha256, loaded.config, spec, options.jpeg_scaling,
-                                          options.alpha, options.color, options.decode_device});
+  loaded.setup.fingerprint =
+      Fingerprint({loaded.weights_sha256, loaded.config, spec, options.decode.jpeg_scaling,
+                   options.decode.alpha, options.decode.color, options.decode_device});
   loaded.load_seconds = static_cast<double>(MicrosBetween(begin, Clock::now())) / 1e6;
   return loaded;
 }

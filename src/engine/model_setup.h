@@ -35,10 +35,10 @@ struct FingerprintParts {
   std::string weights_sha256;
   model::VisionConfig config;
   preprocess::Spec spec;
-  std::string jpeg_scaling;
-  std::string alpha;
-  std::string color;
-  std::string decode_device = "cpu";
+  decode::JpegScaling jpeg_scaling = decode::JpegScaling::kFast;
+  decode::AlphaMode alpha = decode::AlphaMode::kDrop;
+  decode::ColorMode color = decode::ColorMode::kIgnore;
+  DecodeDevice decode_device = DecodeDevice::kCpu;
 };
 /// The first 12 hex digits of a SHA-256 over all parts.
 std::string Fingerprint(const FingerprintParts& parts);
@@ -56,7 +56,7 @@ struct LoadedModel {
 /// \param pin_threads false when several models share the cores.
 /// Errors: as LoadVisionModel, LoadSpec and CreateEncoder; kInvalidRequest when the preprocessing makes
 /// pictures of another size than the model takes.
-Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& options, const Plan& plan,
-                               bool pin_threads);
+Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& options,
+                               const MachinePlan& plan, bool pin_threads);
 
 }  // namespace photovec::engine

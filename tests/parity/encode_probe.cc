@@ -38,7 +38,9 @@ Result<std::unique_ptr<encode::Encoder>> Open(const Job& job) {
   options.max_batch = job.batch;
   options.pin_threads = false;  // tests share the machine
   options.normalization = spec.normalization;
-  return encode::CreateEncoder(job.backend, model, options);
+  const auto backend = ParseEnum<encode::Backend>(job.backend);
+  if (!backend) return Status(Code::kInvalidRequest, "there are: " + JoinNames<encode::Backend>(", "));
+  return encode::CreateEncoder(*backend, model, options);
 }
 
 /// Batches first, first + step, first + 2 * step, ... of `slots` on one stream.

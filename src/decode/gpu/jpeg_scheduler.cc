@@ -233,10 +233,10 @@ int GpuJpegScheduler::idle_workers() const {
   return IdleWorkers();
 }
 
-GpuJpegOptions ToGpuJpegOptions(const std::string& choice) {
+GpuJpegOptions ToGpuJpegOptions(GpuJpegParts parts) {
   GpuJpegOptions options;
-  if (choice == "engines") options.cuda_decoders = 0;
-  if (choice == "cuda") options.engine_decoders = 0;
+  if (parts == GpuJpegParts::kEngines) options.cuda_decoders = 0;
+  if (parts == GpuJpegParts::kCuda) options.engine_decoders = 0;
   return options;
 }
 

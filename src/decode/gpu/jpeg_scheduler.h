@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -12,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/enum_names.h"
 #include "base/result.h"
 #include "decode/gpu/gpu_decoder.h"
 #include "device/cuda/platform.h"
@@ -102,8 +104,17 @@ struct GpuJpegOptions {
   int engine_jobs = 32;
   bool interpolate_chroma = true;
 };
-/// "auto", "engines", "cuda" of --gpu-jpeg.
-GpuJpegOptions ToGpuJpegOptions(const std::string& choice);
+/// What of a GPU decodes JPEGs.
+enum class GpuJpegParts {
+  kAuto,     ///< both, where there are both
+  kEngines,  ///< its JPEG engines (A100, H100, H200)
+  kCuda,     ///< its multiprocessors
+};
+constexpr auto EnumNames(GpuJpegParts /*of*/) {
+  return std::array{EnumName{GpuJpegParts::kAuto, "auto"}, EnumName{GpuJpegParts::kEngines, "engines"},
+                    EnumName{GpuJpegParts::kCuda, "cuda"}};
+}
+GpuJpegOptions ToGpuJpegOptions(GpuJpegParts parts);
 
 /// \param detail becomes what the decoders are, for the log. Errors: kUnavailable saying why there can be none;
 /// decoders of one kind that cannot be had beside some of the other are only told of.

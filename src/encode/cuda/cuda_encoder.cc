@@ -17,21 +17,6 @@ constexpr int kDefaultBatch = 256;
 constexpr int kMostBatch = 1024;
 constexpr int kMostStreams = 64;
 
-std::string PrecisionName(Precision precision) {
-  switch (precision) {
-    case Precision::kF32:
-      return "f32";
-    case Precision::kBF16:
-      return "bf16";
-    case Precision::kFp8:
-      return "fp8";
-    case Precision::kAuto:
-    case Precision::kF16:
-      break;
-  }
-  return "f16";
-}
-
 Status CheckOptions(const EncoderOptions& options) {
   if (options.streams < 0 || options.streams > kMostStreams) {
     return {Code::kInvalidRequest, "streams must be 0 (automatic) to " + std::to_string(kMostStreams) +
@@ -119,7 +104,7 @@ Status CudaEncoder::MakeStreams(int streams, int max_batch, const Settings& sett
 
 void CudaEncoder::Describe(const model::VisionConfig& config, Precision precision, int max_batch) {
   info_.backend = "cuda";
-  info_.precision = PrecisionName(precision);
+  info_.precision = NameOf(precision);
   for (const Device& device : devices_) {
     const device::DeviceInfo& gpu = device.model->device();
     info_.detail +=

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "base/enum_names.h"
 #include "base/result.h"
 #include "experiment/run_data.h"
 
@@ -24,6 +26,10 @@ enum class Arrival : uint8_t {
   kPoisson,   ///< open loop: exponential gaps; a late reply delays no later request
   kConstant,  ///< open loop: equal gaps
 };
+constexpr auto EnumNames(Arrival /*of*/) {
+  return std::array{EnumName{Arrival::kClosed, "closed"}, EnumName{Arrival::kPoisson, "poisson"},
+                    EnumName{Arrival::kConstant, "constant"}};
+}
 
 struct LoadOptions {
   uint16_t port = 0;  ///< the server, on 127.0.0.1

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 
+#include "base/enum_names.h"
 #include "base/result.h"
 #include "experiment/analyse/analysis.h"
 #include "experiment/run_data.h"
@@ -11,6 +13,9 @@
 namespace photovec::experiment {
 
 enum class Language : uint8_t { kEnglish, kKorean };
+constexpr auto EnumNames(Language /*of*/) {
+  return std::array{EnumName{Language::kEnglish, "en"}, EnumName{Language::kKorean, "ko"}};
+}
 
 // report.json, version 1. Times are integers, microseconds; -1: not known. Numbers that are no times stand as
 // integers of a millionth ("seconds", "cpus", shares, rates), bytes as bytes. A column holds one figure for

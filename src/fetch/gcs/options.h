@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
+
+#include "base/enum_names.h"
 
 namespace photovec::fetch {
 
@@ -24,5 +27,9 @@ struct GcsOptions {
 
   bool enabled() const { return !allowed_buckets.empty() || !default_bucket.empty(); }
 };
+constexpr auto EnumNames(GcsOptions::Auth /*of*/) {
+  return std::array{EnumName{GcsOptions::Auth::kAuto, "auto"},
+                    EnumName{GcsOptions::Auth::kAnonymous, "anonymous"}};
+}
 
 }  // namespace photovec::fetch

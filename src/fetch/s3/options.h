@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
+
+#include "base/enum_names.h"
 
 namespace photovec::fetch {
 
@@ -34,5 +37,14 @@ struct S3Options {
 
   bool enabled() const { return !allowed_buckets.empty() || !default_bucket.empty(); }
 };
+constexpr auto EnumNames(S3Options::Auth /*of*/) {
+  return std::array{EnumName{S3Options::Auth::kAuto, "auto"},
+                    EnumName{S3Options::Auth::kAnonymous, "anonymous"}};
+}
+constexpr auto EnumNames(S3Options::Addressing /*of*/) {
+  return std::array{EnumName{S3Options::Addressing::kAuto, "auto"},
+                    EnumName{S3Options::Addressing::kPath, "path"},
+                    EnumName{S3Options::Addressing::kVirtual, "virtual"}};
+}
 
 }  // namespace photovec::fetch

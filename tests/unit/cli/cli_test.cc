@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/exit_codes.h"
+#include "cli/exit.h"
 
 namespace photovec::cli {
 namespace {

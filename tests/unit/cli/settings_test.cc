@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -18,6 +19,11 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
+enum class Colour { kRed, kGreen };
+constexpr auto EnumNames(Colour /*of*/) {
+  return std::array{EnumName{Colour::kRed, "red"}, EnumName{Colour::kGreen, "green"}};
+}
+
 // A command with one setting of each type.
 struct Fixture {
   int port = 8080;
@@ -25,6 +31,8 @@ struct Fixture {
   uint64_t max_body = uint64_t{64} << 20;
   double drain = 30;
   bool json = false;
+  bool hedge = true;
+  Colour colour = Colour::kGreen;
   std::vector<std::string> models;
   std::string config;
   FlagSet flags;
@@ -36,6 +44,8 @@ struct Fixture {
     flags.Size("max-body", &max_body, 1024, "body");
     flags.Number("drain-timeout", &drain, 0, 3600, "drain");
     flags.Switch("json", &json, "json");
+    flags.OnOff("hedge", &hedge, "hedge");
+    flags.Choice("colour", &colour, "colour");
     flags.List("model", &models, "DIR", "models");
   }
   void Give(const std::string& name, std::vector<std::string> values) {
@@ -79,14 +89,17 @@ TEST(Settings, Precedence) {
 
 TEST(Settings, EveryTypeFromFile) {
   Fixture fixture;
-  const Status status = fixture.Apply({},
-                                      "host = '0.0.0.0'\nmax_body = '1MiB'\ndrain-timeout = 2.5\n"
-                                      "json = true\nmodel = ['a=/x', 'b=/y']\n");
+  const Status status =
+      fixture.Apply({},
+                    "host = '0.0.0.0'\nmax_body = '1MiB'\ndrain-timeout = 2.5\n"
+                    "json = true\ncolour = 'red'\nhedge = 'off'\nmodel = ['a=/x', 'b=/y']\n");
   ASSERT_TRUE(status.ok()) << status.ToString();
   EXPECT_EQ(fixture.host, "0.0.0.0");
   EXPECT_EQ(fixture.max_body, uint64_t{1} << 20);
   EXPECT_EQ(fixture.drain, 2.5);
   EXPECT_TRUE(fixture.json);
+  EXPECT_FALSE(fixture.hedge);
+  EXPECT_EQ(fixture.colour, Colour::kRed);
   EXPECT_THAT(fixture.models, ElementsAre("a=/x", "b=/y"));
 }
 
@@ -96,6 +109,8 @@ TEST(Settings, EveryTypeFromEnvironment) {
                                        {"PHOTOVEC_MAX_BODY", "4096"},
                                        {"PHOTOVEC_DRAIN_TIMEOUT", "0.25"},
                                        {"PHOTOVEC_JSON", "1"},
+                                       {"PHOTOVEC_HEDGE", "off"},
+                                       {"PHOTOVEC_COLOUR", "red"},
                                        {"PHOTOVEC_MODEL", "a=/x,b=/y"}},
                                       "");
   ASSERT_TRUE(status.ok()) << status.ToString();
@@ -103,6 +118,8 @@ TEST(Settings, EveryTypeFromEnvironment) {
   EXPECT_EQ(fixture.max_body, 4096U);
   EXPECT_EQ(fixture.drain, 0.25);
   EXPECT_TRUE(fixture.json);
+  EXPECT_FALSE(fixture.hedge);
+  EXPECT_EQ(fixture.colour, Colour::kRed);
   EXPECT_THAT(fixture.models, ElementsAre("a=/x", "b=/y"));
 }
 
@@ -193,6 +210,20 @@ TEST(Suggest, NearestWord) {
   EXPECT_EQ(Nearest("maxbody", known), "max-body");
   EXPECT_EQ(Nearest("fingerprint", known), "");
   EXPECT_EQ(DidYouMean("hots", known, "--"), "; did you mean '--host'?");
+}
+
+TEST(FlagSet, ChoicesAreTheWordsOfTheirEnum) {
+  Fixture fixture;
+  const Flag& colour = *fixture.flags.Find("colour");
+  EXPECT_EQ(colour.value_name, "red|green");
+  EXPECT_EQ(colour.default_text, "green");
+  EXPECT_EQ(colour.assign({"blue"}).message(), "'blue' is not accepted; give red, green");
+  EXPECT_EQ(fixture.colour, Colour::kGreen);
+  const Flag& hedge = *fixture.flags.Find("hedge");
+  EXPECT_EQ(hedge.value_name, "on|off");
+  EXPECT_EQ(hedge.default_text, "on");
+  EXPECT_EQ(hedge.assign({"true"}).message(), "'true' is not accepted; give on, off");
+  EXPECT_TRUE(fixture.hedge);
 }
 
 TEST(FlagSet, RefusesWhatIsOutOfRange) {

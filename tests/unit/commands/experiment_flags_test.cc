@@ -83,8 +83,8 @@ TEST_F(ExperimentOptionsTest, NeedsAModelAndPhotos) {
 }
 
 TEST_F(ExperimentOptionsTest, NamesTheLoadOptionThatIsWrong) {
-  const auto complaint = [this](std::string ExperimentOptions::*member, const std::string& value) {
-    const std::string before = options_.*member;
+  const auto complaint = [this](auto ExperimentOptions::*member, const auto& value) {
+    const auto before = options_.*member;
     options_.*member = value;
     const std::string text = Complaint();
     options_.*member = before;
@@ -96,18 +96,19 @@ TEST_F(ExperimentOptionsTest, NamesTheLoadOptionThatIsWrong) {
   EXPECT_THAT(complaint(&ExperimentOptions::warmup, "1 year"), HasSubstr("--warmup"));
   EXPECT_THAT(complaint(&ExperimentOptions::latency, "fast"), HasSubstr("--latency"));
   EXPECT_THAT(complaint(&ExperimentOptions::objective, "fast"), HasSubstr("--find-capacity"));
-  EXPECT_THAT(complaint(&ExperimentOptions::arrival, "poisson"), HasSubstr("--rate"));
+  EXPECT_THAT(complaint(&ExperimentOptions::arrival, experiment::Arrival::kPoisson),
+              HasSubstr("--arrival poisson needs --rate"));
   options_.requests_per_s = 5;
   EXPECT_THAT(Complaint(), HasSubstr("--arrival poisson or constant"));
 }
 
 TEST_F(ExperimentOptionsTest, UploadsBringTheirPhotosAndNeedNoStore) {
-  options_.source = "upload";
+  options_.source = PhotoSource::kUpload;
   const auto sweep = MakeSweep(options_, "photovec", "logs");
   ASSERT_TRUE(sweep.ok());
   EXPECT_THAT(sweep->load.photos, ElementsAre("two", "one"));
   EXPECT_TRUE(sweep->store_command.empty());
-  options_.api = "original";
+  options_.api = RequestApi::kOriginal;
   EXPECT_THAT(Complaint(), HasSubstr("--source store"));
 }
 
@@ -133,6 +134,7 @@ TEST_F(ExperimentOptionsTest, DescribesEveryOptionThatHasAValue) {
   const auto described = DescribeOptions(options_);
   EXPECT_THAT(described, Contains(std::pair<std::string, std::string>("vary", "streams=1,2")));
   EXPECT_THAT(described, Contains(std::pair<std::string, std::string>("clients", "30")));
+  EXPECT_THAT(described, Contains(std::pair<std::string, std::string>("source", "store")));
   EXPECT_THAT(described, Contains(std::pair<std::string, std::string>("latency", "p50=40ms,p95=180ms")));
 }
 

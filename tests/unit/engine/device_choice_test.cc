@@ -30,14 +30,14 @@ Found NotAsked() {
 TEST(ChooseDevice, TakesTheFirstGpuByItselfAndElseTheCpu) {
   const auto gpu = ChooseDevice("auto", Two);
   ASSERT_TRUE(gpu.ok());
-  EXPECT_EQ(gpu->backend, "cuda");
+  EXPECT_EQ(gpu->backend, encode::Backend::kCuda);
   EXPECT_EQ(gpu->devices, std::vector<int>{0});
   EXPECT_NE(gpu->why.find("GPU A"), std::string::npos);
   const auto cpu = ChooseDevice("auto", None);
   ASSERT_TRUE(cpu.ok());
-  EXPECT_EQ(cpu->backend, "cpu");
+  EXPECT_EQ(cpu->backend, encode::Backend::kCpu);
   EXPECT_NE(cpu->why.find("no driver here"), std::string::npos) << cpu->why;
-  EXPECT_EQ(ChooseDevice("cpu", NotAsked)->backend, "cpu");
+  EXPECT_EQ(ChooseDevice("cpu", NotAsked)->backend, encode::Backend::kCpu);
 }
 
 TEST(ChooseDevice, ObeysAnIndexAndAll) {
@@ -52,7 +52,7 @@ TEST(ChooseDevice, SaysWhatIsWrong) {
   const auto absent = ChooseDevice("cuda:7", Two);
   EXPECT_EQ(absent.status().code(), Code::kInvalidRequest);
   EXPECT_NE(absent.status().message().find("2 CUDA devices"), std::string::npos) << absent.status().message();
-  for (const std::string wrong : {"gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", ""}) {
+  for (const std::string wrong : {"gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda:all ", "cpu:0", ""}) {
     EXPECT_EQ(ChooseDevice(wrong, Two).status().code(), Code::kInvalidRequest) << wrong;
   }
 }
@@ -70,19 +70,19 @@ TEST(PlanFor, AGpuHasTwoStreamsOfItsOwn) {
   EngineOptions options;
   auto plan = PlanFor(EightCores(), options, Two);
   ASSERT_TRUE(plan.ok());
-  EXPECT_EQ(plan->backend, "cuda");
+  EXPECT_EQ(plan->backend, encode::Backend::kCuda);
   EXPECT_EQ(plan->streams, 2);
-  EXPECT_EQ(plan->precision, "f16");
+  EXPECT_EQ(plan->precision, model::Precision::kF16);
   EXPECT_FALSE(plan->pin_threads);
   EXPECT_EQ(plan->decoders, 8) << "decoders have all CPUs";
   options.device = "cuda:all";
-  options.precision = "bf16";
+  options.precision = model::Precision::kBF16;
   options.threads_per_stream = 4;
   plan = PlanFor(EightCores(), options, Two);
   ASSERT_TRUE(plan.ok());
   EXPECT_EQ(plan->devices, (std::vector<int>{0, 1}));
   EXPECT_EQ(plan->streams, 4);
-  EXPECT_EQ(plan->precision, "bf16");
+  EXPECT_EQ(plan->precision, model::Precision::kBF16);
   EXPECT_EQ(plan->precision_why, "as set");
   EXPECT_NE(plan->streams_why.find("threads of a stream are for CPUs"), std::string::npos)
       << plan->streams_why;
@@ -93,7 +93,7 @@ TEST(PlanFor, AGpuHasTwoStreamsOfItsOwn) {
 TEST(PlanFor, WithoutAGpuItIsThePlanOfTheCpu) {
   const auto plan = PlanFor(EightCores(), {}, None);
   ASSERT_TRUE(plan.ok());
-  EXPECT_EQ(plan->backend, "cpu");
+  EXPECT_EQ(plan->backend, encode::Backend::kCpu);
   EXPECT_EQ(plan->streams, MakePlan(EightCores(), {}).streams);
   EXPECT_NE(plan->device_why.find("no driver here"), std::string::npos) << plan->device_why;
   EngineOptions wish;

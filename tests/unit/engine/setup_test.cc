@@ -7,10 +7,9 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "bulk/stage_summary.h"
-#include "cli/progress.h"
 #include "engine/machine_plan.h"
 #include "engine/machine_report.h"
 #include "engine/model_setup.h"
@@ -30,9 +29,6 @@ FingerprintParts Parts() {
   parts.config.heads = 12;
   parts.config.mlp_size = 3072;
   parts.config.projection_dim = 512;
-  parts.jpeg_scaling = "fast";
-  parts.alpha = "drop";
-  parts.color = "ignore";
   return parts;
 }
 
@@ -43,12 +39,35 @@ TEST(Fingerprint, IsTwelveHexDigitsAndStable) {
   EXPECT_EQ(id, Fingerprint(Parts()));
 }
 
+// Vectors that people keep carry these: as photovec 0.1 wrote them, for ever.
+TEST(Fingerprint, StaysWhatItWas) {
+  EXPECT_EQ(Fingerprint(Parts()), "f619d7f96423");
+  const std::vector<std::pair<std::function<void(FingerprintParts&)>, std::string>> variants = {
+      {[](auto& p) { p.jpeg_scaling = decode::JpegScaling::kExact; }, "5f301401740e"},
+      {[](auto& p) { p.alpha = decode::AlphaMode::kWhite; }, "62a76090a61f"},
+      {[](auto& p) { p.color = decode::ColorMode::kSrgb; }, "9686e5937f8b"},
+      {[](auto& p) { p.decode_device = DecodeDevice::kGpu; }, "1fd13648205d"},
+      {[](auto& p) { p.decode_device = DecodeDevice::kMixed; }, "080f86ab6c92"},
+  };
+  FingerprintParts all = Parts();
+  for (size_t i = 0; i < variants.size(); ++i) {
+    FingerprintParts parts = Parts();
+    variants[i].first(parts);
+    EXPECT_EQ(Fingerprint(parts), variants[i].second) << "variant " << i;
+    variants[i].first(all);
+  }
+  all.decode_device = DecodeDevice::kGpu;
+  EXPECT_EQ(Fingerprint(all), "431f7ddbd739");
+}
+
 TEST(Fingerprint, ChangesWithEveryIngredient) {
   const std::vector<std::function<void(FingerprintParts&)>> changes = {
       [](auto& p) { p.weights_sha256[0] = 'b'; },
-      [](auto& p) { p.jpeg_scaling = "exact"; },
-      [](auto& p) { p.alpha = "white"; },
-      [](auto& p) { p.color = "srgb"; },
+      [](auto& p) { p.jpeg_scaling = decode::JpegScaling::kExact; },
+      [](auto& p) { p.alpha = decode::AlphaMode::kWhite; },
+      [](auto& p) { p.color = decode::ColorMode::kSrgb; },
+      [](auto& p) { p.decode_device = DecodeDevice::kGpu; },
+      [](auto& p) { p.decode_device = DecodeDevice::kMixed; },
       [](auto& p) { p.config.activation = model::Activation::kGeluErf; },
       [](auto& p) { p.config.layer_norm_eps = 1e-6F; },
       [](auto& p) { p.config.heads = 6; },
@@ -114,9 +133,9 @@ Machine MachineOf(int cores, double quota, uint64_t memory_bytes) {
   return machine;
 }
 
-TEST(Plan, StreamsFollowCoresAndQuota) {
+TEST(MachinePlan, StreamsFollowCoresAndQuota) {
   const auto shape = [](int cores, double quota) {
-    const Plan plan = MakePlan(MachineOf(cores, quota, uint64_t{8} << 30), {});
+    const MachinePlan plan = MakePlan(MachineOf(cores, quota, uint64_t{8} << 30), {});
     return std::to_string(plan.streams) + "x" + std::to_string(plan.threads_per_stream) + " " +
            std::to_string(plan.decoders);
   };
@@ -128,24 +147,24 @@ TEST(Plan, StreamsFollowCoresAndQuota) {
   EXPECT_EQ(shape(2, 0.5), "1x1 1");
 }
 
-TEST(Plan, WhatIsSetWins) {
+TEST(MachinePlan, WhatIsSetWins) {
   EngineOptions options;
   options.streams = 2;
   options.decoders = 7;
   options.memory_budget_bytes = 123;
-  options.precision = "f32";
-  const Plan plan = MakePlan(MachineOf(8, 8, uint64_t{64} << 30), options);
+  options.precision = model::Precision::kF32;
+  const MachinePlan plan = MakePlan(MachineOf(8, 8, uint64_t{64} << 30), options);
   EXPECT_EQ(plan.streams, 2);
   EXPECT_EQ(plan.threads_per_stream, 4) << "two streams share eight cores";
   EXPECT_EQ(plan.decoders, 7);
   EXPECT_EQ(plan.memory_budget_bytes, 123U);
-  EXPECT_EQ(plan.precision, "f32");
+  EXPECT_EQ(plan.precision, model::Precision::kF32);
 }
 
-TEST(Plan, MoreThreadsThanCpusAreNotPinned) {
+TEST(MachinePlan, MoreThreadsThanCpusAreNotPinned) {
   EngineOptions options;
   options.streams = 4;
-  const Plan plan = MakePlan(MachineOf(2, 2, uint64_t{8} << 30), options);
+  const MachinePlan plan = MakePlan(MachineOf(2, 2, uint64_t{8} << 30), options);
   EXPECT_EQ(plan.streams, 4);
   EXPECT_EQ(plan.threads_per_stream, 1);
   EXPECT_FALSE(plan.pin_threads);
@@ -154,7 +173,7 @@ TEST(Plan, MoreThreadsThanCpusAreNotPinned) {
   EXPECT_TRUE(MakePlan(MachineOf(2, 2, uint64_t{8} << 30), options).pin_threads);
 }
 
-TEST(Plan, BudgetIsAQuarterUpToTwoGiB) {
+TEST(MachinePlan, BudgetIsAQuarterUpToTwoGiB) {
   EXPECT_EQ(MakePlan(MachineOf(2, 2, uint64_t{4} << 30), {}).memory_budget_bytes, uint64_t{1} << 30);
   EXPECT_EQ(MakePlan(MachineOf(2, 2, uint64_t{64} << 30), {}).memory_budget_bytes, uint64_t{2} << 30);
 }
@@ -172,34 +191,6 @@ TEST(MachineReport, ChecksSeeThisSystem) {
   EXPECT_EQ(checks[0].name, "memfd");
   EXPECT_TRUE(checks[0].ok) << checks[0].detail;
   for (const Check& check : checks) EXPECT_FALSE(check.detail.empty()) << check.name;
-}
-
-TEST(StageSummary, CountsAndTimes) {
-  bulk::StageSummary summary;
-  StageTimes times;
-  const TimePoint begin = Clock::now();
-  times.MarkAt(Border::kAdmitted, begin);
-  times.MarkAt(Border::kFetchStart, begin + std::chrono::milliseconds(2));
-  times.MarkAt(Border::kCollected, begin + std::chrono::milliseconds(10));
-  summary.Add(Status::Ok(), times);
-  summary.Add({Code::kNotFound, "gone"}, StageTimes{});
-  summary.Add({Code::kNotFound, "gone"}, StageTimes{});
-  EXPECT_EQ(summary.images(), 3);
-  EXPECT_EQ(summary.failed(), 2);
-  EXPECT_EQ(summary.FailuresText(), "not_found 2");
-  EXPECT_THAT(summary.Json(), HasSubstr(R"("admit_wait":{"count":1,"mean_ms":2.000)"));
-  EXPECT_THAT(summary.Json(), HasSubstr(R"("total":{"count":1,"mean_ms":10.000)"));
-  EXPECT_THAT(summary.Json(), HasSubstr(R"("decode":{"count":0)"));
-}
-
-TEST(Progress, Texts) {
-  EXPECT_EQ(cli::Grouped(0), "0");
-  EXPECT_EQ(cli::Grouped(999), "999");
-  EXPECT_EQ(cli::Grouped(1234567), "1,234,567");
-  EXPECT_EQ(cli::Grouped(-1234), "-1,234");
-  EXPECT_EQ(cli::ProgressText(1234, 3, 5000, 83.1), "1,234/5,000 images  83.1 img/s  ETA 0:45  3 failed");
-  EXPECT_EQ(cli::ProgressText(10, 0, -1, 2.0), "10 images  2.0 img/s");
-  EXPECT_EQ(cli::ProgressText(0, 0, 7200, 1.0), "0/7,200 images  1.0 img/s  ETA 2:00:00");
 }
 
 }  // namespace

@@ -12,8 +12,6 @@
 #include <vector>
 
 #include "base/deadline.h"
-#include "cli/settings.h"
-#include "commands/commands.h"
 
 namespace photovec::engine {
 namespace {
@@ -84,18 +82,6 @@ TEST(SlowStages, MalformedValuesSayWhatIsAccepted) {
     EXPECT_THAT(parsed.status().message(), HasSubstr("PHOTOVEC_TEST_SLEEP: '"));
     EXPECT_THAT(parsed.status().message(), HasSubstr("fetch=50ms, decode=20ms and encode=30ms"));
   }
-}
-
-TEST(SlowStages, TheVariableIsNotTakenForAMistypedSetting) {
-  const auto commands = commands::AllCommands();
-  std::deque<cli::FlagSet> flags;
-  std::vector<cli::CommandFlags> known;
-  for (const auto& command : commands) {
-    command->Declare(flags.emplace_back());
-    known.push_back({command->path(), &flags.back()});
-  }
-  EXPECT_TRUE(cli::UnknownEnvironment({kSlowStagesVariable, "PHOTOVEC_TEST_PORT"}, known).empty());
-  EXPECT_EQ(cli::UnknownEnvironment({"PHOTOVEC_REQUEST_LOGS"}, known).size(), 1U);
 }
 
 TEST(SlowStages, NoDelayChangesNothing) {

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include "engine/engine.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <cmath>
+#include <filesystem>
+#include <future>
+#include <string>
+#include <utility>
+
+#include "fetch/make_fetcher.h"
+#include "model/presets.h"
+#include "model/random/init.h"
+#include "testing/test_images.h"
+
+namespace photovec::engine {
+namespace {
+
+class EngineTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string dir = ::testing::TempDir() + "photovec-engine-XXXXXX";
+    ASSERT_NE(mkdtemp(dir.data()), nullptr);
+    dir_ = dir;
+    const auto config = model::FindPreset("tiny");
+    ASSERT_TRUE(config.ok());
+    const Status written = model::WriteRandomModel(*config, dir_, {});
+    ASSERT_TRUE(written.ok()) << written.ToString();
+    options_.models = {"tiny=" + dir_};
+    options_.device = "cpu";
+    options_.precision = model::Precision::kF32;
+    options_.streams = 1;
+    options_.threads_per_stream = 1;
+    options_.max_batch = 2;
+    options_.decode_mode = DecodeMode::kThread;
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+
+  Result<std::unique_ptr<Engine>> Start() const {
+    ASSIGN_OR_RETURN(auto fetcher, fetch::MakeFetcher({}));
+    return StartEngine(options_, std::move(fetcher), 2);
+  }
+
+  std::string dir_;
+  EngineOptions options_;
+};
+
+pipeline::ItemResult Embed(const Engine& engine, const test::Encoded& photo) {
+  std::promise<pipeline::RequestResult> result;
+  auto request =
+      engine.pipeline->Open({}, [&result](pipeline::RequestResult all) { result.set_value(std::move(all)); });
+  if (!request.ok()) return {request.status(), {}, {}};
+  (*request)->Add(Bytes::Own(photo));
+  (*request)->Finish();
+  return result.get_future().get().items.at(0);
+}
+
+TEST_F(EngineTest, OptionsInVectorsOut) {
+  const auto engine = Start();
+  ASSERT_TRUE(engine.ok()) << engine.status().ToString();
+  EXPECT_EQ((*engine)->plan.backend, encode::Backend::kCpu);
+  ASSERT_EQ((*engine)->models.size(), 1U);
+  EXPECT_EQ((*engine)->models[0].name, "tiny");
+  EXPECT_EQ((*engine)->models[0].encoder.precision, NameOf(model::Precision::kF32));
+  const auto item = Embed(**engine, test::EncodeJpeg(test::MakePhoto(320, 240, 3)));
+  ASSERT_TRUE(item.status.ok()) << item.status.ToString();
+  ASSERT_EQ(item.embedding.size(), static_cast<size_t>((*engine)->models[0].encoder.embedding_dim));
+  double square = 0;
+  for (const float value : item.embedding) square += static_cast<double>(value) * value;
+  EXPECT_NEAR(std::sqrt(square), 1, 1e-5);
+  const auto other = Embed(**engine, test::EncodeJpeg(test::MakePhoto(320, 240, 3, 2)));
+  EXPECT_NE(other.embedding, item.embedding);
+  EXPECT_FALSE(HasHangingStream(**engine));
+}
+
+TEST_F(EngineTest, LimitsReachTheDecoder) {
+  options_.decode.limits.max_side = 300;
+  const auto engine = Start();
+  ASSERT_TRUE(engine.ok()) << engine.status().ToString();
+  const auto item = Embed(**engine, test::EncodeJpeg(test::MakePhoto(320, 240, 3)));
+  EXPECT_EQ(item.status.code(), Code::kTooManyPixels) << item.status.ToString();
+}
+
+TEST_F(EngineTest, AGpuDecoderNeedsAGpuForTheModelToo) {
+  options_.decode_device = DecodeDevice::kMixed;
+  const auto engine = Start();
+  ASSERT_FALSE(engine.ok());
+  EXPECT_EQ(engine.status().code(), Code::kInvalidRequest);
+  EXPECT_NE(engine.status().message().find("--decode-device mixed needs a GPU"), std::string::npos)
+      << engine.status().message();
+}
+
+}  // namespace
+}  // namespace photovec::engine
