@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/json/writer.h"
 #include "base/text/base64.h"
+#include "base/text/percent.h"
 
 namespace photovec::api {
 namespace {
@@ -128,7 +129,7 @@ net::Task<net::Response> HandleModels(Exchange& exchange) {
 net::Task<net::Response> HandleModel(Exchange& exchange) {
   constexpr std::string_view kPrefix = "/v1/models/";
   const std::string id =
-      net::PercentDecode(std::string_view(exchange.head.path).substr(kPrefix.size()), false);
+      PercentDecodeLeniently(std::string_view(exchange.head.path).substr(kPrefix.size()), Plus::kLiteral);
   if (const auto missing = CheckModel(exchange, id)) co_return exchange.Error(*missing);
   net::Response response;
   AppendModel(response.body, *exchange.services.pipeline.FindModel(id), exchange.services.started_unix_s);

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/text/percent.h"
+#include "base/text/utf8.h"
 #include "fetch/gcs/credentials.h"
 #include "fetch/gcs/reply.h"
 #include "fetch/http/http_url.h"
@@ -197,7 +199,7 @@ Status CheckGcsBucketName(std::string_view bucket) {
 Status CheckGcsObjectName(std::string_view object) {
   if (object.empty()) return Malformed("the object's name is missing");
   if (object.size() > 1024) return Malformed("the object's name is longer than 1024 bytes");
-  if (!IsUtf8(object)) return Malformed("the object's name is not UTF-8");
+  if (!IsValidUtf8(object)) return Malformed("the object's name is not UTF-8");
   if (object.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
     return Malformed("the object's name has a line break or NUL");
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text/base64.h"
+#include "base/text/percent.h"
 #include "base/text/sizes.h"
 #include "fetch/local/fetch_pool.h"
 #include "fetch/reference.h"

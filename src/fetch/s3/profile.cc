@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <system_error>
 #include <utility>
+
+#include "base/files.h"
 
 namespace photovec::fetch {
 namespace {
@@ -136,17 +137,12 @@ Result<std::string> ReadSmallFile(const std::string& path) {
   if (std::filesystem::is_directory(path, bad)) {
     return Status(Code::kInvalidRequest, path + " is a folder, not a file");
   }
-  std::ifstream in(path, std::ios::binary);
-  std::string text(kLargestFile + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!in.is_open() || in.bad()) {
-    return Status(Code::kInvalidRequest, path + " cannot be read; check its permissions");
-  }
-  text.resize(static_cast<size_t>(in.gcount()));
-  if (text.size() > kLargestFile) {
+  Result<std::string> text = ReadFile(path, kLargestFile, FileKind::kAny);
+  if (text.ok()) return text;
+  if (text.status().code() == Code::kBodyTooLarge) {
     return Status(Code::kInvalidRequest, path + " is larger than 256 KiB, which no such file is");
   }
-  return text;
+  return Status(Code::kInvalidRequest, path + " cannot be read; check its permissions");
 }
 
 }  // namespace photovec::fetch

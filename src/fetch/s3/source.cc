@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/text/utf8.h"
 #include "fetch/http/refreshing.h"
 #include "fetch/reference.h"
 #include "fetch/s3/endpoint.h"
@@ -238,7 +239,7 @@ Result<std::string> FindRegion(const S3Options& options, const EnvironmentLookup
 Status CheckS3Key(std::string_view key) {
   if (key.empty()) return Malformed("the object's key is missing");
   if (key.size() > 1024) return Malformed("the object's key is longer than 1024 bytes");
-  if (!IsUtf8(key)) return Malformed("the object's key is not UTF-8");
+  if (!IsValidUtf8(key)) return Malformed("the object's key is not UTF-8");
   if (key.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
     return Malformed("the object's key has a line break or NUL");
   }

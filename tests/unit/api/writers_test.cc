@@ -8,9 +8,9 @@
 #include <random>
 #include <string>
 
-#include "api/npy_writer.h"
 #include "api/pickle_writer.h"
 #include "base/json/writer.h"
+#include "base/npy.h"
 #include "base/text/utf8.h"
 
 namespace photovec::api {

@@ -15,10 +15,10 @@
 #include <utility>
 
 #include "base/text/base64.h"
+#include "base/text/percent.h"
 #include "fake_http.h"
 #include "fetch/gcs/jwt.h"
 #include "fetch/gcs/token.h"
-#include "fetch/reference.h"
 #include "rsa_key_pair.h"
 #include "source_probe.h"
 
