@@ -74,7 +74,7 @@ TEST(FileDescriptor, ClosesOnceAndMoves) {
 }
 
 TEST(Npy, HeadersHaveOneSize) {
-  for (const int64_t rows : {int64_t{0}, int64_t{1}, INT64_MAX}) {
+  for (const int64_t rows : {int64_t{0}, int64_t{1}, int64_t{123'456'789}, INT64_MAX}) {
     const std::string header = NpyHeader(rows, INT64_MAX);
     EXPECT_EQ(header.size(), 128U);
     EXPECT_EQ(header.substr(0, 10), std::string("\x93NUMPY\x01\x00\x76\x00", 10));
