@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "api/native.h"
-#include "api/npy_writer.h"
 #include "base/bytes.h"
 #include "base/json/writer.h"
+#include "base/npy.h"
 
 namespace photovec::api {
 namespace {
@@ -96,7 +96,10 @@ net::Task<net::Response> NativeReply(Exchange& exchange, const pipeline::ModelVi
     plan.bytes_per_value = sizeof(float);
     plan.content_type = form == net::ReplyForm::kNpy ? "application/x-npy" : "application/octet-stream";
     plan.write = [&](const pipeline::RequestResult& r) {
-      return WriteRows(form == net::ReplyForm::kNpy ? NpyHeader(shape.rows, shape.columns) : "", r, shape);
+      return WriteRows(form == net::ReplyForm::kNpy
+                           ? NpyHeader(static_cast<int64_t>(shape.rows), static_cast<int64_t>(shape.columns))
+                           : "",
+                       r, shape);
     };
   }
   net::Response response = co_await Reply(exchange, model, std::move(plan));

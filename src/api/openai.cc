@@ -7,7 +7,8 @@
 #include "api/openai_request.h"
 #include "base/bytes.h"
 #include "base/json/writer.h"
-#include "base/strings.h"
+#include "base/text/base64.h"
+#include "base/text/percent.h"
 
 namespace photovec::api {
 namespace {
@@ -132,8 +133,8 @@ net::Task<net::Response> HandleModels(Exchange& exchange) {
 
 net::Task<net::Response> HandleModel(Exchange& exchange) {
   constexpr std::string_view kPrefix = "/v1/models/";
-  const std::string id =
-      net::PercentDecode(std::string_view(exchange.request.head.path).substr(kPrefix.size()), false);
+  const std::string id = PercentDecodeLeniently(
+      std::string_view(exchange.request.head.path).substr(kPrefix.size()), Plus::kLiteral);
   const auto model = FindModel(exchange, id);
   if (!model.ok()) co_return exchange.Error(model.error());
   net::Response response;

@@ -2,8 +2,10 @@
 #include "base/files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -35,7 +37,54 @@ void SyncDirectoryOf(const std::string& path) {
   close(fd);
 }
 
+Status CannotRead(int error) {
+  return {error == ENOENT || error == ENOTDIR ? Code::kNotFound : Code::kUnavailable, std::strerror(error)};
+}
+
+Status TooLarge(uint64_t size, uint64_t limit) {
+  return {Code::kBodyTooLarge,
+          "has " + std::to_string(size) + " bytes; at most " + std::to_string(limit) + " are allowed"};
+}
+
 }  // namespace
+
+FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
+  if (this != &other) {
+    if (fd_ >= 0) close(fd_);
+    fd_ = std::exchange(other.fd_, -1);
+  }
+  return *this;
+}
+
+FileDescriptor::~FileDescriptor() {
+  if (fd_ >= 0) close(fd_);
+}
+
+Result<std::string> ReadFile(const std::string& path, uint64_t limit, FileKind kind) {
+  // O_NONBLOCK: opening a pipe that nobody writes must not hang where pipes are refused.
+  const int wait = kind == FileKind::kRegular ? O_NONBLOCK : 0;
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | wait));
+  struct stat info {};
+  if (!file.valid() || fstat(file.get(), &info) != 0) return CannotRead(errno);
+  if (kind == FileKind::kRegular && !S_ISREG(info.st_mode)) {
+    return Status(Code::kInvalidRequest, "not a regular file");
+  }
+  const uint64_t size = S_ISREG(info.st_mode) ? static_cast<uint64_t>(info.st_size) : 0;
+  if (size > limit) return TooLarge(size, limit);
+  std::string text(size + 1, '\0');  // one byte more: its end shows in one read
+  size_t have = 0;
+  for (;;) {  // files of /proc say that they are empty
+    const ssize_t got = read(file.get(), text.data() + have, text.size() - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return CannotRead(errno);
+    if (got == 0) break;
+    have += static_cast<size_t>(got);
+    if (have > limit) return TooLarge(have, limit);
+    if (have == text.size()) text.resize(std::max<size_t>(2 * have, 4096));
+  }
+  text.resize(have);
+  return text;
+}
 
 AtomicFile::AtomicFile(std::string path, std::string temporary, int fd)
     : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {

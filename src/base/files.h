@@ -6,10 +6,35 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 
 namespace photovec {
+
+/// An open file descriptor, closed when destroyed. Move-only.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
+  ~FileDescriptor();
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+/// kAny: also pipes and devices, which may block until somebody writes.
+enum class FileKind { kRegular, kAny };
+
+/// The bytes of a whole file. Blocking; any thread.
+/// Errors, which do not name the file, so that callers can say what it is for: kNotFound; kInvalidRequest
+/// when it is of another kind ("not a regular file"); kBodyTooLarge beyond `limit` ("has 9 bytes; at most
+/// ..."); kUnavailable.
+Result<std::string> ReadFile(const std::string& path, uint64_t limit, FileKind kind = FileKind::kRegular);
 
 /// A file that appears under its name whole or not at all: written beside it under a temporary name, synced,
 /// then renamed over it. Without Commit() the destructor removes what was written. Not thread-safe.

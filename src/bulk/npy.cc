@@ -1,32 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "bulk/npy.h"
 
-#include <bit>
-#include <string_view>
 #include <utility>
 
+#include "base/bytes.h"
+#include "base/npy.h"
+
 namespace photovec::bulk {
-namespace {
-
-constexpr size_t kHeaderBytes = 128;  // a multiple of 64; two 20-digit numbers fit
-
-static_assert(std::endian::native == std::endian::little, "rows are written as they lie in memory");
-
-}  // namespace
-
-std::string NpyHeader(int64_t rows, int64_t columns) {
-  constexpr size_t kPrefix = 10;  // magic, version, length of the rest
-  std::string header("\x93NUMPY\x01\x00", 8);
-  const size_t rest = kHeaderBytes - kPrefix;
-  header += static_cast<char>(rest & 0xff);
-  header += static_cast<char>(rest >> 8);
-  header += "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " +
-            std::to_string(columns) + "), }";
-  header.resize(kHeaderBytes - 1, ' ');
-  header += '\n';
-  return header;
-}
-
 Result<std::unique_ptr<NpyWriter>> NpyWriter::Create(const std::string& path) {
   ASSIGN_OR_RETURN(auto file, AtomicFile::Create(path));
   RETURN_IF_ERROR(file->Append(NpyHeader(0, 0)));
@@ -40,7 +20,7 @@ Status NpyWriter::Append(std::span<const float> row) {
                                  " floats after rows of " + std::to_string(columns_)};
   }
   ++rows_;
-  return file_->Append({reinterpret_cast<const char*>(row.data()), row.size_bytes()});
+  return file_->Append(FloatBytes(row));
 }
 
 Status NpyWriter::Commit(int columns) {

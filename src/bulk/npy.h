@@ -33,7 +33,4 @@ class NpyWriter {
   size_t columns_ = 0;
 };
 
-/// The 128 bytes before the data. Source: numpy/lib/format.py, "Format Version 1.0".
-std::string NpyHeader(int64_t rows, int64_t columns);
-
 }  // namespace photovec::bulk

@@ -4,7 +4,10 @@
 #include <string_view>
 #include <utility>
 
-#include "base/json_text.h"
+#include "base/bytes.h"
+#include "base/json/writer.h"
+#include "base/text/base64.h"
+#include "base/text/utf8.h"
 
 namespace photovec::bulk {
 
@@ -22,14 +25,20 @@ Result<std::unique_ptr<EmbedOutput>> EmbedOutput::Create(const std::string& npy_
 }
 
 Status EmbedOutput::Add(const std::string& path, const pipeline::ItemResult& result) {
-  std::string row = "null";
+  std::string line;
+  json::Writer writer(line);
+  writer.BeginObject().Field("path", path);
+  if (!IsValidUtf8(path)) writer.Field("path_base64", Base64Encode(AsBytes(path)));
+  writer.Key("row");
   if (result.status.ok()) {
-    row = std::to_string(vectors_->rows());
+    writer.Value(vectors_->rows());
     RETURN_IF_ERROR(vectors_->Append(result.embedding));
+  } else {
+    writer.Null();
   }
+  writer.Key("error").Error(result.status).EndObject();
   ++line_count_;
-  return lines_->Append("{\"path\":" + JsonString(path) + ",\"row\":" + row +
-                        ",\"error\":" + JsonError(result.status) + "}\n");
+  return lines_->Append(line += '\n');
 }
 
 Status EmbedOutput::Commit(int dimensions, const std::string& meta_json) {

@@ -13,7 +13,8 @@
 namespace photovec::bulk {
 
 /// The three files of `embed -o NAME.npy`: NAME.npy (one row per photo that became a vector), NAME.jsonl (one
-/// line per input, in input order: path, row, error) and NAME.meta.json. They appear together at Commit().
+/// line per input, in input order: path, row, error; path_base64 beside a path that is not UTF-8, where path
+/// has U+FFFD) and NAME.meta.json. They appear together at Commit().
 /// Not thread-safe.
 class EmbedOutput {
  public:

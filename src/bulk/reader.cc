@@ -1,63 +1,29 @@
 // SPDX-License-Identifier: MIT
 #include "bulk/reader.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <utility>
-#include <vector>
+
+#include "base/files.h"
 
 namespace photovec::bulk {
-namespace {
-
-class OpenFile {
- public:
-  // O_NONBLOCK: opening a pipe that nobody writes must not hang.
-  explicit OpenFile(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~OpenFile() {
-    if (fd_ >= 0) close(fd_);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  const int fd_;
-};
-
-Status CannotRead(const std::string& path, int error) {
-  const Code code = error == ENOENT || error == ENOTDIR ? Code::kNotFound : Code::kSourceFailed;
-  return {code, "cannot read " + path + ": " + std::strerror(error)};
-}
-
-}  // namespace
-
 Result<Bytes> ReadWholeFile(const std::string& path, int64_t max_bytes) {
-  const OpenFile file(path);
-  struct stat info {};
-  if (file.fd() < 0 || fstat(file.fd(), &info) != 0) return CannotRead(path, errno);
-  if (!S_ISREG(info.st_mode)) return Status(Code::kSourceFailed, path + " is not a regular file");
-  if (info.st_size > max_bytes) {
-    return Status(Code::kBodyTooLarge, path + " has " + std::to_string(info.st_size) + " bytes; at most " +
-                                           std::to_string(max_bytes) + " are allowed");
+  Result<std::string> data = ReadFile(path, static_cast<uint64_t>(std::max<int64_t>(max_bytes, 0)));
+  if (data.ok()) return Bytes::Own(std::move(*data));
+  const Status& why = data.status();
+  switch (why.code()) {
+    case Code::kNotFound:
+      return Status(Code::kNotFound, "cannot read " + path + ": " + why.message());
+    case Code::kBodyTooLarge:
+      return Status(Code::kBodyTooLarge, path + " " + why.message());
+    case Code::kInvalidRequest:
+      return Status(Code::kSourceFailed, path + " is " + why.message());
+    default:
+      return Status(Code::kSourceFailed, "cannot read " + path + ": " + why.message());
   }
-  std::vector<uint8_t> data(static_cast<size_t>(info.st_size));
-  size_t have = 0;
-  while (have < data.size()) {
-    const ssize_t got = read(file.fd(), data.data() + have, data.size() - have);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return CannotRead(path, errno);
-    if (got == 0) break;  // it became shorter meanwhile: the decoder judges what is left
-    have += static_cast<size_t>(got);
-  }
-  data.resize(have);
-  return Bytes::Own(std::move(data));
 }
 
 PathReader::PathReader(int threads, size_t max_waiting) : pool_("read", threads, 0, max_waiting) {}

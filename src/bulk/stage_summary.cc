@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <string_view>
 
+#include "base/json/writer.h"
+
 namespace photovec::bulk {
 namespace {
 
@@ -11,10 +13,10 @@ std::string_view RowName(int row) {
   return row < kStageCount ? StageName(static_cast<Stage>(row)) : std::string_view("total");
 }
 
-std::string Format(const char* format, std::string_view name, const Histogram& histogram) {
+std::string Line(std::string_view name, const Histogram& histogram) {
   char line[256];
-  std::snprintf(line, sizeof(line), format, static_cast<int>(name.size()), name.data(),
-                static_cast<unsigned long long>(histogram.count()), histogram.mean() / 1e3,
+  std::snprintf(line, sizeof(line), "%-14.*s %10llu %9.2f %9.2f %9.2f %9.2f\n", static_cast<int>(name.size()),
+                name.data(), static_cast<unsigned long long>(histogram.count()), histogram.mean() / 1e3,
                 histogram.Quantile(0.5) / 1e3, histogram.Quantile(0.95) / 1e3,
                 static_cast<double>(histogram.max()) / 1e3);
   return line;
@@ -44,20 +46,24 @@ void StageSummary::Add(const Status& status, const StageTimes& times) {
 std::string StageSummary::Table() const {
   std::string out = "stage              images   mean ms    p50 ms    p95 ms    max ms\n";
   for (int row = 0; row < kRows; ++row) {
-    out +=
-        Format("%-14.*s %10llu %9.2f %9.2f %9.2f %9.2f\n", RowName(row), *micros_[static_cast<size_t>(row)]);
+    out += Line(RowName(row), *micros_[static_cast<size_t>(row)]);
   }
   return out;
 }
 
 std::string StageSummary::Json() const {
-  std::string out = "{";
+  std::string out;
+  json::Writer writer(out);
+  writer.BeginObject();
   for (int row = 0; row < kRows; ++row) {
-    out += (row == 0 ? "" : ",") +
-           Format(R"("%.*s":{"count":%llu,"mean_ms":%.3f,"p50_ms":%.3f,"p95_ms":%.3f,"max_ms":%.3f})",
-                  RowName(row), *micros_[static_cast<size_t>(row)]);
+    const Histogram& histogram = *micros_[static_cast<size_t>(row)];
+    writer.Key(RowName(row)).BeginObject().Field("count", histogram.count());
+    writer.Field("mean_ms", histogram.mean() / 1e3, 3).Field("p50_ms", histogram.Quantile(0.5) / 1e3, 3);
+    writer.Field("p95_ms", histogram.Quantile(0.95) / 1e3, 3);
+    writer.Field("max_ms", static_cast<double>(histogram.max()) / 1e3, 3).EndObject();
   }
-  return out + "}";
+  writer.EndObject();
+  return out;
 }
 
 std::string StageSummary::FailuresText() const {

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <functional>
 
+#include "base/text/ascii.h"
+
 namespace photovec::bulk {
 namespace {
 
@@ -30,8 +32,7 @@ bool HasImageExtension(std::string_view name) {
       "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "heic", "heif", "avif", "bmp", "tif", "tiff"};
   const size_t dot = name.rfind('.');
   if (dot == std::string_view::npos) return false;
-  std::string extension(name.substr(dot + 1));
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string extension = LowerAscii(name.substr(dot + 1));
   return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 

@@ -2,18 +2,20 @@
 #include "cli/config_file.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
+#include <charconv>
+#include <cstdint>
 #include <utility>
 
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
 
+#include "base/files.h"
+
 namespace photovec::cli {
 namespace {
+
+constexpr uint64_t kLargestConfigFile = 16U << 20;
 
 Status At(const std::string& path, const toml::source_region& source, const std::string& what) {
   return {Code::kInvalidRequest, path + ":" + std::to_string(source.begin.line) + ": " + what};
@@ -146,15 +148,11 @@ Result<ConfigFile> ParseConfigFile(const std::string& path, std::string_view tex
 }
 
 Result<ConfigFile> LoadConfigFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    return Status(Code::kNotFound, "cannot open the config file " + path + ": " + std::strerror(errno));
+  const Result<std::string> text = ReadFile(path, kLargestConfigFile, FileKind::kAny);
+  if (!text.ok()) {
+    return Status(Code::kNotFound, "cannot open the config file " + path + ": " + text.status().message());
   }
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (in.bad()) {
-    return Status(Code::kNotFound, "cannot read the config file " + path);
-  }
-  return ParseConfigFile(path, text);
+  return ParseConfigFile(path, *text);
 }
 
 }  // namespace photovec::cli

@@ -5,10 +5,10 @@
 #include <utility>
 #include <vector>
 
-#include "base/json_text.h"
+#include "base/json/writer.h"
 #include "base/machine.h"
 #include "base/result.h"
-#include "base/strings.h"
+#include "base/text/sizes.h"
 #include "cli/exit.h"
 #include "commands/commands.h"
 #include "commands/engine_flags.h"
@@ -108,50 +108,43 @@ void PrintModel(const ModelReport& model) {
   std::printf("  fingerprint      %s\n", model.fingerprint.c_str());
 }
 
-std::string ChecksJson(const std::vector<engine::Check>& checks) {
-  std::string out;
+void WriteChecks(json::Writer& writer, const std::vector<engine::Check>& checks) {
+  writer.BeginArray();
   for (const engine::Check& check : checks) {
-    out += (out.empty() ? "" : ",") + std::string("{\"name\":") + JsonString(check.name) +
-           ",\"ok\":" + (check.ok ? "true" : "false") + ",\"needed\":" + (check.needed ? "true" : "false") +
-           ",\"detail\":" + JsonString(check.detail) + "}";
+    writer.BeginObject().Field("name", check.name).Field("ok", check.ok).Field("needed", check.needed);
+    writer.Field("detail", check.detail).EndObject();
   }
-  return "[" + out + "]";
+  writer.EndArray();
 }
 
-std::string LibrariesJson() {
-  std::string out;
+void WriteLibraries(json::Writer& writer) {
+  writer.BeginObject();
   for (const engine::LibraryVersion& library : engine::LoadedLibraries()) {
-    out += (out.empty() ? "" : ",") + JsonString(library.name) + ":" + JsonString(library.version);
+    writer.Field(library.name, library.version);
   }
-  return "{" + out + "}";
+  writer.EndObject();
 }
 
-std::string PlanJson(const engine::MachinePlan& plan) {
-  return "{\"device\":" + JsonString(NameOf(plan.backend)) +
-         ",\"precision\":" + JsonString(NameOf(plan.precision)) +
-         ",\"streams\":" + std::to_string(plan.streams) +
-         ",\"threads_per_stream\":" + std::to_string(plan.threads_per_stream) +
-         ",\"decoders\":" + std::to_string(plan.decoders) +
-         ",\"memory_budget_bytes\":" + std::to_string(plan.memory_budget_bytes) +
-         ",\"why\":{\"device\":" + JsonString(plan.device_why) +
-         ",\"precision\":" + JsonString(plan.precision_why) + ",\"streams\":" + JsonString(plan.streams_why) +
-         ",\"decoders\":" + JsonString(plan.decoders_why) +
-         ",\"memory_budget\":" + JsonString(plan.memory_why) + "}}";
+void WritePlan(json::Writer& writer, const engine::MachinePlan& plan) {
+  writer.BeginObject().Field("device", NameOf(plan.backend)).Field("precision", NameOf(plan.precision));
+  writer.Field("streams", plan.streams).Field("threads_per_stream", plan.threads_per_stream);
+  writer.Field("decoders", plan.decoders).Field("memory_budget_bytes", plan.memory_budget_bytes);
+  writer.Key("why").BeginObject();
+  writer.Field("device", plan.device_why).Field("precision", plan.precision_why);
+  writer.Field("streams", plan.streams_why).Field("decoders", plan.decoders_why);
+  writer.Field("memory_budget", plan.memory_why).EndObject().EndObject();
 }
 
-std::string ModelsJson(const std::vector<ModelReport>& models) {
-  std::string out;
+void WriteModels(json::Writer& writer, const std::vector<ModelReport>& models) {
+  writer.BeginArray();
   for (const ModelReport& model : models) {
-    out += (out.empty() ? "" : ",") + std::string("{\"name\":") + JsonString(model.choice.name) +
-           ",\"dir\":" + JsonString(model.choice.dir) + ",\"error\":" + JsonError(model.status) +
-           ",\"fingerprint\":" + JsonString(model.fingerprint) +
-           ",\"architecture\":" + JsonString(model.config.architecture) +
-           ",\"precision\":" + JsonString(model.encoder.precision) +
-           ",\"detail\":" + JsonString(model.encoder.detail) +
-           ",\"dimensions\":" + std::to_string(model.encoder.embedding_dim) +
-           ",\"packed_bytes\":" + std::to_string(model.encoder.packed_bytes) + "}";
+    writer.BeginObject().Field("name", model.choice.name).Field("dir", model.choice.dir);
+    writer.Key("error").Error(model.status).Field("fingerprint", model.fingerprint);
+    writer.Field("architecture", model.config.architecture).Field("precision", model.encoder.precision);
+    writer.Field("detail", model.encoder.detail).Field("dimensions", model.encoder.embedding_dim);
+    writer.Field("packed_bytes", model.encoder.packed_bytes).EndObject();
   }
-  return "[" + out + "]";
+  writer.EndArray();
 }
 
 class DoctorCommand : public cli::Command {
@@ -214,10 +207,16 @@ class DoctorCommand : public cli::Command {
 
   static void PrintJson(const Machine& machine, const engine::MachinePlan& plan,
                         const std::vector<engine::Check>& checks, const std::vector<ModelReport>& models) {
-    std::printf(
-        "{\"photovec\":%s,\"machine\":%s,\"defaults\":%s,\"checks\":%s,\"libraries\":%s,\"models\":%s}\n",
-        JsonString(PHOTOVEC_VERSION).c_str(), engine::MachineJson(machine).c_str(), PlanJson(plan).c_str(),
-        ChecksJson(checks).c_str(), LibrariesJson().c_str(), ModelsJson(models).c_str());
+    std::string out;
+    json::Writer writer(out);
+    writer.BeginObject().Field("photovec", PHOTOVEC_VERSION);
+    writer.Key("machine").Raw(engine::MachineJson(machine));
+    WritePlan(writer.Key("defaults"), plan);
+    WriteChecks(writer.Key("checks"), checks);
+    WriteLibraries(writer.Key("libraries"));
+    WriteModels(writer.Key("models"), models);
+    writer.EndObject();
+    std::printf("%s\n", out.c_str());
   }
 
   bool json_ = false;

@@ -2,11 +2,12 @@
 #include <atomic>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "base/json_text.h"
+#include "base/json/writer.h"
 #include "base/log.h"
 #include "bulk/output.h"
 #include "bulk/reader.h"
@@ -60,37 +61,33 @@ struct Outcome {
 
 std::string MetaJson(const engine::ModelSummary& model, const engine::EngineOptions& options,
                      const bulk::StageSummary& summary, const Outcome& outcome) {
-  std::string failures;
-  for (const auto& [code, count] : summary.failures()) {
-    failures += (failures.empty() ? "" : ", ") + JsonString(code) + ": " + std::to_string(count);
-  }
-  char seconds[32];
-  std::snprintf(seconds, sizeof(seconds), "%.3f", outcome.seconds);
-  const int64_t vectors = summary.images() - summary.failed();
-  std::string out = "{\n";
-  const auto add = [&](const char* key, const std::string& json) {
-    out += (out.size() > 2 ? ",\n  \"" : "  \"") + std::string(key) + "\": " + json;
-  };
-  add("photovec", JsonString(PHOTOVEC_VERSION));
-  add("model", JsonString(model.name));
-  add("model_dir", JsonString(model.dir));
-  add("fingerprint", JsonString(model.fingerprint));
-  add("weights_sha256", JsonString(model.weights_sha256));
-  add("dimensions", std::to_string(model.encoder.embedding_dim));
-  add("normalized", "true");
-  add("precision", JsonString(model.encoder.precision));
-  add("jpeg_scaling", JsonString(NameOf(options.decode.jpeg_scaling)));
-  add("alpha", JsonString(NameOf(options.decode.alpha)));
-  add("color", JsonString(NameOf(options.decode.color)));
-  add("complete", outcome.complete ? "true" : "false");
-  add("inputs", std::to_string(summary.images()));
-  add("vectors", std::to_string(vectors));
-  add("failed", std::to_string(summary.failed()));
-  add("failures", "{" + failures + "}");
-  add("skipped_by_name", std::to_string(outcome.skipped));
-  add("seconds", seconds);
-  add("stages", summary.Json());
-  return out + "\n}\n";
+  std::string out;
+  json::Writer writer(out);
+  const auto add = [&](std::string_view key, const auto& value) { writer.Line(2).Field(key, value); };
+  writer.BeginObject();
+  add("photovec", PHOTOVEC_VERSION);
+  add("model", model.name);
+  add("model_dir", model.dir);
+  add("fingerprint", model.fingerprint);
+  add("weights_sha256", model.weights_sha256);
+  add("dimensions", model.encoder.embedding_dim);
+  add("normalized", true);
+  add("precision", model.encoder.precision);
+  add("jpeg_scaling", NameOf(options.decode.jpeg_scaling));
+  add("alpha", NameOf(options.decode.alpha));
+  add("color", NameOf(options.decode.color));
+  add("complete", outcome.complete);
+  add("inputs", summary.images());
+  add("vectors", summary.images() - summary.failed());
+  add("failed", summary.failed());
+  writer.Line(2).Key("failures").BeginObject();
+  for (const auto& [code, count] : summary.failures()) writer.Field(code, count);
+  writer.EndObject();
+  add("skipped_by_name", outcome.skipped);
+  writer.Line(2).Field("seconds", outcome.seconds, 3);
+  writer.Line(2).Key("stages").Raw(summary.Json());
+  writer.Line(0).EndObject();
+  return out += '\n';
 }
 
 void PrintSummary(const std::string& output, const bulk::StageSummary& summary, const Outcome& outcome) {

@@ -8,8 +8,6 @@
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <thread>
 #include <utility>
@@ -41,8 +39,8 @@ std::string Now(const char* format) {
 
 /// This process's command line, as it was typed.
 std::vector<std::string> TypedCommand() {
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  const std::string text(std::istreambuf_iterator<char>(file), {});
+  const Result<std::string> read = ReadFile("/proc/self/cmdline", uint64_t{1} << 24);
+  const std::string text = read.ok() ? *read : std::string();
   std::vector<std::string> words;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\0', at), text.size());

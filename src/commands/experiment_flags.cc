@@ -5,10 +5,9 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string_view>
 
+#include "base/files.h"
 #include "bulk/walker.h"
 #include "cli/suggest.h"
 #include "commands/commands.h"
@@ -156,10 +155,12 @@ Result<std::vector<std::string>> ReadPhotos(const std::string& folder,
   std::vector<std::string> photos;
   size_t bytes = 0;
   for (const std::string& name : names) {
-    std::ifstream file(folder + "/" + name, std::ios::binary);
-    photos.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-    if (!file) return Status(Code::kNotFound, "--images: " + folder + "/" + name + " cannot be read");
-    bytes += photos.back().size();
+    Result<std::string> photo = ReadFile(folder + "/" + name, uint64_t{1} << 30);
+    if (!photo.ok()) {
+      return Status(Code::kNotFound, "--images: " + folder + "/" + name + " cannot be read");
+    }
+    bytes += photo->size();
+    photos.push_back(std::move(*photo));
     if (bytes > kMaxUploadBytes) return photos;  // enough to choose from
   }
   return photos;

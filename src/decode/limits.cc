@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string>
 
-#include "base/strings.h"
+#include "base/text/sizes.h"
 #include "decode/formats/formats.h"
 
 namespace photovec::decode {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "base/text/ascii.h"
 #include "decode/byte_reader.h"
 #include "decode/formats/heif/support.h"
 
@@ -91,7 +92,7 @@ std::string TextStart(std::span<const uint8_t> bytes) {
   while (begin < bytes.size() && begin < 512 && std::isspace(bytes[begin]) != 0) ++begin;
   std::string text;
   for (size_t i = begin; i < bytes.size() && text.size() < 512; ++i) {
-    text.push_back(static_cast<char>(std::tolower(bytes[i])));
+    text.push_back(LowerAscii(static_cast<char>(bytes[i])));
   }
   return text;
 }

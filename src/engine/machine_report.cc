@@ -19,7 +19,7 @@
 #include <string_view>
 #include <thread>
 
-#include "base/json_text.h"
+#include "base/json/writer.h"
 #include "base/thread_pool.h"
 
 namespace photovec::engine {
@@ -97,14 +97,14 @@ Check CheckHugePages() {
 }  // namespace
 
 std::string MachineJson(const Machine& machine) {
-  char quota[32];
-  std::snprintf(quota, sizeof(quota), "%.2f", machine.cpu_quota);
-  return "{\"cpu\":" + JsonString(machine.cpu_model) + ",\"isa\":" + JsonString(machine.isa) +
-         ",\"physical_cores\":" + std::to_string(machine.physical_cores) +
-         ",\"cpus\":" + std::to_string(machine.cpus.size()) + ",\"cpu_quota\":" + quota +
-         ",\"memory_bytes\":" + std::to_string(machine.memory_bytes) +
-         ",\"l2_bytes\":" + std::to_string(machine.l2_bytes) +
-         ",\"l3_bytes\":" + std::to_string(machine.l3_bytes) + ",\"kernel\":" + JsonString(Kernel()) + "}";
+  std::string out;
+  json::Writer writer(out);
+  writer.BeginObject().Field("cpu", machine.cpu_model).Field("isa", machine.isa);
+  writer.Field("physical_cores", machine.physical_cores).Field("cpus", machine.cpus.size());
+  writer.Field("cpu_quota", machine.cpu_quota, 2).Field("memory_bytes", machine.memory_bytes);
+  writer.Field("l2_bytes", machine.l2_bytes).Field("l3_bytes", machine.l3_bytes);
+  writer.Field("kernel", Kernel()).EndObject();
+  return out;
 }
 
 LibraryVersion ParseLibraryFile(const std::string& file_name) {

@@ -3,12 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "base/files.h"
 #include "fetch/gcs/source.h"
 #include "fetch/http/downloader.h"
 #include "fetch/http/http_call.h"
@@ -150,14 +149,15 @@ class SchemeFetcher final : public Fetcher {
   std::unique_ptr<Fetcher> unknown_;
 };
 
+constexpr uint64_t kLargestCaFile = 16U << 20;  // the systems' own have a quarter of a MiB
+
 /// Now, and not by a failure of every download.
 Status CheckCaFile(const std::string& path) {
   if (path.empty()) return Status::Ok();
-  std::ifstream file(path, std::ios::binary);
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  if (text.find("-----BEGIN CERTIFICATE-----") != std::string::npos) return Status::Ok();
-  return {Code::kInvalidRequest, file.is_open() ? "--fetch-ca-file " + path + " holds no PEM certificate"
-                                                : "--fetch-ca-file " + path + " cannot be read"};
+  const Result<std::string> text = ReadFile(path, kLargestCaFile, FileKind::kAny);
+  if (!text.ok()) return {Code::kInvalidRequest, "--fetch-ca-file " + path + " cannot be read"};
+  if (text->find("-----BEGIN CERTIFICATE-----") != std::string::npos) return Status::Ok();
+  return {Code::kInvalidRequest, "--fetch-ca-file " + path + " holds no PEM certificate"};
 }
 
 Status CheckNumbers(const FetchOptions& o) {

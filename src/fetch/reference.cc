@@ -6,43 +6,16 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/text/ascii.h"
+#include "base/text/utf8.h"
+
 namespace photovec::fetch {
 namespace {
 
 constexpr size_t kShownBytes = 200;
 
 bool StartsWithIgnoringCase(std::string_view text, std::string_view lower_prefix) {
-  if (text.size() < lower_prefix.size()) return false;
-  return std::equal(lower_prefix.begin(), lower_prefix.end(), text.begin(), [](char want, char have) {
-    return want == (have >= 'A' && have <= 'Z' ? static_cast<char>(have + ('a' - 'A')) : have);
-  });
-}
-
-/// Bytes of the well-formed UTF-8 sequence at the start of `text` (RFC 3629); 0 when there is none.
-size_t Utf8Length(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<uint8_t>(text[i]) : uint8_t{0}; };
-  const auto tail = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };
-  const uint8_t first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF && tail(1)) return 2;
-  if ((first & 0xF0) == 0xE0 && tail(1) && tail(2)) {
-    const bool overlong = first == 0xE0 && byte(1) < 0xA0;
-    const bool surrogate = first == 0xED && byte(1) >= 0xA0;
-    return overlong || surrogate ? 0 : 3;
-  }
-  if (first >= 0xF0 && first <= 0xF4 && tail(1) && tail(2) && tail(3)) {
-    const bool overlong = first == 0xF0 && byte(1) < 0x90;
-    const bool too_high = first == 0xF4 && byte(1) >= 0x90;
-    return overlong || too_high ? 0 : 4;
-  }
-  return 0;
-}
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
+  return EqualIgnoringCase(text.substr(0, lower_prefix.size()), lower_prefix);
 }
 
 }  // namespace
@@ -95,7 +68,7 @@ std::string Shown(std::string_view reference) {
       shown += "...";
       break;
     }
-    const size_t length = Utf8Length(reference);
+    const size_t length = Utf8SequenceLength(reference, 0);
     const auto first = static_cast<uint8_t>(reference.front());
     if (length == 0 || first < 0x20 || first == 0x7F) {
       shown += '?';
@@ -105,52 +78,6 @@ std::string Shown(std::string_view reference) {
     reference.remove_prefix(std::max<size_t>(length, 1));
   }
   return shown += '\'';
-}
-
-Result<std::string> PercentDecode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    const int high = i + 2 < text.size() ? HexValue(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? HexValue(text[i + 2]) : -1;
-    if (high < 0 || low < 0) {
-      return Status(Code::kInvalidRequest, "the '%' at offset " + std::to_string(i) +
-                                               " is not followed by two hex digits; write %25 for a '%'");
-    }
-    out += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  return out;
-}
-
-std::string PercentEncode(std::string_view text, std::string_view also) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  constexpr std::string_view kUnreserved =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
-  std::string out;
-  out.reserve(text.size() + 16);
-  for (const char c : text) {
-    if (kUnreserved.find(c) != std::string_view::npos || also.find(c) != std::string_view::npos) {
-      out += c;
-      continue;
-    }
-    const auto byte = static_cast<uint8_t>(c);
-    out += {'%', kHex[byte >> 4], kHex[byte & 15]};
-  }
-  return out;
-}
-
-bool IsUtf8(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = Utf8Length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
 }
 
 }  // namespace photovec::fetch

@@ -4,8 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/result.h"
-
 namespace photovec::fetch {
 
 /// What kind of source a reference names.
@@ -21,15 +19,5 @@ bool IsBareName(std::string_view reference);
 /// A reference as messages may show it: in quotes, without query string, fragment or credentials, valid UTF-8
 /// without control characters, at most about 200 bytes ("..." marks a cut). Data URLs: only their beginning.
 std::string Shown(std::string_view reference);
-
-/// Undoes %XX. Errors: kInvalidRequest with the offset of a "%" that two hex digits do not follow.
-Result<std::string> PercentDecode(std::string_view text);
-
-/// Writes every byte as %XX (upper case) except the unreserved characters of RFC 3986 §2.3 (letters, digits,
-/// "-", ".", "_", "~") and those in `also`: "/" for a path whose slashes separate.
-std::string PercentEncode(std::string_view text, std::string_view also = "");
-
-/// Well-formed UTF-8 (RFC 3629).
-bool IsUtf8(std::string_view text);
 
 }  // namespace photovec::fetch

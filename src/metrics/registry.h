@@ -64,11 +64,11 @@ class Registry {
   /// Prometheus text format 0.0.4.
   virtual std::string PrometheusText() = 0;
   /// The same as JSON, one object, keys sorted, so that two answers can be compared line by line:
-  ///   {"photovec_images_total": [{"labels": {"code": "ok", "model": "clip"}, "value": 12}],
-  ///    "photovec_batch_size": [{"labels": {"model": "clip"},
-  ///                             "count": 3, "mean": 5.3, "p50": 4, "p95": 8, "p99": 8, "max": 8}],
-  ///    "photovec_image_stage_seconds": [{"labels": {"model": "clip", "stage": "decode"},
-  ///                                      "count": 12, "mean_ms": 8.1, "p50_ms": 7.9, "p95_ms": ...}]}
+  ///   {"photovec_images_total":[{"labels":{"code":"ok","model":"clip"},"value":12}],
+  ///    "photovec_batch_size":[{"labels":{"model":"clip"},
+  ///                            "count":3,"mean":5.3,"p50":4,"p95":8,"p99":8,"max":8}],
+  ///    "photovec_image_stage_seconds":[{"labels":{"model":"clip","stage":"decode"},
+  ///                                     "count":12,"mean_ms":8.1,"p50_ms":7.9,"p95_ms":...}]}
   /// Distributions whose name ends in _seconds are in milliseconds here, and their keys say so; quantiles are
   /// right to within 3.2% (to 1 us below 64 us) and cover the whole life of the process. A value that is not
   /// finite is null.

@@ -6,22 +6,18 @@
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <fstream>
 #include <sstream>
 #include <string>
 
+#include "base/clock.h"
 #include "base/machine.h"
 #include "metrics/names.h"
 
 namespace photovec::metrics {
 namespace {
 
-double ProcessCpuSeconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
+double ProcessCpuSeconds() { return Seconds(ProcessCpuTime()); }
 
 MachineCpuTicks ReadMachineCpu() {
   std::ifstream file("/proc/stat");

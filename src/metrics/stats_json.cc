@@ -1,92 +1,54 @@
 // SPDX-License-Identifier: MIT
 #include "metrics/stats_json.h"
 
-#include <array>
-#include <charconv>
 #include <cmath>
-#include <string_view>
+
+#include "base/json/writer.h"
 
 namespace photovec::metrics {
 namespace {
 
-void AppendString(std::string& out, std::string_view text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      (out += '\\') += c;
-    } else if (byte < 0x20) {
-      ((out += "\\u00") += kHex[byte >> 4]) += kHex[byte & 15];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
-
-void AppendNumber(std::string& out, double value) {
-  if (!std::isfinite(value)) {
-    out += "null";
-    return;
-  }
-  std::array<char, 32> text{};
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
-  out.append(text.data(), end);
-}
-
-void AppendField(std::string& out, std::string_view key, std::string_view suffix, double value) {
-  ((((out += ", \"") += key) += suffix) += "\": ");
-  AppendNumber(out, std::round(value * 1e4) / 1e4);  // 0.1 us is below what a quantile can tell
+/// The row up to what is said of it; open.
+json::Writer Begin(std::string& row, const StatsWriter::Labels& labels) {
+  json::Writer writer(row);
+  writer.BeginObject().Key("labels").BeginObject();
+  for (const auto& [key, value] : labels) writer.Field(key, value);
+  writer.EndObject();
+  return writer;
 }
 
 }  // namespace
 
-std::string& StatsWriter::Open(const std::string& name, const Labels& labels) {
-  std::string& out = rows_[name];
-  if (!out.empty()) out += ",\n    ";
-  out += "{\"labels\": {";
-  const char* separator = "";
-  for (const auto& [key, value] : labels) {
-    out += separator;
-    AppendString(out, key);
-    out += ": ";
-    AppendString(out, value);
-    separator = ", ";
-  }
-  out += '}';
-  return out;
-}
-
 void StatsWriter::Add(const std::string& name, const Labels& labels, double value) {
-  std::string& out = Open(name, labels);
-  out += ", \"value\": ";
-  AppendNumber(out, value);
-  out += '}';
+  Begin(rows_[name].emplace_back(), labels).Key("value").Number(value).EndObject();
 }
 
 void StatsWriter::Add(const std::string& name, const Labels& labels, const Summary& summary) {
-  std::string& out = Open(name, labels);
-  const std::string_view unit = summary.milliseconds ? "_ms" : "";
-  out += ", \"count\": " + std::to_string(summary.count);
-  AppendField(out, "mean", unit, summary.mean);
-  AppendField(out, "p50", unit, summary.p50);
-  AppendField(out, "p95", unit, summary.p95);
-  AppendField(out, "p99", unit, summary.p99);
-  AppendField(out, "max", unit, summary.max);
-  out += '}';
+  json::Writer writer = Begin(rows_[name].emplace_back(), labels);
+  const std::string unit = summary.milliseconds ? "_ms" : "";
+  const auto add = [&](const std::string& key, double value) {
+    writer.Key(key + unit).Number(std::round(value * 1e4) / 1e4);  // 0.1 us is below what a quantile can tell
+  };
+  writer.Field("count", summary.count);
+  add("mean", summary.mean);
+  add("p50", summary.p50);
+  add("p95", summary.p95);
+  add("p99", summary.p99);
+  add("max", summary.max);
+  writer.EndObject();
 }
 
 std::string StatsWriter::Finish() const {
-  std::string out = "{";
-  const char* separator = "\n  ";
+  std::string out;
+  json::Writer writer(out);
+  writer.BeginObject();
   for (const auto& [name, rows] : rows_) {
-    out += separator;
-    AppendString(out, name);
-    ((out += ": [\n    ") += rows) += ']';
-    separator = ",\n  ";
+    writer.Line(2).Key(name).BeginArray();
+    for (const std::string& row : rows) writer.Line(4).Raw(row);
+    writer.EndArray();
   }
-  return out += "\n}\n";
+  writer.Line(0).EndObject();
+  return out += '\n';
 }
 
 }  // namespace photovec::metrics

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace photovec::metrics {
 
@@ -28,8 +29,7 @@ class StatsWriter {
   std::string Finish() const;
 
  private:
-  std::map<std::string, std::string> rows_;  // metric name -> its objects, comma-separated
-  std::string& Open(const std::string& name, const Labels& labels);
+  std::map<std::string, std::vector<std::string>> rows_;  // metric name -> its objects
 };
 
 }  // namespace photovec::metrics

@@ -5,13 +5,13 @@
 #include <set>
 #include <utility>
 
-#include "model/json_text.h"
+#include "base/json/reader.h"
 #include "model/safetensors.h"
 
 namespace photovec::model {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 bool Exists(const std::string& path) {
   struct stat info {};
@@ -67,16 +67,16 @@ Status Checkpoint::AddFile(const std::string& path) {
 Status Checkpoint::AddShards(const std::string& model_dir, const std::string& index_path) {
   ASSIGN_OR_RETURN(const auto file, MappedFile::Open(index_path));
   const std::span<const uint8_t> text = file->bytes();
-  auto index = ParseJsonObject({reinterpret_cast<const char*>(text.data()), text.size()});
+  auto index = json::ParseObject({reinterpret_cast<const char*>(text.data()), text.size()});
   if (!index.ok()) return index.status().WithContext(index_path);
-  const json::value* map = index->if_contains("weight_map");
+  const bjson::value* map = index->if_contains("weight_map");
   if (map == nullptr || !map->is_object()) {
     return {Code::kInvalidRequest, index_path + ": no \"weight_map\" object"};
   }
   if (map->as_object().empty()) return {Code::kInvalidRequest, index_path + ": its weight_map is empty"};
   std::set<std::string> shards;  // ordered, so that errors do not depend on hashing
   for (const auto& member : map->as_object()) {
-    const json::string* shard = member.value().if_string();
+    const bjson::string* shard = member.value().if_string();
     if (shard == nullptr || !IsPlainFileName(*shard)) {
       return {Code::kInvalidRequest, index_path + ": the shard of '" + std::string(member.key()) +
                                          "' is not the name of a file in the same directory"};

@@ -8,12 +8,12 @@
 #include <string_view>
 #include <utility>
 
-#include "model/json_text.h"
+#include "base/json/reader.h"
 
 namespace photovec::model {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 struct ActivationRow {
   std::string_view name;
@@ -41,8 +41,8 @@ std::string ActivationList() {
   return list;
 }
 
-Status Bad(std::string_view key, const json::value& found, std::string_view supported) {
-  std::string text = json::serialize(found);
+Status Bad(std::string_view key, const bjson::value& found, std::string_view supported) {
+  std::string text = bjson::serialize(found);
   constexpr size_t kShown = 80;
   if (text.size() > kShown) text = text.substr(0, kShown) + "...";
   return {Code::kInvalidRequest,
@@ -52,11 +52,11 @@ Status Bad(std::string_view key, const json::value& found, std::string_view supp
 /// One object of the config; keys are named with their path in errors ("vision_config.patch_size").
 class Section {
  public:
-  Section(const json::object& object, std::string prefix) : object_(object), prefix_(std::move(prefix)) {}
+  Section(const bjson::object& object, std::string prefix) : object_(object), prefix_(std::move(prefix)) {}
 
   /// An integer in [low, high]; `fallback` when the key is missing.
   Result<int> Int(std::string_view key, int fallback, int low, int high) const {
-    const json::value* found = object_.if_contains(key);
+    const bjson::value* found = object_.if_contains(key);
     if (found == nullptr) return fallback;
     const int64_t* value = found->if_int64();
     if (value == nullptr || *value < low || *value > high) {
@@ -67,9 +67,9 @@ class Section {
   }
 
   Result<float> PositiveFloat(std::string_view key, float fallback) const {
-    const json::value* found = object_.if_contains(key);
+    const bjson::value* found = object_.if_contains(key);
     if (found == nullptr) return fallback;
-    json::error_code error;
+    bjson::error_code error;
     const auto value = found->to_number<double>(error);
     if (error.failed() || !std::isfinite(value) || value <= 0.0 || value > 1.0) {
       return Bad(prefix_ + std::string(key), *found, "a number above 0 and at most 1");
@@ -78,9 +78,9 @@ class Section {
   }
 
   Result<Activation> Act(std::string_view key, Activation fallback) const {
-    const json::value* found = object_.if_contains(key);
+    const bjson::value* found = object_.if_contains(key);
     if (found == nullptr) return fallback;
-    if (const json::string* name = found->if_string()) {
+    if (const bjson::string* name = found->if_string()) {
       for (const ActivationRow& row : kActivations) {
         if (row.name == std::string_view(*name)) return row.activation;
       }
@@ -89,17 +89,17 @@ class Section {
   }
 
  private:
-  const json::object& object_;
+  const bjson::object& object_;
   std::string prefix_;
 };
 
 constexpr std::string_view kArchitectures = "CLIPModel, CLIPVisionModel, CLIPVisionModelWithProjection";
 
 /// The first of "architectures", or what transformers' AutoModel would take for the "model_type".
-Result<std::string> Architecture(const json::object& root) {
-  if (const json::value* listed = root.if_contains("architectures");
+Result<std::string> Architecture(const bjson::object& root) {
+  if (const bjson::value* listed = root.if_contains("architectures");
       listed != nullptr && !listed->is_null()) {
-    const json::array* array = listed->if_array();
+    const bjson::array* array = listed->if_array();
     const bool usable = array != nullptr && !array->empty() && array->front().is_string();
     if (!usable) return Bad("architectures", *listed, "a list with one of " + std::string(kArchitectures));
     const std::string name(array->front().as_string());
@@ -108,7 +108,7 @@ Result<std::string> Architecture(const json::object& root) {
     }
     return Bad("architectures", *listed, kArchitectures);
   }
-  const json::value* type = root.if_contains("model_type");
+  const bjson::value* type = root.if_contains("model_type");
   if (type == nullptr) {
     return Status(Code::kInvalidRequest,
                   "neither \"architectures\" nor \"model_type\" is present: not a HuggingFace model config?");
@@ -119,16 +119,16 @@ Result<std::string> Architecture(const json::object& root) {
 }
 
 struct VisionSection {
-  const json::object* object = nullptr;
+  const bjson::object* object = nullptr;
   std::string prefix;
 };
 
 /// Where the vision tower's keys are. A "vision_config_dict" (written by old converters) replaces
 /// "vision_config" as a whole, its gaps filled with defaults: CLIPConfig.__init__ of transformers 4.40.
-Result<VisionSection> FindVisionSection(const json::object& root, bool nested, const json::object& empty) {
+Result<VisionSection> FindVisionSection(const bjson::object& root, bool nested, const bjson::object& empty) {
   if (!nested) return VisionSection{&root, ""};
   for (const std::string_view key : {"vision_config_dict", "vision_config"}) {
-    const json::value* found = root.if_contains(key);
+    const bjson::value* found = root.if_contains(key);
     if (found == nullptr || found->is_null()) continue;
     if (!found->is_object()) return Bad(key, *found, "an object");
     return VisionSection{&found->as_object(), std::string(key) + "."};
@@ -156,12 +156,12 @@ constexpr int kMaxSide = 4096;
 constexpr int kMaxWidth = 65536;
 constexpr int kMaxLayers = 1024;
 
-Result<VisionConfig> FromObject(const json::object& root) {
+Result<VisionConfig> FromObject(const bjson::object& root) {
   VisionConfig config;
   ASSIGN_OR_RETURN(config.architecture, Architecture(root));
-  const json::value* type = root.if_contains("model_type");
+  const bjson::value* type = root.if_contains("model_type");
   const bool nested = config.architecture == "CLIPModel" || (type != nullptr && *type == "clip");
-  const json::object empty;
+  const bjson::object empty;
   ASSIGN_OR_RETURN(const VisionSection where, FindVisionSection(root, nested, empty));
   const Section vision(*where.object, where.prefix);
 
@@ -206,7 +206,7 @@ double VisionConfig::FlopsPerImage() const {
 }
 
 Result<VisionConfig> ParseConfig(std::string_view json_text) {
-  ASSIGN_OR_RETURN(const json::object root, ParseJsonObject(json_text));
+  ASSIGN_OR_RETURN(const bjson::object root, json::ParseObject(json_text));
   return FromObject(root);
 }
 

@@ -7,24 +7,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/files.h"
 #include "model/safetensors.h"
 
 namespace photovec::model {
 namespace {
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 Status Failed(const std::string& path, const char* what) {
   const int error = errno;

@@ -8,12 +8,12 @@
 #include <optional>
 #include <utility>
 
-#include "model/json_text.h"
+#include "base/json/reader.h"
 
 namespace photovec::model {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 // The reference implementation refuses longer headers too.
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
@@ -40,12 +40,12 @@ std::optional<size_t> DtypeSize(std::string_view name) {
 Status Bad(std::string message) { return {Code::kInvalidRequest, std::move(message)}; }
 
 /// A JSON list of integers >= 0.
-std::optional<std::vector<int64_t>> Integers(const json::object& object, std::string_view key) {
-  const json::value* found = object.if_contains(key);
-  const json::array* array = found == nullptr ? nullptr : found->if_array();
+std::optional<std::vector<int64_t>> Integers(const bjson::object& object, std::string_view key) {
+  const bjson::value* found = object.if_contains(key);
+  const bjson::array* array = found == nullptr ? nullptr : found->if_array();
   if (array == nullptr) return std::nullopt;
   std::vector<int64_t> values;
-  for (const json::value& item : *array) {
+  for (const bjson::value& item : *array) {
     const int64_t* value = item.if_int64();
     if (value == nullptr || *value < 0) return std::nullopt;
     values.push_back(*value);
@@ -64,11 +64,11 @@ std::optional<uint64_t> DenseBytes(std::span<const int64_t> shape, size_t dtype_
   return bytes;
 }
 
-Result<SafetensorsEntry> ParseEntry(const json::value& value, std::span<const uint8_t> data) {
-  const json::object* object = value.if_object();
+Result<SafetensorsEntry> ParseEntry(const bjson::value& value, std::span<const uint8_t> data) {
+  const bjson::object* object = value.if_object();
   if (object == nullptr) return Bad("its description is not an object");
   SafetensorsEntry entry;
-  const json::value* dtype = object->if_contains("dtype");
+  const bjson::value* dtype = object->if_contains("dtype");
   if (dtype == nullptr || !dtype->is_string()) return Bad("it has no \"dtype\"");
   entry.dtype = dtype->as_string().c_str();
 
@@ -145,7 +145,7 @@ Result<SafetensorsHeader> ParseSafetensors(std::span<const uint8_t> file) {
   const std::span<const uint8_t> text = file.subspan(kLengthBytes, header_bytes);
   const std::span<const uint8_t> data = file.subspan(kLengthBytes + header_bytes);
 
-  auto header = ParseJsonObject({reinterpret_cast<const char*>(text.data()), text.size()});
+  auto header = json::ParseObject({reinterpret_cast<const char*>(text.data()), text.size()});
   if (!header.ok()) return header.status().WithContext("its header");
   SafetensorsHeader tensors;
   for (const auto& member : *header) {

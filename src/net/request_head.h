@@ -42,7 +42,4 @@ struct RequestHead {
   std::optional<std::string> QueryParameter(std::string_view name) const;
 };
 
-/// "a%20b+c" -> "a b c" when plus_is_space; malformed escapes stay as they are.
-std::string PercentDecode(std::string_view text, bool plus_is_space);
-
 }  // namespace photovec::net

@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "pipeline/item.h"
 
-#include <cmath>
 #include <utility>
 
+#include "base/vectors.h"
+
 namespace photovec::pipeline {
-namespace {
-
-// Doubles: 768 squares in float lose up to 4 digits of the norm.
-Status NormalizeL2(std::span<float> vector) {
-  double squares = 0;
-  for (const float value : vector) squares += static_cast<double>(value) * static_cast<double>(value);
-  if (squares == 0.0) {
-    return {Code::kNanEmbedding, "the model gave a vector of zeros, which has no direction to normalise"};
-  }
-  const double scale = 1.0 / std::sqrt(squares);
-  for (float& value : vector) value = static_cast<float>(static_cast<double>(value) * scale);
-  return Status::Ok();
-}
-
-}  // namespace
 
 bool Item::EndIfGivenUp() {
   Status status = collector_->GivenUp(Clock::now());
@@ -58,7 +44,10 @@ void Item::AnswerFromCache(std::vector<float> embedding) {
   End(std::move(normalized));
 }
 
-Status Item::Normalize() { return request().normalize ? NormalizeL2(result_.embedding) : Status::Ok(); }
+Status Item::Normalize() {
+  if (!request().normalize || NormalizeL2(result_.embedding)) return Status::Ok();
+  return {Code::kNanEmbedding, "the model gave a vector of zeros, which has no direction to normalise"};
+}
 
 void Item::OnDropped() { End(collector_->GivenUp(Clock::now())); }
 

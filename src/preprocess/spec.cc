@@ -2,35 +2,28 @@
 #include "preprocess/spec.h"
 
 #include <boost/json/array.hpp>
-#include <boost/json/error.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/parse_options.hpp>
 #include <boost/json/serialize.hpp>
-#include <boost/json/stream_parser.hpp>
 #include <boost/json/value.hpp>
-#include <boost/system/error_code.hpp>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
-#include <exception>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <span>
-#include <system_error>
 #include <utility>
+
+#include "base/files.h"
+#include "base/json/reader.h"
 
 namespace photovec::preprocess {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 // Bounds the slot (48 MiB) and every product of sizes in the resizer; no published model exceeds 1024.
 constexpr int kMaxSide = 4096;
-// Real files have depth 2 and 1 KiB.
-constexpr std::size_t kMaxJsonDepth = 16;
+// Real files have 1 KiB.
 constexpr std::size_t kMaxFileBytes = 1U << 20;
 
 // transformers' OPENAI_CLIP_MEAN and OPENAI_CLIP_STD: what a missing key means.
@@ -43,39 +36,39 @@ constexpr std::string_view kKnownProcessors[] = {"CLIPImageProcessor", "CLIPImag
                                                  "CLIPFeatureExtractor", "BitImageProcessor",
                                                  "BitImageProcessorFast"};
 
-Status Unsupported(std::string_view key, const json::value& found, std::string_view supported) {
-  std::string shown = json::serialize(found);
+Status Unsupported(std::string_view key, const bjson::value& found, std::string_view supported) {
+  std::string shown = bjson::serialize(found);
   constexpr std::size_t kMaxShown = 100;
   if (shown.size() > kMaxShown) shown = shown.substr(0, kMaxShown) + "...";
   return {Code::kInvalidRequest,
           "\"" + std::string(key) + "\" holds " + shown + "; supported: " + std::string(supported)};
 }
 
-const json::value* Find(const json::object& config, std::string_view key) {
-  return config.if_contains(json::string_view(key.data(), key.size()));
+const bjson::value* Find(const bjson::object& config, std::string_view key) {
+  return config.if_contains(bjson::string_view(key.data(), key.size()));
 }
 
 /// As Find, for the keys where Python's None (JSON null) means "use the default".
-const json::value* FindNotNull(const json::object& config, std::string_view key) {
-  const json::value* value = Find(config, key);
+const bjson::value* FindNotNull(const bjson::object& config, std::string_view key) {
+  const bjson::value* value = Find(config, key);
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
-bool IsSide(const json::value& value) {
+bool IsSide(const bjson::value& value) {
   return value.is_int64() && value.get_int64() >= 1 && value.get_int64() <= kMaxSide;
 }
 
-Result<bool> ReadSwitch(const json::object& config, std::string_view key) {
-  const json::value* value = Find(config, key);
+Result<bool> ReadSwitch(const bjson::object& config, std::string_view key) {
+  const bjson::value* value = Find(config, key);
   if (value == nullptr) return true;
   if (value->is_null()) return false;  // as Python takes None in a condition
   if (!value->is_bool()) return Unsupported(key, *value, "true or false");
   return value->get_bool();
 }
 
-Status CheckProcessor(const json::object& config) {
+Status CheckProcessor(const bjson::object& config) {
   for (const std::string_view key : {"image_processor_type", "feature_extractor_type"}) {
-    const json::value* value = FindNotNull(config, key);
+    const bjson::value* value = FindNotNull(config, key);
     if (value == nullptr) continue;
     bool known = false;
     for (const std::string_view name : kKnownProcessors) {
@@ -88,17 +81,17 @@ Status CheckProcessor(const json::object& config) {
   return Status::Ok();
 }
 
-Result<int> ReadResizeShort(const json::object& config) {
+Result<int> ReadResizeShort(const bjson::object& config) {
   constexpr std::string_view kSupported =
       "an integer or {\"shortest_edge\": N}, 1 <= N <= 4096 (a fixed height and width would need a resize "
       "that photovec does not have)";
-  const json::value* value = FindNotNull(config, "size");
+  const bjson::value* value = FindNotNull(config, "size");
   if (value == nullptr) return 224;
-  if (const json::value* square = Find(config, "use_square_size")) {
+  if (const bjson::value* square = Find(config, "use_square_size")) {
     return Unsupported("use_square_size", *square, "no such key");
   }
-  const json::value* edge = value;
-  if (const json::object* sizes = value->if_object()) {
+  const bjson::value* edge = value;
+  if (const bjson::object* sizes = value->if_object()) {
     // CLIPImageProcessor reads only shortest_edge, also where longest_edge stands beside it.
     edge = sizes->if_contains("shortest_edge");
     if (edge == nullptr) return Unsupported("size", *value, kSupported);
@@ -107,17 +100,17 @@ Result<int> ReadResizeShort(const json::object& config) {
   return static_cast<int>(edge->get_int64());
 }
 
-Result<int> ReadCrop(const json::object& config) {
+Result<int> ReadCrop(const bjson::object& config) {
   constexpr std::string_view kSupported =
       "an integer or {\"height\": N, \"width\": N} with both equal, 1 <= N <= 4096";
-  const json::value* value = FindNotNull(config, "crop_size");
+  const bjson::value* value = FindNotNull(config, "crop_size");
   if (value == nullptr) return 224;
-  const json::value* height = value;
-  const json::value* width = value;
-  if (const json::object* sizes = value->if_object()) {
+  const bjson::value* height = value;
+  const bjson::value* width = value;
+  if (const bjson::object* sizes = value->if_object()) {
     height = sizes->if_contains("height");
     width = sizes->if_contains("width");
-  } else if (const json::array* pair = value->if_array()) {
+  } else if (const bjson::array* pair = value->if_array()) {
     height = pair->size() == 2 ? &(*pair)[0] : nullptr;
     width = pair->size() == 2 ? &(*pair)[1] : nullptr;
   }
@@ -128,9 +121,9 @@ Result<int> ReadCrop(const json::object& config) {
   return static_cast<int>(height->get_int64());
 }
 
-Result<Filter> ReadFilter(const json::object& config) {
+Result<Filter> ReadFilter(const bjson::object& config) {
   constexpr std::string_view kSupported = "1 (lanczos), 2 (bilinear) and 3 (bicubic)";
-  const json::value* value = Find(config, "resample");
+  const bjson::value* value = Find(config, "resample");
   if (value == nullptr) return Filter::kBicubic;
   if (!value->is_int64()) return Unsupported("resample", *value, kSupported);
   switch (value->get_int64()) {
@@ -146,7 +139,7 @@ Result<Filter> ReadFilter(const json::object& config) {
 }
 
 /// A JSON number as a float, or NaN when it is none or does not fit.
-float ToFloat(const json::value& value) {
+float ToFloat(const bjson::value& value) {
   double wide = std::numeric_limits<double>::quiet_NaN();
   if (value.is_double()) wide = value.get_double();
   if (value.is_int64()) wide = static_cast<double>(value.get_int64());
@@ -162,16 +155,16 @@ struct ChannelKey {
   bool positive;  // whether 0 and below make no sense
 };
 
-Status ReadChannels(const json::object& config, const ChannelKey& key, float out[3]) {
+Status ReadChannels(const bjson::object& config, const ChannelKey& key, float out[3]) {
   const std::string_view supported =
       key.positive ? "a positive number, or three of them" : "a number, or three of them";
-  const json::value* value = FindNotNull(config, key.name);
+  const bjson::value* value = FindNotNull(config, key.name);
   for (std::size_t c = 0; c < 3; ++c) {
     if (value == nullptr) {
       out[c] = static_cast<float>(key.fallback[c]);
       continue;
     }
-    const json::array* list = value->if_array();
+    const bjson::array* list = value->if_array();
     if (list != nullptr && list->size() != 3) return Unsupported(key.name, *value, supported);
     out[c] = ToFloat(list != nullptr ? (*list)[c] : *value);
     if (!std::isfinite(out[c]) || (key.positive && out[c] <= 0.0F)) {
@@ -181,13 +174,13 @@ Status ReadChannels(const json::object& config, const ChannelKey& key, float out
   return Status::Ok();
 }
 
-Result<PixelNormalization> ReadNormalization(const json::object& config) {
+Result<PixelNormalization> ReadNormalization(const bjson::object& config) {
   PixelNormalization result;
   ASSIGN_OR_RETURN(const bool do_rescale, ReadSwitch(config, "do_rescale"));
   ASSIGN_OR_RETURN(const bool do_normalize, ReadSwitch(config, "do_normalize"));
   if (!do_rescale) {
     result.rescale = 1.0F;
-  } else if (const json::value* factor = Find(config, "rescale_factor")) {
+  } else if (const bjson::value* factor = Find(config, "rescale_factor")) {
     result.rescale = ToFloat(*factor);
     if (!std::isfinite(result.rescale) || result.rescale <= 0.0F) {
       return Unsupported("rescale_factor", *factor, "a positive number");
@@ -198,27 +191,6 @@ Result<PixelNormalization> ReadNormalization(const json::object& config) {
     RETURN_IF_ERROR(ReadChannels(config, {"image_std", kClipStd, true}, result.std));
   }
   return result;
-}
-
-Result<json::value> ParseJson(std::string_view text) {
-  json::parse_options options;
-  options.max_depth = kMaxJsonDepth;
-  try {
-    json::stream_parser parser({}, options);
-    boost::system::error_code error;
-    const std::size_t read = parser.write_some(text.data(), text.size(), error);
-    if (!error && read < text.size() && text.find_first_not_of(" \t\r\n", read) != std::string_view::npos) {
-      error = json::make_error_code(json::error::extra_data);
-    }
-    if (!error) parser.finish(error);
-    if (error) {
-      return Status(Code::kInvalidRequest,
-                    "not valid JSON at byte " + std::to_string(read) + ": " + error.message());
-    }
-    return parser.release();
-  } catch (const std::exception& e) {
-    return Status(Code::kInvalidRequest, std::string("cannot parse the JSON: ") + e.what());
-  }
 }
 
 std::string Number(float value) {
@@ -246,22 +218,18 @@ std::string_view FilterName(Filter filter) {
 }  // namespace
 
 Result<Spec> ParseSpec(std::string_view json_text) {
-  ASSIGN_OR_RETURN(const json::value root, ParseJson(json_text));
-  const json::object* config = root.if_object();
-  if (config == nullptr) {
-    return Status(Code::kInvalidRequest, "the preprocessor config is not a JSON object");
-  }
-  RETURN_IF_ERROR(CheckProcessor(*config));
+  ASSIGN_OR_RETURN(const bjson::object config, json::ParseObject(json_text));
+  RETURN_IF_ERROR(CheckProcessor(config));
   // Without them photos would reach the model in sizes of their own.
   for (const std::string_view key : {"do_resize", "do_center_crop"}) {
-    ASSIGN_OR_RETURN(const bool on, ReadSwitch(*config, key));
-    if (!on) return Unsupported(key, json::value(false), "true (the model needs one fixed size)");
+    ASSIGN_OR_RETURN(const bool on, ReadSwitch(config, key));
+    if (!on) return Unsupported(key, bjson::value(false), "true (the model needs one fixed size)");
   }
   Spec spec;
-  ASSIGN_OR_RETURN(spec.filter, ReadFilter(*config));
-  ASSIGN_OR_RETURN(spec.resize_short, ReadResizeShort(*config));
-  ASSIGN_OR_RETURN(spec.crop, ReadCrop(*config));
-  ASSIGN_OR_RETURN(spec.normalization, ReadNormalization(*config));
+  ASSIGN_OR_RETURN(spec.filter, ReadFilter(config));
+  ASSIGN_OR_RETURN(spec.resize_short, ReadResizeShort(config));
+  ASSIGN_OR_RETURN(spec.crop, ReadCrop(config));
+  ASSIGN_OR_RETURN(spec.normalization, ReadNormalization(config));
   return spec;
 }
 
@@ -271,18 +239,12 @@ Result<Spec> LoadSpec(const std::string& model_dir) {
     return Status(Code::kNotFound, path.string() + ": cannot be read (" + why +
                                        "); a model directory needs it, as downloaded from HuggingFace");
   };
-  std::error_code failed;
-  const bool regular = std::filesystem::is_regular_file(path, failed);
-  if (!regular) return not_found(failed ? failed.message() : "not a regular file");
-  std::ifstream file(path, std::ios::binary);
-  if (!file.is_open()) return not_found(std::strerror(errno));
-  std::string text(kMaxFileBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kMaxFileBytes) {
+  const Result<std::string> text = ReadFile(path.string(), kMaxFileBytes);
+  if (!text.ok() && text.status().code() == Code::kBodyTooLarge) {
     return Status(Code::kInvalidRequest, path.string() + ": larger than 1 MiB, so no preprocessor config");
   }
-  Result<Spec> spec = ParseSpec(text);
+  if (!text.ok()) return not_found(text.status().message());
+  Result<Spec> spec = ParseSpec(*text);
   if (!spec.ok()) return spec.status().WithContext(path.string());
   return spec;
 }

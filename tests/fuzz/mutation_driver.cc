@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/random.h"
 #include "fuzz/fuzz_target.h"
 
 namespace photovec::fuzz {
@@ -36,20 +37,14 @@ constexpr long kMaxResidentBytes = 300L << 20;
 constexpr double kMaxInputSeconds = 2;
 #endif
 
-/// xorshift: the same sequence on every platform, unlike std:: distributions.
 class Random {
  public:
-  explicit Random(uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15U + 1) {}
-  uint64_t Next() {
-    state_ ^= state_ << 13;
-    state_ ^= state_ >> 7;
-    state_ ^= state_ << 17;
-    return state_;
-  }
+  explicit Random(uint64_t seed) : bits_(seed) {}
+  uint64_t Next() { return bits_.Next(); }
   size_t Below(size_t limit) { return limit == 0 ? 0 : static_cast<size_t>(Next() % limit); }
 
  private:
-  uint64_t state_;
+  SplitMix64 bits_;
 };
 
 ptrdiff_t Signed(size_t offset) { return static_cast<ptrdiff_t>(offset); }

@@ -9,13 +9,12 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/files.h"
 #include "decode/color/transform.h"
 #include "decode/decoder.h"
 #include "decode/formats/heif/support.h"
@@ -26,9 +25,11 @@
 namespace photovec::decode {
 namespace {
 
-std::vector<uint8_t> ReadFile(const char* path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+/// Empty when it cannot be read, which no decoder takes.
+std::vector<uint8_t> ReadPhoto(const char* path) {
+  const Result<std::string> bytes = ReadFile(path, uint64_t{1} << 30);
+  if (!bytes.ok()) return {};
+  return {bytes->begin(), bytes->end()};
 }
 
 /// Full decode in stored order, with default limits.
@@ -52,7 +53,7 @@ void Put(int width, int height, int orientation, const uint8_t* data) {
 }
 
 void PutSrgb(const char* path, ColorConverter* converter, CodecScratch* scratch, RgbImage* image) {
-  const std::vector<uint8_t> encoded = ReadFile(path);
+  const std::vector<uint8_t> encoded = ReadPhoto(path);
   const Result<ImageHeader> header = Pixels(encoded, AlphaMode::kDrop, scratch, image);
   if (!header.ok()) {
     std::printf("%s\n", header.status().ToString().c_str());
@@ -63,7 +64,7 @@ void PutSrgb(const char* path, ColorConverter* converter, CodecScratch* scratch,
 }
 
 void PutPixels(const char* path, AlphaMode alpha, CodecScratch* scratch, RgbImage* image) {
-  const std::vector<uint8_t> encoded = ReadFile(path);
+  const std::vector<uint8_t> encoded = ReadPhoto(path);
   const Result<ImageHeader> header = Pixels(encoded, alpha, scratch, image);
   if (!header.ok()) {
     std::printf("%s\n", header.status().ToString().c_str());
@@ -72,10 +73,10 @@ void PutPixels(const char* path, AlphaMode alpha, CodecScratch* scratch, RgbImag
   }
 }
 
-double CpuMs() { return 1000.0 * static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+double CpuMs() { return Seconds(ProcessCpuTime()) * 1e3; }
 
 void Check(const char* path, CodecScratch* scratch, RgbImage* image) {
-  const std::vector<uint8_t> encoded = ReadFile(path);
+  const std::vector<uint8_t> encoded = ReadPhoto(path);
   const double start = CpuMs();
   const Result<ImageHeader> header = Pixels(encoded, AlphaMode::kDrop, scratch, image);
   rusage usage{};
@@ -90,7 +91,7 @@ void PutSlot(const char* path, int side, JpegScaling scaling, Decoder* decoder) 
   spec.resize_short = side;
   spec.crop = side;
   std::vector<uint8_t> slot(spec.slot_bytes());
-  const std::vector<uint8_t> encoded = ReadFile(path);
+  const std::vector<uint8_t> encoded = ReadPhoto(path);
   DecodeJob job;
   job.encoded = encoded;
   job.spec = &spec;

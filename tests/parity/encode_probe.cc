@@ -8,11 +8,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/files.h"
 #include "encode/factory.h"
 #include "model/vision_model.h"
 #include "preprocess/spec.h"
@@ -60,8 +60,7 @@ Status Run(const Job& job) {
   RETURN_IF_ERROR(encoder->Warmup());
   const auto side = static_cast<size_t>(encoder->info().image_size);
   const size_t slot_bytes = side * side * 3;
-  std::ifstream file(job.pixels, std::ios::binary);
-  const std::string pixels{std::istreambuf_iterator<char>(file), {}};
+  ASSIGN_OR_RETURN(const std::string pixels, ReadFile(job.pixels, uint64_t{1} << 32));
   if (pixels.empty() || pixels.size() % slot_bytes != 0) {
     return {Code::kInvalidRequest,
             job.pixels + ": not a multiple of " + std::to_string(slot_bytes) + " bytes"};

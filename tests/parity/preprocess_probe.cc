@@ -15,12 +15,14 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/files.h"
+#include "base/quantile.h"
 #include "preprocess/resize.h"
 #include "preprocess/spec.h"
 
@@ -57,11 +59,11 @@ int RunJob(Job& job, const Options& options, Preprocessor& preprocessor) {
   const int d = job.source.scale_denominator;
   const int width = (job.source.full_width + d - 1) / d;
   const int height = (job.source.full_height + d - 1) / d;
-  std::ifstream file(job.pixels, std::ios::binary);
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
+  const Result<std::string> bytes = ReadFile(job.pixels, uint64_t{1} << 30);
+  if (!bytes.ok()) return Fail(job.pixels + ": " + bytes.status().message());
   const size_t stride = static_cast<size_t>(width) * 3;
-  if (bytes.size() != stride * static_cast<size_t>(height)) return Fail(job.pixels + " has a wrong size");
-  job.source.pixels = {reinterpret_cast<const uint8_t*>(bytes.data()), width, height, stride};
+  if (bytes->size() != stride * static_cast<size_t>(height)) return Fail(job.pixels + " has a wrong size");
+  job.source.pixels = {reinterpret_cast<const uint8_t*>(bytes->data()), width, height, stride};
   if (options.wrong_filter) {
     job.spec.filter = job.spec.filter == Filter::kBilinear ? Filter::kBicubic : Filter::kBilinear;
     if (job.spec.mode == ResizeMode::kSquash) {
@@ -78,12 +80,11 @@ int RunJob(Job& job, const Options& options, Preprocessor& preprocessor) {
     if (!status.ok()) return Fail(status.ToString());
     micros.push_back(spent.count());
   }
-  std::nth_element(micros.begin(), micros.begin() + options.repeat / 2, micros.end());
   std::ofstream result(job.out, std::ios::binary);
   result.write(reinterpret_cast<const char*>(out.data()), static_cast<std::streamsize>(out.size()));
   result.close();
   if (!result.good()) return Fail("cannot write " + job.out);
-  std::cout << micros[static_cast<size_t>(options.repeat / 2)] << std::endl;
+  std::cout << Median(std::move(micros)) << std::endl;
   return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <exception>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace photovec::json {
@@ -114,16 +115,16 @@ std::string Position(std::string_view text, size_t offset) {
   return "line " + std::to_string(line) + ", column " + std::to_string(column);
 }
 
+/// What is wrong, after "malformed JSON" or the like.
 std::string Explain(std::string_view text, size_t offset, const ErrorCode& error, const Builder& builder) {
-  const std::string where = Position(text, offset);
+  const std::string where = " at " + Position(text, offset) + ": ";
   if (!builder.duplicate.empty()) {
-    return "malformed JSON at " + where + ": the key \"" + builder.duplicate.substr(0, 64) +
-           "\" occurs twice";
+    return where + "the key \"" + builder.duplicate.substr(0, 64) + "\" occurs twice";
   }
   if (error == bjson::error::too_deep) {
-    return "malformed JSON at " + where + ": nested more than " + std::to_string(kMaxDepth) + " levels deep";
+    return where + "nested more than " + std::to_string(kMaxDepth) + " levels deep";
   }
-  std::string message = "malformed JSON at " + where + ": " + error.message();
+  std::string message = where + error.message();
   if (!builder.key.empty()) message += ", in or after the field \"" + builder.key.substr(0, 64) + "\"";
   const std::string_view rest = text.substr(std::min(offset, text.size()));
   for (const std::string_view word : {"NaN", "Infinity", "-Infinity", "nan", "inf"}) {
@@ -132,12 +133,8 @@ std::string Explain(std::string_view text, size_t offset, const ErrorCode& error
   return message;
 }
 
-}  // namespace
-
-Result<bjson::value> Parse(std::string_view text) {
-  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
-    return Status(Code::kInvalidRequest, "the body is empty: a JSON object is expected");
-  }
+/// \param verdict how errors begin.
+Result<bjson::value> Read(std::string_view text, const std::string& verdict) {
   try {
     bjson::parse_options options;
     options.max_depth = kMaxDepth;
@@ -147,11 +144,26 @@ Result<bjson::value> Parse(std::string_view text) {
     ErrorCode error;
     const size_t used = parser.write_some(false, text.data(), text.size(), error);
     if (!error && used < text.size()) error = bjson::make_error_code(bjson::error::extra_data);
-    if (error) return Status(Code::kInvalidRequest, Explain(text, used, error, builder));
+    if (error) return Status(Code::kInvalidRequest, verdict + Explain(text, used, error, builder));
     return builder.stack.release();
   } catch (const std::exception& exception) {
-    return Status(Code::kInvalidRequest, std::string("the JSON body cannot be read: ") + exception.what());
+    return Status(Code::kInvalidRequest, verdict + ": it cannot be read: " + exception.what());
   }
+}
+
+}  // namespace
+
+Result<bjson::value> Parse(std::string_view text) {
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    return Status(Code::kInvalidRequest, "the body is empty: a JSON object is expected");
+  }
+  return Read(text, "malformed JSON");
+}
+
+Result<bjson::object> ParseObject(std::string_view text) {
+  ASSIGN_OR_RETURN(bjson::value root, Read(text, "not valid JSON"));
+  if (!root.is_object()) return Status(Code::kInvalidRequest, "not a JSON object");
+  return std::move(root.get_object());
 }
 
 std::string_view TypeName(const bjson::value& value) {

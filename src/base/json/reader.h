@@ -22,6 +22,10 @@ inline constexpr size_t kMaxDepth = 32;
 /// is wrong, at which line and column, and inside which field.
 Result<boost::json::value> Parse(std::string_view text);
 
+/// The same for a file or an answer that must be one object. Errors: kInvalidRequest, "not valid JSON at line
+/// 2, column 1: ..." or "not a JSON object".
+Result<boost::json::object> ParseObject(std::string_view text);
+
 /// "a string", "a number", ...: for messages about wrong types.
 std::string_view TypeName(const boost::json::value& value);
 

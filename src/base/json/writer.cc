@@ -6,12 +6,11 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/text/ascii.h"
 #include "base/text/utf8.h"
 
 namespace photovec::json {
 namespace {
-
-constexpr std::string_view kHex = "0123456789abcdef";
 
 void AppendEscaped(std::string& out, unsigned char byte) {
   switch (byte) {
@@ -32,8 +31,8 @@ void AppendEscaped(std::string& out, unsigned char byte) {
       return;
     default:
       out += "\\u00";
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
+      out += kLowerHexDigits[byte >> 4];
+      out += kLowerHexDigits[byte & 15];
   }
 }
 
@@ -104,6 +103,19 @@ void AppendFloats(std::string& out, std::span<const float> values) {
 void Writer::Comma() {
   if (!fresh_) out_ += ',';
   fresh_ = false;
+  BreakLine();
+}
+
+void Writer::BreakLine() {
+  if (indent_ < 0) return;
+  out_ += '\n';
+  out_.append(static_cast<size_t>(indent_), ' ');
+  indent_ = -1;
+}
+
+Writer& Writer::Line(int indent) {
+  indent_ = indent;
+  return *this;
 }
 
 Writer& Writer::Open(char bracket) {
@@ -117,6 +129,7 @@ Writer& Writer::Open(char bracket) {
 Writer& Writer::Close(char bracket) {
   --depth_;
   PHOTOVEC_CHECK(depth_ >= 0, "JSON that is closed more often than opened");
+  BreakLine();
   out_ += bracket;
   fresh_ = false;
   return *this;
@@ -156,6 +169,18 @@ Writer& Writer::Fixed(double value, int digits) {
       std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, digits);
   out_.append(text.data(), end.ptr);
   return *this;
+}
+
+Writer& Writer::Number(double value) {
+  if (!std::isfinite(value)) return Null();
+  Comma();
+  AppendNumber(out_, value);
+  return *this;
+}
+
+Writer& Writer::Error(const Status& status) {
+  if (status.ok()) return Null();
+  return BeginObject().Field("code", status.name()).Field("message", status.message()).EndObject();
 }
 
 Writer& Writer::Raw(std::string_view json) {

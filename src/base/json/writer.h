@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/status.h"
+
 /// Everything that photovec writes as JSON is written here. One policy: bytes that are not UTF-8 become
 /// U+FFFD, so that the output is always valid; NaN and infinities become null. No locale, no exceptions but
 /// std::bad_alloc. Safe from any thread.
@@ -49,6 +51,13 @@ class Writer {
   Writer& Null() { return Raw("null"); }
   /// \param digits behind the point, at most 17.
   Writer& Fixed(double value, int digits);
+  /// The shortest decimals that read back as the same double.
+  Writer& Number(double value);
+  /// {"code":"image_corrupt","message":"..."}, or null for OK.
+  Writer& Error(const Status& status);
+  /// Begins a line before the next key, value or closing bracket: for documents that people read.
+  /// \param indent spaces at its beginning.
+  Writer& Line(int indent);
   /// A value that is JSON already.
   Writer& Raw(std::string_view json);
 
@@ -65,10 +74,12 @@ class Writer {
   Writer& Signed(int64_t value);
   Writer& Unsigned(uint64_t value);
   void Comma();
+  void BreakLine();
 
   std::string& out_;
   bool fresh_ = true;  // nothing stands before the next value that a comma must part it from
   int depth_ = 0;
+  int indent_ = -1;  // of the line that begins next; -1: none
 };
 
 }  // namespace photovec::json

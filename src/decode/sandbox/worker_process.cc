@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "decode/sandbox/cpu_handover.h"
 #include "decode/sandbox/faults.h"
 #include "decode/sandbox/protocol.h"
@@ -275,10 +276,7 @@ uint64_t WorkerProcess::ResidentBytes() const {
 
 Clock::duration WorkerProcess::CpuTime() const {
   if (pid_ < 0) return final_cpu_;
-  clockid_t clock{};
-  timespec now{};
-  if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &now) != 0) return {};
-  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  return ProcessCpuTime(pid_).value_or(Clock::duration{});
 }
 
 }  // namespace photovec::decode

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "fetch/gcs/credentials.h"
 
-#include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 #include <utility>
 
+#include "base/files.h"
+#include "base/json/reader.h"
+#include "base/text/percent.h"
 #include "fetch/gcs/jwt.h"
 #include "fetch/gcs/token.h"
 #include "fetch/http/http_url.h"
-#include "fetch/reference.h"
 
 namespace photovec::fetch {
 namespace {
@@ -28,7 +27,7 @@ constexpr const char* kGoogleTokens = "https://oauth2.googleapis.com/token";
 constexpr const char* kMetadataAddress = "169.254.169.254";  // the same on GCE, GKE and Cloud Run
 constexpr const char* kFlavor = "Metadata-Flavor: Google";
 constexpr const char* kForm = "Content-Type: application/x-www-form-urlencoded";
-constexpr uintmax_t kLargestFile = 256 * 1024;
+constexpr uint64_t kLargestFile = 256 * 1024;
 constexpr int64_t kAssertionSeconds = 3'600;  // the longest that Google accepts
 
 Status Wrong(std::string what) { return {Code::kInvalidRequest, std::move(what)}; }
@@ -37,11 +36,9 @@ Status Wrong(std::string what) { return {Code::kInvalidRequest, std::move(what)}
 class KeyFile {
  public:
   static Result<KeyFile> Parse(std::string_view text, const std::string& path) {
-    boost::system::error_code bad;
-    json::value parsed = json::parse({text.data(), text.size()}, bad);
-    if (bad) return Wrong(path + " is not valid JSON (" + bad.message() + ")");
-    if (!parsed.is_object()) return Wrong(path + " is not a JSON object with credentials");
-    return KeyFile(std::move(parsed.get_object()), path);
+    Result<json::object> parsed = photovec::json::ParseObject(text);
+    if (!parsed.ok()) return Wrong(path + " is " + parsed.status().message());
+    return KeyFile(std::move(*parsed), path);
   }
 
   Result<std::string> Text(std::string_view field) const {
@@ -114,15 +111,13 @@ Result<GcsCredentials> AuthorizedUser(const KeyFile& file, std::shared_ptr<const
   return GcsCredentials{"the user of " + file.path(), std::move(make)};
 }
 
-Result<GcsCredentials> ReadFile(const std::string& path, std::shared_ptr<const HttpCaller> http) {
-  std::error_code bad;
-  const uintmax_t size = std::filesystem::file_size(path, bad);
-  if (bad) return Wrong(path + " cannot be read: " + bad.message());
-  if (size > kLargestFile) return Wrong(path + " is too large for a file with credentials");
-  std::ifstream in(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in.is_open() || in.bad()) return Wrong(path + " cannot be read; check its permissions");
-  return ParseGcsCredentials(text, path, std::move(http));
+Result<GcsCredentials> CredentialsOfFile(const std::string& path, std::shared_ptr<const HttpCaller> http) {
+  const Result<std::string> text = ReadFile(path, kLargestFile);
+  if (text.ok()) return ParseGcsCredentials(*text, path, std::move(http));
+  const Status& why = text.status();
+  if (why.code() == Code::kBodyTooLarge) return Wrong(path + " is too large for a file with credentials");
+  if (why.code() == Code::kInvalidRequest) return Wrong(path + " is " + why.message());
+  return Wrong(path + " cannot be read: " + why.message());
 }
 
 /// Where `gcloud auth application-default login` leaves its file; empty when there is no home.
@@ -197,14 +192,14 @@ Result<GcsCredentials> FindGcsCredentials(const EnvironmentLookup& environment,
                                           std::shared_ptr<const HttpCaller> http) {
   const std::string named = environment(kFileVariable).value_or("");
   if (!named.empty()) {
-    auto credentials = ReadFile(named, std::move(http));
+    auto credentials = CredentialsOfFile(named, std::move(http));
     if (!credentials.ok()) return credentials.status().WithContext(kFileVariable);
     return credentials;
   }
   const std::string well_known = WellKnownPath(environment);
   std::error_code ignored;  // a file that cannot be looked at is none
   if (!well_known.empty() && std::filesystem::exists(well_known, ignored)) {
-    return ReadFile(well_known, std::move(http));
+    return CredentialsOfFile(well_known, std::move(http));
   }
   const std::string host = environment("GCE_METADATA_HOST").value_or("");
   auto credentials = MetadataCredentials(host.empty() ? kMetadataAddress : host, std::move(http));

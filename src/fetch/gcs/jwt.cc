@@ -6,12 +6,11 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <span>
 #include <utility>
 
-#include "base/strings.h"
+#include "base/json/writer.h"
+#include "base/text/base64.h"
 
 namespace photovec::fetch {
 namespace {
@@ -73,15 +72,21 @@ Result<std::string> RsaKey::SignRs256(std::string_view text) const {
 }
 
 Result<std::string> SignJwt(const JwtClaims& claims, const RsaKey& key, std::string_view key_id) {
-  boost::json::object header = {{"alg", "RS256"}, {"typ", "JWT"}};
-  if (!key_id.empty()) header["kid"] = key_id;
-  const boost::json::object body = {{"iss", claims.issuer},
-                                    {"scope", claims.scope},
-                                    {"aud", claims.audience},
-                                    {"iat", claims.issued_at_s},
-                                    {"exp", claims.expires_at_s}};
-  const std::string text =
-      Base64Url(boost::json::serialize(header)) + "." + Base64Url(boost::json::serialize(body));
+  std::string header;
+  json::Writer writer(header);
+  writer.BeginObject().Field("alg", "RS256").Field("typ", "JWT");
+  if (!key_id.empty()) writer.Field("kid", key_id);
+  writer.EndObject();
+  std::string body;
+  json::Writer(body)
+      .BeginObject()
+      .Field("iss", claims.issuer)
+      .Field("scope", claims.scope)
+      .Field("aud", claims.audience)
+      .Field("iat", claims.issued_at_s)
+      .Field("exp", claims.expires_at_s)
+      .EndObject();
+  const std::string text = Base64Url(header) + "." + Base64Url(body);
   ASSIGN_OR_RETURN(const std::string signature, key.SignRs256(text));
   return text + "." + Base64Url(signature);
 }

@@ -3,14 +3,16 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <optional>
 #include <string_view>
 #include <utility>
 
-#include "base/checksum.h"
-#include "base/strings.h"
+#include "base/checksum/crc.h"
+#include "base/checksum/digest.h"
+#include "base/json/reader.h"
+#include "base/text/ascii.h"
+#include "base/text/base64.h"
 #include "fetch/gcs/token.h"
 
 namespace photovec::fetch {
@@ -31,14 +33,13 @@ std::string TextOf(const json::object& object, std::string_view field) {
 
 /// {"error": {"message": "...", "errors": [{"reason": "..."}]}}, or else all of it as the message.
 ErrorBody ParseError(std::string_view body) {
-  boost::system::error_code bad;
-  const json::value parsed = json::parse({body.data(), body.size()}, bad);
-  if (bad || !parsed.is_object()) {
+  const Result<json::object> parsed = photovec::json::ParseObject(body);
+  if (!parsed.ok()) {
     const size_t first = body.find_first_not_of(" \t\r\n");
     const bool page = first != std::string_view::npos && (body[first] == '<' || body[first] == '{');
     return {page ? std::string() : std::string(body), ""};
   }
-  const json::value* error = parsed.get_object().if_contains("error");
+  const json::value* error = parsed->if_contains("error");
   if (error == nullptr || !error->is_object()) return {};
   ErrorBody out{TextOf(error->get_object(), "message"), ""};
   const json::value* list = error->get_object().if_contains("errors");
@@ -51,10 +52,7 @@ ErrorBody ParseError(std::string_view body) {
 
 bool Says(const ErrorBody& error, std::initializer_list<std::string_view> any) {
   return std::any_of(any.begin(), any.end(), [&](std::string_view words) {
-    const auto same = [](char a, char b) {
-      const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-      return lower(a) == lower(b);
-    };
+    const auto same = [](char a, char b) { return LowerAscii(a) == LowerAscii(b); };
     return std::search(error.message.begin(), error.message.end(), words.begin(), words.end(), same) !=
            error.message.end();
   });

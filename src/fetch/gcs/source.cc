@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/text/percent.h"
 #include "fetch/bucket_list.h"
 #include "fetch/gcs/credentials.h"
 #include "fetch/gcs/reply.h"

@@ -2,12 +2,13 @@
 #include "fetch/gcs/token.h"
 
 #include <algorithm>
-#include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <utility>
+
+#include "base/json/reader.h"
 
 namespace photovec::fetch {
 namespace {
@@ -90,16 +91,15 @@ Result<Refreshing<AccessToken>::Made> AskForToken(const HttpCaller& http, const 
   Result<HttpAnswer> answer = http.Call(call);
   if (out_of_order(answer)) answer = http.Call(call);
   if (!answer.ok()) return answer.status().WithContext(endpoint);
-  boost::system::error_code bad;
-  const json::value parsed = json::parse(answer->body, bad);
+  const Result<json::value> parsed = photovec::json::Parse(answer->body);
   if (answer->status != 200) {
-    const std::string reason = bad ? std::string() : ShortReason(ErrorOf(parsed));
+    const std::string reason = parsed.ok() ? ShortReason(ErrorOf(*parsed)) : std::string();
     return Status(Code::kSourceFailed, std::string(endpoint) + " answered " + std::to_string(answer->status) +
                                            (reason.empty() ? "" : ": " + reason));
   }
-  if (bad)
+  if (!parsed.ok())
     return Status(Code::kSourceFailed, std::string(endpoint) + " answered 200 with something not JSON");
-  auto token = TokenOf(parsed, asked);
+  auto token = TokenOf(*parsed, asked);
   if (!token.ok())
     return Status(token.status().code(), std::string(endpoint) + " " + token.status().message());
   return token;

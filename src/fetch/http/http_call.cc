@@ -3,10 +3,10 @@
 
 #include <curl/curl.h>
 
-#include <algorithm>
 #include <memory>
 #include <string_view>
 
+#include "base/text/ascii.h"
 #include "fetch/http/curl_loop.h"
 #include "fetch/http/http_url.h"
 
@@ -26,10 +26,7 @@ size_t OnBody(char* data, size_t size, size_t count, void* to) {
 void TakeHeaders(CURL* easy, HttpAnswer& answer) {
   curl_header* header = nullptr;
   while ((header = curl_easy_nextheader(easy, CURLH_HEADER, -1, header)) != nullptr) {
-    std::string name(header->name);
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    answer.headers[name] = header->value;
+    answer.headers[LowerAscii(std::string_view(header->name))] = header->value;
   }
 }
 

@@ -9,6 +9,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/text/ascii.h"
+
 namespace photovec::fetch {
 namespace {
 
@@ -112,11 +114,7 @@ IpAddress Unmapped(const IpAddress& address) {
 
 std::string LowerHost(std::string_view host) {
   if (host.ends_with('.')) host.remove_suffix(1);  // "example.com." is example.com
-  std::string lower(host);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
+  return LowerAscii(host);
 }
 
 }  // namespace

@@ -2,26 +2,11 @@
 #pragma once
 
 #include <string>
-#include <utility>
 
+#include "base/files.h"
 #include "base/result.h"
 
 namespace photovec::fetch {
-
-/// An open file descriptor, closed when destroyed. Move-only.
-class FileDescriptor {
- public:
-  FileDescriptor() = default;
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
-  ~FileDescriptor();
-  int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
 
 /// A folder below which files are opened, with no way out of it: not by "..", not by a symbolic link, not by
 /// racing a rename against the lookup. The kernel does the walk (openat2 with RESOLVE_BENEATH), so symbolic

@@ -5,7 +5,10 @@
 #include <string>
 #include <utility>
 
-#include "base/strings.h"
+#include "base/text/ascii.h"
+#include "base/text/base64.h"
+#include "base/text/percent.h"
+#include "base/text/sizes.h"
 #include "fetch/local/fetch_pool.h"
 #include "fetch/reference.h"
 
@@ -32,7 +35,7 @@ bool IsBase64(std::string_view header) {
   if (semicolon == std::string_view::npos) return false;
   std::string word;
   for (const char c : header.substr(semicolon + 1)) {
-    if (!IsSpace(c)) word += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    if (!IsSpace(c)) word += LowerAscii(c);
   }
   return word == "base64";
 }

@@ -2,7 +2,6 @@
 #include "fetch/local/file_fetcher.h"
 
 #include <fcntl.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,7 +13,9 @@
 #include <vector>
 
 #include "base/log.h"
-#include "base/strings.h"
+#include "base/text/ascii.h"
+#include "base/text/percent.h"
+#include "base/text/sizes.h"
 #include "fetch/local/fetch_pool.h"
 #include "fetch/reference.h"
 
@@ -53,7 +54,7 @@ bool SameFile(const struct stat& a, const struct stat& b) {
 bool IsFileUrl(std::string_view reference) {
   // SchemeOf says kFile for bare names, too; only a URL has a ':' at this place after "file".
   return SchemeOf(reference) == Scheme::kFile && reference.size() > 4 && reference[4] == ':' &&
-         strncasecmp(reference.data(), "file", 4) == 0;
+         EqualIgnoringCase(reference.substr(0, 4), "file");
 }
 
 /// What is left of an absolute path when it begins with `root`.

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/text/ascii.h"
 #include "fetch/http/http_url.h"
 #include "fetch/s3/endpoint.h"
 #include "fetch/s3/temporary.h"
@@ -115,7 +116,7 @@ Result<AwsCredentials> ByContainer(const AwsSearch& search) {
 Result<AwsCredentials> ByMachine(const AwsSearch& search) {
   std::string nobody = "AWS_EC2_METADATA_DISABLED is set";
   std::string disabled = Variable(search, "AWS_EC2_METADATA_DISABLED");
-  for (char& c : disabled) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (char& c : disabled) c = LowerAscii(c);
   if (disabled != "true") {
     std::string base = Variable(search, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
     if (base.empty()) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "base/text/percent.h"
 #include "fetch/http/http_url.h"
 #include "fetch/reference.h"
 

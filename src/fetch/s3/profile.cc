@@ -3,46 +3,35 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <system_error>
 #include <utility>
+
+#include "base/files.h"
+#include "base/text/ascii.h"
 
 namespace photovec::fetch {
 namespace {
 
 constexpr size_t kLargestFile = 256 * 1024;
 
-std::string_view Trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r";
-  const size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
-
 /// "[ profile  dev ] # comment" -> "profile dev"; empty when it is not a header.
 std::string HeaderName(std::string_view line) {
   const size_t end = line.find(']');
   if (end == std::string_view::npos) return {};
-  const std::string_view inside = Trimmed(line.substr(1, end - 1));
+  const std::string_view inside = TrimAscii(line.substr(1, end - 1));
   const size_t space = inside.find_first_of(" \t");
   if (space == std::string_view::npos) return std::string(inside);
-  return std::string(inside.substr(0, space)) + " " + std::string(Trimmed(inside.substr(space)));
+  return std::string(inside.substr(0, space)) + " " + std::string(TrimAscii(inside.substr(space)));
 }
 
 /// The value without a comment, which must follow white space: "#" and ";" may be part of secrets.
 std::string_view WithoutComment(std::string_view value) {
   for (size_t i = 1; i < value.size(); ++i) {
     const bool mark = value[i] == '#' || value[i] == ';';
-    if (mark && (value[i - 1] == ' ' || value[i - 1] == '\t')) return Trimmed(value.substr(0, i));
+    if (mark && (value[i - 1] == ' ' || value[i - 1] == '\t')) return TrimAscii(value.substr(0, i));
   }
   return value;
-}
-
-std::string Lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
 }
 
 /// Adds one file's share. Returns whether the profile is in it.
@@ -103,7 +92,7 @@ Result<bool> ReadAwsSection(std::string_view text, std::string_view section, Aws
   for (int number = 1; !text.empty(); ++number) {
     const std::string_view raw = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(raw.size() + 1, text.size()));
-    const std::string_view line = Trimmed(raw);
+    const std::string_view line = TrimAscii(raw);
     if (line.empty() || line.front() == '#' || line.front() == ';') continue;
     if (line.front() == '[') {
       const std::string name = HeaderName(line);
@@ -121,7 +110,7 @@ Result<bool> ReadAwsSection(std::string_view text, std::string_view section, Aws
       return Status(Code::kInvalidRequest,
                     "line " + std::to_string(number) + " is neither a [section] nor key = value");
     }
-    here[Lower(Trimmed(line.substr(0, equals)))] = WithoutComment(Trimmed(line.substr(equals + 1)));
+    here[LowerAscii(TrimAscii(line.substr(0, equals)))] = WithoutComment(TrimAscii(line.substr(equals + 1)));
   }
   into.merge(here);  // keeps what is there
   return found;
@@ -136,17 +125,12 @@ Result<std::string> ReadSmallFile(const std::string& path) {
   if (std::filesystem::is_directory(path, bad)) {
     return Status(Code::kInvalidRequest, path + " is a folder, not a file");
   }
-  std::ifstream in(path, std::ios::binary);
-  std::string text(kLargestFile + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!in.is_open() || in.bad()) {
-    return Status(Code::kInvalidRequest, path + " cannot be read; check its permissions");
-  }
-  text.resize(static_cast<size_t>(in.gcount()));
-  if (text.size() > kLargestFile) {
+  Result<std::string> text = ReadFile(path, kLargestFile, FileKind::kAny);
+  if (text.ok()) return text;
+  if (text.status().code() == Code::kBodyTooLarge) {
     return Status(Code::kInvalidRequest, path + " is larger than 256 KiB, which no such file is");
   }
-  return text;
+  return Status(Code::kInvalidRequest, path + " cannot be read; check its permissions");
 }
 
 }  // namespace photovec::fetch

@@ -11,7 +11,8 @@
 #include <map>
 #include <span>
 
-#include "base/strings.h"
+#include "base/checksum/digest.h"
+#include "base/text/ascii.h"
 
 namespace photovec::fetch {
 namespace {
@@ -26,23 +27,10 @@ Digest Hmac(std::span<const uint8_t> key, std::string_view text) {
   return digest;
 }
 
-std::string Hex(std::span<const uint8_t> bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  for (const uint8_t byte : bytes) out += {kDigits[byte >> 4], kDigits[byte & 15]};
-  return out;
-}
-
 std::string HexSha256(std::string_view text) {
   Sha256 hash;
   hash.Update(text);
   return hash.HexDigest();
-}
-
-std::string Lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
 }
 
 /// Without spaces at the ends, and with one where there are several.
@@ -84,7 +72,7 @@ struct CanonicalHeaders {
 CanonicalHeaders Canonical(const std::vector<std::pair<std::string, std::string>>& headers) {
   std::map<std::string, std::string> sorted;
   for (const auto& [name, value] : headers) {
-    const auto [at, fresh] = sorted.try_emplace(Lower(name), Squeezed(value));
+    const auto [at, fresh] = sorted.try_emplace(LowerAscii(name), Squeezed(value));
     if (!fresh) at->second += "," + Squeezed(value);
   }
   CanonicalHeaders out;
@@ -128,7 +116,7 @@ std::string SigV4Authorization(const SigV4Request& request, const AwsKeys& keys)
     key = Hmac(key, step);
   }
   return "AWS4-HMAC-SHA256 Credential=" + keys.access_key_id + "/" + scope +
-         ", SignedHeaders=" + headers.names + ", Signature=" + Hex(key);
+         ", SignedHeaders=" + headers.names + ", Signature=" + HexEncode(key);
 }
 
 }  // namespace photovec::fetch

@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <utility>
 
+#include "base/json/reader.h"
+#include "base/text/percent.h"
 #include "fetch/http/http_url.h"
 #include "fetch/http/url_policy.h"
 #include "fetch/reference.h"
@@ -42,12 +43,9 @@ Result<Made> MadeOf(AwsKeys keys, std::string_view expiration, const WallClock& 
 
 /// {"AccessKeyId": ..., "SecretAccessKey": ..., "Token": ..., "Expiration": ...}
 Result<Made> MadeOfJson(const HttpAnswer& answer, const WallClock& now) {
-  boost::system::error_code bad;
-  const json::value parsed = json::parse(answer.body, bad);
-  const json::object* object = bad ? nullptr : parsed.if_object();
+  const Result<json::object> object = photovec::json::ParseObject(answer.body);
   const auto text = [&](std::string_view field) -> std::string {
-    const json::value* value =
-        object != nullptr ? object->if_contains({field.data(), field.size()}) : nullptr;
+    const json::value* value = object.ok() ? object->if_contains({field.data(), field.size()}) : nullptr;
     if (value == nullptr || !value->is_string()) return {};
     return {value->get_string().begin(), value->get_string().end()};
   };
@@ -56,7 +54,7 @@ Result<Made> MadeOfJson(const HttpAnswer& answer, const WallClock& now) {
   if (answer.status != 200) {
     return Failed("answered " + std::to_string(answer.status) + (code.empty() ? "" : ": " + SafeCode(code)));
   }
-  if (object == nullptr) return Failed("answered 200 with something not a JSON object");
+  if (!object.ok()) return Failed("answered 200 with something not a JSON object");
   if (!code.empty() && code != "Success") return Failed("has no keys: " + SafeCode(code));
   return MadeOf({text("AccessKeyId"), text("SecretAccessKey"), text("Token")}, text("Expiration"), now);
 }

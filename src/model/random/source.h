@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/random.h"
+
 namespace photovec::model {
 
 /// Random numbers by position: value i of a stream depends on the seed, the stream's name and i alone, so any
@@ -16,7 +18,7 @@ class RandomSource {
     for (const char c : stream) key_ = Mix(key_ ^ static_cast<uint8_t>(c));
   }
 
-  uint64_t Bits(uint64_t i) const { return Mix(key_ + i * kGolden); }
+  uint64_t Bits(uint64_t i) const { return Mix(key_ + i * kSplitMixGamma); }
 
   /// Student's t with 4 degrees of freedom, scaled to unit variance: 1 in 300 values lies beyond 4, where a
   /// normal distribution has 1 in 16,000. Cut off at 32, about the largest that trained layers show.
@@ -35,15 +37,7 @@ class RandomSource {
   }
 
  private:
-  static constexpr uint64_t kGolden = 0x9E3779B97F4A7C15ULL;
-
-  // The finaliser of splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
-  static uint64_t Mix(uint64_t z) {
-    z += kGolden;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    return z ^ (z >> 31);
-  }
+  static uint64_t Mix(uint64_t z) { return MixBits(z + kSplitMixGamma); }
 
   /// The sum of the four 16-bit parts, minus its mean, times two (so that it stays an integer).
   static int64_t CentredSum(uint64_t bits) {

@@ -104,7 +104,6 @@ TEST(RequestHeadTest, Query) {
   EXPECT_EQ(head.QueryParameter("flag"), "");
   EXPECT_EQ(head.QueryParameter("b"), "%zz");
   EXPECT_EQ(head.QueryParameter("c"), std::nullopt);
-  EXPECT_EQ(net::PercentDecode("a+b%2", false), "a+b%2");
 }
 
 TEST(RouterTest, RoutesAreDistinctAndListed) {

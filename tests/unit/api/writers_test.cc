@@ -8,7 +8,6 @@
 #include <random>
 #include <string>
 
-#include "api/npy_writer.h"
 #include "api/pickle_writer.h"
 #include "base/json/writer.h"
 #include "base/text/utf8.h"
@@ -75,17 +74,6 @@ TEST(TextWriterTest, ListsOfFloatsFitTheirBuffer) {
   out.clear();
   json::AppendFloats(out, {});
   EXPECT_EQ(out, "[]");
-}
-
-TEST(NpyWriterTest, HeaderIsAlignedAndNamesTheShape) {
-  for (const size_t rows : {0UL, 1UL, 9UL, 10UL, 1000UL, 123456789UL}) {
-    const std::string header = NpyHeader(rows, 512);
-    EXPECT_EQ(header.size() % 64, 0U);
-    EXPECT_EQ(header.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
-    EXPECT_EQ(static_cast<uint8_t>(header[8]) + 256U * static_cast<uint8_t>(header[9]), header.size() - 10);
-    EXPECT_NE(header.find("'shape': (" + std::to_string(rows) + ", 512)"), std::string::npos);
-    EXPECT_EQ(header.back(), '\n');
-  }
 }
 
 // Compared byte for byte with what CPython's pickletools explain; that pickle.loads agrees is shown by

@@ -46,5 +46,16 @@ TEST(JsonWriter, BadUtf8BecomesTheReplacementCharacter) {
   EXPECT_EQ(String(std::string_view("\0\x1f\x7f", 3)), "\"\\u0000\\u001f\\u007f\"");
 }
 
+TEST(JsonWriter, LinesNumbersAndErrors) {
+  std::string out;
+  Writer writer(out);
+  writer.BeginObject().Line(2).Key("x").Number(0.1).Line(2).Key("inf").Number(1e300 * 1e300);
+  writer.Line(2).Key("ok").Error(Status::Ok()).Line(2).Key("bad").Error({Code::kImageCorrupt, "cut"});
+  writer.Line(0).EndObject();
+  EXPECT_EQ(out,
+            "{\n  \"x\":0.1,\n  \"inf\":null,\n  \"ok\":null,\n"
+            "  \"bad\":{\"code\":\"image_corrupt\",\"message\":\"cut\"}\n}");
+}
+
 }  // namespace
 }  // namespace photovec::json

@@ -13,6 +13,7 @@
 
 #include "base/json_text.h"
 #include "bulk/npy.h"
+#include "bulk/output.h"
 #include "bulk/reader.h"
 #include "bulk/walker.h"
 
@@ -168,6 +169,23 @@ TEST_F(Files, PathReaderAnswersOnceAndHonoursCancellation) {
   reader.Fetch({Path("a.bin"), {}, cancel, 100},
                [&](Result<Bytes> got) { cancelled.set_value(std::move(got)); });
   EXPECT_EQ(cancelled.get_future().get().status().code(), Code::kCancelled);
+}
+
+TEST_F(Files, LinesAreUtf8AndKeepTheBytesOfOddNames) {
+  auto output = EmbedOutput::Create(Path("v.npy"));
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  pipeline::ItemResult good;
+  good.embedding = {1, 0};
+  ASSERT_TRUE((*output)->Add("caf\xc3\xa9 \"1\".jpg", good).ok());
+  ASSERT_TRUE((*output)->Add("caf\xe9.jpg", good).ok());
+  pipeline::ItemResult bad;
+  bad.status = {Code::kImageCorrupt, "cut"};
+  ASSERT_TRUE((*output)->Add("b.jpg", bad).ok());
+  ASSERT_TRUE((*output)->Commit(2, "{}").ok());
+  EXPECT_EQ(Read(Path("v.jsonl")),
+            "{\"path\":\"caf\xc3\xa9 \\\"1\\\".jpg\",\"row\":0,\"error\":null}\n"
+            "{\"path\":\"caf\xef\xbf\xbd.jpg\",\"path_base64\":\"Y2Fm6S5qcGc=\",\"row\":1,\"error\":null}\n"
+            "{\"path\":\"b.jpg\",\"row\":null,\"error\":{\"code\":\"image_corrupt\",\"message\":\"cut\"}}\n");
 }
 
 TEST(JsonText, AlwaysValidUtf8) {

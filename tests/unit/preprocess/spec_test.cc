@@ -131,8 +131,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadSpec{R"({"feature_extractor_type": 7})", "feature_extractor_type", "7"}));
 
 TEST(Spec, RefusesWhatIsNoJsonObject) {
-  for (const std::string_view text :
-       {"", "{", "[]", "3", "{\"size\": NaN}", "{} {}", "{\"size\": 224,}", "\xff\xfe"}) {
+  for (const std::string_view text : {"", "{", "[]", "3", "{\"size\": NaN}", "{} {}", "{\"size\": 224,}",
+                                      "\xff\xfe", "{\"size\": 224, \"size\": 336}"}) {
     const Result<Spec> spec = ParseSpec(text);
     ASSERT_FALSE(spec.ok()) << text;
     EXPECT_EQ(spec.status().code(), Code::kInvalidRequest) << text;

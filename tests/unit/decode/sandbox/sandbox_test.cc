@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include <time.h>
 
 #include <cstring>
 #include <fstream>
 #include <limits>
 #include <set>
 
+#include "base/clock.h"
 #include "decode/sandbox/cpu_handover.h"
 #include "decode/sandbox/protocol.h"
 #include "decode/sandbox/respawn.h"
@@ -150,11 +150,9 @@ TEST(Sandbox, BorrowsACpuForAnImageOnly) {
 Clock::duration CpuOf(DecoderPool& pool) {
   Clock::duration total{};
   for (const int pid : pool.pids()) {
-    clockid_t clock{};
-    timespec now{};
-    EXPECT_EQ(clock_getcpuclockid(pid, &clock), 0);
-    EXPECT_EQ(clock_gettime(clock, &now), 0);
-    total += std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+    const auto used = ProcessCpuTime(pid);
+    EXPECT_TRUE(used.has_value()) << pid;
+    total += used.value_or(Clock::duration{});
   }
   return total;
 }

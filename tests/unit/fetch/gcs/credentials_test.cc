@@ -14,7 +14,8 @@
 #include <string>
 #include <utility>
 
-#include "base/strings.h"
+#include "base/text/base64.h"
+#include "base/text/percent.h"
 #include "fetch/gcs/jwt.h"
 #include "fetch/gcs/token.h"
 #include "fetch/reference.h"

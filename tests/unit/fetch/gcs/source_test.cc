@@ -9,8 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/checksum.h"
-#include "base/strings.h"
 #include "fetch/gcs/reply.h"
 #include "unit/fetch/fake_http.h"
 #include "unit/fetch/source_probe.h"

@@ -9,9 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "base/checksum.h"
-#include "base/crc.h"
-#include "base/strings.h"
 #include "fetch/s3/endpoint.h"
 #include "fetch/s3/reply.h"
 #include "unit/fetch/fake_http.h"

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
+#include "base/quantile.h"
 #include "device/cuda/plugin/cuda_check.h"
 #include "device/cuda/plugin/encode/captured_graph.h"
 #include "model/fold/fold.h"
@@ -43,8 +45,7 @@ struct Owned {
       ASSIGN_OR_RETURN(const float milliseconds, Milliseconds(launches));
       seconds.push_back(static_cast<double>(milliseconds) * 1e-3 / launches);
     }
-    std::nth_element(seconds.begin(), seconds.begin() + kRuns / 2, seconds.end());
-    return seconds[kRuns / 2];
+    return Median(std::move(seconds));
   }
 };
 

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace photovec {
+
+/// The header of a NumPy file (format 1.0) for a little-endian f32 array in C order: rows*columns floats must
+/// follow. Always 128 bytes, so that it can be written again once the rows are counted. Source:
+/// numpy/lib/format.py, "Format Version 1.0".
+std::string NpyHeader(int64_t rows, int64_t columns);
+
+}  // namespace photovec
