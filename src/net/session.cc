@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "api/exchange.h"
+#include "api/request_record.h"
 #include "api/routes.h"
 #include "base/log.h"
 #include "net/body_reader.h"
@@ -106,18 +107,8 @@ void WriteRequestLog(api::Exchange& exchange, const api::Route& route, int statu
   request_log::RequestLog* log = exchange.services.options.request_log;
   if (log == nullptr || exchange.opened == TimePoint{}) return;
   exchange.timing.Stop();  // an error's body is written by now
-  request_log::RequestLogEntry entry;
-  entry.model = exchange.model;
-  entry.route = route.path;
-  entry.status = status;
-  entry.started = exchange.timing.started();
-  entry.opened = exchange.opened;
-  entry.receive_us = exchange.timing.Micros(api::RequestStage::kReceive);
-  entry.parse_us = exchange.timing.Micros(api::RequestStage::kParse);
-  entry.serialise_us = exchange.timing.Micros(api::RequestStage::kSerialise);
-  entry.total_us = exchange.timing.Micros(api::RequestStage::kTotal);
-  entry.result = exchange.result ? &*exchange.result : nullptr;
-  log->Write(entry);
+  log->Write(api::ToRecord({exchange.model, route.path, status, exchange.timing, exchange.opened,
+                            exchange.result ? &*exchange.result : nullptr}));
 }
 
 /// What a turn needs besides the request.

@@ -8,11 +8,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
+#include "base/json/writer.h"
 #include "base/log.h"
 #include "base/thread_pool.h"
 
@@ -24,87 +25,31 @@ constexpr auto kGather = std::chrono::milliseconds(100);
 constexpr size_t kLargeWrite = size_t{256} << 10;
 constexpr auto kWarnEvery = std::chrono::minutes(1);
 
-void AppendInt(std::string& out, int64_t value) {
-  std::array<char, 24> text;
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
-  out.append(text.data(), end);
+void AppendValue(json::Writer& json, const std::array<int64_t, kBorderCount>& times) {
+  json.BeginArray();
+  for (const int64_t time : times) json.Value(time);
+  json.EndArray();
+}
+template <typename T>
+void AppendValue(json::Writer& json, const T& value) {
+  json.Value(value);
 }
 
-void AppendMember(std::string& out, std::string_view key, int64_t value) {
-  ((out += ",\"") += key) += "\":";
-  AppendInt(out, value);
-}
-
-// A model's name is what its owner chose; everything else here is ours.
-void AppendText(std::string& out, std::string_view text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && c != '"' && c != '\\') {
-      out += c;
-    } else {
-      out += "\\u00";
-      out += kHex[byte >> 4U];
-      out += kHex[byte & 15U];
-    }
-  }
-  out += '"';
-}
-
-int64_t Micros(TimePoint at) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch()).count();
-}
-
-// Rounded before they are subtracted: equal moments stay equal whichever request they are told in.
-int64_t Relative(TimePoint started, TimePoint at) {
-  return at == TimePoint{} ? -1 : Micros(at) - Micros(started);
-}
-
-void AppendItem(std::string& out, TimePoint started, const pipeline::ItemResult& item) {
-  (out += R"({"code":")") += item.status.name();
-  out += item.trail.by_reference ? R"(","ref":true)" : R"(","ref":false)";
-  AppendMember(out, "bytes", static_cast<int64_t>(item.trail.bytes));
-  out += R"(,"at":[)";
-  for (int border = 0; border < kBorderCount; ++border) {
-    if (border != 0) out += ',';
-    AppendInt(out, Relative(started, item.times.At(static_cast<Border>(border))));
-  }
-  out += ']';
-  AppendMember(out, "decoder", item.trail.decoder);
-  AppendMember(out, "stream", item.trail.stream);
-  AppendMember(out, "batch", item.trail.batch);
-  AppendMember(out, "batch_size", item.trail.batch_size);
-  if (item.trail.cached) out += R"(,"cached":true)";
-  out += '}';
-}
-
-std::string FormatLine(uint64_t id, const RequestLogEntry& entry) {
-  const pipeline::RequestResult* result = entry.result;
+std::string FormatLine(const Record& record) {
   std::string out;
-  out.reserve(320 + (result != nullptr ? result->items.size() * 192 : 0));
-  out += "{\"id\":";
-  AppendInt(out, static_cast<int64_t>(id));
-  out += ",\"model\":";
-  AppendText(out, entry.model);
-  out += ",\"route\":";
-  AppendText(out, entry.route);
-  AppendMember(out, "status", entry.status);
-  AppendMember(out, "started", Micros(entry.started));
-  AppendMember(out, "opened", Relative(entry.started, entry.opened));
-  AppendMember(out, "finished", result != nullptr ? Relative(entry.started, result->finished) : -1);
-  AppendMember(out, "receive", entry.receive_us);
-  AppendMember(out, "parse", entry.parse_us);
-  AppendMember(out, "serialise", entry.serialise_us);
-  AppendMember(out, "total", entry.total_us);
-  out += ",\"items\":[";
-  if (result != nullptr) {
-    for (size_t i = 0; i < result->items.size(); ++i) {
-      if (i != 0) out += ',';
-      AppendItem(out, entry.started, result->items[i]);
-    }
+  out.reserve(320 + record.items.size() * 192);
+  json::Writer json(out);
+  json.BeginObject();
+  VisitRequest(record, [&](std::string_view key, const auto& member) { AppendValue(json.Key(key), member); });
+  json.Key(kItemsKey).BeginArray();
+  for (const ItemRecord& item : record.items) {
+    json.BeginObject();
+    VisitItem(item, [&](std::string_view key, const auto& member) { AppendValue(json.Key(key), member); });
+    if (item.cached) json.Field(kCachedKey, true);
+    json.EndObject();
   }
-  return out += "]}\n";
+  json.EndArray().EndObject();
+  return out += '\n';
 }
 
 Status CannotWrite(const std::string& path) {
@@ -150,8 +95,9 @@ Result<std::unique_ptr<RequestLog>> RequestLog::Open(const std::string& path, Re
 RequestLog::RequestLog(std::string path, int fd, RequestLogOptions options)
     : path_(std::move(path)), fd_(fd), options_(options), thread_([this] { Run(); }) {}
 
-void RequestLog::Write(const RequestLogEntry& entry) {
-  const std::string line = FormatLine(next_id_.fetch_add(1, std::memory_order_relaxed), entry);
+void RequestLog::Write(Record record) {
+  record.id = next_id_.fetch_add(1, std::memory_order_relaxed);
+  const std::string line = FormatLine(record);
   bool wake = false;
   {
     std::scoped_lock lock(mutex_);

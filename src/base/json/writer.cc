@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <utility>
 
 #include "base/check.h"
 #include "base/text/utf8.h"
@@ -37,32 +38,54 @@ void AppendEscaped(std::string& out, unsigned char byte) {
   }
 }
 
+// Which bytes are a character that stands for itself: nearly all, so they are copied in runs.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (size_t byte = 0x20; byte < 0x7F; ++byte) plain[byte] = byte != '"' && byte != '\\';
+  return plain;
+}();
+
 template <typename T>
 void AppendNumber(std::string& out, T value) {
   std::array<char, 32> text{};
   out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr);
 }
 
+// With a comma before it, unless it is the first.
+template <typename T>
+void AppendInteger(std::string& out, bool first, T value) {
+  std::array<char, 24> text;  // a comma and 20 characters
+  text[0] = ',';
+  const char* const end = std::to_chars(text.data() + 1, text.data() + text.size(), value).ptr;
+  const char* const begin = text.data() + (first ? 1 : 0);
+  out.append(begin, static_cast<size_t>(end - begin));
+}
+
+// `text` as it stands between the quotes of a JSON string.
+void AppendEscapedText(std::string& out, std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    size_t end = at;
+    while (end < text.size() && kPlain[static_cast<unsigned char>(text[end])]) ++end;
+    out.append(text, at, end - at);
+    if (end == text.size()) break;
+    const auto byte = static_cast<unsigned char>(text[end]);
+    at = end + 1;
+    if (byte < 0x80) {
+      AppendEscaped(out, byte);
+    } else if (const size_t length = Utf8SequenceLength(text, end); length == 0) {
+      out += kReplacementCharacter;
+    } else {
+      out.append(text, end, length);
+      at = end + length;
+    }
+  }
+}
+
 }  // namespace
 
 void AppendString(std::string& out, std::string_view text) {
   out += '"';
-  for (size_t at = 0; at < text.size();) {
-    const auto byte = static_cast<unsigned char>(text[at]);
-    if (byte < 0x20 || byte == '"' || byte == '\\' || byte == 0x7F) {
-      AppendEscaped(out, byte);
-      ++at;
-      continue;
-    }
-    const size_t length = Utf8SequenceLength(text, at);
-    if (length == 0) {
-      out += kReplacementCharacter;
-      ++at;
-    } else {
-      out.append(text, at, length);
-      at += length;
-    }
-  }
+  AppendEscapedText(out, text);
   out += '"';
 }
 
@@ -123,9 +146,9 @@ Writer& Writer::Close(char bracket) {
 }
 
 Writer& Writer::Key(std::string_view key) {
-  Comma();
-  AppendString(out_, key);
-  out_ += ':';
+  out_ += fresh_ ? std::string_view("\"") : std::string_view(",\"");
+  AppendEscapedText(out_, key);
+  out_ += std::string_view("\":");
   fresh_ = true;
   return *this;
 }
@@ -137,14 +160,12 @@ Writer& Writer::Value(std::string_view text) {
 }
 
 Writer& Writer::Signed(int64_t value) {
-  Comma();
-  AppendNumber(out_, value);
+  AppendInteger(out_, std::exchange(fresh_, false), value);
   return *this;
 }
 
 Writer& Writer::Unsigned(uint64_t value) {
-  Comma();
-  AppendNumber(out_, value);
+  AppendInteger(out_, std::exchange(fresh_, false), value);
   return *this;
 }
 

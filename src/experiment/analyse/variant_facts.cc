@@ -40,7 +40,7 @@ void CountRun(const Run& run, VariantFacts& facts, CpuUse& use) {
 }
 
 void AddTotals(const Run& run, Figures& totals) {
-  for (const request_log::RequestRecord& request : run.requests) {
+  for (const request_log::Record& request : run.requests) {
     if (Succeeded(request) && request.total_us >= 0) totals.Add(static_cast<double>(request.total_us), 0);
   }
 }
@@ -60,7 +60,7 @@ struct PathSums {
   double explained_us = 0;
   size_t requests = 0;
 
-  void Add(const request_log::RequestRecord& request) {
+  void Add(const request_log::Record& request) {
     if (!Succeeded(request) || request.total_us <= 0) return;
     size_t place = 0;  // where a part that is new belongs: behind the one before it
     for (const PathPart& part : CriticalPath(request)) {
@@ -83,7 +83,7 @@ double LoadingShare(const Variant& variant) {
   double loading_us = 0;
   double held_us = 0;
   for (const Run& run : variant.runs) {
-    for (const request_log::RequestRecord& request : run.requests) {
+    for (const request_log::Record& request : run.requests) {
       for (const request_log::ItemRecord& item : request.items) {
         const int64_t fetch_us = item.Micros(Stage::kFetch);
         const int64_t end_us = item.At(Border::kDecodeEnd);
@@ -110,7 +110,7 @@ VariantFacts CollectFacts(const Variant& variant, double cpus) {
       continue;
     }
     CountRun(run, facts, use);
-    for (const request_log::RequestRecord& request : run.requests) sums.Add(request);
+    for (const request_log::Record& request : run.requests) sums.Add(request);
     AddTotals(run, all_totals);
     Figures totals;
     AddTotals(run, totals);

@@ -125,7 +125,7 @@ class TextIndex {
 
 void WriteItems(JsonWriter& json, const Run& run) {
   std::vector<request_log::ItemRecord> items;
-  for (const request_log::RequestRecord& request : run.requests) {
+  for (const request_log::Record& request : run.requests) {
     items.insert(items.end(), request.items.begin(), request.items.end());
   }
   const std::span<const request_log::ItemRecord> rows = items;
@@ -155,13 +155,12 @@ void WriteRun(JsonWriter& json, const Run& run) {
   }
   json.TextField("failure", run.failure);
   json.Texts("log_tail", run.log_tail);
-  const std::span<const request_log::RequestRecord> requests = run.requests;
+  const std::span<const request_log::Record> requests = run.requests;
   json.Key("requests");
   json.Open('{');
   WriteColumns(json, RequestColumns(), requests);
-  WriteColumn(json, "items", 0, requests, [](const request_log::RequestRecord& request) {
-    return static_cast<int64_t>(request.items.size());
-  });
+  WriteColumn(json, "items", 0, requests,
+              [](const request_log::Record& request) { return static_cast<int64_t>(request.items.size()); });
   json.Close('}');
   WriteItems(json, run);
   TextIndex errors("");

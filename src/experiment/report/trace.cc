@@ -165,7 +165,7 @@ int64_t EndAt(const request_log::ItemRecord& item, Border border) {
   return at >= 0 ? at : item.At(Border::kCollected);
 }
 
-std::string ItemArgs(const request_log::RequestRecord& record, size_t index) {
+std::string ItemArgs(const request_log::Record& record, size_t index) {
   const request_log::ItemRecord& item = record.items[index];
   std::string args;
   AppendMember(args, "request", static_cast<int64_t>(record.id));
@@ -174,9 +174,9 @@ std::string ItemArgs(const request_log::RequestRecord& record, size_t index) {
   return args += ",\"code\":" + Quoted(item.code);
 }
 
-void DrawDecoders(EventWriter& writer, const std::vector<const request_log::RequestRecord*>& records) {
+void DrawDecoders(EventWriter& writer, const std::vector<const request_log::Record*>& records) {
   std::map<int, std::vector<Slice>> workers;
-  for (const request_log::RequestRecord* record : records) {
+  for (const request_log::Record* record : records) {
     for (size_t i = 0; i < record->items.size(); ++i) {
       const request_log::ItemRecord& item = record->items[i];
       if (item.decoder < 0 || item.At(Border::kDecodeStart) < 0) continue;
@@ -218,11 +218,11 @@ Slice DrawBatch(int64_t number, const Batch& batch) {
   return {"batch of " + std::to_string(batch.size), batch.begin_us, batch.end_us, args + "]", {}};
 }
 
-void DrawStreams(EventWriter& writer, const std::vector<const request_log::RequestRecord*>& records) {
+void DrawStreams(EventWriter& writer, const std::vector<const request_log::Record*>& records) {
   using StreamKey = std::pair<std::string, int>;  // model, stream
   std::map<StreamKey, std::map<int64_t, Batch>> streams;
   bool several_models = false;
-  for (const request_log::RequestRecord* record : records) {
+  for (const request_log::Record* record : records) {
     several_models = several_models || record->model != records.front()->model;
     for (const request_log::ItemRecord& item : record->items) {
       if (item.stream < 0 || item.batch < 0 || item.At(Border::kEncodeStart) < 0) continue;
@@ -245,7 +245,7 @@ void DrawStreams(EventWriter& writer, const std::vector<const request_log::Reque
 
 // What the server did for the request as a whole. Of a server that logs whole steps only their lengths are
 // known: they are drawn one after the other, as they ran.
-std::vector<Piece> RequestPieces(const request_log::RequestRecord& record) {
+std::vector<Piece> RequestPieces(const request_log::Record& record) {
   const int64_t begin = record.started_us;
   const int64_t end = begin + record.total_us;
   std::vector<Piece> pieces;
@@ -269,10 +269,10 @@ std::vector<Piece> RequestPieces(const request_log::RequestRecord& record) {
 
 // The slices of a request and of its images have one name, so that viewers put them into one track, the
 // images below each other.
-void DrawRequests(EventWriter& writer, const std::vector<const request_log::RequestRecord*>& records) {
+void DrawRequests(EventWriter& writer, const std::vector<const request_log::Record*>& records) {
   writer.NameProcess(kRequests, "requests");
   for (size_t n = 0; n < records.size(); ++n) {
-    const request_log::RequestRecord& record = *records[n];
+    const request_log::Record& record = *records[n];
     const std::string name = "request " + std::to_string(record.id);
     const std::string id = std::to_string(n);
     Slice slice{name, record.started_us, record.started_us + record.total_us, "", RequestPieces(record)};
@@ -300,20 +300,19 @@ void DrawRequests(EventWriter& writer, const std::vector<const request_log::Requ
 
 }  // namespace
 
-std::string TraceJson(std::span<const request_log::RequestRecord> records, int64_t from_us, int64_t to_us) {
-  std::vector<const request_log::RequestRecord*> shown;
+std::string TraceJson(std::span<const request_log::Record> records, int64_t from_us, int64_t to_us) {
+  std::vector<const request_log::Record*> shown;
   int64_t origin_us = from_us;
-  for (const request_log::RequestRecord& record : records) {
+  for (const request_log::Record& record : records) {
     if (record.total_us < 0 || record.started_us >= to_us || record.started_us + record.total_us <= from_us) {
       continue;
     }
     shown.push_back(&record);
     origin_us = std::min(origin_us, record.started_us);
   }
-  std::sort(shown.begin(), shown.end(),
-            [](const request_log::RequestRecord* a, const request_log::RequestRecord* b) {
-              return std::tie(a->started_us, a->id) < std::tie(b->started_us, b->id);
-            });
+  std::sort(shown.begin(), shown.end(), [](const request_log::Record* a, const request_log::Record* b) {
+    return std::tie(a->started_us, a->id) < std::tie(b->started_us, b->id);
+  });
   EventWriter writer(origin_us);
   DrawDecoders(writer, shown);
   DrawStreams(writer, shown);

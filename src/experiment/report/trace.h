@@ -14,6 +14,6 @@ namespace photovec::experiment {
 /// stages as nested slices), so that overlap can be seen.
 /// \param from_us, to_us CLOCK_MONOTONIC; requests
 /// that touch the window are shown, whole; time 0 is from_us, or when the first of them began.
-std::string TraceJson(std::span<const request_log::RequestRecord> records, int64_t from_us, int64_t to_us);
+std::string TraceJson(std::span<const request_log::Record> records, int64_t from_us, int64_t to_us);
 
 }  // namespace photovec::experiment

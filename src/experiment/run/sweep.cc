@@ -181,11 +181,11 @@ void Sweep::Measure(ServerProcess& server, const std::string& what, Run& run, co
   }
 }
 
-void CountCompleted(const std::vector<request_log::RequestRecord>& log, Run& run) {
+void CountCompleted(const std::vector<request_log::Record>& log, Run& run) {
   const int64_t from = run.began_us;
   const int64_t to = from + static_cast<int64_t>(run.seconds * 1e6);
   const auto inside = [&](int64_t at) { return at >= from && at < to; };
-  for (const request_log::RequestRecord& request : log) {
+  for (const request_log::Record& request : log) {
     const int64_t ended = request.started_us + request.total_us;
     if (inside(ended)) ++run.requests_completed;
     for (const request_log::ItemRecord& item : request.items) {
@@ -232,7 +232,7 @@ Run Sweep::RunOnce(size_t variant, int repetition, const std::atomic<bool>& stop
   }
   CountCompleted(*records, run);
   const int64_t end_us = run.began_us + static_cast<int64_t>(run.seconds * 1e6);
-  std::erase_if(*records, [&](const request_log::RequestRecord& record) {
+  std::erase_if(*records, [&](const request_log::Record& record) {
     return record.started_us < run.began_us || record.started_us >= end_us;
   });
   run.requests = std::move(*records);
