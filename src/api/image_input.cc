@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/json/reader.h"
 #include "base/result.h"
-#include "base/strings.h"
+#include "base/text/base64.h"
 #include "net/media_type.h"
 
 namespace photovec::api {

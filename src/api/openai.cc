@@ -7,7 +7,7 @@
 #include "api/openai_request.h"
 #include "base/bytes.h"
 #include "base/json/writer.h"
-#include "base/strings.h"
+#include "base/text/base64.h"
 
 namespace photovec::api {
 namespace {

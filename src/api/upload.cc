@@ -7,7 +7,7 @@
 
 #include "api/native.h"
 #include "base/bytes.h"
-#include "base/strings.h"
+#include "base/text/sizes.h"
 #include "net/multipart.h"
 
 namespace photovec::api {

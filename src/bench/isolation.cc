@@ -15,7 +15,7 @@
 #include <thread>
 
 #include "base/quantile.h"
-#include "base/strings.h"
+#include "base/text/sizes.h"
 #include "base/thread_pool.h"
 
 namespace photovec::bench {

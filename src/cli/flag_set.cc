@@ -6,7 +6,7 @@
 #include <cmath>
 #include <system_error>
 
-#include "base/strings.h"
+#include "base/text/sizes.h"
 
 namespace photovec::cli {
 namespace {

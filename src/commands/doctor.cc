@@ -8,7 +8,7 @@
 #include "base/json_text.h"
 #include "base/machine.h"
 #include "base/result.h"
-#include "base/strings.h"
+#include "base/text/sizes.h"
 #include "cli/exit.h"
 #include "cli/exit_codes.h"
 #include "commands/commands.h"

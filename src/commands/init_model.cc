@@ -7,7 +7,7 @@
 #include <system_error>
 
 #include "base/deadline.h"
-#include "base/strings.h"
+#include "base/text/sizes.h"
 #include "cli/exit.h"
 #include "cli/exit_codes.h"
 #include "commands/commands.h"

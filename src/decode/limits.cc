@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string>
 
-#include "base/strings.h"
+#include "base/text/sizes.h"
 
 namespace photovec::decode {
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/environment.h"
-#include "base/strings.h"
+#include "base/text/sizes.h"
 #include "device/cuda/loader.h"
 #include "encode/cuda/cuda_encoder.h"
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/strings.h"
+#include "base/text/sizes.h"
 #include "engine/device_choice.h"
 
 namespace photovec::engine {

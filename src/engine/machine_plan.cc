@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string>
 
-#include "base/strings.h"
+#include "base/text/sizes.h"
 
 namespace photovec::engine {
 namespace {

@@ -9,8 +9,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/checksum/digest.h"
 #include "base/deadline.h"
-#include "base/strings.h"
 #include "encode/factory.h"
 #include "engine/device_choice.h"
 #include "model/vision_model.h"

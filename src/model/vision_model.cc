@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/strings.h"
+#include "base/checksum/digest.h"
 #include "model/safetensors.h"
 #include "model/weight_names.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "base/strings.h"
+#include "base/checksum/digest.h"
 #include "base/thread_pool.h"
 
 namespace photovec::pipeline {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/strings.h"
+#include "base/text/sizes.h"
 
 namespace photovec::pipeline {
 namespace {

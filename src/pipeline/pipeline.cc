@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/machine.h"
-#include "base/strings.h"
+#include "base/text/sizes.h"
 #include "pipeline/collector.h"
 #include "pipeline/core.h"
 #include "pipeline/request_state.h"

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/log.h"
-#include "base/strings.h"
+#include "base/text/base64.h"
 #include "fetch/s3/sigv4.h"
 #include "fetch/s3/source.h"
 

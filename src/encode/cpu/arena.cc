@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "base/strings.h"
+#include "base/text/sizes.h"
 
 namespace photovec::encode::cpu {
 namespace {

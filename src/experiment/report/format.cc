@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "base/strings.h"
+#include "base/text/sizes.h"
 #include "experiment/report/text.h"
 
 namespace photovec::experiment {

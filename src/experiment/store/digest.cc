@@ -7,7 +7,7 @@
 #include <bit>
 #include <cstring>
 
-#include "base/strings.h"
+#include "base/text/base64.h"
 
 namespace photovec::experiment {
 namespace {

@@ -11,7 +11,7 @@
 #include <span>
 #include <utility>
 
-#include "base/strings.h"
+#include "base/text/base64.h"
 
 namespace photovec::fetch {
 namespace {

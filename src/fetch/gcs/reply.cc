@@ -9,8 +9,9 @@
 #include <string_view>
 #include <utility>
 
-#include "base/checksum.h"
-#include "base/strings.h"
+#include "base/checksum/crc.h"
+#include "base/checksum/digest.h"
+#include "base/text/base64.h"
 #include "fetch/gcs/token.h"
 
 namespace photovec::fetch {

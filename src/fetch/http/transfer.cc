@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/strings.h"
+#include "base/text/sizes.h"
 #include "fetch/reference.h"
 
 namespace photovec::fetch {

@@ -5,7 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "base/strings.h"
+#include "base/text/base64.h"
+#include "base/text/sizes.h"
 #include "fetch/local/fetch_pool.h"
 #include "fetch/reference.h"
 

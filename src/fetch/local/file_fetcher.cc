@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/log.h"
-#include "base/strings.h"
+#include "base/text/sizes.h"
 #include "fetch/local/fetch_pool.h"
 #include "fetch/reference.h"
 

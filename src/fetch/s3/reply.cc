@@ -9,9 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/checksum.h"
-#include "base/crc.h"
-#include "base/strings.h"
+#include "base/checksum/crc.h"
+#include "base/text/base64.h"
 #include "fetch/s3/endpoint.h"
 #include "fetch/s3/temporary.h"
 #include "fetch/s3/xml_text.h"

@@ -11,7 +11,7 @@
 #include <map>
 #include <span>
 
-#include "base/strings.h"
+#include "base/checksum/digest.h"
 
 namespace photovec::fetch {
 namespace {

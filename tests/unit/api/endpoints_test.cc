@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/json/writer.h"
-#include "base/strings.h"
+#include "base/text/base64.h"
 #include "unit/api/server_fixture.h"
 
 namespace photovec::api {

@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "base/bounded_queue.h"
-#include "base/bytes.h"
 #include "base/fair_queue.h"
 #include "base/histogram.h"
 #include "base/image.h"
@@ -24,7 +23,6 @@
 #include "base/result.h"
 #include "base/slot_pool.h"
 #include "base/stage_times.h"
-#include "base/strings.h"
 #include "base/tensor_view.h"
 #include "base/thread_pool.h"
 
@@ -77,52 +75,6 @@ TEST(ResultDeathTest, TheValueOfAFailureStopsWithItsStatus) {
 TEST(Result, PropagatesErrors) {
   EXPECT_EQ(*Quarter(8), 2);
   EXPECT_EQ(Quarter(6).status().code(), Code::kInvalidRequest);
-}
-
-TEST(Base64, RoundTripsAllLengths) {
-  std::string data;
-  for (int n = 0; n < 260; ++n) {
-    const std::span bytes(reinterpret_cast<const uint8_t*>(data.data()), data.size());
-    EXPECT_EQ(*Base64Decode(Base64Encode(bytes)), data);
-    data.push_back(static_cast<char>(n * 37));
-  }
-}
-
-TEST(Base64, KnownVectorsAndErrors) {
-  const auto encode = [](std::string_view s) {
-    return Base64Encode({reinterpret_cast<const uint8_t*>(s.data()), s.size()});
-  };
-  EXPECT_EQ(encode("foob"), "Zm9vYg==");  // RFC 4648 section 10
-  EXPECT_EQ(encode("foobar"), "Zm9vYmFy");
-  EXPECT_EQ(*Base64Decode("Zm9vYg"), "foob");
-  EXPECT_EQ(*Base64Decode("Zm9v\nYg==\n"), "foob");
-  EXPECT_EQ(*Base64Decode("-_-_"), *Base64Decode("+/+/"));
-  EXPECT_FALSE(Base64Decode("Zm9v*g==").ok());
-  EXPECT_FALSE(Base64Decode("Zm==9v").ok());
-  EXPECT_FALSE(Base64Decode("Z").ok());
-}
-
-TEST(Bytes, ParsesAndPrintsSizes) {
-  EXPECT_EQ(*ParseBytes("64MiB"), 64ULL << 20);
-  EXPECT_EQ(*ParseBytes("1.5G"), 3ULL << 29);
-  EXPECT_EQ(*ParseBytes("4096"), 4096U);
-  EXPECT_EQ(*ParseBytes("10 KB"), 10240U);
-  for (const char* bad : {"", "x", "-1", "1Q", "1MiBx", "nan", "1e300"})
-    EXPECT_FALSE(ParseBytes(bad).ok()) << bad;
-  EXPECT_EQ(HumanBytes(640), "640 B");
-  EXPECT_EQ(HumanBytes(3ULL << 29), "1.5 GiB");
-}
-
-TEST(Sha256, KnownVector) {
-  Sha256 hash;
-  hash.Update(std::string_view("a"));
-  hash.Update(std::string_view("bc"));
-  EXPECT_EQ(hash.HexDigest(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  Sha256 bytes;
-  const auto digest = bytes.Digest();
-  ASSERT_TRUE(digest.has_value());
-  EXPECT_EQ((*digest)[0], 0xe3) << "of nothing: e3b0c442...";
-  EXPECT_EQ((*digest)[31], 0x55);
 }
 
 TEST(Tensor, HalfPrecisionRoundTripsEveryValue) {

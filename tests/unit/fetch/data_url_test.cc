@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "base/strings.h"
+#include "base/text/base64.h"
 #include "fetch/reference.h"
 
 namespace photovec::fetch {
@@ -111,37 +111,10 @@ TEST(Reference, ShownHidesSecretsAndStaysPrintable) {
   EXPECT_EQ(shown.substr(shown.size() - 8), "\xf0\x9f\x90\x88...'");  // cut between characters
 }
 
-TEST(Reference, PercentDecode) {
-  EXPECT_EQ(PercentDecode("a%2Fb%2fc%00").value(), std::string("a/b/c\0", 6));
-  EXPECT_EQ(PercentDecode("%E2%82%AC").value(), "\xe2\x82\xac");
-  EXPECT_EQ(PercentDecode("+").value(), "+");
-  for (const char* bad : {"%", "%1", "a%g0", "%%41"}) EXPECT_FALSE(PercentDecode(bad).ok()) << bad;
-}
-
-TEST(Reference, PercentEncodeIsUndoneByPercentDecode) {
-  EXPECT_EQ(PercentEncode(""), "");
-  EXPECT_EQ(PercentEncode("aZ09-._~"), "aZ09-._~");
-  EXPECT_EQ(PercentEncode("a b/c+d=e?f#g%"), "a%20b%2Fc%2Bd%3De%3Ff%23g%25");
-  EXPECT_EQ(PercentEncode("a b/c", "/"), "a%20b/c");
-  std::string every;
-  for (int byte = 0; byte < 256; ++byte) every += static_cast<char>(byte);
-  const auto back = PercentDecode(PercentEncode(every));
-  ASSERT_TRUE(back.ok());
-  EXPECT_EQ(*back, every);
-}
-
 TEST(Reference, BareNames) {
   for (const char* bare : {"cat.jpg", "a/b", "/srv/x", "files:x", ""}) EXPECT_TRUE(IsBareName(bare)) << bare;
   for (const char* other : {"file:///x", "FILE:x", "gs://a/b", "http://h/", "data:,x", "ftp://h/x"}) {
     EXPECT_FALSE(IsBareName(other)) << other;
-  }
-}
-
-TEST(Reference, IsUtf8) {
-  for (const char* good : {"", "a", "\xC2\x80", "\xEC\x82\xAC", "\xF0\x9F\x98\xBA"})
-    EXPECT_TRUE(IsUtf8(good)) << good;
-  for (const char* bad : {"\x80", "\xC0\x80", "\xC2", "a\xED\xA0\x80", "\xF5\x80\x80\x80"}) {
-    EXPECT_FALSE(IsUtf8(bad)) << bad;
   }
 }
 

@@ -14,7 +14,7 @@
 #include <string>
 #include <utility>
 
-#include "base/strings.h"
+#include "base/text/base64.h"
 #include "fake_http.h"
 #include "fetch/gcs/jwt.h"
 #include "fetch/gcs/token.h"

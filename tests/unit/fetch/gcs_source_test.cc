@@ -10,8 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/checksum.h"
-#include "base/strings.h"
 #include "fake_http.h"
 #include "fetch/gcs/reply.h"
 #include "fetch/make_fetcher.h"

@@ -10,9 +10,6 @@
 #include <vector>
 
 #include "aws_files.h"
-#include "base/checksum.h"
-#include "base/crc.h"
-#include "base/strings.h"
 #include "fake_http.h"
 #include "fetch/s3/endpoint.h"
 #include "fetch/s3/reply.h"

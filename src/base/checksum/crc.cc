@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "base/checksum.h"
+#include "base/checksum/crc.h"
 
-#include <openssl/evp.h>
+#include <zlib.h>
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstring>
@@ -17,32 +18,49 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "the tables below read words as they lie in memory");
 
-constexpr uint32_t kPolynomial = 0x82F63B78;  // 0x1EDC6F41 with its bits reversed
+/// Eight bytes at a time: table k says what a byte does to the remainder from k bytes before the end.
+template <typename T>
+using Tables = std::array<std::array<T, 256>, 8>;
 
-using Table = std::array<std::array<uint32_t, 256>, 8>;
-
-/// table[0] advances a CRC by one byte; table[k] by that byte and k zero bytes.
-constexpr Table MakeTable() {
-  Table table{};
-  for (uint32_t byte = 0; byte < 256; ++byte) {
-    uint32_t crc = byte;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? kPolynomial : 0);
-    table[0][byte] = crc;
+template <typename T>
+constexpr Tables<T> MakeTables(T reflected_polynomial) {
+  Tables<T> tables{};
+  for (size_t byte = 0; byte < 256; ++byte) {
+    T crc = static_cast<T>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? reflected_polynomial : T{0});
+    tables[0][byte] = crc;
   }
-  for (size_t k = 1; k < table.size(); ++k) {
+  for (size_t k = 1; k < tables.size(); ++k) {
     for (size_t byte = 0; byte < 256; ++byte) {
-      const uint32_t before = table[k - 1][byte];
-      table[k][byte] = (before >> 8) ^ table[0][before & 0xFF];
+      const T before = tables[k - 1][byte];
+      tables[k][byte] = (before >> 8) ^ tables[0][before & 0xFF];
     }
   }
-  return table;
+  return tables;
 }
-constexpr Table kTable = MakeTable();
+
+// The polynomials with their bits reversed: CRC-32C's is 0x1EDC6F41.
+constexpr Tables<uint32_t> kTables32c = MakeTables<uint32_t>(0x82F63B78);
+constexpr Tables<uint64_t> kTables64 = MakeTables<uint64_t>(0x9A6C9329AC4BC9B5);
 
 uint64_t Word(const uint8_t* at) {
   uint64_t word = 0;
   std::memcpy(&word, at, sizeof word);
   return word;
+}
+
+template <typename T>
+T Crc(const Tables<T>& tables, std::span<const uint8_t> bytes, T before) {
+  T crc = ~before;
+  const uint8_t* at = bytes.data();
+  size_t left = bytes.size();
+  for (; left >= sizeof(uint64_t); left -= sizeof(uint64_t), at += sizeof(uint64_t)) {
+    const uint64_t word = Word(at) ^ crc;
+    crc = 0;
+    for (size_t i = 0; i < 8; ++i) crc ^= tables[7 - i][word >> (8 * i) & 0xFF];
+  }
+  for (; left > 0; --left, ++at) crc = (crc >> 8) ^ tables[0][(crc ^ *at) & 0xFF];
+  return ~crc;
 }
 
 #if defined(__x86_64__)
@@ -57,7 +75,7 @@ constexpr Shift MakeShift() {
   std::array<uint32_t, 32> of_bit{};
   for (size_t bit = 0; bit < of_bit.size(); ++bit) {
     uint32_t crc = uint32_t{1} << bit;
-    for (size_t i = 0; i < kChunk; ++i) crc = (crc >> 8) ^ kTable[0][crc & 0xFF];
+    for (size_t i = 0; i < kChunk; ++i) crc = (crc >> 8) ^ kTables32c[0][crc & 0xFF];
     of_bit[bit] = crc;
   }
   Shift shift{};
@@ -77,10 +95,10 @@ uint64_t AfterChunk(uint64_t crc) {
          kShift[3][crc >> 24 & 0xFF];
 }
 
-__attribute__((target("sse4.2"))) uint32_t Crc32cSse42(std::span<const uint8_t> bytes) {
+__attribute__((target("sse4.2"))) uint32_t Crc32cSse42(std::span<const uint8_t> bytes, uint32_t before) {
   const uint8_t* at = bytes.data();
   size_t left = bytes.size();
-  uint64_t crc = 0xFFFFFFFF;
+  uint64_t crc = ~before;
   for (; left >= 3 * kChunk; left -= 3 * kChunk, at += 3 * kChunk) {
     uint64_t second = 0;
     uint64_t third = 0;
@@ -103,34 +121,21 @@ __attribute__((target("sse4.2"))) uint32_t Crc32cSse42(std::span<const uint8_t> 
 
 }  // namespace
 
-uint32_t Crc32cPortable(std::span<const uint8_t> bytes) {
-  const uint8_t* at = bytes.data();
-  size_t left = bytes.size();
-  uint32_t crc = 0xFFFFFFFF;
-  for (; left >= sizeof(uint64_t); left -= sizeof(uint64_t), at += sizeof(uint64_t)) {
-    const uint64_t word = Word(at) ^ crc;
-    crc = 0;
-    for (size_t i = 0; i < 8; ++i) crc ^= kTable[7 - i][word >> (8 * i) & 0xFF];
-  }
-  for (; left > 0; --left, ++at) crc = (crc >> 8) ^ kTable[0][(crc ^ *at) & 0xFF];
-  return ~crc;
+uint32_t Crc32(std::span<const uint8_t> bytes) {
+  return static_cast<uint32_t>(crc32_z(crc32_z(0, nullptr, 0), bytes.data(), bytes.size()));
 }
 
-uint32_t Crc32c(std::span<const uint8_t> bytes) {
+uint32_t Crc32cPortable(std::span<const uint8_t> bytes, uint32_t before) {
+  return Crc(kTables32c, bytes, before);
+}
+
+uint32_t Crc32c(std::span<const uint8_t> bytes, uint32_t before) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("sse4.2") != 0) return Crc32cSse42(bytes);
+  if (__builtin_cpu_supports("sse4.2") != 0) return Crc32cSse42(bytes, before);
 #endif
-  return Crc32cPortable(bytes);
+  return Crc32cPortable(bytes, before);
 }
 
-Result<std::array<uint8_t, 16>> Md5(std::span<const uint8_t> bytes) {
-  std::array<uint8_t, 16> digest{};
-  unsigned int size = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_md5(), nullptr) != 1 ||
-      size != digest.size()) {
-    return Status(Code::kUnavailable, "OpenSSL does not offer MD5 here");
-  }
-  return digest;
-}
+uint64_t Crc64Nvme(std::span<const uint8_t> bytes) { return Crc(kTables64, bytes, uint64_t{0}); }
 
 }  // namespace photovec
