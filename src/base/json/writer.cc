@@ -4,7 +4,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <utility>
 
 #include "base/check.h"
 #include "base/text/utf8.h"
@@ -38,6 +37,12 @@ void AppendEscaped(std::string& out, unsigned char byte) {
   }
 }
 
+template <typename T>
+void AppendNumber(std::string& out, T value) {
+  std::array<char, 32> text{};
+  out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr);
+}
+
 // Which bytes are a character that stands for itself: nearly all, so they are copied in runs.
 constexpr std::array<bool, 256> kPlain = [] {
   std::array<bool, 256> plain{};
@@ -45,24 +50,10 @@ constexpr std::array<bool, 256> kPlain = [] {
   return plain;
 }();
 
-template <typename T>
-void AppendNumber(std::string& out, T value) {
-  std::array<char, 32> text{};
-  out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr);
-}
+}  // namespace
 
-// With a comma before it, unless it is the first.
-template <typename T>
-void AppendInteger(std::string& out, bool first, T value) {
-  std::array<char, 24> text;  // a comma and 20 characters
-  text[0] = ',';
-  const char* const end = std::to_chars(text.data() + 1, text.data() + text.size(), value).ptr;
-  const char* const begin = text.data() + (first ? 1 : 0);
-  out.append(begin, static_cast<size_t>(end - begin));
-}
-
-// `text` as it stands between the quotes of a JSON string.
-void AppendEscapedText(std::string& out, std::string_view text) {
+void AppendString(std::string& out, std::string_view text) {
+  out += '"';
   for (size_t at = 0; at < text.size();) {
     size_t end = at;
     while (end < text.size() && kPlain[static_cast<unsigned char>(text[end])]) ++end;
@@ -79,13 +70,6 @@ void AppendEscapedText(std::string& out, std::string_view text) {
       at = end + length;
     }
   }
-}
-
-}  // namespace
-
-void AppendString(std::string& out, std::string_view text) {
-  out += '"';
-  AppendEscapedText(out, text);
   out += '"';
 }
 
@@ -146,9 +130,9 @@ Writer& Writer::Close(char bracket) {
 }
 
 Writer& Writer::Key(std::string_view key) {
-  out_ += fresh_ ? std::string_view("\"") : std::string_view(",\"");
-  AppendEscapedText(out_, key);
-  out_ += std::string_view("\":");
+  Comma();
+  AppendString(out_, key);
+  out_ += ':';
   fresh_ = true;
   return *this;
 }
@@ -160,12 +144,14 @@ Writer& Writer::Value(std::string_view text) {
 }
 
 Writer& Writer::Signed(int64_t value) {
-  AppendInteger(out_, std::exchange(fresh_, false), value);
+  Comma();
+  AppendNumber(out_, value);
   return *this;
 }
 
 Writer& Writer::Unsigned(uint64_t value) {
-  AppendInteger(out_, std::exchange(fresh_, false), value);
+  Comma();
+  AppendNumber(out_, value);
   return *this;
 }
 
