@@ -70,7 +70,7 @@ double LeadIn(const Run& run, double length_us) {
   }
   if (totals.size() == 0) return 0;
   SortDescending(totals);
-  return std::min(Quantile(totals, 0.99), length_us / 2);
+  return std::min(RankQuantile(totals, 0.99), length_us / 2);
 }
 
 void AddWorkerTime(const Run& run, const Worker& worker, int workers, size_t seconds, size_t first_group,

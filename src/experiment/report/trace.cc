@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/report/trace.h"
+#include "experiment/report/report.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <map>
 #include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "base/json/writer.h"
 #include "experiment/analyse/critical_path.h"
 
 namespace photovec::experiment {
@@ -35,26 +34,10 @@ struct Slice {
   std::vector<Piece> pieces;
 };
 
-void AppendInt(std::string& out, int64_t value) {
-  std::array<char, 24> text;
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
-  out.append(text.data(), end);
-}
-
 void AppendMember(std::string& out, std::string_view key, int64_t value) {
   if (!out.empty() && out.back() != '{') out += ',';
   ((out += '"') += key) += "\":";
-  AppendInt(out, value);
-}
-
-std::string Quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20) continue;
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out += '"';
+  json::AppendInt(out, value);
 }
 
 // Writes events; the document is complete after Finish().
@@ -64,14 +47,14 @@ class EventWriter {
 
   void NameProcess(int pid, std::string_view name) {
     Begin("M", "process_name", pid, 0);
-    out_ += R"(,"args":{"name":)" + Quoted(name) + "}}";
+    out_ += R"(,"args":{"name":)" + json::String(name) + "}}";
     Begin("M", "process_sort_index", pid, 0);
     AppendMember(out_ += R"(,"args":{)", "sort_index", pid);
     out_ += "}}";
   }
   void NameThread(int pid, int tid, std::string_view name) {
     Begin("M", "thread_name", pid, tid);
-    out_ += R"(,"args":{"name":)" + Quoted(name) + "}}";
+    out_ += R"(,"args":{"name":)" + json::String(name) + "}}";
     Begin("M", "thread_sort_index", pid, tid);
     AppendMember(out_ += R"(,"args":{)", "sort_index", tid);
     out_ += "}}";
@@ -97,7 +80,7 @@ class EventWriter {
     out_ += first_ ? "\n" : ",\n";
     first_ = false;
     ((out_ += R"({"ph":")") += phase) += R"(","name":)";
-    out_ += Quoted(name);
+    out_ += json::String(name);
     AppendMember(out_, "pid", pid);
     AppendMember(out_, "tid", tid);
   }
@@ -171,7 +154,7 @@ std::string ItemArgs(const request_log::Record& record, size_t index) {
   AppendMember(args, "request", static_cast<int64_t>(record.id));
   AppendMember(args, "image", static_cast<int64_t>(index));
   AppendMember(args, "bytes", item.bytes);
-  return args += ",\"code\":" + Quoted(item.code);
+  return args += ",\"code\":" + json::String(item.code);
 }
 
 void DrawDecoders(EventWriter& writer, const std::vector<const request_log::Record*>& records) {
@@ -213,7 +196,7 @@ Slice DrawBatch(int64_t number, const Batch& batch) {
   args += ",\"requests\":[";
   for (size_t i = 0; i < batch.requests.size(); ++i) {
     if (i != 0) args += ',';
-    AppendInt(args, static_cast<int64_t>(batch.requests[i]));
+    json::AppendInt(args, static_cast<int64_t>(batch.requests[i]));
   }
   return {"batch of " + std::to_string(batch.size), batch.begin_us, batch.end_us, args + "]", {}};
 }

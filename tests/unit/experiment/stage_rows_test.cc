@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "experiment/analyse/analysis.h"
 #include "experiment/analyse/stream_time.h"
-#include "experiment/analyse/variant_facts.h"
 #include "synthetic_data.h"
 
 namespace photovec::experiment {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/report/trace.h"
+#include "experiment/report/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
