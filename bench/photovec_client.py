@@ -11,6 +11,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# As src/base/stage_times.h has them; a unit test compares.
 STAGES = ["admit_wait", "fetch", "decode_wait", "decode", "preprocess", "batch_wait", "encode", "collect"]
 
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "api/exchange.h"
+#include "api/request_record.h"
 #include "api/routes.h"
 #include "base/log.h"
 
@@ -59,18 +60,8 @@ void LogRequest(const net::RequestHead& head, const net::Response& response, con
 void WriteRequestLog(request_log::RequestLog* log, Exchange& exchange, const Route& route, int status) {
   if (log == nullptr || exchange.opened == TimePoint{}) return;
   exchange.timing.Stop();  // an error's body is written by now
-  request_log::RequestLogEntry entry;
-  entry.model = exchange.model;
-  entry.route = route.path;
-  entry.status = status;
-  entry.started = exchange.timing.started();
-  entry.opened = exchange.opened;
-  entry.receive_us = exchange.timing.Micros(HttpStage::kReceive);
-  entry.parse_us = exchange.timing.Micros(HttpStage::kParse);
-  entry.serialise_us = exchange.timing.Micros(HttpStage::kSerialise);
-  entry.total_us = exchange.timing.Micros(HttpStage::kTotal);
-  entry.result = exchange.result ? &*exchange.result : nullptr;
-  log->Write(entry);
+  log->Write(ToRecord({exchange.model, route.path, status, exchange.timing, exchange.opened,
+                       exchange.result ? &*exchange.result : nullptr}));
 }
 
 int64_t UnixSeconds() {

@@ -22,7 +22,6 @@
 #include "commands/experiment_flags.h"
 #include "engine/machine_report.h"
 #include "experiment/report/report.h"
-#include "experiment/report/trace.h"
 #include "experiment/run/sweep.h"
 
 namespace photovec::commands {

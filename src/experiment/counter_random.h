@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <numbers>
 
+#include "base/random.h"
+
 namespace photovec::experiment {
 
 /// What a random number is for: the same seed never gives two uses the same numbers.
@@ -17,20 +19,11 @@ enum class RandomUse : uint64_t {
   kStagger,
 };
 
-/// A bijection of 64 bits in which every output bit depends on every input bit. Source: the finaliser of
-/// splitmix64 (Steele, Lea, Flood 2014).
-constexpr uint64_t MixBits(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9U;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBU;
-  return x ^ (x >> 31);
-}
-
 /// The n-th random number of a use: a function, not a state, so that neither the order nor the timing of
 /// events changes what is drawn.
 constexpr uint64_t RandomBits(uint64_t seed, RandomUse use, uint64_t n) {
-  constexpr uint64_t kGamma = 0x9E3779B97F4A7C15U;  // splitmix64's increment: 2^64 / golden ratio
-  const uint64_t key = MixBits(seed + kGamma * static_cast<uint64_t>(use));
-  return MixBits(key + kGamma * (n + 1));
+  const uint64_t key = MixBits(seed + kSplitMixGamma * static_cast<uint64_t>(use));
+  return MixBits(key + kSplitMixGamma * (n + 1));
 }
 
 /// 0 < u < 1, from 53 bits.

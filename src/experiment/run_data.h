@@ -47,13 +47,13 @@ struct LoopLag {
 
 /// One variant, run once.
 struct Run {
-  int repetition = 0;                                ///< from 0
-  double seconds = 0;                                ///< measured time, without warm-up
-  int64_t began_us = 0;                              ///< CLOCK_MONOTONIC, of the measured time
-  std::string failure;                               ///< why it is not whole; "" when it is
-  std::vector<std::string> log_tail;                 ///< the server's last lines, when it failed
-  std::vector<request_log::RequestRecord> requests;  ///< those that began within the measured time
-  std::vector<ClientSample> client;                  ///< the same, as clients saw them
+  int repetition = 0;                         ///< from 0
+  double seconds = 0;                         ///< measured time, without warm-up
+  int64_t began_us = 0;                       ///< CLOCK_MONOTONIC, of the measured time
+  std::string failure;                        ///< why it is not whole; "" when it is
+  std::vector<std::string> log_tail;          ///< the server's last lines, when it failed
+  std::vector<request_log::Record> requests;  ///< those that began within the measured time
+  std::vector<ClientSample> client;           ///< the same, as clients saw them
   std::vector<ResourceSample> resources;
   int64_t images_completed = 0;    ///< within the measured time, whenever their request began: the throughput
   int64_t requests_completed = 0;  ///< the same of requests

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "request_log/reader.h"
 
-#include <algorithm>
+#include <array>
 #include <boost/json/basic_parser.hpp>
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parse.hpp>
@@ -9,6 +9,7 @@
 #include <boost/json/value.hpp>
 #include <cerrno>
 #include <cmath>
+#include <concepts>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -44,25 +45,39 @@ class Members {
   Members(const json::object& object, std::string where, Status& error)
       : object_(object), where_(std::move(where)), error_(error) {}
 
-  template <typename T>
-  void Integer(std::string_view key, T& target) {
+  template <std::integral T>
+  void Read(std::string_view key, T& target) {
     const json::value* value = Find(key);
     if (value == nullptr) return;
     int64_t number = 0;
     if (!ToInteger(*value, number) || !std::in_range<T>(number)) return Wrong(key, *value, "a whole number");
     target = static_cast<T>(number);
   }
-  void Text(std::string_view key, std::string& target) {
+  void Read(std::string_view key, std::string& target) {
     const json::value* value = Find(key);
     if (value == nullptr) return;
     if (!value->is_string()) return Wrong(key, *value, "a string");
     target.assign(value->get_string().data(), value->get_string().size());
   }
-  void Bool(std::string_view key, bool& target) {
+  void Read(std::string_view key, bool& target) {
     const json::value* value = Find(key);
     if (value == nullptr) return;
     if (!value->is_bool()) return Wrong(key, *value, "true or false");
     target = value->get_bool();
+  }
+  void Read(std::string_view key, std::array<int64_t, kBorderCount>& target) {
+    const json::array* times = Array(key);
+    if (times == nullptr) return;
+    const std::string named = "\"" + where_ + std::string(key) + "\" must list ";
+    if (times->size() != target.size()) {
+      return Fail(named + std::to_string(target.size()) + " times, one for each border, not " +
+                  std::to_string(times->size()));
+    }
+    for (size_t i = 0; i < target.size(); ++i) {
+      if (!ToInteger((*times)[i], target[i])) {
+        return Fail(named + "whole numbers (microseconds; -1: not reached)");
+      }
+    }
   }
   const json::array* Array(std::string_view key) {
     const json::value* value = Find(key);
@@ -83,6 +98,7 @@ class Members {
     if (error_.ok()) error_ = Status(Code::kInvalidRequest, std::move(message));
   }
 
+ private:
   // Other servers may measure in floating point.
   static bool ToInteger(const json::value& value, int64_t& number) {
     if (const int64_t* whole = value.if_int64()) {
@@ -95,8 +111,6 @@ class Members {
     number = std::llround(*real);
     return true;
   }
-
- private:
   const json::value* Find(std::string_view key) const {
     return error_.ok() ? object_.if_contains(key) : nullptr;
   }
@@ -110,40 +124,22 @@ class Members {
   Status& error_;
 };
 
-void ReadBorders(const json::array& at, const std::string& where, Members& members, ItemRecord& item) {
-  if (at.size() != item.at_us.size()) {
-    return members.Fail("\"" + where + "at\" must list " + std::to_string(item.at_us.size()) +
-                        " times, one for each border, not " + std::to_string(at.size()));
-  }
-  for (size_t i = 0; i < at.size(); ++i) {
-    if (!Members::ToInteger(at[i], item.at_us[i])) {
-      return members.Fail("\"" + where + "at\" must list whole numbers (microseconds; -1: not reached)");
-    }
-  }
-}
-
 ItemRecord ReadItem(const json::object& object, size_t index, Status& error) {
   const std::string where = "items[" + std::to_string(index) + "].";
   Members members(object, where, error);
   ItemRecord item;
-  members.Text("code", item.code);
-  members.Bool("ref", item.by_reference);
-  members.Integer("bytes", item.bytes);
-  if (const json::array* at = members.Array("at")) ReadBorders(*at, where, members, item);
-  members.Integer("decoder", item.decoder);
-  members.Integer("stream", item.stream);
-  members.Integer("batch", item.batch);
-  members.Integer("batch_size", item.batch_size);
+  VisitItem(item, [&](std::string_view key, auto& member) { members.Read(key, member); });
+  members.Read(kCachedKey, item.cached);
   if (const json::object* stages = members.Object("stages")) {
     Members durations(*stages, where + "stages.", error);
     for (int i = 0; i < kStageCount; ++i) {
-      durations.Integer(StageName(static_cast<Stage>(i)), item.stage_us[static_cast<size_t>(i)]);
+      durations.Read(StageName(static_cast<Stage>(i)), item.stage_us[static_cast<size_t>(i)]);
     }
   }
   return item;
 }
 
-Status ReadRecord(const json::value& line, RequestRecord& record) {
+Status ReadRecord(const json::value& line, Record& record) {
   const json::object* object = line.if_object();
   if (object == nullptr) {
     return {Code::kInvalidRequest, "a line must be a JSON object, not " + std::string(KindName(line))};
@@ -152,21 +148,12 @@ Status ReadRecord(const json::value& line, RequestRecord& record) {
   Members members(*object, "", error);
   members.Require("started");
   members.Require("status");
-  members.Integer("id", record.id);
-  members.Text("model", record.model);
-  members.Integer("status", record.status);
-  members.Integer("started", record.started_us);
-  members.Integer("opened", record.opened_us);
-  members.Integer("finished", record.finished_us);
-  members.Integer("receive", record.receive_us);
-  members.Integer("parse", record.parse_us);
-  members.Integer("serialise", record.serialise_us);
-  members.Integer("total", record.total_us);
-  members.Integer("preprocess", record.preprocess_us);
-  members.Integer("embed", record.embed_us);
-  members.Integer("load_decode", record.load_decode_us);
-  members.Integer("pool_wait", record.pool_wait_us);
-  if (const json::array* items = members.Array("items")) {
+  VisitRequest(record, [&](std::string_view key, auto& member) { members.Read(key, member); });
+  members.Read("preprocess", record.preprocess_us);
+  members.Read("embed", record.embed_us);
+  members.Read("load_decode", record.load_decode_us);
+  members.Read("pool_wait", record.pool_wait_us);
+  if (const json::array* items = members.Array(kItemsKey)) {
     record.items.reserve(items->size());
     for (size_t i = 0; i < items->size() && error.ok(); ++i) {
       const json::object* item = (*items)[i].if_object();
@@ -180,7 +167,7 @@ Status ReadRecord(const json::value& line, RequestRecord& record) {
   return error;
 }
 
-Status ParseLine(std::string_view text, RequestRecord& record) {
+Status ParseLine(std::string_view text, Record& record) {
   try {
     json::monotonic_resource memory;
     boost::system::error_code error;
@@ -194,35 +181,16 @@ Status ParseLine(std::string_view text, RequestRecord& record) {
 
 }  // namespace
 
-int64_t ItemRecord::Micros(Stage stage) const {
-  const auto i = static_cast<size_t>(stage);
-  if (stage_us[i] >= 0) return stage_us[i];
-  if (!by_reference && (stage == Stage::kAdmitWait || stage == Stage::kFetch)) return -1;
-  return at_us[i] >= 0 && at_us[i + 1] >= 0 ? at_us[i + 1] - at_us[i] : -1;
-}
-
-std::vector<StageSpan> ItemRecord::Spans() const {
-  std::vector<StageSpan> spans;
-  if (At(Border::kAdmitted) < 0 || At(Border::kCollected) < 0) return spans;
-  for (size_t i = 0; i < kStageCount; ++i) {
-    if (at_us[i] < 0) continue;
-    size_t next = i + 1;
-    while (at_us[next] < 0) ++next;
-    spans.push_back({static_cast<Stage>(i), at_us[i], at_us[next]});
-  }
-  return spans;
-}
-
-Result<std::vector<RequestRecord>> ReadRequestLog(const std::string& path) {
+Result<std::vector<Record>> ReadRequestLog(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     return Status(Code::kNotFound, "cannot read the request log " + path + ": " + std::strerror(errno));
   }
-  std::vector<RequestRecord> records;
+  std::vector<Record> records;
   std::string line;
   for (size_t number = 1; std::getline(file, line); ++number) {
     if (file.eof()) break;  // the last line has no end: whoever wrote it was killed meanwhile
-    RequestRecord record;
+    Record record;
     const Status read = ParseLine(line, record);
     if (!read.ok()) return read.WithContext(path + ":" + std::to_string(number));
     records.push_back(std::move(record));

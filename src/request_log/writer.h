@@ -8,27 +8,13 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <string_view>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/result.h"
-#include "pipeline/request.h"
+#include "request_log/record.h"
 
 namespace photovec::request_log {
-
-/// One request that is over, as the server around the pipeline saw it. Everything is borrowed.
-struct RequestLogEntry {
-  std::string_view model;
-  std::string_view route;
-  int status = 0;           ///< HTTP
-  TimePoint started;        ///< the end of the request's HTTP header
-  TimePoint opened;         ///< a request was opened in the pipeline
-  int64_t receive_us = -1;  ///< -1: not known
-  int64_t parse_us = -1;
-  int64_t serialise_us = -1;
-  int64_t total_us = -1;
-  const pipeline::RequestResult* result = nullptr;  ///< null: given up before there was one
-};
 
 struct RequestLogOptions {
   /// Lines that wait for the disk; more are lost. A line is about 100 bytes an image, so this is some 40,000
@@ -49,8 +35,8 @@ class RequestLog {
   RequestLog(const RequestLog&) = delete;
   RequestLog& operator=(const RequestLog&) = delete;
 
-  /// Never blocks on the disk. Lines of one thread keep their order.
-  void Write(const RequestLogEntry& entry);
+  /// Gives the record its id and writes it. Never blocks on the disk. Lines of one thread keep their order.
+  void Write(Record record);
   /// Writes what waits; later lines are lost. Blocks until it is done. Idempotent, from one thread.
   void Stop();
   /// Lines lost so far.

@@ -42,24 +42,31 @@ void AppendNumber(std::string& out, T value) {
   out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr);
 }
 
+// Which bytes are a character that stands for itself: nearly all, so they are copied in runs.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (size_t byte = 0x20; byte < 0x7F; ++byte) plain[byte] = byte != '"' && byte != '\\';
+  return plain;
+}();
+
 }  // namespace
 
 void AppendString(std::string& out, std::string_view text) {
   out += '"';
   for (size_t at = 0; at < text.size();) {
-    const auto byte = static_cast<unsigned char>(text[at]);
-    if (byte < 0x20 || byte == '"' || byte == '\\' || byte == 0x7F) {
+    size_t end = at;
+    while (end < text.size() && kPlain[static_cast<unsigned char>(text[end])]) ++end;
+    out.append(text, at, end - at);
+    if (end == text.size()) break;
+    const auto byte = static_cast<unsigned char>(text[end]);
+    at = end + 1;
+    if (byte < 0x80) {
       AppendEscaped(out, byte);
-      ++at;
-      continue;
-    }
-    const size_t length = Utf8SequenceLength(text, at);
-    if (length == 0) {
+    } else if (const size_t length = Utf8SequenceLength(text, end); length == 0) {
       out += kReplacementCharacter;
-      ++at;
     } else {
-      out.append(text, at, length);
-      at += length;
+      out.append(text, end, length);
+      at = end + length;
     }
   }
   out += '"';

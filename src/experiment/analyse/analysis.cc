@@ -5,7 +5,6 @@
 
 #include "experiment/analyse/estimates.h"
 #include "experiment/analyse/findings.h"
-#include "experiment/analyse/variant_facts.h"
 
 namespace photovec::experiment {
 namespace {

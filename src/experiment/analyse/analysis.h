@@ -109,4 +109,8 @@ std::vector<const TableRow*> MainTable(const Analysis& analysis);
 bool HasFigures(const TableRow& row);
 const TableRow* FindRow(const std::vector<TableRow>& rows, std::string_view key);
 
+/// Counts, shares, spread and mean critical path of one variant.
+/// \param cpus of the machine; 0: not known.
+VariantFacts CollectFacts(const Variant& variant, double cpus);
+
 }  // namespace photovec::experiment

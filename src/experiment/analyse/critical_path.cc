@@ -48,7 +48,7 @@ class Walk {
 };
 
 // The image that the request waited for; null when none was collected.
-const request_log::ItemRecord* LastCollected(const request_log::RequestRecord& record) {
+const request_log::ItemRecord* LastCollected(const request_log::Record& record) {
   const request_log::ItemRecord* last = nullptr;
   for (const request_log::ItemRecord& item : record.items) {
     const int64_t collected = item.At(Border::kCollected);
@@ -59,7 +59,7 @@ const request_log::ItemRecord* LastCollected(const request_log::RequestRecord& r
 
 }  // namespace
 
-std::vector<PathPart> CriticalPath(const request_log::RequestRecord& record) {
+std::vector<PathPart> CriticalPath(const request_log::Record& record) {
   if (record.total_us < 0) return {};
   Walk walk(record.total_us);
   const int64_t serialise_us = std::max<int64_t>(0, record.serialise_us);

@@ -33,6 +33,6 @@ inline constexpr std::string_view kOtherPart = "other";
 /// Of a server that logs whole steps of a request (load_decode_us, preprocess_us, embed_us) the parts are
 /// "receive", "parse", "load_decode", "pool_wait", "preprocess", "embed", "serialise", those that it knows,
 /// and "other".
-std::vector<PathPart> CriticalPath(const request_log::RequestRecord& record);
+std::vector<PathPart> CriticalPath(const request_log::Record& record);
 
 }  // namespace photovec::experiment

@@ -39,7 +39,7 @@ static_assert(kRows.size() == 17 && kStageCount == 8);
 bool Failed(const request_log::ItemRecord& item) { return item.code != "ok"; }
 
 // The rows of one request, -1 where it has no figure; order of kRows from "receive" on.
-std::array<int64_t, 8> RequestMicros(const request_log::RequestRecord& request) {
+std::array<int64_t, 8> RequestMicros(const request_log::Record& request) {
   int64_t preprocessed = -1;
   int64_t preprocess_sum = -1;
   int64_t encode_begin = -1;
@@ -68,7 +68,7 @@ std::array<int64_t, 8> RequestMicros(const request_log::RequestRecord& request) 
           request.total_us};
 }
 
-void AddRequest(const request_log::RequestRecord& request, size_t group, std::vector<Figures>& rows) {
+void AddRequest(const request_log::Record& request, size_t group, std::vector<Figures>& rows) {
   const auto add = [&](size_t row, int64_t us) {
     if (us >= 0) rows[row].Add(static_cast<double>(us) / 1e3, group);
   };
@@ -136,7 +136,7 @@ void AddThroughput(const Run& run, size_t first, VariantFigures& out) {
 
 void CountBatches(const Run& run, std::map<int, uint64_t>& batches) {
   std::set<std::pair<int, int64_t>> seen;
-  for (const request_log::RequestRecord& request : run.requests) {
+  for (const request_log::Record& request : run.requests) {
     for (const request_log::ItemRecord& item : request.items) {
       if (item.stream < 0 || item.batch < 0 || item.batch_size <= 0) continue;
       if (seen.emplace(item.stream, item.batch).second) ++batches[item.batch_size];
@@ -156,7 +156,7 @@ int StageRowIndex(std::string_view key) {
   return -1;
 }
 
-bool Succeeded(const request_log::RequestRecord& request) {
+bool Succeeded(const request_log::Record& request) {
   if (request.status < 200 || request.status > 299) return false;
   return request.items.empty() || !std::all_of(request.items.begin(), request.items.end(), Failed);
 }

@@ -47,7 +47,7 @@ struct VariantFigures {
 VariantFigures CollectFigures(const Variant& variant, double cpus);
 
 /// A request whose latency counts: answered with success, and not all of its images failed.
-bool Succeeded(const request_log::RequestRecord& request);
+bool Succeeded(const request_log::Record& request);
 bool Succeeded(const ClientSample& sample);
 /// To a millionth: what report.json keeps of a measured figure, so that tables made from the file are the
 /// same.

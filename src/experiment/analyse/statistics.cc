@@ -58,23 +58,15 @@ void SortDescending(Figures& figures) {
   figures = std::move(sorted);
 }
 
-double Quantile(const Figures& sorted, double q) { return sorted.value[RankFromTop(q, sorted.size()) - 1]; }
-
-TwoLevelResampler::TwoLevelResampler(const Layout& layout, uint64_t seed)
-    : layout_(layout), state_(seed), weights_(layout.groups()) {}
-
-// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): the standard
-// library's distributions may differ between machines.
-uint64_t TwoLevelResampler::Next() {
-  state_ += 0x9E3779B97F4A7C15U;
-  uint64_t z = state_;
-  z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
-  z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
-  return z ^ (z >> 31U);
+double RankQuantile(const Figures& sorted, double q) {
+  return sorted.value[RankFromTop(q, sorted.size()) - 1];
 }
 
+TwoLevelResampler::TwoLevelResampler(const Layout& layout, uint64_t seed)
+    : layout_(layout), random_(seed), weights_(layout.groups()) {}
+
 uint32_t TwoLevelResampler::Below(uint32_t bound) {
-  return static_cast<uint32_t>(((Next() >> 32U) * bound) >> 32U);
+  return static_cast<uint32_t>(((random_.Next() >> 32U) * bound) >> 32U);
 }
 
 std::span<const uint32_t> TwoLevelResampler::Draw() {
@@ -102,7 +94,7 @@ std::vector<std::vector<Estimate>> BootstrapQuantiles(std::span<const Figures* c
     for (size_t k = 0; k < quantiles.size(); ++k) {
       Estimate& estimate = result[row][k];
       estimate.samples = rows[row]->size();
-      if (estimate.samples > 0) estimate.value = Quantile(*rows[row], quantiles[k]);
+      if (estimate.samples > 0) estimate.value = RankQuantile(*rows[row], quantiles[k]);
     }
   }
   TwoLevelResampler resampler(layout, seed);

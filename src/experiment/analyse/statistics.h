@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "base/random.h"
+
 namespace photovec::experiment {
 
 /// Both ends belong to it.
@@ -36,9 +38,11 @@ struct Figures {
 /// Sorts by value, the highest first, as BootstrapQuantiles wants them.
 void SortDescending(Figures& figures);
 
-/// The q-quantile of figures sorted the highest first: the smallest figure that at least a share q of all
-/// does not exceed. Needs at least one figure.
-double Quantile(const Figures& sorted, double q);
+/// The q-quantile of figures sorted the highest first, by rank: the smallest figure that at least a share q
+/// of all does not exceed, so always one that was measured. It is what reports publish and what a weighted
+/// resample can give, too; base/quantile.h, for everything else, lies between two figures. Needs at least one
+/// figure.
+double RankQuantile(const Figures& sorted, double q);
 
 /// A figure of one variant, with what it came out as in each resample (NaN: the resample had no figures;
 /// empty: fewer than kMinGroups groups have figures).
@@ -63,11 +67,10 @@ class TwoLevelResampler {
   std::span<const uint32_t> Draw();
 
  private:
-  uint64_t Next();
   uint32_t Below(uint32_t bound);
 
   Layout layout_;
-  uint64_t state_;
+  SplitMix64 random_;
   std::vector<uint32_t> weights_;
 };
 

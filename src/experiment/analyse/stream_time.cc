@@ -38,7 +38,7 @@ constexpr Worker kDecoder{&request_log::ItemRecord::decoder, Border::kDecodeStar
 
 std::vector<std::vector<Span>> SpansByWorker(const Run& run, const Worker& worker, int workers) {
   std::vector<std::vector<Span>> spans(static_cast<size_t>(workers));
-  for (const request_log::RequestRecord& request : run.requests) {
+  for (const request_log::Record& request : run.requests) {
     const auto offset = static_cast<double>(request.started_us - run.began_us);
     for (const request_log::ItemRecord& item : request.items) {
       const int index = item.*worker.index;
@@ -55,7 +55,7 @@ std::vector<std::vector<Span>> SpansByWorker(const Run& run, const Worker& worke
 int CountWorkers(const Variant& variant, const Worker& worker) {
   int workers = 0;
   for (const Run& run : variant.runs) {
-    for (const request_log::RequestRecord& request : run.requests) {
+    for (const request_log::Record& request : run.requests) {
       for (const request_log::ItemRecord& item : request.items)
         workers = std::max(workers, item.*worker.index + 1);
     }
@@ -65,12 +65,12 @@ int CountWorkers(const Variant& variant, const Worker& worker) {
 
 double LeadIn(const Run& run, double length_us) {
   Figures totals;
-  for (const request_log::RequestRecord& request : run.requests) {
+  for (const request_log::Record& request : run.requests) {
     if (request.total_us >= 0) totals.Add(static_cast<double>(request.total_us), 0);
   }
   if (totals.size() == 0) return 0;
   SortDescending(totals);
-  return std::min(Quantile(totals, 0.99), length_us / 2);
+  return std::min(RankQuantile(totals, 0.99), length_us / 2);
 }
 
 void AddWorkerTime(const Run& run, const Worker& worker, int workers, size_t seconds, size_t first_group,

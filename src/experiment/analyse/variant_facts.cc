@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/analyse/variant_facts.h"
+#include "experiment/analyse/analysis.h"
 
 #include <algorithm>
 
+#include "base/quantile.h"
 #include "experiment/analyse/critical_path.h"
 #include "experiment/analyse/stream_time.h"
 
@@ -40,17 +41,16 @@ void CountRun(const Run& run, VariantFacts& facts, CpuUse& use) {
 }
 
 void AddTotals(const Run& run, Figures& totals) {
-  for (const request_log::RequestRecord& request : run.requests) {
+  for (const request_log::Record& request : run.requests) {
     if (Succeeded(request) && request.total_us >= 0) totals.Add(static_cast<double>(request.total_us), 0);
   }
 }
 
-double Spread(std::vector<double> values) {
+double Spread(const std::vector<double>& values) {
   if (values.size() < 2) return 0;
-  std::sort(values.begin(), values.end());
-  const size_t n = values.size();
-  const double median = n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-  return median > 0 ? (values.back() - values.front()) / median : 0;
+  const auto [lowest, highest] = std::minmax_element(values.begin(), values.end());
+  const double median = Median(values);
+  return median > 0 ? (*highest - *lowest) / median : 0;
 }
 
 // Sums per part over all requests. A part that a request lacks counts as 0 there.
@@ -60,7 +60,7 @@ struct PathSums {
   double explained_us = 0;
   size_t requests = 0;
 
-  void Add(const request_log::RequestRecord& request) {
+  void Add(const request_log::Record& request) {
     if (!Succeeded(request) || request.total_us <= 0) return;
     size_t place = 0;  // where a part that is new belongs: behind the one before it
     for (const PathPart& part : CriticalPath(request)) {
@@ -83,7 +83,7 @@ double LoadingShare(const Variant& variant) {
   double loading_us = 0;
   double held_us = 0;
   for (const Run& run : variant.runs) {
-    for (const request_log::RequestRecord& request : run.requests) {
+    for (const request_log::Record& request : run.requests) {
       for (const request_log::ItemRecord& item : request.items) {
         const int64_t fetch_us = item.Micros(Stage::kFetch);
         const int64_t end_us = item.At(Border::kDecodeEnd);
@@ -110,19 +110,19 @@ VariantFacts CollectFacts(const Variant& variant, double cpus) {
       continue;
     }
     CountRun(run, facts, use);
-    for (const request_log::RequestRecord& request : run.requests) sums.Add(request);
+    for (const request_log::Record& request : run.requests) sums.Add(request);
     AddTotals(run, all_totals);
     Figures totals;
     AddTotals(run, totals);
     SortDescending(totals);
-    if (totals.size() > 0) p95s.push_back(Quantile(totals, kQuantiles[kP95]));
+    if (totals.size() > 0) p95s.push_back(RankQuantile(totals, kQuantiles[kP95]));
   }
   if (all_totals.size() > 0) {
     SortDescending(all_totals);
-    const double median = Quantile(all_totals, kQuantiles[kP50]);
-    if (median > 0) facts.tail = Quantile(all_totals, kQuantiles[kP99]) / median;
+    const double median = RankQuantile(all_totals, kQuantiles[kP50]);
+    if (median > 0) facts.tail = RankQuantile(all_totals, kQuantiles[kP99]) / median;
   }
-  facts.spread = Spread(std::move(p95s));
+  facts.spread = Spread(p95s);
   if (use.samples > 0) facts.machine_cpu = use.machine_sum / static_cast<double>(use.samples);
   facts.streams_busy = StreamsBusy(variant);
   facts.decoders_busy = DecodersBusy(variant);

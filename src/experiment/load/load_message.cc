@@ -2,9 +2,11 @@
 #include "experiment/load/load_message.h"
 
 #include <algorithm>
-#include <boost/json/serialize.hpp>
 #include <charconv>
 #include <utility>
+
+#include "base/json/writer.h"
+#include "base/text/percent.h"
 
 namespace photovec::experiment {
 namespace {
@@ -18,24 +20,6 @@ constexpr std::string_view kPartTail = "\r\n";
 constexpr std::string_view kFormTail = "--photovec-load-5b1f0c9a77de42e8--\r\n";
 constexpr std::string_view kFormType = "multipart/form-data; boundary=photovec-load-5b1f0c9a77de42e8";
 constexpr std::string_view kRows = "application/octet-stream";
-
-std::string PercentEncode(std::string_view text) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.' || c == '~';
-    if (plain) {
-      out += c;
-    } else {
-      const auto byte = static_cast<uint8_t>(c);
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-  return out;
-}
 
 /// The beginning of a reply, fit for a report: printable ASCII.
 std::string Beginning(std::string_view body) {
@@ -59,7 +43,7 @@ LoadMessages::LoadMessages(const LoadOptions& options) : options_(options) {
   if (upload) return;
   quoted_.reserve(options.references.size());
   for (const std::string& reference : options.references) {
-    quoted_.push_back(boost::json::serialize(boost::json::string_view(reference.data(), reference.size())));
+    quoted_.push_back(json::String(reference));
   }
 }
 

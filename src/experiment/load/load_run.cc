@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "experiment/load/load_run.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -11,7 +9,9 @@
 #include <chrono>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/deadline.h"
+#include "base/quantile.h"
 
 namespace photovec::experiment {
 namespace {
@@ -25,12 +25,6 @@ constexpr int64_t kLook_us = 50'000;  // how often `stop` is read
 constexpr int64_t kBackOff_us = 100'000;
 
 TimePoint AtUs(int64_t us) { return TimePoint(std::chrono::microseconds(us)); }
-
-double ThreadCpuSeconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
 
 /// "60", "0.5"
 std::string NumberText(double value) {
@@ -176,7 +170,7 @@ LoadRun::Task<void> LoadRun::Watch() {
   const int64_t drained_us = end_us_ + static_cast<int64_t>(options_.drain_s * 1e6);
   for (;;) {
     const int64_t now_us = MonotonicUs();
-    if (now_us >= began_us_ && cpu_before_s_ < 0) cpu_before_s_ = ThreadCpuSeconds();
+    if (now_us >= began_us_ && cpu_before_s_ < 0) cpu_before_s_ = Seconds(ThreadCpuTime());
     if (stop_.load(std::memory_order_relaxed)) stopped_us_ = now_us;
     // An arrival just before the end may not have run yet: one more look lets it.
     const bool answered = now_us >= end_us_ + kLook_us && under_way_ == 0;
@@ -204,17 +198,17 @@ LoadResult LoadRun::Collect() {
   result.began_us = began_us_;
   const int64_t until_us = stopped_us_ != 0 ? std::clamp(stopped_us_, began_us_, end_us_) : end_us_;
   result.seconds = static_cast<double>(until_us - began_us_) / 1e6;
-  result.cpu_seconds = cpu_before_s_ < 0 ? 0 : ThreadCpuSeconds() - cpu_before_s_;
+  result.cpu_seconds = cpu_before_s_ < 0 ? 0 : Seconds(ThreadCpuTime()) - cpu_before_s_;
   std::stable_sort(samples_.begin(), samples_.end(), [](const ClientSample& a, const ClientSample& b) {
     return a.intended_us < b.intended_us;
   });
   if (options_.arrival != Arrival::kClosed && !samples_.empty()) {
-    std::vector<int64_t> late;
-    late.reserve(samples_.size());
-    for (const ClientSample& sample : samples_) late.push_back(sample.sent_us - sample.intended_us);
-    const auto p99 = late.begin() + static_cast<std::ptrdiff_t>(static_cast<double>(late.size() - 1) * 0.99);
-    std::nth_element(late.begin(), p99, late.end());
-    result.late_p99_ms = static_cast<double>(*p99) / 1e3;
+    std::vector<double> late_ms;
+    late_ms.reserve(samples_.size());
+    for (const ClientSample& sample : samples_) {
+      late_ms.push_back(static_cast<double>(sample.sent_us - sample.intended_us) / 1e3);
+    }
+    result.late_p99_ms = Quantile(std::move(late_ms), 0.99);
   }
   result.samples = std::move(samples_);
   return result;

@@ -24,9 +24,9 @@ std::vector<std::pair<double, double>> Distribution(const Figures& sorted) {
   std::vector<std::pair<double, double>> points;
   for (int i = 1; i <= kPoints; ++i) {
     const double q = i / static_cast<double>(kPoints);
-    points.emplace_back(Quantile(sorted, q), q);
+    points.emplace_back(RankQuantile(sorted, q), q);
   }
-  for (const double q : {0.992, 0.995, 0.998, 0.999}) points.emplace_back(Quantile(sorted, q), q);
+  for (const double q : {0.992, 0.995, 0.998, 0.999}) points.emplace_back(RankQuantile(sorted, q), q);
   std::sort(points.begin(), points.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return points;
 }
@@ -100,7 +100,7 @@ std::vector<Chart> DistributionCharts(const Analysis& analysis, Language languag
       const Figures& figures = analysis.figures[v].rows[index];
       if (figures.size() == 0) continue;
       chart.series.push_back({analysis.variants[v], v % kSeriesColors, Distribution(figures)});
-      low = std::min(low, Quantile(figures, 0.01));
+      low = std::min(low, RankQuantile(figures, 0.01));
       high = std::max(high, chart.series.back().points.back().first);
     }
     if (high <= 0.05) continue;  // nothing takes a twentieth of a millisecond: no picture is worth it
@@ -144,9 +144,9 @@ std::vector<Chart> BatchCharts(const Analysis& analysis, Language language) {
       total += count;
       images += count * static_cast<uint64_t>(size);
     }
-    Histogram histogram;
-    histogram.title = analysis.variants[v];
-    histogram.color = v % kSeriesColors;
+    BarChart chart;
+    chart.title = analysis.variants[v];
+    chart.color = v % kSeriesColors;
     // Every size up to the largest has its place, unless there are more than a picture can hold apart.
     const int largest = batches.rbegin()->first;
     const int per_bar = std::max(1, (largest + 31) / 32);
@@ -158,15 +158,15 @@ std::vector<Chart> BatchCharts(const Analysis& analysis, Language language) {
       const std::string label = per_bar == 1
                                     ? std::to_string(from)
                                     : std::to_string(from) + "-" + std::to_string(from + per_bar - 1);
-      histogram.bars.emplace_back(label, static_cast<double>(count) / static_cast<double>(total));
-      histogram.hints.push_back(label + ": " + FormatCount(count));
+      chart.bars.emplace_back(label, static_cast<double>(count) / static_cast<double>(total));
+      chart.hints.push_back(label + ": " + FormatCount(count));
     }
     charts.push_back(
         {analysis.variants[v] + " (" +
              Fill(Text(language, "mean_batch"),
                   {FormatNumber(static_cast<double>(images) / static_cast<double>(total))}, language) +
              ")",
-         DrawHistogram(histogram)});
+         DrawBars(chart)});
   }
   return charts;
 }

@@ -6,36 +6,18 @@
 #include <cstdio>
 
 #include "base/text/sizes.h"
+#include "base/text/utf8.h"
 #include "experiment/report/text.h"
 
 namespace photovec::experiment {
 namespace {
 
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
-constexpr std::string_view kMinus = "\xE2\x80\x93";        // as in the owners' tables
+constexpr std::string_view kMinus = "\xE2\x80\x93";  // as in the owners' tables
 
 std::string Fixed(double value, int digits) {
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), "%.*f", digits, value);
   return text.data();
-}
-
-// Length of the UTF-8 sequence at the beginning of `text`; 0: there is none.
-size_t Utf8Length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0U) != 0x80U) return 0;
-  }
-  // Overlong forms, surrogates, and what lies beyond U+10FFFF.
-  if (first == 0xE0 && byte(1) < 0xA0) return 0;
-  if (first == 0xED && byte(1) > 0x9F) return 0;
-  if (first == 0xF0 && byte(1) < 0x90) return 0;
-  if (first == 0xF4 && byte(1) > 0x8F) return 0;
-  return length;
 }
 
 // Calls ascii(c) for each ASCII character; copies other characters; replaces what is no UTF-8.
@@ -44,9 +26,9 @@ std::string Escape(std::string_view text, Ascii ascii) {
   std::string out;
   out.reserve(text.size() + 16);
   while (!text.empty()) {
-    const size_t length = Utf8Length(text);
+    const size_t length = Utf8SequenceLength(text, 0);
     if (length == 0) {
-      out += kReplacement;
+      out += kReplacementCharacter;
     } else if (length == 1) {
       ascii(out, text[0]);
     } else {
@@ -131,30 +113,12 @@ std::string EscapeHtml(std::string_view text) {
         break;
       default:
         if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') {
-          out += kReplacement;
+          out += kReplacementCharacter;
         } else {
           out += c;
         }
     }
   });
-}
-
-std::string EscapeJson(std::string_view text) {
-  return '"' +
-         Escape(text,
-                [](std::string& out, char c) {
-                  if (c == '"' || c == '\\') {
-                    out += '\\';
-                    out += c;
-                  } else if (static_cast<unsigned char>(c) < 0x20) {
-                    std::array<char, 8> code{};
-                    std::snprintf(code.data(), code.size(), "\\u%04x", static_cast<unsigned char>(c));
-                    out += code.data();
-                  } else {
-                    out += c;
-                  }
-                }) +
-         '"';
 }
 
 std::string EscapeMarkdown(std::string_view text) {

@@ -28,8 +28,6 @@ std::string FormatInterval(const Interval& rates);
 /// Text from outside, safe inside HTML text and double-quoted attributes. Bytes that are no UTF-8 and control
 /// characters become U+FFFD.
 std::string EscapeHtml(std::string_view text);
-/// A JSON string literal with its quotes. Bytes that are no UTF-8 become U+FFFD.
-std::string EscapeJson(std::string_view text);
 /// Inside a cell of a Markdown table.
 std::string EscapeMarkdown(std::string_view text);
 /// A command line as a shell would take it.

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <cmath>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "experiment/report/charts.h"
 #include "experiment/report/format.h"
-#include "experiment/report/page_style.h"
+#include "experiment/report/page_files.h"
 #include "experiment/report/report.h"
 #include "experiment/report/summary_rows.h"
 #include "experiment/report/text.h"
@@ -11,13 +15,27 @@
 namespace photovec::experiment {
 namespace {
 
+// `page` with each {name} replaced. Braces around anything else stay.
+std::string FillNamed(std::string_view page, const std::map<std::string_view, std::string>& values) {
+  std::string out;
+  while (!page.empty()) {
+    const size_t open = page.find('{');
+    const size_t close = open == std::string_view::npos ? open : page.find('}', open);
+    if (close == std::string_view::npos) break;
+    const auto value = values.find(page.substr(open + 1, close - open - 1));
+    out += page.substr(0, open);
+    out += value == values.end() ? page.substr(open, close + 1 - open) : std::string_view(value->second);
+    page.remove_prefix(close + 1);
+  }
+  return out.append(page);
+}
+
 class Page {
  public:
   Page(const ExperimentData& data, const Analysis& analysis, Language language)
       : data_(data), analysis_(analysis), language_(language) {}
 
   std::string Write() {
-    Head();
     Tiles();
     Alerts();
     MainSection();
@@ -30,8 +48,7 @@ class Page {
     AllStages();
     LogTails();
     Method();
-    out_ += "<footer>photovec " + EscapeHtml(data_.version) + "</footer>\n</body>\n</html>\n";
-    return std::move(out_);
+    return Around(std::move(out_));
   }
 
  private:
@@ -45,17 +62,16 @@ class Page {
   void EndSection() { out_ += "</section>\n"; }
   void Note(const std::string& escaped) { out_ += "<p class=\"note\">" + escaped + "</p>\n"; }
 
-  void Head() {
-    const std::string lang = language_ == Language::kKorean ? "ko" : "en";
-    out_ =
-        "<!doctype html>\n<html lang=\"" + lang +
-        "\">\n<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" "
-        "content=\"width=device-width, initial-scale=1\"/>\n<link rel=\"icon\" href=\"data:,\"/>\n<title>" +
-        T("title") + "</title>\n<style>" + std::string(PageStyle()) +
-        "</style>\n</head>\n<body>\n<header>\n<p class=\"kicker\">" + T("title") + " · " +
-        EscapeHtml(data_.created) + "</p>\n<h1>";
-    if (!analysis_.findings.empty()) out_ += EscapeHtml(FindingText(analysis_.findings[0], language_));
-    out_ += "</h1>\n</header>\n";
+  std::string Around(std::string sections) const {
+    std::string headline;
+    if (!analysis_.findings.empty()) headline = EscapeHtml(FindingText(analysis_.findings[0], language_));
+    return FillNamed(PageHtml(), {{"lang", language_ == Language::kKorean ? "ko" : "en"},
+                                  {"title", T("title")},
+                                  {"style", std::string(PageStyle())},
+                                  {"created", EscapeHtml(data_.created)},
+                                  {"headline", std::move(headline)},
+                                  {"sections", std::move(sections)},
+                                  {"version", EscapeHtml(data_.version)}});
   }
 
   void Tiles() {

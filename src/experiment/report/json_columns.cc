@@ -4,33 +4,33 @@
 namespace photovec::experiment {
 namespace {
 
-constexpr auto kRequestColumns = std::to_array<JsonColumn<request_log::RequestRecord>>({
-    {"id", 0, [](const request_log::RequestRecord& e) { return static_cast<int64_t>(e.id); },
-     [](request_log::RequestRecord& e, int64_t v) { e.id = static_cast<uint64_t>(v); }},
-    {"status", 0, [](const request_log::RequestRecord& e) { return static_cast<int64_t>(e.status); },
-     [](request_log::RequestRecord& e, int64_t v) { e.status = static_cast<int>(v); }},
-    {"started_us", 0, [](const request_log::RequestRecord& e) { return e.started_us; },
-     [](request_log::RequestRecord& e, int64_t v) { e.started_us = v; }},
-    {"opened_us", -1, [](const request_log::RequestRecord& e) { return e.opened_us; },
-     [](request_log::RequestRecord& e, int64_t v) { e.opened_us = v; }},
-    {"finished_us", -1, [](const request_log::RequestRecord& e) { return e.finished_us; },
-     [](request_log::RequestRecord& e, int64_t v) { e.finished_us = v; }},
-    {"receive_us", -1, [](const request_log::RequestRecord& e) { return e.receive_us; },
-     [](request_log::RequestRecord& e, int64_t v) { e.receive_us = v; }},
-    {"parse_us", -1, [](const request_log::RequestRecord& e) { return e.parse_us; },
-     [](request_log::RequestRecord& e, int64_t v) { e.parse_us = v; }},
-    {"serialise_us", -1, [](const request_log::RequestRecord& e) { return e.serialise_us; },
-     [](request_log::RequestRecord& e, int64_t v) { e.serialise_us = v; }},
-    {"total_us", -1, [](const request_log::RequestRecord& e) { return e.total_us; },
-     [](request_log::RequestRecord& e, int64_t v) { e.total_us = v; }},
-    {"preprocess_us", -1, [](const request_log::RequestRecord& e) { return e.preprocess_us; },
-     [](request_log::RequestRecord& e, int64_t v) { e.preprocess_us = v; }},
-    {"embed_us", -1, [](const request_log::RequestRecord& e) { return e.embed_us; },
-     [](request_log::RequestRecord& e, int64_t v) { e.embed_us = v; }},
-    {"load_decode_us", -1, [](const request_log::RequestRecord& e) { return e.load_decode_us; },
-     [](request_log::RequestRecord& e, int64_t v) { e.load_decode_us = v; }},
-    {"pool_wait_us", -1, [](const request_log::RequestRecord& e) { return e.pool_wait_us; },
-     [](request_log::RequestRecord& e, int64_t v) { e.pool_wait_us = v; }},
+constexpr auto kRequestColumns = std::to_array<JsonColumn<request_log::Record>>({
+    {"id", 0, [](const request_log::Record& e) { return static_cast<int64_t>(e.id); },
+     [](request_log::Record& e, int64_t v) { e.id = static_cast<uint64_t>(v); }},
+    {"status", 0, [](const request_log::Record& e) { return static_cast<int64_t>(e.status); },
+     [](request_log::Record& e, int64_t v) { e.status = static_cast<int>(v); }},
+    {"started_us", 0, [](const request_log::Record& e) { return e.started_us; },
+     [](request_log::Record& e, int64_t v) { e.started_us = v; }},
+    {"opened_us", -1, [](const request_log::Record& e) { return e.opened_us; },
+     [](request_log::Record& e, int64_t v) { e.opened_us = v; }},
+    {"finished_us", -1, [](const request_log::Record& e) { return e.finished_us; },
+     [](request_log::Record& e, int64_t v) { e.finished_us = v; }},
+    {"receive_us", -1, [](const request_log::Record& e) { return e.receive_us; },
+     [](request_log::Record& e, int64_t v) { e.receive_us = v; }},
+    {"parse_us", -1, [](const request_log::Record& e) { return e.parse_us; },
+     [](request_log::Record& e, int64_t v) { e.parse_us = v; }},
+    {"serialise_us", -1, [](const request_log::Record& e) { return e.serialise_us; },
+     [](request_log::Record& e, int64_t v) { e.serialise_us = v; }},
+    {"total_us", -1, [](const request_log::Record& e) { return e.total_us; },
+     [](request_log::Record& e, int64_t v) { e.total_us = v; }},
+    {"preprocess_us", -1, [](const request_log::Record& e) { return e.preprocess_us; },
+     [](request_log::Record& e, int64_t v) { e.preprocess_us = v; }},
+    {"embed_us", -1, [](const request_log::Record& e) { return e.embed_us; },
+     [](request_log::Record& e, int64_t v) { e.embed_us = v; }},
+    {"load_decode_us", -1, [](const request_log::Record& e) { return e.load_decode_us; },
+     [](request_log::Record& e, int64_t v) { e.load_decode_us = v; }},
+    {"pool_wait_us", -1, [](const request_log::Record& e) { return e.pool_wait_us; },
+     [](request_log::Record& e, int64_t v) { e.pool_wait_us = v; }},
 });
 
 constexpr auto kItemColumns = std::to_array<JsonColumn<request_log::ItemRecord>>({
@@ -127,7 +127,7 @@ constexpr auto kRunFields = std::to_array<JsonColumn<Run>>({
 
 }  // namespace
 
-std::span<const JsonColumn<request_log::RequestRecord>> RequestColumns() { return kRequestColumns; }
+std::span<const JsonColumn<request_log::Record>> RequestColumns() { return kRequestColumns; }
 std::span<const JsonColumn<request_log::ItemRecord>> ItemColumns() { return kItemColumns; }
 std::span<const JsonColumn<ClientSample>> ClientColumns() { return kClientColumns; }
 std::span<const JsonColumn<ResourceSample>> ResourceColumns() { return kResourceColumns; }

@@ -26,7 +26,7 @@ struct JsonColumn {
 inline int64_t ToMicro(double value) { return std::llround(value * 1e6); }
 inline double FromMicro(int64_t value) { return static_cast<double>(value) / 1e6; }
 
-std::span<const JsonColumn<request_log::RequestRecord>> RequestColumns();
+std::span<const JsonColumn<request_log::Record>> RequestColumns();
 std::span<const JsonColumn<request_log::ItemRecord>> ItemColumns();
 std::span<const JsonColumn<ClientSample>> ClientColumns();
 std::span<const JsonColumn<ResourceSample>> ResourceColumns();

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/json/reader.h"
 #include "experiment/report/json_columns.h"
 #include "experiment/report/report.h"
 
@@ -257,19 +258,12 @@ Status Wrong(const std::string& name, const std::string& what) {
 }  // namespace
 
 Result<ExperimentData> ParseReport(std::string_view text, const std::string& name) {
-  json::error_code error;
-  json::monotonic_resource memory;
-  json::stream_parser parser(&memory);
-  const size_t read = parser.write_some(text.data(), text.size(), error);
-  if (!error) parser.finish(error);
-  if (!error && text.find_first_not_of(" \t\r\n", read) != std::string_view::npos) {
-    error = json::error::extra_data;
-  }
-  if (error) {
-    return Wrong(name, "is no JSON (" + error.message() + ", at byte " + std::to_string(read) +
+  const Result<json::value> parsed = photovec::json::Parse(text);
+  if (!parsed.ok()) {
+    return Wrong(name, "is no JSON (" + parsed.status().message() +
                            "); was it cut short? Give the report.json of an experiment");
   }
-  const json::value root = parser.release();
+  const json::value& root = *parsed;
   const json::object* object = root.if_object();
   const json::value* format = object == nullptr ? nullptr : object->if_contains("format");
   if (format == nullptr || !format->is_string() || format->get_string() != kReportFormat) {

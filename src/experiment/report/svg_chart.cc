@@ -172,10 +172,10 @@ std::string DrawStackedBars(const std::string& title, const std::vector<StackedB
   return out + "</svg>";
 }
 
-std::string DrawHistogram(const Histogram& histogram) {
+std::string DrawBars(const BarChart& chart) {
   double highest = 0;
-  for (const auto& [label, height] : histogram.bars) highest = std::max(highest, height);
-  std::string out = OpenSvg(kWidth, kHeight, histogram.title);
+  for (const auto& [label, height] : chart.bars) highest = std::max(highest, height);
+  std::string out = OpenSvg(kWidth, kHeight, chart.title);
   if (highest <= 0) return out + "</svg>";
   const double base = kHeight - kBottom;
   for (const double tick : LinearTicks(highest, 4)) {
@@ -183,17 +183,17 @@ std::string DrawHistogram(const Histogram& histogram) {
     out += LineAt(kLeft, y, kWidth - kRight, y, "grid");
     out += TextAt(kLeft - 6, y + 4, "tick", "end", TickLabel(tick * 100) + "%");
   }
-  const double step = (kWidth - kLeft - kRight) / static_cast<double>(histogram.bars.size());
+  const double step = (kWidth - kLeft - kRight) / static_cast<double>(chart.bars.size());
   double label_free_from = 0;  // labels left out where they would touch
-  for (size_t i = 0; i < histogram.bars.size(); ++i) {
-    const auto& [label, height] = histogram.bars[i];
+  for (size_t i = 0; i < chart.bars.size(); ++i) {
+    const auto& [label, height] = chart.bars[i];
     const double x = kLeft + step * static_cast<double>(i);
     const double size = (base - kTop) * height / highest;
     const double width = std::min(step * 0.8, 40.0);
     out += "<rect x=\"" + Number(x + (step - width) / 2) + "\" y=\"" + Number(base - size) + "\" width=\"" +
            Number(width) + "\" height=\"" + Number(size) + "\" rx=\"1.5\" class=\"bar s" +
-           std::to_string(histogram.color) + "\"><title>" +
-           EscapeHtml(i < histogram.hints.size() ? histogram.hints[i] : label) + "</title></rect>";
+           std::to_string(chart.color) + "\"><title>" +
+           EscapeHtml(i < chart.hints.size() ? chart.hints[i] : label) + "</title></rect>";
     const double half = static_cast<double>(label.size()) * kCharWidth / 2;
     const double middle = x + step / 2;
     if (middle - half < label_free_from) continue;

@@ -45,13 +45,13 @@ struct StackedBar {
 /// Horizontal bars on one scale from 0.
 std::string DrawStackedBars(const std::string& title, const std::vector<StackedBar>& bars);
 
-struct Histogram {
+struct BarChart {
   std::string title;
   size_t color = 0;
   std::vector<std::pair<std::string, double>> bars;  ///< label and height
   std::vector<std::string> hints;                    ///< on hover, by bar
 };
-std::string DrawHistogram(const Histogram& histogram);
+std::string DrawBars(const BarChart& chart);
 
 /// Values for the labels of an axis: about `wanted` round numbers from 0 to `max`.
 std::vector<double> LinearTicks(double max, int wanted);

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "experiment/report/text.h"
 
-#include <algorithm>
+#include <toml++/toml.h>
 
-#include "experiment/report/text_table.h"
+#include "experiment/report/page_files.h"
 
 namespace photovec::experiment {
 namespace {
 
 const TextEntry* Find(std::string_view key) {
-  const auto table = TextTable();
-  const auto at = std::find_if(table.begin(), table.end(), [&](const TextEntry& e) { return e.key == key; });
-  return at == table.end() ? nullptr : &*at;
+  const auto at = TextTable().find(key);
+  return at == TextTable().end() ? nullptr : &at->second;
 }
 
 // "{row_fetch} +3%" with the words of the table put in.
@@ -36,6 +35,21 @@ std::string PutValue(const std::string& value, Language language) {
 }
 
 }  // namespace
+
+const std::map<std::string, TextEntry, std::less<>>& TextTable() {
+  static const auto* const table = [] {  // never destroyed: string_views of it are everywhere
+    auto* texts = new std::map<std::string, TextEntry, std::less<>>;
+    const toml::table file = toml::parse(TextsToml(), std::string_view("texts.toml"));
+    for (const auto& [key, node] : file) {
+      const auto text = [entry = node.as_table()](std::string_view language) {
+        return entry == nullptr ? std::string() : (*entry)[language].value_or(std::string());
+      };
+      texts->emplace(key.str(), TextEntry{text("english"), text("korean")});
+    }
+    return texts;
+  }();
+  return *table;
+}
 
 std::string_view Text(Language language, std::string_view key) {
   const TextEntry* entry = Find(key);

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/report/trace.h"
+#include "experiment/report/report.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <map>
 #include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "base/json/writer.h"
 #include "experiment/analyse/critical_path.h"
 
 namespace photovec::experiment {
@@ -35,26 +34,10 @@ struct Slice {
   std::vector<Piece> pieces;
 };
 
-void AppendInt(std::string& out, int64_t value) {
-  std::array<char, 24> text;
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
-  out.append(text.data(), end);
-}
-
 void AppendMember(std::string& out, std::string_view key, int64_t value) {
   if (!out.empty() && out.back() != '{') out += ',';
   ((out += '"') += key) += "\":";
-  AppendInt(out, value);
-}
-
-std::string Quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20) continue;
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out += '"';
+  json::AppendInt(out, value);
 }
 
 // Writes events; the document is complete after Finish().
@@ -64,14 +47,14 @@ class EventWriter {
 
   void NameProcess(int pid, std::string_view name) {
     Begin("M", "process_name", pid, 0);
-    out_ += R"(,"args":{"name":)" + Quoted(name) + "}}";
+    out_ += R"(,"args":{"name":)" + json::String(name) + "}}";
     Begin("M", "process_sort_index", pid, 0);
     AppendMember(out_ += R"(,"args":{)", "sort_index", pid);
     out_ += "}}";
   }
   void NameThread(int pid, int tid, std::string_view name) {
     Begin("M", "thread_name", pid, tid);
-    out_ += R"(,"args":{"name":)" + Quoted(name) + "}}";
+    out_ += R"(,"args":{"name":)" + json::String(name) + "}}";
     Begin("M", "thread_sort_index", pid, tid);
     AppendMember(out_ += R"(,"args":{)", "sort_index", tid);
     out_ += "}}";
@@ -97,7 +80,7 @@ class EventWriter {
     out_ += first_ ? "\n" : ",\n";
     first_ = false;
     ((out_ += R"({"ph":")") += phase) += R"(","name":)";
-    out_ += Quoted(name);
+    out_ += json::String(name);
     AppendMember(out_, "pid", pid);
     AppendMember(out_, "tid", tid);
   }
@@ -165,18 +148,18 @@ int64_t EndAt(const request_log::ItemRecord& item, Border border) {
   return at >= 0 ? at : item.At(Border::kCollected);
 }
 
-std::string ItemArgs(const request_log::RequestRecord& record, size_t index) {
+std::string ItemArgs(const request_log::Record& record, size_t index) {
   const request_log::ItemRecord& item = record.items[index];
   std::string args;
   AppendMember(args, "request", static_cast<int64_t>(record.id));
   AppendMember(args, "image", static_cast<int64_t>(index));
   AppendMember(args, "bytes", item.bytes);
-  return args += ",\"code\":" + Quoted(item.code);
+  return args += ",\"code\":" + json::String(item.code);
 }
 
-void DrawDecoders(EventWriter& writer, const std::vector<const request_log::RequestRecord*>& records) {
+void DrawDecoders(EventWriter& writer, const std::vector<const request_log::Record*>& records) {
   std::map<int, std::vector<Slice>> workers;
-  for (const request_log::RequestRecord* record : records) {
+  for (const request_log::Record* record : records) {
     for (size_t i = 0; i < record->items.size(); ++i) {
       const request_log::ItemRecord& item = record->items[i];
       if (item.decoder < 0 || item.At(Border::kDecodeStart) < 0) continue;
@@ -213,16 +196,16 @@ Slice DrawBatch(int64_t number, const Batch& batch) {
   args += ",\"requests\":[";
   for (size_t i = 0; i < batch.requests.size(); ++i) {
     if (i != 0) args += ',';
-    AppendInt(args, static_cast<int64_t>(batch.requests[i]));
+    json::AppendInt(args, static_cast<int64_t>(batch.requests[i]));
   }
   return {"batch of " + std::to_string(batch.size), batch.begin_us, batch.end_us, args + "]", {}};
 }
 
-void DrawStreams(EventWriter& writer, const std::vector<const request_log::RequestRecord*>& records) {
+void DrawStreams(EventWriter& writer, const std::vector<const request_log::Record*>& records) {
   using StreamKey = std::pair<std::string, int>;  // model, stream
   std::map<StreamKey, std::map<int64_t, Batch>> streams;
   bool several_models = false;
-  for (const request_log::RequestRecord* record : records) {
+  for (const request_log::Record* record : records) {
     several_models = several_models || record->model != records.front()->model;
     for (const request_log::ItemRecord& item : record->items) {
       if (item.stream < 0 || item.batch < 0 || item.At(Border::kEncodeStart) < 0) continue;
@@ -245,7 +228,7 @@ void DrawStreams(EventWriter& writer, const std::vector<const request_log::Reque
 
 // What the server did for the request as a whole. Of a server that logs whole steps only their lengths are
 // known: they are drawn one after the other, as they ran.
-std::vector<Piece> RequestPieces(const request_log::RequestRecord& record) {
+std::vector<Piece> RequestPieces(const request_log::Record& record) {
   const int64_t begin = record.started_us;
   const int64_t end = begin + record.total_us;
   std::vector<Piece> pieces;
@@ -269,10 +252,10 @@ std::vector<Piece> RequestPieces(const request_log::RequestRecord& record) {
 
 // The slices of a request and of its images have one name, so that viewers put them into one track, the
 // images below each other.
-void DrawRequests(EventWriter& writer, const std::vector<const request_log::RequestRecord*>& records) {
+void DrawRequests(EventWriter& writer, const std::vector<const request_log::Record*>& records) {
   writer.NameProcess(kRequests, "requests");
   for (size_t n = 0; n < records.size(); ++n) {
-    const request_log::RequestRecord& record = *records[n];
+    const request_log::Record& record = *records[n];
     const std::string name = "request " + std::to_string(record.id);
     const std::string id = std::to_string(n);
     Slice slice{name, record.started_us, record.started_us + record.total_us, "", RequestPieces(record)};
@@ -300,20 +283,19 @@ void DrawRequests(EventWriter& writer, const std::vector<const request_log::Requ
 
 }  // namespace
 
-std::string TraceJson(std::span<const request_log::RequestRecord> records, int64_t from_us, int64_t to_us) {
-  std::vector<const request_log::RequestRecord*> shown;
+std::string TraceJson(std::span<const request_log::Record> records, int64_t from_us, int64_t to_us) {
+  std::vector<const request_log::Record*> shown;
   int64_t origin_us = from_us;
-  for (const request_log::RequestRecord& record : records) {
+  for (const request_log::Record& record : records) {
     if (record.total_us < 0 || record.started_us >= to_us || record.started_us + record.total_us <= from_us) {
       continue;
     }
     shown.push_back(&record);
     origin_us = std::min(origin_us, record.started_us);
   }
-  std::sort(shown.begin(), shown.end(),
-            [](const request_log::RequestRecord* a, const request_log::RequestRecord* b) {
-              return std::tie(a->started_us, a->id) < std::tie(b->started_us, b->id);
-            });
+  std::sort(shown.begin(), shown.end(), [](const request_log::Record* a, const request_log::Record* b) {
+    return std::tie(a->started_us, a->id) < std::tie(b->started_us, b->id);
+  });
   EventWriter writer(origin_us);
   DrawDecoders(writer, shown);
   DrawStreams(writer, shown);

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "experiment/run/process_stats.h"
-#include "experiment/time.h"
 #include "metrics/resource_sampler.h"
 
 namespace photovec::experiment {
@@ -52,7 +51,7 @@ ResourceTimeline::Reading ResourceTimeline::Read() const {
     auto gpu = watched_.nvml->Sample();
     if (gpu.ok()) now.gpu = *gpu;
   }
-  now.at_us = MonotonicMicros();
+  now.at_us = NowMicros();
   return now;
 }
 

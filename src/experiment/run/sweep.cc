@@ -7,10 +7,12 @@
 #include <future>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/quantile.h"
+#include "base/text/percent.h"
 #include "experiment/run/resource_timeline.h"
 #include "experiment/run/server_stats.h"
-#include "experiment/time.h"
 
 namespace photovec::experiment {
 namespace {
@@ -26,22 +28,6 @@ void ReplaceAll(std::string& text, std::string_view from, const std::string& to)
   for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
     text.replace(at, from.size(), to);
   }
-}
-
-/// The path of a URL: everything but unreserved characters and '/' as %XX (RFC 3986).
-std::string EncodePath(std::string_view name) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
-  std::string out;
-  for (const char c : name) {
-    if (kPlain.find(c) != std::string_view::npos) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += {'%', kHex[byte >> 4], kHex[byte & 15]};
-    }
-  }
-  return out;
 }
 
 /// Where a search for the capacity begins: what the server did under the experiment's own load, or 1
@@ -61,13 +47,6 @@ void Warn(const std::string& variant, const Run& run) {
   if (!run.log_tail.empty()) text += "; its last lines:";
   for (const std::string& line : run.log_tail) text += "\n  | " + line;
   log::warn("{}", text);
-}
-
-double Quantile(std::vector<double> values, double q) {
-  if (values.empty()) return 0;
-  const auto rank = static_cast<size_t>(q * static_cast<double>(values.size() - 1) + 0.5);
-  std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(rank), values.end());
-  return values[rank];
 }
 
 }  // namespace
@@ -106,7 +85,7 @@ LoadOptions Sweep::LoadFor(uint16_t port) const {
   LoadOptions load = options_.load;
   load.port = port;
   for (const std::string& object : options_.objects) {
-    load.references.push_back(store_url_ + "/" + EncodePath(object));
+    load.references.push_back(store_url_ + "/" + PercentEncode(object, "/"));
   }
   return load;
 }
@@ -145,9 +124,9 @@ Result<LoadResult> Sweep::Load(const LoadOptions& load, const std::string& what,
                                const std::atomic<bool>& stop) {
   // The load has its own thread, so that this one can tell how far it is.
   auto result = std::async(std::launch::async, [&] { return RunLoad(load, stop); });
-  const int64_t began = MonotonicMicros();
+  const int64_t began = NowMicros();
   while (result.wait_for(kProgressEvery) != std::future_status::ready) {
-    const double in_s = static_cast<double>(MonotonicMicros() - began) / 1e6;
+    const double in_s = static_cast<double>(NowMicros() - began) / 1e6;
     const char* phase = in_s < load.warmup_s ? "warming up"
                         : in_s < expected_s  ? "measuring"
                                              : "last replies";
@@ -181,11 +160,11 @@ void Sweep::Measure(ServerProcess& server, const std::string& what, Run& run, co
   }
 }
 
-void CountCompleted(const std::vector<request_log::RequestRecord>& log, Run& run) {
+void CountCompleted(const std::vector<request_log::Record>& log, Run& run) {
   const int64_t from = run.began_us;
   const int64_t to = from + static_cast<int64_t>(run.seconds * 1e6);
   const auto inside = [&](int64_t at) { return at >= from && at < to; };
-  for (const request_log::RequestRecord& request : log) {
+  for (const request_log::Record& request : log) {
     const int64_t ended = request.started_us + request.total_us;
     if (inside(ended)) ++run.requests_completed;
     for (const request_log::ItemRecord& item : request.items) {
@@ -232,7 +211,7 @@ Run Sweep::RunOnce(size_t variant, int repetition, const std::atomic<bool>& stop
   }
   CountCompleted(*records, run);
   const int64_t end_us = run.began_us + static_cast<int64_t>(run.seconds * 1e6);
-  std::erase_if(*records, [&](const request_log::RequestRecord& record) {
+  std::erase_if(*records, [&](const request_log::Record& record) {
     return record.started_us < run.began_us || record.started_us >= end_us;
   });
   run.requests = std::move(*records);
@@ -272,12 +251,12 @@ Status Sweep::Execute(ExperimentData& data, const std::atomic<bool>& stop) {
   }
   for (int repetition = 0; repetition < options_.repetitions && !stop; ++repetition) {
     for (size_t i = 0; i < options_.variants.size() && !stop; ++i) {
-      const int64_t began = MonotonicMicros();
+      const int64_t began = NowMicros();
       auto run = RunOnce(i, repetition, stop);
       if (stop && run.client.empty()) break;  // Ctrl-C before there was anything to report
       if (!run.failure.empty() && !stop) Warn(options_.variants[i].name, run);
       data.variants[i].runs.push_back(std::move(run));
-      finished_seconds_ += static_cast<double>(MonotonicMicros() - began) / 1e6;
+      finished_seconds_ += static_cast<double>(NowMicros() - began) / 1e6;
       ++runs_done_;
     }
   }

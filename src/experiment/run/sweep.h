@@ -52,7 +52,7 @@ struct SweepOptions {
 
 /// Counts what a server completed within the measured time of `run`, whenever it began: images by the moment
 /// at which their vector was there, or, where the log does not say, by the end of their request.
-void CountCompleted(const std::vector<request_log::RequestRecord>& log, Run& run);
+void CountCompleted(const std::vector<request_log::Record>& log, Run& run);
 
 /// Runs every variant `repetitions` times, interleaved (A B C A B C ...), each run with a server of its own:
 /// start, warm-up, load, stop. A run that fails is marked in the data and the next one goes on.

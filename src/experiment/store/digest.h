@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+
+#include "base/checksum/digest.h"
 
 namespace photovec::experiment {
 
@@ -18,16 +19,12 @@ struct ObjectDigest {
 /// Computes both in one pass over bytes that come in pieces. Not thread-safe.
 class Digester {
  public:
-  Digester();
-  ~Digester();
-  Digester(const Digester&) = delete;
-  Digester& operator=(const Digester&) = delete;
   void Update(std::span<const uint8_t> bytes);
   ObjectDigest Finish();  ///< call once, last
 
  private:
-  void* md5_;  // EVP_MD_CTX
-  uint32_t crc_ = 0xFFFFFFFFU;
+  Md5Hasher md5_;
+  uint32_t crc_ = 0;
 };
 
 }  // namespace photovec::experiment

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/text/utf8.h"
 
 namespace photovec::experiment {
 namespace {
@@ -62,7 +63,7 @@ FileIdentity IdentityOf(const struct stat& info) {
 }
 
 Status CheckName(std::string_view name) {
-  if (name.find('\0') != std::string_view::npos || !IsUtf8(name)) {
+  if (name.find('\0') != std::string_view::npos || !IsValidUtf8(name)) {
     return {Code::kInvalidRequest, "an object's name must be UTF-8 without NUL"};
   }
   while (true) {
@@ -99,25 +100,6 @@ std::string_view ContentTypeOf(std::string_view name) {
 }
 
 }  // namespace
-
-bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<uint8_t>(text[i++]);
-    if (lead < 0x80) continue;
-    const int more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : 1;
-    if (lead < 0xC2 || lead > 0xF4 || text.size() - i < static_cast<size_t>(more)) return false;
-    uint32_t point = lead & (0x3FU >> more);
-    for (int k = 0; k < more; ++k) {
-      const auto byte = static_cast<uint8_t>(text[i++]);
-      if ((byte & 0xC0U) != 0x80) return false;
-      point = point << 6 | (byte & 0x3FU);
-    }
-    constexpr std::array<uint32_t, 4> kLeast = {0, 0x80, 0x800, 0x10000};
-    const bool surrogate = point >= 0xD800 && point <= 0xDFFF;
-    if (point < kLeast[static_cast<size_t>(more)] || point > 0x10FFFF || surrogate) return false;
-  }
-  return true;
-}
 
 Result<std::shared_ptr<const StoredObject>> StoredObject::Map(int fd, const FileIdentity& identity,
                                                               std::string_view name) {

@@ -76,7 +76,4 @@ class ObjectFiles {
   uint64_t preloaded_bytes_ = 0;
 };
 
-/// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool IsUtf8(std::string_view text);
-
 }  // namespace photovec::experiment

@@ -9,10 +9,12 @@
 #include <ctime>
 #include <utility>
 
+#include "base/json/writer.h"
+#include "base/text/utf8.h"
 namespace photovec::experiment {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 /// How each API words a failure.
 struct Failure {
@@ -43,10 +45,6 @@ std::string_view Phrase(int status) {
   return status == 200 ? "OK" : status == 206 ? "Partial Content" : FailureOf(status).phrase;
 }
 
-std::string JsonText(std::string_view text) {
-  return json::serialize(json::string_view(text.data(), text.size()));
-}
-
 std::string XmlText(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -71,10 +69,10 @@ struct TextBody {
 
 TextBody ErrorBody(StoreApi api, const Failure& failure, const std::string& message,
                    const std::string& object) {
-  const std::string name = IsUtf8(object) ? object : std::string();
+  const std::string name = IsValidUtf8(object) ? object : std::string();
   const std::string about = name.empty() ? message : message + ": " + name;
   if (api == StoreApi::kGcs) {
-    const std::string quoted = JsonText(about);
+    const std::string quoted = json::String(about);
     std::string text = R"({"error":{"code":)" + std::to_string(failure.status) + R"(,"message":)" + quoted;
     text += R"(,"errors":[{"message":)" + quoted + R"(,"domain":"global","reason":")";
     text += std::string(failure.gcs_reason) + "\"}]}}\n";
@@ -107,8 +105,8 @@ std::string Generation(const StoredObject& file) {
 std::string Metadata(const std::string& bucket, const std::string& name, const StoredObject& file) {
   const std::string generation = Generation(file);
   const std::string time = Rfc3339(file.identity().modified_ns);
-  const auto text = [](std::string_view value) { return json::string_view(value.data(), value.size()); };
-  const json::object object = {
+  const auto text = [](std::string_view value) { return bjson::string_view(value.data(), value.size()); };
+  const bjson::object object = {
       {"kind", "storage#object"},
       {"id", bucket + "/" + name + "/" + generation},
       {"name", name},
@@ -124,7 +122,7 @@ std::string Metadata(const std::string& bucket, const std::string& name, const S
       {"timeCreated", time},
       {"updated", time},
   };
-  return json::serialize(object) + "\n";
+  return bjson::serialize(object) + "\n";
 }
 
 void AddLine(std::string& head, std::string_view name, std::string_view value) {

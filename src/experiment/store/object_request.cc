@@ -6,36 +6,13 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/text/percent.h"
+
 namespace photovec::experiment {
 namespace {
 
 constexpr std::string_view kGcsPath = "/storage/v1/b/";
 constexpr std::string_view kGcsDownload = "/download/storage/v1/b/";
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-Result<std::string> PercentDecode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    const int high = i + 2 < text.size() ? HexDigit(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? HexDigit(text[i + 2]) : -1;
-    if (high < 0 || low < 0) {
-      return Status(Code::kInvalidRequest, "the path has a '%' without two hexadecimal digits behind it");
-    }
-    out += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  return out;
-}
 
 /// "http://host:9000/a?b" and "/a?b" become "/a?b".
 std::string_view WithoutOrigin(std::string_view target) {

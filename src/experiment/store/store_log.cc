@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "base/log.h"
+#include "base/text/utf8.h"
 #include "experiment/store/object_files.h"
 
 namespace photovec::experiment {
@@ -42,7 +43,7 @@ StoreLog::~StoreLog() {
 
 void StoreLog::Append(const StoreLogLine& line) {
   if (failed_) return;
-  const std::string_view object = IsUtf8(line.object) ? line.object : std::string_view();
+  const std::string_view object = IsValidUtf8(line.object) ? line.object : std::string_view();
   buffer_ += "{\"n\":";
   AppendNumber(buffer_, line.n);
   buffer_ += ",\"object\":";

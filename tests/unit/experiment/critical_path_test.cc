@@ -17,14 +17,14 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
 
-std::vector<std::pair<std::string, int64_t>> Path(const request_log::RequestRecord& record) {
+std::vector<std::pair<std::string, int64_t>> Path(const request_log::Record& record) {
   std::vector<std::pair<std::string, int64_t>> parts;
   for (const PathPart& part : CriticalPath(record)) parts.emplace_back(part.name, part.us);
   return parts;
 }
 
 TEST(CriticalPath, GoesThroughTheImageThatWasCollectedLast) {
-  request_log::RequestRecord record = MakeRequest(1, 1'000'000, 1000);
+  request_log::Record record = MakeRequest(1, 1'000'000, 1000);
   record.receive_us = 100;
   record.parse_us = 50;
   record.serialise_us = 80;
@@ -42,7 +42,7 @@ TEST(CriticalPath, GoesThroughTheImageThatWasCollectedLast) {
 
 // The upload's last parts came while the image that decides was already being worked on.
 TEST(CriticalPath, WhatStreamsInMeanwhileIsNotCountedTwice) {
-  request_log::RequestRecord record = MakeRequest(1, 0, 1000);
+  request_log::Record record = MakeRequest(1, 0, 1000);
   record.receive_us = 700;
   record.serialise_us = 100;
   record.opened_us = 20;
@@ -56,7 +56,7 @@ TEST(CriticalPath, WhatStreamsInMeanwhileIsNotCountedTwice) {
 
 // The form's end came after all of its images were done.
 TEST(CriticalPath, WhatIsReceivedAfterTheLastImageIsReceiving) {
-  request_log::RequestRecord record = MakeRequest(1, 0, 1000);
+  request_log::Record record = MakeRequest(1, 0, 1000);
   record.receive_us = 900;
   record.serialise_us = 90;
   record.items = {MakeItem({300, 300, 300, 310, 320, 330, 340, 390, 400}, false)};
@@ -67,7 +67,7 @@ TEST(CriticalPath, WhatIsReceivedAfterTheLastImageIsReceiving) {
 }
 
 TEST(CriticalPath, AFailedImageEndsInTheStageInWhichItFailed) {
-  request_log::RequestRecord record = MakeRequest(1, 0, 100);
+  request_log::Record record = MakeRequest(1, 0, 100);
   record.items = {MakeItem({10, 20, 30, 40, -1, -1, -1, -1, 95})};
   EXPECT_THAT(Path(record), ElementsAre(Pair("admit_wait", 10), Pair("fetch", 10), Pair("decode_wait", 10),
                                         Pair("decode", 55), Pair("hand_over", 5), Pair("other", 10)))
@@ -75,7 +75,7 @@ TEST(CriticalPath, AFailedImageEndsInTheStageInWhichItFailed) {
 }
 
 TEST(CriticalPath, ARequestWithoutResultsIsReceivedAndNothingElseIsKnown) {
-  request_log::RequestRecord record = MakeRequest(1, 0, 100);
+  request_log::Record record = MakeRequest(1, 0, 100);
   record.receive_us = 60;
   EXPECT_THAT(Path(record), ElementsAre(Pair("receive", 60), Pair("other", 40)));
   record.total_us = -1;
@@ -83,7 +83,7 @@ TEST(CriticalPath, ARequestWithoutResultsIsReceivedAndNothingElseIsKnown) {
 }
 
 TEST(CriticalPath, AServerThatMeasuresStepsHasThoseAsParts) {
-  request_log::RequestRecord record;
+  request_log::Record record;
   record.total_us = 903;
   record.load_decode_us = 361;
   record.preprocess_us = 162;
@@ -105,7 +105,7 @@ TEST(CriticalPath, AlwaysAddsUpToTheTotal) {
     return static_cast<int64_t>((state >> 33U) % static_cast<uint64_t>(below + 1)) - 1;
   };
   for (int round = 0; round < 20'000; ++round) {
-    request_log::RequestRecord record;
+    request_log::Record record;
     record.total_us = random(1000) + 1;
     record.receive_us = random(1200);
     record.parse_us = random(300);

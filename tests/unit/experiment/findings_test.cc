@@ -165,7 +165,7 @@ TEST(Findings, AHeavyGeneratorANoisyMachineAndALaggingLoopAreWarnedOf) {
   EXPECT_EQ(Find(Analyse(data), "noisy"), nullptr);
   EXPECT_EQ(Find(Analyse(data), "loop_lag"), nullptr);
   for (struct Run& run : data.variants[0].runs) run.load_cpu_seconds = 0.11 * 2 * run.seconds;
-  for (request_log::RequestRecord& request : data.variants[0].runs[1].requests) {
+  for (request_log::Record& request : data.variants[0].runs[1].requests) {
     // Everything happens later by as long as it takes, and nothing says what was done before.
     const int64_t late_us = request.total_us;
     request.total_us += late_us;

@@ -18,8 +18,8 @@ inline request_log::ItemRecord MakeItem(std::array<int64_t, kBorderCount> at_us,
 }
 
 /// A request with its own stages, without images.
-inline request_log::RequestRecord MakeRequest(uint64_t id, int64_t started_us, int64_t total_us) {
-  request_log::RequestRecord record;
+inline request_log::Record MakeRequest(uint64_t id, int64_t started_us, int64_t total_us) {
+  request_log::Record record;
   record.id = id;
   record.model = "clip";
   record.status = 200;

@@ -6,16 +6,14 @@
 
 #include <ctime>
 
-#include "experiment/time.h"
-
 namespace photovec::experiment {
 namespace {
 
 TEST(ResourceTimeline, SamplesAtEqualDistancesWhatThisProcessUses) {
-  const int64_t began = MonotonicMicros();
+  const int64_t began = NowMicros();
   ResourceTimeline timeline({getpid(), 0, nullptr});
   const std::clock_t begin = std::clock();
-  while (MonotonicMicros() - began < 1'100'000) {
+  while (NowMicros() - began < 1'100'000) {
   }
   const double used_s = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   const auto samples = timeline.Stop();
@@ -47,8 +45,8 @@ TEST(ResourceTimeline, SamplesAtEqualDistancesWhatThisProcessUses) {
 
 TEST(ResourceTimeline, ReadsZeroForAProcessThatIsGone) {
   ResourceTimeline timeline({0x7ffffff0, 0, nullptr});
-  const int64_t began = MonotonicMicros();
-  while (MonotonicMicros() - began < 500'000) {
+  const int64_t began = NowMicros();
+  while (NowMicros() - began < 500'000) {
   }
   for (const ResourceSample& sample : timeline.Stop()) {
     EXPECT_EQ(sample.server_cpus, 0);

@@ -3,16 +3,16 @@
 
 #include <gtest/gtest.h>
 
+#include "experiment/analyse/analysis.h"
 #include "experiment/analyse/stream_time.h"
-#include "experiment/analyse/variant_facts.h"
 #include "synthetic_data.h"
 
 namespace photovec::experiment {
 namespace {
 
 // Two images; times in milliseconds since the request began: opened at 1.
-request_log::RequestRecord OneRequest() {
-  request_log::RequestRecord request;
+request_log::Record OneRequest() {
+  request_log::Record request;
   request.status = 200;
   request.opened_us = 1'000;
   request.receive_us = 400;
@@ -34,7 +34,7 @@ request_log::RequestRecord OneRequest() {
   return request;
 }
 
-Variant VariantOf(std::vector<request_log::RequestRecord> requests) {
+Variant VariantOf(std::vector<request_log::Record> requests) {
   Variant variant;
   struct Run run;
   run.seconds = 10;
@@ -62,7 +62,7 @@ TEST(StageRows, AreTakenAsDocumented) {
 }
 
 TEST(StageRows, WhatABaselineSaysOfWholeRequestsReplacesWhatIsDerived) {
-  request_log::RequestRecord request = OneRequest();
+  request_log::Record request = OneRequest();
   request.load_decode_us = 11'000;
   request.preprocess_us = 12'000;
   request.embed_us = 13'000;
@@ -75,11 +75,11 @@ TEST(StageRows, WhatABaselineSaysOfWholeRequestsReplacesWhatIsDerived) {
 }
 
 TEST(StageRows, LeaveOutWhatFailed) {
-  request_log::RequestRecord refused = OneRequest();
+  request_log::Record refused = OneRequest();
   refused.status = 429;
-  request_log::RequestRecord half = OneRequest();
+  request_log::Record half = OneRequest();
   half.items[1].code = "image_corrupt";
-  request_log::RequestRecord all_bad = OneRequest();
+  request_log::Record all_bad = OneRequest();
   for (request_log::ItemRecord& item : all_bad.items) item.code = "source_failed";
   const VariantFigures figures = CollectFigures(VariantOf({refused, half, all_bad}), 2);
   EXPECT_EQ(RowOf(figures, "fetch").value, std::vector<double>{40});
@@ -113,7 +113,7 @@ TEST(StageRows, AClientsTimeCountsFromTheIntendedStart) {
 TEST(StageRows, EachBatchIsCountedOnce) {
   const auto figures = CollectFigures(VariantOf({OneRequest()}), 2);
   EXPECT_EQ(figures.batches, (std::map<int, uint64_t>{{1, 1}, {2, 1}}));
-  request_log::RequestRecord together = OneRequest();
+  request_log::Record together = OneRequest();
   together.items[1].batch = 1;
   together.items[1].batch_size = 2;
   EXPECT_EQ(CollectFigures(VariantOf({together}), 2).batches, (std::map<int, uint64_t>{{2, 1}}));
@@ -125,7 +125,7 @@ TEST(StreamTime, IsTheUnionOfBatchesOverTheMeasuredTime) {
   run.seconds = 10;
   run.began_us = 50'000'000;
   const auto batch = [&](int stream, int64_t begin_ms, int64_t end_ms) {
-    request_log::RequestRecord request;
+    request_log::Record request;
     request.started_us = run.began_us + begin_ms * 1'000 - 500;
     request.total_us = 0;  // no lead-in
     request_log::ItemRecord item;
@@ -152,7 +152,7 @@ TEST(StreamTime, IsTheUnionOfBatchesOverTheMeasuredTime) {
 TEST(StreamTime, LeavesOutTheTimeInWhichOlderRequestsHadBatches) {
   struct Run run;
   run.seconds = 10;
-  request_log::RequestRecord request;
+  request_log::Record request;
   request.total_us = 2'500'000;
   request_log::ItemRecord item;
   item.stream = 0;
@@ -179,7 +179,7 @@ TEST(StageRows, ThroughputIsWhatWasCompleted) {
 }
 
 TEST(VariantFacts, TheTailIsThe99thPercentileOverTheMedian) {
-  std::vector<request_log::RequestRecord> requests;
+  std::vector<request_log::Record> requests;
   for (int i = 0; i < 100; ++i) {
     requests.push_back(OneRequest());
     requests.back().total_us = i < 98 ? 100'000 : 250'000;

@@ -29,13 +29,13 @@ TEST(Quantile, IsTheSmallestFigureThatEnoughDoNotExceed) {
   std::vector<double> values;
   for (int i = 1; i <= 100; ++i) values.push_back(i);
   const Figures figures = Make(values);
-  EXPECT_EQ(Quantile(figures, 0.5), 50);
-  EXPECT_EQ(Quantile(figures, 0.95), 95);
-  EXPECT_EQ(Quantile(figures, 0.99), 99);
-  EXPECT_EQ(Quantile(figures, 1.0), 100);
-  EXPECT_EQ(Quantile(figures, 0.0), 1);
-  EXPECT_EQ(Quantile(Make({7}), 0.95), 7);
-  EXPECT_EQ(Quantile(Make({3, 1, 2}), 0.5), 2);
+  EXPECT_EQ(RankQuantile(figures, 0.5), 50);
+  EXPECT_EQ(RankQuantile(figures, 0.95), 95);
+  EXPECT_EQ(RankQuantile(figures, 0.99), 99);
+  EXPECT_EQ(RankQuantile(figures, 1.0), 100);
+  EXPECT_EQ(RankQuantile(figures, 0.0), 1);
+  EXPECT_EQ(RankQuantile(Make({7}), 0.95), 7);
+  EXPECT_EQ(RankQuantile(Make({3, 1, 2}), 0.5), 2);
 }
 
 TEST(TwoLevelResampler, DrawsWholeRepetitionsAndThenTheirGroups) {
@@ -97,7 +97,7 @@ TEST(BootstrapQuantiles, AWeightOfTwoCountsAsTwoFigures) {
       for (uint32_t w = 0; w < weights[figures.group[k]]; ++w) repeated.Add(figures.value[k], 0);
     }
     for (size_t q = 0; q < kQs.size(); ++q) {
-      ASSERT_EQ(estimates[0][q].resampled[i], Quantile(repeated, kQs[q])) << "resample " << i;
+      ASSERT_EQ(estimates[0][q].resampled[i], RankQuantile(repeated, kQs[q])) << "resample " << i;
     }
   }
 }

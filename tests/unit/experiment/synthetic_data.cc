@@ -53,7 +53,7 @@ class Maker {
   }
 
   void AddRequest(int i, Run& run) {
-    request_log::RequestRecord request;
+    request_log::Record request;
     request.id = static_cast<uint64_t>(run.repetition * 1'000 + i + 1);
     request.status = 200;
     request.started_us =

@@ -9,7 +9,6 @@
 #include "experiment/report/format.h"
 #include "experiment/report/report.h"
 #include "experiment/report/text.h"
-#include "experiment/report/text_table.h"
 #include "synthetic_data.h"
 
 namespace photovec::experiment {
@@ -83,19 +82,6 @@ TEST(Tables, EveryRowAndPartHasALabel) {
   }
 }
 
-TEST(Text, KeysAreUniqueAndPlacesAreTheSameInBothLanguages) {
-  std::set<std::string_view> keys;
-  for (const TextEntry& entry : TextTable()) {
-    EXPECT_TRUE(keys.insert(entry.key).second) << entry.key;
-    for (char digit = '0'; digit <= '9'; ++digit) {
-      const std::string place = std::string("{") + digit + "}";
-      EXPECT_EQ(entry.english.find(place) == std::string_view::npos,
-                entry.korean.find(place) == std::string_view::npos)
-          << entry.key << " " << place;
-    }
-  }
-}
-
 TEST(Format, NumbersReadAsPeopleWriteThem) {
   EXPECT_EQ(FormatNumber(179.81), "179.8");
   EXPECT_EQ(FormatNumber(18.04), "18.04");
@@ -114,7 +100,6 @@ TEST(Format, NumbersReadAsPeopleWriteThem) {
 TEST(Format, WhatComesFromOutsideIsEscaped) {
   EXPECT_EQ(EscapeHtml("<a href=\"x\">&'</a>"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;&lt;/a&gt;");
   EXPECT_EQ(EscapeHtml("a\xFF\x01"), "a\xEF\xBF\xBD\xEF\xBF\xBD");
-  EXPECT_EQ(EscapeJson("a\"b\\\n\xC3"), "\"a\\\"b\\\\\\u000a\xEF\xBF\xBD\"");
   EXPECT_EQ(EscapeMarkdown("a|b\n*c*"), "a\\|b \\*c\\*");
   EXPECT_EQ(EscapeHtml("한글"), "한글");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "experiment/report/trace.h"
+#include "experiment/report/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -105,8 +105,8 @@ std::vector<std::string> ThreadNames(const std::vector<Event>& events, int pid) 
 }
 
 // Two requests; their images share decoder 0 and batch 4 of stream 1.
-std::vector<request_log::RequestRecord> TwoRequests() {
-  std::vector<request_log::RequestRecord> records = {MakeRequest(12, 5000, 1000), MakeRequest(13, 5100, 900)};
+std::vector<request_log::Record> TwoRequests() {
+  std::vector<request_log::Record> records = {MakeRequest(12, 5000, 1000), MakeRequest(13, 5100, 900)};
   records[0].receive_us = 50;
   records[0].parse_us = 20;
   records[0].serialise_us = 30;
@@ -114,7 +114,7 @@ std::vector<request_log::RequestRecord> TwoRequests() {
   records[0].items = {MakeItem({100, 110, 200, 210, 300, 320, 400, 900, 905}),
                       MakeItem({101, 111, 210, 320, 380, 390, 400, 900, 906})};
   records[1].items = {MakeItem({10, 10, 10, 290, 295, 300, 300, 800, 801}, false)};
-  for (request_log::RequestRecord& record : records) {
+  for (request_log::Record& record : records) {
     for (request_log::ItemRecord& item : record.items) {
       item.decoder = 0;
       item.stream = 1;
@@ -212,7 +212,7 @@ TEST(Trace, StreamsOfSeveralModelsAreToldApart) {
 }
 
 TEST(Trace, AFailedImageEndsWithItsStage) {
-  std::vector<request_log::RequestRecord> records = {MakeRequest(1, 0, 100)};
+  std::vector<request_log::Record> records = {MakeRequest(1, 0, 100)};
   records[0].items = {MakeItem({10, 20, 30, 40, -1, -1, -1, -1, 95})};
   records[0].items[0].decoder = 3;
   records[0].items[0].code = "image_corrupt";
@@ -225,7 +225,7 @@ TEST(Trace, AFailedImageEndsWithItsStage) {
 }
 
 TEST(Trace, AServerThatMeasuresStepsShowsThemInOrder) {
-  std::vector<request_log::RequestRecord> records = {MakeRequest(1, 0, 903)};
+  std::vector<request_log::Record> records = {MakeRequest(1, 0, 903)};
   records[0].load_decode_us = 361;
   records[0].preprocess_us = 162;
   records[0].embed_us = 292;
@@ -245,9 +245,9 @@ TEST(Trace, NonsenseInALogGivesAProperTraceStill) {
     state = state * 6364136223846793005U + 1442695040888963407U;
     return static_cast<int64_t>((state >> 33U) % static_cast<uint64_t>(below + 1)) - 1;
   };
-  std::vector<request_log::RequestRecord> records;
+  std::vector<request_log::Record> records;
   for (uint64_t i = 0; i < 300; ++i) {
-    request_log::RequestRecord record = MakeRequest(i, random(100'000), random(1000));
+    request_log::Record record = MakeRequest(i, random(100'000), random(1000));
     record.receive_us = random(1500);
     record.parse_us = random(1500);
     record.serialise_us = random(1500);

@@ -28,7 +28,7 @@ class ReadRequestLogTest : public testing::Test {
   }
   void TearDown() override { std::remove(path_.c_str()); }
 
-  Result<std::vector<RequestRecord>> Read(const std::string& text) {
+  Result<std::vector<Record>> Read(const std::string& text) {
     std::ofstream(path_, std::ios::binary) << text;
     return ReadRequestLog(path_);
   }
@@ -45,7 +45,7 @@ TEST_F(ReadRequestLogTest, ReadsEveryFieldOfALine) {
       "\n");
   ASSERT_TRUE(records.ok()) << records.status().ToString();
   ASSERT_EQ(records->size(), 1U);
-  const RequestRecord& record = records->front();
+  const Record& record = records->front();
   EXPECT_EQ(record.id, 12U);
   EXPECT_EQ(record.model, "clip");
   EXPECT_EQ(record.status, 200);
@@ -83,7 +83,7 @@ TEST_F(ReadRequestLogTest, ReadsWhatOtherServersKnow) {
       R"("items":[{"stages":{"fetch":179,"decode":18.2,"decode_wait":79,"lunch":1}},{}]})"
       "\n");
   ASSERT_TRUE(records.ok()) << records.status().ToString();
-  const RequestRecord& record = records->front();
+  const Record& record = records->front();
   EXPECT_TRUE(record.MeasuredBySteps());
   EXPECT_EQ(record.total_us, 904) << "rounded";
   EXPECT_EQ(record.load_decode_us, 361);

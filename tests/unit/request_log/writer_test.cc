@@ -15,27 +15,24 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "base/log.h"
-#include "unit/pipeline/fixture.h"
+#include "request_log/reader.h"
 
 namespace photovec::request_log {
 namespace {
 
-using std::chrono::microseconds;
-using testing::Answer;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using testing::Photo;
-using testing::PipelineFixture;
-using ::testing::StartsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
 
-class RequestLogTest : public ::testing::Test {
+class RequestLogTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string name = ::testing::TempDir() + "request-log-XXXXXX";
+    std::string name = testing::TempDir() + "request-log-XXXXXX";
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder_ = name;
     path_ = (folder_ / "requests.jsonl").string();
@@ -47,14 +44,14 @@ class RequestLogTest : public ::testing::Test {
     EXPECT_TRUE(log.ok()) << log.status().ToString();
     return std::move(log).value();
   }
-  static RequestLogEntry Entry() {
-    RequestLogEntry entry;
-    entry.model = "clip";
-    entry.route = "/embed";
-    entry.status = 200;
-    entry.started = TimePoint(microseconds(1'000'000));
-    entry.opened = TimePoint(microseconds(1'000'350));
-    return entry;
+  static Record MakeRecord() {
+    Record record;
+    record.model = "clip";
+    record.route = "/embed";
+    record.status = 200;
+    record.started_us = 1'000'000;
+    record.opened_us = 350;
+    return record;
   }
   std::string Text() const {
     std::ifstream file(path_, std::ios::binary);
@@ -94,32 +91,32 @@ class CapturedLog {
 };
 
 TEST_F(RequestLogTest, ALineHasEverythingOfItsRequest) {
-  pipeline::RequestResult result;
-  result.items.resize(2);
-  const RequestLogEntry base = Entry();
-  pipeline::ItemResult& good = result.items[0];
-  for (int i = 0; i < kBorderCount; ++i) {
-    good.times.MarkAt(static_cast<Border>(i), base.opened + microseconds(10 * i));
-  }
-  good.trail = {true, 151'234, 1, 0, 345, 8};
-  pipeline::ItemResult& bad = result.items[1];
-  bad.status = Status(Code::kImageCorrupt, "no matter");
-  bad.times.MarkAt(Border::kAdmitted, base.opened + microseconds(3));
-  bad.times.MarkAt(Border::kCollected, base.opened + microseconds(5));
-  result.finished = base.opened + microseconds(80);
-  RequestLogEntry entry = base;
-  entry.model = "a \"b\"\n";
-  entry.receive_us = 310;
-  entry.parse_us = 40;
-  entry.serialise_us = 120;
-  entry.total_us = 61'400;
-  entry.result = &result;
+  Record record = MakeRecord();
+  record.id = 77;  // the log counts by itself
+  record.model = "a \"b\"\n";
+  record.finished_us = 430;
+  record.receive_us = 310;
+  record.parse_us = 40;
+  record.serialise_us = 120;
+  record.total_us = 61'400;
+  record.items.resize(2);
+  ItemRecord& good = record.items[0];
+  good.by_reference = true;
+  good.bytes = 151'234;
+  good.at_us = {350, 360, 370, 380, 390, 400, 410, 420, 430};
+  good.decoder = 1;
+  good.stream = 0;
+  good.batch = 345;
+  good.batch_size = 8;
+  ItemRecord& bad = record.items[1];
+  bad.code = "image_corrupt";
+  bad.at_us = {353, -1, -1, -1, -1, -1, -1, -1, 355};
   auto log = Open();
-  log->Write(entry);
+  log->Write(record);
   log->Stop();
   EXPECT_EQ(
       Text(),
-      "{\"id\":0,\"model\":\"a \\u0022b\\u0022\\u000a\",\"route\":\"/embed\",\"status\":200,"
+      "{\"id\":0,\"model\":\"a \\\"b\\\"\\n\",\"route\":\"/embed\",\"status\":200,"
       "\"started\":1000000,\"opened\":350,\"finished\":430,\"receive\":310,\"parse\":40,\"serialise\":120,"
       "\"total\":61400,\"items\":[{\"code\":\"ok\",\"ref\":true,\"bytes\":151234,"
       "\"at\":[350,360,370,380,390,400,410,420,430],\"decoder\":1,\"stream\":0,\"batch\":345,\"batch_size\":"
@@ -129,20 +126,12 @@ TEST_F(RequestLogTest, ALineHasEverythingOfItsRequest) {
 }
 
 TEST_F(RequestLogTest, AnImageFromTheCacheSaysSo) {
-  pipeline::RequestResult result;
-  result.items.resize(1);
-  const RequestLogEntry base = Entry();
-  pipeline::ItemResult& hit = result.items[0];
-  for (const Border border : {Border::kAdmitted, Border::kFetchStart, Border::kFetchEnd, Border::kDecodeStart,
-                              Border::kCollected}) {
-    hit.times.MarkAt(border, base.opened + microseconds(10 * static_cast<int>(border)));
-  }
-  hit.trail.bytes = 5;
-  hit.trail.looked_up = hit.trail.cached = true;
-  RequestLogEntry entry = base;
-  entry.result = &result;
+  Record record = MakeRecord();
+  record.items.resize(1);
+  record.items[0].at_us = {350, 360, 370, 380, -1, -1, -1, -1, 430};
+  record.items[0].cached = true;
   auto log = Open();
-  log->Write(entry);
+  log->Write(record);
   log->Stop();
   EXPECT_THAT(Text(), HasSubstr("\"at\":[350,360,370,380,-1,-1,-1,-1,430],\"decoder\":-1,\"stream\":-1,"
                                 "\"batch\":-1,\"batch_size\":0,\"cached\":true}]}"));
@@ -150,31 +139,66 @@ TEST_F(RequestLogTest, AnImageFromTheCacheSaysSo) {
 
 TEST_F(RequestLogTest, ARequestThatWasGivenUpHasNoItems) {
   auto log = Open();
-  RequestLogEntry entry = Entry();
-  entry.status = 499;
-  log->Write(entry);
+  Record record = MakeRecord();
+  record.status = 499;
+  log->Write(record);
   log->Stop();
   EXPECT_THAT(Text(), HasSubstr("\"status\":499,\"started\":1000000,\"opened\":350,\"finished\":-1,"));
   EXPECT_THAT(Text(), HasSubstr("\"total\":-1,\"items\":[]}\n"));
 }
 
-// Moments are rounded before they are subtracted: one moment in two lines adds up to the same figure.
-TEST_F(RequestLogTest, TheSameMomentIsTheSameInEveryLine) {
-  using std::chrono::nanoseconds;
-  const TimePoint moment(nanoseconds(5'000'000'100));
+TEST_F(RequestLogTest, AModelNameThatIsNoUtf8LeavesTheLineValidJson) {
   auto log = Open();
-  for (const int64_t started_ns : {999'999'900, 1'000'000'000, 1'000'000'999}) {
-    RequestLogEntry entry = Entry();
-    entry.started = TimePoint(nanoseconds(started_ns));
-    entry.opened = moment;
-    log->Write(entry);
-  }
+  Record record = MakeRecord();
+  record.model = "cl\xFFip";
+  log->Write(record);
   log->Stop();
-  const auto lines = Lines();
-  ASSERT_EQ(lines.size(), 3U);
-  EXPECT_THAT(lines[0], HasSubstr("\"started\":999999,\"opened\":4000001,"));
-  EXPECT_THAT(lines[1], HasSubstr("\"started\":1000000,\"opened\":4000000,"));
-  EXPECT_THAT(lines[2], HasSubstr("\"started\":1000000,\"opened\":4000000,"));
+  EXPECT_THAT(Text(), HasSubstr("\"model\":\"cl\xEF\xBF\xBDip\""));
+}
+
+// What is written is what is read, for every member of the record.
+TEST_F(RequestLogTest, TheReaderReadsWhatWasWritten) {
+  Record record = MakeRecord();
+  int64_t next = 1;
+  VisitRequest(record, [&]<typename T>(std::string_view, T& member) {
+    if constexpr (std::is_arithmetic_v<T>) member = static_cast<T>(next++);
+  });
+  record.id = 0;
+  record.items.resize(1);
+  ItemRecord& item = record.items[0];
+  VisitItem(item, [&]<typename T>(std::string_view, T& member) {
+    if constexpr (std::is_arithmetic_v<T>) member = static_cast<T>(next++);
+  });
+  item.code = "decode_timeout";
+  item.at_us = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  item.cached = true;
+  auto log = Open();
+  log->Write(record);
+  log->Stop();
+  const auto read = ReadRequestLog(path_);
+  ASSERT_TRUE(read.ok()) << read.status().ToString();
+  ASSERT_EQ(read->size(), 1U);
+  const Record& back = read->front();
+  EXPECT_EQ(back.model, record.model);
+  EXPECT_EQ(back.route, record.route);
+  EXPECT_EQ(back.status, record.status);
+  EXPECT_EQ(back.started_us, record.started_us);
+  EXPECT_EQ(back.opened_us, record.opened_us);
+  EXPECT_EQ(back.finished_us, record.finished_us);
+  EXPECT_EQ(back.receive_us, record.receive_us);
+  EXPECT_EQ(back.parse_us, record.parse_us);
+  EXPECT_EQ(back.serialise_us, record.serialise_us);
+  EXPECT_EQ(back.total_us, record.total_us);
+  ASSERT_EQ(back.items.size(), 1U);
+  EXPECT_EQ(back.items[0].code, item.code);
+  EXPECT_EQ(back.items[0].by_reference, item.by_reference);
+  EXPECT_EQ(back.items[0].bytes, item.bytes);
+  EXPECT_EQ(back.items[0].at_us, item.at_us);
+  EXPECT_EQ(back.items[0].decoder, item.decoder);
+  EXPECT_EQ(back.items[0].stream, item.stream);
+  EXPECT_EQ(back.items[0].batch, item.batch);
+  EXPECT_EQ(back.items[0].batch_size, item.batch_size);
+  EXPECT_TRUE(back.items[0].cached);
 }
 
 TEST_F(RequestLogTest, LinesKeepTheirOrderAndAreWholeWhenSeveralThreadsWrite) {
@@ -184,11 +208,11 @@ TEST_F(RequestLogTest, LinesKeepTheirOrderAndAreWholeWhenSeveralThreadsWrite) {
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&log, t] {
-      RequestLogEntry entry = Entry();
+      Record record = MakeRecord();
       for (int i = 0; i < kEach; ++i) {
-        entry.status = t;
-        entry.total_us = i;
-        log->Write(entry);
+        record.status = t;
+        record.total_us = i;
+        log->Write(record);
       }
     });
   }
@@ -202,12 +226,12 @@ TEST_F(RequestLogTest, LinesKeepTheirOrderAndAreWholeWhenSeveralThreadsWrite) {
     const auto thread = static_cast<size_t>(number("\"status\":"));
     EXPECT_EQ(number("\"total\":"), next.at(thread)++);
   }
-  EXPECT_THAT(next, ::testing::Each(kEach));
+  EXPECT_THAT(next, testing::Each(kEach));
   EXPECT_EQ(log->lost(), 0U);
 }
 
 TEST_F(RequestLogTest, AppendsToWhatIsThere) {
-  for (int i = 0; i < 2; ++i) Open()->Write(Entry());
+  for (int i = 0; i < 2; ++i) Open()->Write(MakeRecord());
   const auto lines = Lines();
   ASSERT_EQ(lines.size(), 2U);
   EXPECT_EQ(lines[0], lines[1]);
@@ -216,13 +240,13 @@ TEST_F(RequestLogTest, AppendsToWhatIsThere) {
 TEST_F(RequestLogTest, TheHalfLineOfAKilledServerIsRemoved) {
   const std::string half = "{\"id\":1,\"items\":[" + std::string(10'000, ' ');
   std::ofstream(path_) << "{\"id\":0}\n" << half;
-  Open()->Write(Entry());
+  Open()->Write(MakeRecord());
   const auto lines = Lines();
   ASSERT_EQ(lines.size(), 2U);
   EXPECT_EQ(lines[0], "{\"id\":0}");
   EXPECT_THAT(lines[1], StartsWith("{\"id\":0,\"model\""));
   std::ofstream(path_) << half;  // a file that is nothing but half a line
-  Open()->Write(Entry());
+  Open()->Write(MakeRecord());
   EXPECT_EQ(Lines().size(), 1U);
 }
 
@@ -241,7 +265,7 @@ TEST_F(RequestLogTest, AFullDiskLosesLinesAndSaysSoOnce) {
   const CapturedLog captured;
   auto log = RequestLog::Open("/dev/full");
   ASSERT_TRUE(log.ok());
-  for (int i = 0; i < 100; ++i) (*log)->Write(Entry());
+  for (int i = 0; i < 100; ++i) (*log)->Write(MakeRecord());
   (*log)->Stop();
   EXPECT_EQ((*log)->lost(), 100U);
   const auto warnings = captured.Lines();
@@ -254,7 +278,7 @@ TEST_F(RequestLogTest, AFullDiskLosesLinesAndSaysSoOnce) {
 TEST_F(RequestLogTest, ADiskThatFillsInsideALineDamagesNone) {
   const CapturedLog captured;
   signal(SIGXFSZ, SIG_IGN);
-  Open()->Write(Entry());
+  Open()->Write(MakeRecord());
   const auto bytes = static_cast<rlim_t>(Text().size());
   std::filesystem::remove(path_);
   rlimit before{};
@@ -263,11 +287,11 @@ TEST_F(RequestLogTest, ADiskThatFillsInsideALineDamagesNone) {
   rlimit small = before;
   small.rlim_cur = bytes + bytes / 2;
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
-  for (int i = 0; i < 3; ++i) log->Write(Entry());
+  for (int i = 0; i < 3; ++i) log->Write(MakeRecord());
   while (log->lost() == 0) std::this_thread::yield();  // the third: it began behind the end of the disk
   EXPECT_EQ(Text().size(), bytes + bytes / 2);
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
-  log->Write(Entry());
+  log->Write(MakeRecord());
   log->Stop();
   signal(SIGXFSZ, SIG_DFL);
   const auto lines = Lines();
@@ -275,7 +299,7 @@ TEST_F(RequestLogTest, ADiskThatFillsInsideALineDamagesNone) {
   EXPECT_EQ(IdOf(lines[0]), "{\"id\":0");
   EXPECT_EQ(IdOf(lines[1]), "{\"id\":1");
   EXPECT_EQ(IdOf(lines[2]), "{\"id\":3") << "a gap between ids: that many were lost";
-  for (const std::string& line : lines) EXPECT_THAT(line, ::testing::EndsWith("\"items\":[]}"));
+  for (const std::string& line : lines) EXPECT_THAT(line, testing::EndsWith("\"items\":[]}"));
   EXPECT_EQ(log->lost(), 1U);
 }
 
@@ -288,7 +312,7 @@ TEST_F(RequestLogTest, AFullQueueLosesLinesAndBlocksNobody) {
   auto log = Open({size_t{32} << 10});
   uint64_t written = 0;
   while (log->lost() == 0 && written < 1'000'000) {
-    log->Write(Entry());
+    log->Write(MakeRecord());
     ++written;
   }
   EXPECT_GT(log->lost(), 0U);
@@ -306,46 +330,6 @@ TEST_F(RequestLogTest, AFullQueueLosesLinesAndBlocksNobody) {
   ASSERT_EQ(captured.Lines().size(), 1U);
   EXPECT_THAT(captured.Lines()[0],
               HasSubstr("1 lines lost so far: they came faster than the disk took them"));
-}
-
-class ItemTrailTest : public PipelineFixture {};
-
-TEST_F(ItemTrailTest, SaysWhereAnImageCameFromAndWhoWorkedOnIt) {
-  Make(2, 1);
-  fetcher.automatic = true;
-  Answer answer;
-  auto request = Open(answer);
-  request->Add(Photo("upload"));
-  request->Add(pipeline::Reference{"reference"});
-  request->Add(pipeline::Reference{"missing"});
-  request->Add(Photo("corrupt"));
-  request->AddFailed(Status(Code::kBodyTooLarge, "too large"));
-  request->Finish();
-  const pipeline::RequestResult result = answer.Get();
-  ASSERT_EQ(result.items.size(), 5U);
-  const auto trail = [&](size_t i) -> const pipeline::ItemTrail& { return result.items[i].trail; };
-  const auto sources = [&](auto member) {
-    return std::vector{trail(0).*member, trail(1).*member, trail(2).*member, trail(3).*member,
-                       trail(4).*member};
-  };
-  EXPECT_THAT(sources(&pipeline::ItemTrail::by_reference), ElementsAre(false, true, true, false, false));
-  EXPECT_THAT(sources(&pipeline::ItemTrail::bytes), ElementsAre(6U, 9U, 0U, 7U, 0U));
-  for (const size_t i : {0U, 1U}) {
-    EXPECT_THAT(trail(i).decoder, ::testing::AllOf(::testing::Ge(0), ::testing::Lt(2)));
-    EXPECT_EQ(trail(i).stream, 0);
-    EXPECT_GE(trail(i).batch, 0);
-  }
-  // Together in one batch or one after the other, as the streams found them.
-  const bool together = trail(0).batch == trail(1).batch;
-  EXPECT_EQ(trail(0).batch_size, together ? 2 : 1);
-  EXPECT_EQ(trail(1).batch_size, together ? 2 : 1);
-  EXPECT_EQ(trail(2).decoder, -1);
-  EXPECT_GE(trail(3).decoder, 0);
-  for (const size_t i : {2U, 3U, 4U}) {
-    EXPECT_EQ(trail(i).stream, -1);
-    EXPECT_EQ(trail(i).batch, -1);
-    EXPECT_EQ(trail(i).batch_size, 0);
-  }
 }
 
 }  // namespace
