@@ -12,14 +12,12 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
 #include <thread>
 
-#include "base/json_text.h"
 #include "base/thread_pool.h"
 
 namespace photovec::engine {
@@ -95,15 +93,25 @@ Check CheckHugePages() {
 
 }  // namespace
 
+void WriteMachine(json::Writer& json, const Machine& machine) {
+  json.BeginObject()
+      .Field("cpu", machine.cpu_model)
+      .Field("isa", machine.isa)
+      .Field("physical_cores", machine.physical_cores)
+      .Field("cpus", machine.cpus.size())
+      .Field("cpu_quota", machine.cpu_quota, 2)
+      .Field("memory_bytes", machine.memory_bytes)
+      .Field("l2_bytes", machine.l2_bytes)
+      .Field("l3_bytes", machine.l3_bytes)
+      .Field("kernel", Kernel())
+      .EndObject();
+}
+
 std::string MachineJson(const Machine& machine) {
-  char quota[32];
-  std::snprintf(quota, sizeof(quota), "%.2f", machine.cpu_quota);
-  return "{\"cpu\":" + JsonString(machine.cpu_model) + ",\"isa\":" + JsonString(machine.isa) +
-         ",\"physical_cores\":" + std::to_string(machine.physical_cores) +
-         ",\"cpus\":" + std::to_string(machine.cpus.size()) + ",\"cpu_quota\":" + quota +
-         ",\"memory_bytes\":" + std::to_string(machine.memory_bytes) +
-         ",\"l2_bytes\":" + std::to_string(machine.l2_bytes) +
-         ",\"l3_bytes\":" + std::to_string(machine.l3_bytes) + ",\"kernel\":" + JsonString(Kernel()) + "}";
+  std::string out;
+  json::Writer json(out);
+  WriteMachine(json, machine);
+  return out;
 }
 
 LibraryVersion ParseLibraryFile(const std::string& file_name) {

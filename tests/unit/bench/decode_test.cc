@@ -60,7 +60,11 @@ TEST_F(BenchDecodeTest, MeasuresWhatDecodesAndNamesTheRest) {
   EXPECT_EQ(report->classes[0].libjpeg_full_ms, 0);
   EXPECT_THAT(report->failures, ElementsAre(HasSubstr("unsupported_format"), HasSubstr("not_found")));
   EXPECT_THAT(ToText(*report), AllOf(HasSubstr("img/s"), HasSubstr("< 0.5 MP"), HasSubstr("page.jpg")));
-  const std::string json = ToJson(*report);
+  std::string json;
+  json::Writer writer(json);
+  writer.BeginObject();
+  WriteMembers(writer, *report);
+  writer.EndObject();
   EXPECT_THAT(json, AllOf(HasSubstr("\"images_per_s\":"), HasSubstr("\"machine\":{"),
                           HasSubstr("\"libjpeg_full_ms\":null")));
   EXPECT_EQ(std::count(json.begin(), json.end(), '{'), std::count(json.begin(), json.end(), '}'));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "commands/compare.h"
+#include "commands/lab/compare.h"
 
 #include <charconv>
 #include <cmath>
@@ -9,7 +9,7 @@
 
 #include "cli/exit.h"
 #include "cli/exit_codes.h"
-#include "commands/commands.h"
+#include "commands/lab/commands.h"
 #include "experiment/analyse/compare.h"
 #include "experiment/report/report.h"
 

@@ -9,7 +9,7 @@
 #include "cli/exit_codes.h"
 #include "cli/port_file.h"
 #include "cli/stop_signal.h"
-#include "commands/commands.h"
+#include "commands/lab/commands.h"
 #include "experiment/store/object_store.h"
 
 namespace photovec::commands {
