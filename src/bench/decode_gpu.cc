@@ -98,10 +98,11 @@ class OnceWorker final : public Worker {
   const Done done_;
 };
 
-// The GPU's lanes in one arrangement, started anew for each turn, since the others need the GPU, too.
-class GpuContestant {
+// One arrangement and what its turns counted. The GPU's lanes are started anew for each turn, since the other
+// arrangements need the GPU, too.
+class Arranged {
  public:
-  GpuContestant(const BenchDecodeOptions& options, const Photos& photos, double slice)
+  Arranged(const BenchDecodeOptions& options, const Photos& photos, double slice)
       : options_(options), turns_{photos, options.spec, options.decode}, slice_(slice) {}
 
   // The CPU alone.
@@ -209,7 +210,7 @@ class GpuContestant {
   double least_psnr_db_ = 0;
 };
 
-GpuDecodeRow ToRow(const std::string& name, const Series& series, const GpuContestant& contestant,
+GpuDecodeRow ToRow(const std::string& name, const Series& series, const Arranged& contestant,
                    double cpu_rate) {
   GpuDecodeRow row;
   row.name = name;
@@ -266,12 +267,12 @@ Result<BenchGpuDecode> RunBenchGpuDecode(const BenchDecodeOptions& options, devi
   const std::vector<Arrangement> all = Arrangements();
   bench.passes = kPasses;
   const double slice = seconds / static_cast<double>(kPasses * (all.size() + 1));
-  std::vector<std::unique_ptr<GpuContestant>> owners;
+  std::vector<std::unique_ptr<Arranged>> owners;
   std::vector<Contestant> contestants;
-  owners.push_back(std::make_unique<GpuContestant>(options, plain, slice));
+  owners.push_back(std::make_unique<Arranged>(options, plain, slice));
   contestants.push_back(owners.front()->Cpu());
   for (const Arrangement& what : all) {
-    owners.push_back(std::make_unique<GpuContestant>(options, plain, slice));
+    owners.push_back(std::make_unique<Arranged>(options, plain, slice));
     contestants.push_back(owners.back()->Gpu(platform, device, what, expected, bench.lanes));
   }
   RoundOptions rounds;
