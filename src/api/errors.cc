@@ -9,29 +9,6 @@
 namespace photovec::api {
 namespace {
 
-constexpr std::array kReasons = {
-    std::pair{100, std::string_view("Continue")},
-    std::pair{200, std::string_view("OK")},
-    std::pair{400, std::string_view("Bad Request")},
-    std::pair{401, std::string_view("Unauthorized")},
-    std::pair{403, std::string_view("Forbidden")},
-    std::pair{404, std::string_view("Not Found")},
-    std::pair{405, std::string_view("Method Not Allowed")},
-    std::pair{408, std::string_view("Request Timeout")},
-    std::pair{409, std::string_view("Conflict")},
-    std::pair{413, std::string_view("Content Too Large")},
-    std::pair{415, std::string_view("Unsupported Media Type")},
-    std::pair{422, std::string_view("Unprocessable Content")},
-    std::pair{429, std::string_view("Too Many Requests")},
-    std::pair{431, std::string_view("Request Header Fields Too Large")},
-    std::pair{499, std::string_view("Client Closed Request")},
-    std::pair{500, std::string_view("Internal Server Error")},
-    std::pair{501, std::string_view("Not Implemented")},
-    std::pair{502, std::string_view("Bad Gateway")},
-    std::pair{503, std::string_view("Service Unavailable")},
-    std::pair{504, std::string_view("Gateway Timeout")},
-};
-
 std::string_view CodeOf(const ApiError& error) {
   return error.code.empty() ? error.status.name() : std::string_view(error.code);
 }
@@ -78,13 +55,14 @@ std::string_view OpenAiErrorType(int http_status) {
   return http_status >= 500 ? "server_error" : "invalid_request_error";
 }
 
-bool IsRetryable(int http_status) { return http_status == 429 || http_status == 503; }
-
-std::string_view ReasonPhrase(int http_status) {
-  for (const auto& [status, reason] : kReasons) {
-    if (status == http_status) return reason;
-  }
-  return "Unknown";
+net::Response ErrorResponse(Dialect dialect, const ApiError& error) {
+  net::Response response;
+  response.status = error.HttpStatusCode();
+  response.body = ErrorBody(dialect, error);
+  if (IsRetryable(response.status)) response.headers.emplace_back("Retry-After", "1");
+  return response;
 }
+
+bool IsRetryable(int http_status) { return http_status == 429 || http_status == 503; }
 
 }  // namespace photovec::api

@@ -4,7 +4,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/json/reader.h"
 #include "base/status.h"
+#include "net/response.h"
 
 namespace photovec::api {
 
@@ -19,12 +21,15 @@ enum class Dialect {
 /// An error on its way to a client.
 struct ApiError {
   Status status;
-  std::string param;    ///< the request field at fault, when one is
-  std::string code;     ///< instead of the status's name, where a protocol prescribes one
-  int http_status = 0;  ///< instead of the table's; only for 431, which no Code stands for
+  std::string param = {};  ///< the request field at fault, when one is
+  std::string code = {};   ///< instead of the status's name, where a protocol prescribes one
+  int http_status = 0;     ///< instead of the table's; only for 431, which no Code stands for
 
   int HttpStatusCode() const { return http_status != 0 ? http_status : HttpStatus(status.code()); }
 };
+
+/// What a reader of fields found wrong.
+inline ApiError FieldError(const json::FieldReader& fields) { return {fields.status(), fields.param()}; }
 
 /// The JSON body. `error.status` must not be OK.
 std::string ErrorBody(Dialect dialect, const ApiError& error);
@@ -38,7 +43,7 @@ std::string_view OpenAiErrorType(int http_status);
 /// True for statuses after which a client should come back (429, 503): they carry Retry-After.
 bool IsRetryable(int http_status);
 
-/// "OK", "Not Found", ...; "Unknown" for one we never send.
-std::string_view ReasonPhrase(int http_status);
+/// An error in a protocol's own words; 429 and 503 get Retry-After.
+net::Response ErrorResponse(Dialect dialect, const ApiError& error);
 
 }  // namespace photovec::api

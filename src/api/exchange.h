@@ -6,69 +6,75 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "api/embed_service.h"
 #include "api/errors.h"
 #include "api/services.h"
 #include "api/timing.h"
-#include "base/status.h"
-#include "net/body_reader.h"
-#include "net/connection_io.h"
-#include "net/request_head.h"
-#include "net/response.h"
+#include "net/handler.h"
 #include "pipeline/request.h"
 
 namespace photovec::api {
 
-/// Work on more bytes than this goes to the worker pool, so that it does not hold up an event loop.
-inline constexpr size_t kInlineBytes = 64 * 1024;
-
-/// One request with its surroundings, as a handler sees it. Lives on the connection's loop.
+/// One HTTP request with its surroundings, as a handler sees it. Lives on the connection's loop.
 struct Exchange {
   Services& services;
-  net::ConnectionIo& io;
-  const net::RequestHead& head;
-  net::BodyReader& body;
+  net::ServerRequest& request;
   Dialect dialect = Dialect::kNative;
   RequestTiming timing;
-  std::string model;      ///< set once it is known: the label of the request's metrics
-  TimePoint opened = {};  ///< when a request was opened in the pipeline; unset: never
-  std::optional<pipeline::RequestResult> result = {};  ///< what came of it, until the reply's body is written
+  std::string_view model = {};  ///< set once a request was opened in the pipeline: the label of its metrics
+  TimePoint opened = {};        ///< when that was; unset: never
+  std::optional<pipeline::RequestResult> result = {};  ///< what came of it, for reply and request log
 
-  net::Response Error(const Status& status) const { return Error(ApiError{status, "", "", 0}); }
+  net::Response Error(const Status& status) const { return Error(ApiError{status}); }
   /// An error reply; a client that has gone gets none.
   net::Response Error(const ApiError& error) const;
 
-  /// Runs `work` here when `bytes` is small, else on the worker pool while the loop goes on. `work` borrows
-  /// from the caller's frame. An exception in it becomes kInternal.
-  net::Task<Status> RunSized(size_t bytes, std::function<void()> work);
-
   /// The whole body, timed as kReceive.
   net::Task<Result<net::OwnedBody>> ReceiveBody();
+
+  /// `parse` of the body, which borrows from it, timed as kParse; a long one on the worker pool.
+  template <typename T>
+  net::Task<Result<T, ApiError>> Parse(const net::OwnedBody& body,
+                                       std::function<Result<T, ApiError>(std::string_view)> parse) {
+    StageClock clock(timing, HttpStage::kParse);
+    Result<T, ApiError> parsed = ApiError{Status(Code::kInternal, "the body was not read")};
+    const auto work = [&] { parsed = parse(body.text()); };
+    const Status worked = co_await request.RunSized(body.size, work);
+    if (!worked.ok()) parsed = ApiError{worked};
+    co_return std::move(parsed);
+  }
 };
 
 /// A request to the pipeline whose answer comes back to the connection's loop. The destructor gives the
 /// request up if its answer was not awaited.
 class PendingRequest {
  public:
-  /// Errors: those of Pipeline::Open.
-  static Result<PendingRequest> Open(Exchange& exchange, const std::string& model, bool normalize,
-                                     bool squash);
-  PendingRequest(PendingRequest&&) = default;
-  PendingRequest& operator=(PendingRequest&&) = delete;
-  ~PendingRequest();
+  /// Errors: those of EmbedService::Open.
+  static Result<PendingRequest> Open(Exchange& exchange, const pipeline::ModelView& model,
+                                     const EmbedOptions& options);
 
-  pipeline::Request& request() { return request_; }
-  /// Finishes the request and waits for all results, which are left in the exchange. nullptr: the client went
-  /// away, and the request was cancelled. Call once.
-  net::Task<const pipeline::RequestResult*> Await();
+  pipeline::Request& request() { return *request_; }
+  /// Finishes the request and waits for all results, which are left in exchange.result. False: the client
+  /// went away, and the request was cancelled. Call once.
+  net::Task<bool> Await();
 
  private:
   struct Shared;
-  PendingRequest(Exchange& exchange, std::shared_ptr<Shared> shared, pipeline::Request request);
+  PendingRequest(Exchange& exchange, std::shared_ptr<Shared> shared,
+                 std::unique_ptr<pipeline::Request> request);
 
   Exchange* exchange_;
   std::shared_ptr<Shared> shared_;
-  pipeline::Request request_;
+  std::unique_ptr<pipeline::Request> request_;
 };
+
+/// Opens a request, adds the images and waits for the results, which are left in exchange.result.
+/// \param body pays for what the images hold; may be empty.
+/// Returns the reply that ends the exchange when there are none, else nothing.
+net::Task<std::optional<net::Response>> RunImages(Exchange& exchange, const pipeline::ModelView& model,
+                                                  const EmbedOptions& options, std::vector<ImageInput> images,
+                                                  net::OwnedBody body);
 
 }  // namespace photovec::api

@@ -24,7 +24,10 @@ net::Task<net::Response> HandleMetrics(Exchange& exchange);
 net::Task<net::Response> HandleStats(Exchange& exchange);
 net::Task<net::Response> HandleDashboard(Exchange& exchange);
 
+/// The page at "/", which CMake makes of dashboard.html.
+std::string_view DashboardHtml();
+
 /// Why the server does not take work now; empty when it does.
-std::string_view NotReadyReason(const Services& services);
+std::string_view NotReadyReason(const Exchange& exchange);
 
 }  // namespace photovec::api

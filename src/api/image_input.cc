@@ -150,4 +150,40 @@ Status CollectImages(const bjson::value& element, const std::string& path,
           "field \"" + path + "\" names no image: expected \"image\", \"image_url\" or \"content\""};
 }
 
+Result<boost::json::value, ApiError> ParseObject(std::string_view text, std::string_view example) {
+  Result<boost::json::value> document = json::Parse(text);
+  if (!document.ok()) return ApiError{document.status()};
+  if (!document->is_object()) {
+    return ApiError{Status(Code::kInvalidRequest,
+                           "the body must be a JSON object" + std::string(example.empty() ? "" : " ") +
+                               std::string(example) + ", not " + std::string(json::TypeName(*document)))};
+  }
+  return *std::move(document);
+}
+
+std::vector<std::string_view> ReadImages(json::FieldReader& fields, int max_images, std::string_view what,
+                                         std::string_view accepts) {
+  std::vector<std::string_view> images;
+  const boost::json::array* list = fields.Array("images");
+  if (fields.ok() && (list == nullptr || list->empty())) {
+    fields.Fail("images", "must list at least one " + std::string(what));
+  }
+  if (fields.ok() && list->size() > static_cast<size_t>(max_images)) {
+    fields.Fail("images", "lists " + std::to_string(list->size()) + " images; a request may name " +
+                              std::to_string(max_images));
+  }
+  if (!fields.ok()) return images;
+  for (const boost::json::value& element : *list) {
+    const boost::json::string* image = element.if_string();
+    if (image == nullptr) {
+      fields.Fail(
+          "images[" + std::to_string(images.size()) + "]",
+          "must be a string" + std::string(accepts) + ", not " + std::string(json::TypeName(element)));
+      return {};
+    }
+    images.emplace_back(image->data(), image->size());
+  }
+  return images;
+}
+
 }  // namespace photovec::api

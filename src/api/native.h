@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/embed_reply.h"
+#include "api/embed_service.h"
 #include "api/errors.h"
 #include "api/exchange.h"
 #include "net/media_type.h"
@@ -25,20 +26,22 @@ Result<NativeOptions> OptionsOf(const net::RequestHead& head);
 /// "true", "1", "false", "0". Errors: kInvalidRequest naming `field`.
 Result<bool> ParseFlag(std::string_view text, std::string_view field);
 
-/// The error for a model that is not there, which lists those that are; nullopt when it is there.
-std::optional<ApiError> CheckModel(const Exchange& exchange, std::string_view model);
-
-/// `{"images": [...], "model", "normalize"}`, strictly. `defaults` hold where the body says nothing.
-struct NativeParse {
-  EmbedCall call;
-  ApiError error;  ///< status not OK: `call` is worthless
+/// A JSON body of POST /embed.
+struct NativeCall {
+  NativeOptions options;
+  std::vector<ImageInput> images;
 };
-NativeParse ParseNativeJson(std::string_view text, const NativeOptions& defaults, int max_images);
+/// `{"images": [...], "model", "normalize"}`, strictly. `defaults` hold where the body says nothing.
+Result<NativeCall, ApiError> ParseNativeJson(std::string_view text, const NativeOptions& defaults,
+                                             int max_images);
 
-/// The reply to /embed in the form that Accept asks for.
-/// \param single the request's form has room for one image only: JSON carries "embedding", not "embeddings".
-net::Task<net::Response> NativeReply(Exchange& exchange, const pipeline::RequestResult& result,
-                                     bool normalize, bool single);
+/// Whether the form of a request has room for one image only: then JSON carries "embedding", not
+/// "embeddings".
+enum class Room { kOne, kMany };
+
+/// The reply to /embed, made of exchange.result, in the form that Accept asks for.
+net::Task<net::Response> NativeReply(Exchange& exchange, const pipeline::ModelView& model,
+                                     const EmbedOptions& options, Room room);
 
 /// POST /embed with multipart/form-data: upload.cc.
 net::Task<net::Response> HandleUpload(Exchange& exchange, NativeOptions options);

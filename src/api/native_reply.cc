@@ -19,7 +19,7 @@ struct Shape {
 };
 
 std::string WriteJson(const pipeline::RequestResult& result, const pipeline::ModelView& model, Shape shape,
-                      bool normalize, bool single) {
+                      const EmbedOptions& options, Room room) {
   std::string out;
   out.reserve(512 + shape.rows * shape.columns * json::kBytesPerFloat);
   out += "{\"model\":";
@@ -28,8 +28,8 @@ std::string WriteJson(const pipeline::RequestResult& result, const pipeline::Mod
   json::AppendString(out, model.fingerprint);
   out += ",\"dimensions\":";
   json::AppendInt(out, static_cast<int64_t>(shape.columns));
-  out += normalize ? ",\"normalized\":true," : ",\"normalized\":false,";
-  if (single) {
+  out += options.normalize ? ",\"normalized\":true," : ",\"normalized\":false,";
+  if (room == Room::kOne) {
     out += "\"embedding\":";
     json::AppendFloats(out, result.items.front().embedding);
     return out += "}\n";
@@ -78,23 +78,20 @@ void AddErrorHeaders(net::Response& response, const pipeline::RequestResult& res
 
 }  // namespace
 
-net::Task<net::Response> NativeReply(Exchange& exchange, const pipeline::RequestResult& result,
-                                     bool normalize, bool single) {
+net::Task<net::Response> NativeReply(Exchange& exchange, const pipeline::ModelView& model,
+                                     const EmbedOptions& options, Room room) {
   constexpr std::array kOffers = {net::ReplyOffer{"application/json", net::ReplyForm::kJson},
                                   net::ReplyOffer{"application/octet-stream", net::ReplyForm::kRows},
                                   net::ReplyOffer{"application/x-npy", net::ReplyForm::kNpy}};
-  const auto model = exchange.services.pipeline.FindModel(exchange.model);
-  if (!model) co_return exchange.Error(Status(Code::kInternal, "the model disappeared during the request"));
+  const pipeline::RequestResult& result = *exchange.result;
   if (const auto failure = WholeFailure(result, false)) co_return exchange.Error(*failure);
 
-  const Shape shape{result.items.size(), EmbeddingDim(exchange.services, exchange.model)};
-  const net::ReplyForm form = net::NegotiateReply(exchange.head.accept, kOffers);
+  const Shape shape{result.items.size(), EmbeddingDim(model)};
+  const net::ReplyForm form = net::NegotiateReply(exchange.request.head.accept, kOffers);
   ReplyPlan plan;
   if (form == net::ReplyForm::kJson) {
     plan.bytes_per_value = json::kBytesPerFloat;
-    plan.write = [&](const pipeline::RequestResult& r) {
-      return WriteJson(r, *model, shape, normalize, single);
-    };
+    plan.write = [&](const pipeline::RequestResult& r) { return WriteJson(r, model, shape, options, room); };
   } else {
     plan.bytes_per_value = sizeof(float);
     plan.content_type = form == net::ReplyForm::kNpy ? "application/x-npy" : "application/octet-stream";
@@ -102,7 +99,7 @@ net::Task<net::Response> NativeReply(Exchange& exchange, const pipeline::Request
       return WriteRows(form == net::ReplyForm::kNpy ? NpyHeader(shape.rows, shape.columns) : "", r, shape);
     };
   }
-  net::Response response = co_await Reply(exchange, result, std::move(plan));
+  net::Response response = co_await Reply(exchange, model, std::move(plan));
   if (form != net::ReplyForm::kJson && response.status == 200) {
     response.headers.emplace_back("X-Photovec-Shape",
                                   std::to_string(shape.rows) + "," + std::to_string(shape.columns));

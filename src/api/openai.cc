@@ -2,8 +2,8 @@
 #include <string>
 #include <utility>
 
+#include "api/embed_reply.h"
 #include "api/handlers.h"
-#include "api/native.h"
 #include "api/openai_request.h"
 #include "base/bytes.h"
 #include "base/json/writer.h"
@@ -55,7 +55,16 @@ std::optional<ApiError> CheckDimensions(const pipeline::ModelView& model, std::o
   return ApiError{Status(Code::kInvalidRequest, "the model \"" + std::string(model.name) + "\" has " +
                                                     std::to_string(model.info->embedding_dim) +
                                                     " dimensions, and they cannot be shortened"),
-                  "dimensions", "", 0};
+                  "dimensions"};
+}
+
+/// OpenAI prescribes a code of its own.
+Result<pipeline::ModelView, ApiError> FindModel(const Exchange& exchange, std::string_view name) {
+  const auto model = exchange.services.embed.FindModel(name);
+  if (model.ok()) return *model;
+  ApiError error = model.error();
+  error.code = "model_not_found";
+  return error;
 }
 
 void AppendModel(std::string& out, const pipeline::ModelView& model, int64_t created) {
@@ -83,33 +92,29 @@ void AppendModel(std::string& out, const pipeline::ModelView& model, int64_t cre
 net::Task<net::Response> HandleEmbeddings(Exchange& exchange) {
   Result<net::OwnedBody> body = co_await exchange.ReceiveBody();
   if (!body.ok()) co_return exchange.Error(body.status());
-  EmbeddingsParse parse;
-  Status worked;
-  {
-    StageClock clock(exchange.timing, RequestStage::kParse);
-    const int max_images = exchange.services.pipeline.options().max_items_per_request;
-    const auto work = [&] { parse = ParseEmbeddings(body->text(), max_images); };
-    worked = co_await exchange.RunSized(body->size, work);
-  }
-  if (!worked.ok()) co_return exchange.Error(worked);
-  if (!parse.error.status.ok()) co_return exchange.Error(parse.error);
-  if (const auto missing = CheckModel(exchange, parse.parsed.call.model)) co_return exchange.Error(*missing);
-  const auto model = exchange.services.pipeline.FindModel(parse.parsed.call.model);
-  if (const auto wrong = CheckDimensions(*model, parse.parsed.dimensions)) co_return exchange.Error(*wrong);
+  const int max_images = exchange.services.embed.max_images();
+  std::function<Result<EmbeddingsCall, ApiError>(std::string_view)> parse =
+      [max_images](std::string_view text) { return ParseEmbeddings(text, max_images); };
+  Result<EmbeddingsCall, ApiError> call = co_await exchange.Parse(*body, std::move(parse));
+  if (!call.ok()) co_return exchange.Error(call.error());
+  const auto model = FindModel(exchange, call->model);
+  if (!model.ok()) co_return exchange.Error(model.error());
+  if (const auto wrong = CheckDimensions(*model, call->dimensions)) co_return exchange.Error(*wrong);
 
-  const bool base64 = parse.parsed.base64;
-  EmbedOutcome outcome = co_await RunImages(exchange, std::move(parse.parsed.call), *std::move(body));
-  if (outcome.result == nullptr) co_return std::move(outcome.failure);
-  if (const auto failure = WholeFailure(*outcome.result, true)) {
-    co_return exchange.Error(ApiError{*failure, "input", "", 0});
+  const bool base64 = call->base64;
+  std::optional<net::Response> gone =
+      co_await RunImages(exchange, *model, EmbedOptions{}, std::move(call->images), *std::move(body));
+  if (gone) co_return *std::move(gone);
+  if (const auto failure = WholeFailure(*exchange.result, true)) {
+    co_return exchange.Error(ApiError{*failure, "input"});
   }
   ReplyPlan plan;
   plan.bytes_per_value = base64 ? 6 : json::kBytesPerFloat;
-  const size_t bytes_per_value = plan.bytes_per_value;
-  plan.write = [&model, base64, bytes_per_value](const pipeline::RequestResult& result) {
+  plan.write = [&model, base64,
+                bytes_per_value = plan.bytes_per_value](const pipeline::RequestResult& result) {
     return WriteEmbeddings(result, *model, base64, bytes_per_value);
   };
-  net::Response response = co_await Reply(exchange, *outcome.result, std::move(plan));
+  net::Response response = co_await Reply(exchange, *model, std::move(plan));
   co_return std::move(response);
 }
 
@@ -128,10 +133,11 @@ net::Task<net::Response> HandleModels(Exchange& exchange) {
 net::Task<net::Response> HandleModel(Exchange& exchange) {
   constexpr std::string_view kPrefix = "/v1/models/";
   const std::string id =
-      net::PercentDecode(std::string_view(exchange.head.path).substr(kPrefix.size()), false);
-  if (const auto missing = CheckModel(exchange, id)) co_return exchange.Error(*missing);
+      net::PercentDecode(std::string_view(exchange.request.head.path).substr(kPrefix.size()), false);
+  const auto model = FindModel(exchange, id);
+  if (!model.ok()) co_return exchange.Error(model.error());
   net::Response response;
-  AppendModel(response.body, *exchange.services.pipeline.FindModel(id), exchange.services.started_unix_s);
+  AppendModel(response.body, *model, exchange.services.started_unix_s);
   response.body += '\n';
   co_return response;
 }

@@ -71,42 +71,33 @@ void ReadFormat(json::FieldReader& fields, EmbeddingsCall& call) {
 
 }  // namespace
 
-EmbeddingsParse ParseEmbeddings(std::string_view text, int max_images) {
-  EmbeddingsParse result;
-  const auto fail = [&](Status status, std::string param = {}) {
-    result.error = ApiError{std::move(status), std::move(param), "", 0};
-    return std::move(result);
-  };
-  const Result<bjson::value> document = json::Parse(text);
-  if (!document.ok()) return fail(document.status());
-  if (!document->is_object()) {
-    return fail(Status(Code::kInvalidRequest,
-                       "the body must be a JSON object, not " + std::string(json::TypeName(*document))));
-  }
+Result<EmbeddingsCall, ApiError> ParseEmbeddings(std::string_view text, int max_images) {
+  const auto document = ParseObject(text, "");
+  if (!document.ok()) return document.error();
   json::FieldReader fields(document->get_object());
-  EmbeddingsCall& call = result.parsed;
-  call.call.model = fields.String("model");
+  EmbeddingsCall call;
+  call.model = fields.String("model");
   ReadFormat(fields, call);
   const bjson::value* input = fields.Find("input");
   const bjson::array* messages = fields.Array("messages");
   if (input == nullptr && messages == nullptr) fields.Fail("input", "is missing");
   if (input != nullptr && messages != nullptr) fields.Fail("messages", "and \"input\" exclude each other");
-  if (!fields.ok()) return fail(fields.status(), fields.param());
+  if (!fields.ok()) return FieldError(fields);
 
   std::vector<std::string_view> images;
   const Status collected =
       input != nullptr ? CollectInput(*input, images) : CollectMessages(*messages, images);
   const std::string_view source = input != nullptr ? "input" : "messages";
-  if (!collected.ok()) return fail(collected, std::string(source));
+  if (!collected.ok()) return ApiError{collected, std::string(source)};
   if (images.empty()) fields.Fail(source, "must name at least one image");
   if (images.size() > static_cast<size_t>(max_images)) {
     fields.Fail(source, "names " + std::to_string(images.size()) + " images; a request may name " +
                             std::to_string(max_images));
   }
-  if (!fields.ok()) return fail(fields.status(), fields.param());
-  call.call.images.reserve(images.size());
-  for (const std::string_view image : images) call.call.images.push_back(MakeImageInput(image));
-  return result;
+  if (!fields.ok()) return FieldError(fields);
+  call.images.reserve(images.size());
+  for (const std::string_view image : images) call.images.push_back(MakeImageInput(image));
+  return call;
 }
 
 }  // namespace photovec::api

@@ -3,29 +3,28 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
-#include "api/embed_reply.h"
 #include "api/errors.h"
+#include "api/image_input.h"
+#include "base/result.h"
 
 namespace photovec::api {
 
 /// A request to POST /v1/embeddings.
 struct EmbeddingsCall {
-  EmbedCall call;
+  std::string model;
+  std::vector<ImageInput> images;
   bool base64 = false;                ///< encoding_format
   std::optional<int64_t> dimensions;  ///< 0 counts as not given, as infinity's clients send it
-};
-
-struct EmbeddingsParse {
-  EmbeddingsCall parsed;
-  ApiError error;  ///< status not OK: `parsed` is worthless
 };
 
 /// Reads OpenAI's form {"model","input","encoding_format","dimensions","user"} and its image dialects:
 /// NV-CLIP and NIM (data URLs and <img> tags as strings), infinity ({"modality":"image"}), Jina ({"image":
 /// ...} objects), vLLM (`messages` with image_url parts, one conversation or a list of them). Fields that
 /// mean nothing here are ignored, as OpenAI's own servers do. Blocking; any thread.
-EmbeddingsParse ParseEmbeddings(std::string_view text, int max_images);
+Result<EmbeddingsCall, ApiError> ParseEmbeddings(std::string_view text, int max_images);
 
 }  // namespace photovec::api

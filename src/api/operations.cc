@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include <string>
 
-#include "api/dashboard.h"
 #include "api/handlers.h"
 
 namespace photovec::api {
 namespace {
 
 /// Expositions take about a millisecond: always on the worker pool.
-constexpr size_t kExposition = kInlineBytes + 1;
+constexpr size_t kExposition = net::kInlineBytes + 1;
 
 }  // namespace
 
-std::string_view NotReadyReason(const Services& services) {
-  if (services.pipeline.device_failed()) return "device_failed";
-  if (services.draining.load()) return "draining";
-  if (!services.ready.load()) return "warming_up";
+std::string_view NotReadyReason(const Exchange& exchange) {
+  if (exchange.services.pipeline.device_failed()) return "device_failed";
+  if (exchange.request.draining) return "draining";
+  if (!exchange.services.ready.load()) return "warming_up";
   return {};
 }
 
@@ -27,7 +26,7 @@ net::Task<net::Response> HandleHealthz(Exchange&) {
 
 net::Task<net::Response> HandleReadyz(Exchange& exchange) {
   net::Response response;
-  const std::string_view reason = NotReadyReason(exchange.services);
+  const std::string_view reason = NotReadyReason(exchange);
   if (reason.empty()) {
     response.body = "{\"status\":\"ready\"}\n";
   } else {
@@ -42,7 +41,7 @@ net::Task<net::Response> HandleMetrics(Exchange& exchange) {
   net::Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   const auto write = [&] { response.body = exchange.services.registry.PrometheusText(); };
-  const Status written = co_await exchange.RunSized(kExposition, write);
+  const Status written = co_await exchange.request.RunSized(kExposition, write);
   if (!written.ok()) co_return exchange.Error(written);
   co_return response;
 }
@@ -51,7 +50,7 @@ net::Task<net::Response> HandleStats(Exchange& exchange) {
   net::Response response;
   response.headers.emplace_back("Cache-Control", "no-store");
   const auto write = [&] { response.body = exchange.services.registry.StatsJson(); };
-  const Status written = co_await exchange.RunSized(kExposition, write);
+  const Status written = co_await exchange.request.RunSized(kExposition, write);
   if (!written.ok()) co_return exchange.Error(written);
   co_return response;
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The calls of the service that photovec replaces (peers_and_protocols.md §0 of the project's notes,
-// docs/api.md).
+// The calls of the service that photovec replaces: docs/api.md.
 #include <array>
 #include <string>
 #include <utility>
 
+#include "api/embed_reply.h"
 #include "api/handlers.h"
-#include "api/native.h"
 #include "api/original_request.h"
 #include "api/pickle_writer.h"
 #include "base/json/writer.h"
@@ -99,39 +98,38 @@ std::string WriteJson(const pipeline::RequestResult& result, const Names& names,
 net::Task<net::Response> HandleClipEmbedding(Exchange& exchange) {
   constexpr std::array kOffers = {net::ReplyOffer{"application/octet-stream", net::ReplyForm::kPickle},
                                   net::ReplyOffer{"application/json", net::ReplyForm::kJson}};
+  const net::RequestHead& head = exchange.request.head;
   Result<net::OwnedBody> body = co_await exchange.ReceiveBody();
   if (!body.ok()) co_return exchange.Error(body.status());
-  OriginalParse parsed;
-  Status worked;
-  {
-    StageClock clock(exchange.timing, RequestStage::kParse);
-    const int max_images = exchange.services.pipeline.options().max_items_per_request;
-    const auto work = [&] { parsed = ParseOriginal(body->text(), max_images); };
-    worked = co_await exchange.RunSized(body->size, work);
-  }
-  if (!worked.ok()) co_return exchange.Error(worked);
-  if (!parsed.error.status.ok()) co_return exchange.Error(parsed.error);
-  parsed.call.model = exchange.head.QueryParameter("model").value_or(exchange.head.model_header);
-  if (const auto missing = CheckModel(exchange, parsed.call.model)) co_return exchange.Error(*missing);
+  const int max_images = exchange.services.embed.max_images();
+  std::function<Result<OriginalCall, ApiError>(std::string_view)> parse =
+      [max_images](std::string_view text) { return ParseOriginal(text, max_images); };
+  Result<OriginalCall, ApiError> call = co_await exchange.Parse(*body, std::move(parse));
+  if (!call.ok()) co_return exchange.Error(call.error());
+  const std::string name = head.QueryParameter("model").value_or(head.model_header);
+  const auto model = exchange.services.embed.FindModel(name);
+  if (!model.ok()) co_return exchange.Error(model.error());
 
-  EmbedOutcome outcome = co_await RunImages(exchange, std::move(parsed.call), *std::move(body));
-  if (outcome.result == nullptr) co_return std::move(outcome.failure);
-  if (const auto failure = WholeFailure(*outcome.result, true)) co_return exchange.Error(*failure);
+  const EmbedOptions options{false, pipeline::Preprocessing::kReplacedService};
+  std::optional<net::Response> gone =
+      co_await RunImages(exchange, *model, options, std::move(call->images), *std::move(body));
+  if (gone) co_return *std::move(gone);
+  if (const auto failure = WholeFailure(*exchange.result, true)) co_return exchange.Error(*failure);
 
-  const size_t dim = EmbeddingDim(exchange.services, exchange.model);
-  const bool json = net::NegotiateReply(exchange.head.accept, kOffers) == net::ReplyForm::kJson;
+  const size_t dim = EmbeddingDim(*model);
+  const bool json = net::NegotiateReply(head.accept, kOffers) == net::ReplyForm::kJson;
   ReplyPlan plan;
   plan.bytes_per_value = json ? json::kBytesPerFloat : kPickleBytesPerFloat;
   plan.content_type = json ? "application/json" : "application/octet-stream";
-  plan.write = [&parsed, dim, json](const pipeline::RequestResult& result) {
-    return json ? WriteJson(result, parsed.names, dim) : WritePickle(result, parsed.names, dim);
+  plan.write = [&names = call->names, dim, json](const pipeline::RequestResult& result) {
+    return json ? WriteJson(result, names, dim) : WritePickle(result, names, dim);
   };
-  net::Response response = co_await Reply(exchange, *outcome.result, std::move(plan));
+  net::Response response = co_await Reply(exchange, *model, std::move(plan));
   co_return std::move(response);
 }
 
 net::Task<net::Response> HandleHealthInfo(Exchange& exchange) {
-  const std::string_view reason = NotReadyReason(exchange.services);
+  const std::string_view reason = NotReadyReason(exchange);
   net::Response response;
   response.status = reason.empty() ? 200 : HttpStatus(Code::kUnavailable);
   response.body = reason.empty()

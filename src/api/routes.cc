@@ -55,7 +55,7 @@ ApiError NoSuchRoute(std::string_view path) {
     if (IsSubtree(route)) message += "{id}";
     separator = ", ";
   }
-  return {Status(Code::kNotFound, std::move(message)), "", "", 0};
+  return ApiError{Status(Code::kNotFound, std::move(message))};
 }
 
 }  // namespace photovec::api

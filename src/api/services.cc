@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "api/services.h"
 
-#include <chrono>
-
 #include "metrics/names.h"
 
 namespace photovec::api {
-
-HttpMetrics::HttpMetrics(metrics::Registry& registry)
-    : registry_(registry),
-      loop_lag_(registry.GetDistribution(metrics::name::kLoopLagSeconds,
-                                         "How late a timer of an event loop ran", metrics::kSecondsBuckets,
-                                         {})),
-      connections_(registry.GetGauge(metrics::name::kConnections, "Open HTTP connections", {})) {}
 
 void HttpMetrics::CountRequest(std::string_view route, int status) {
   metrics::Counter* counter = nullptr;
@@ -29,29 +20,25 @@ void HttpMetrics::CountRequest(std::string_view route, int status) {
   counter->Add();
 }
 
-void HttpMetrics::ObserveRequest(const std::string& model, const RequestTiming& timing) {
+void HttpMetrics::ObserveRequest(std::string_view model, const RequestTiming& timing) {
   StageDistributions stages;
   {
     std::scoped_lock lock(mutex_);
     auto it = stages_.find(model);
     if (it == stages_.end()) {
-      it = stages_.emplace(model, StageDistributions{}).first;
-      for (size_t i = 0; i < kRequestStageCount; ++i) {
-        const std::string stage(RequestStageName(static_cast<RequestStage>(i)));
+      it = stages_.emplace(std::string(model), StageDistributions{}).first;
+      for (size_t i = 0; i < kHttpStageCount; ++i) {
+        const std::string stage(HttpStageName(static_cast<HttpStage>(i)));
         it->second[i] = registry_.GetDistribution(
             metrics::name::kRequestStageSeconds, "Time of a request by stage", metrics::kSecondsBuckets,
-            {{metrics::label::kModel, model}, {metrics::label::kStage, stage}});
+            {{metrics::label::kModel, std::string(model)}, {metrics::label::kStage, stage}});
       }
     }
     stages = it->second;
   }
-  for (size_t i = 0; i < kRequestStageCount; ++i) {
-    stages[i]->Observe(static_cast<double>(timing.Micros(static_cast<RequestStage>(i))) * 1e-6);
+  for (size_t i = 0; i < kHttpStageCount; ++i) {
+    stages[i]->Observe(static_cast<double>(timing.Micros(static_cast<HttpStage>(i))) * 1e-6);
   }
-}
-
-void HttpMetrics::ObserveLoopLag(Clock::duration lag) {
-  loop_lag_->Observe(std::chrono::duration<double>(lag).count());
 }
 
 }  // namespace photovec::api

@@ -19,20 +19,18 @@ void AppendEntry(std::string& out, std::string_view name, int64_t us) {
 
 }  // namespace
 
-std::string_view RequestStageName(RequestStage stage) {
-  constexpr std::array<std::string_view, kRequestStageCount> kNames = {"receive", "parse", "serialise",
-                                                                       "http_total"};
+std::string_view HttpStageName(HttpStage stage) {
+  constexpr std::array<std::string_view, kHttpStageCount> kNames = {"receive", "parse", "serialise",
+                                                                    "http_total"};
   return kNames[static_cast<size_t>(stage)];
 }
 
 std::string ServerTiming(const RequestTiming& timing, const pipeline::RequestResult& result) {
   std::string out;
   out.reserve(320);
-  const auto own = [&](RequestStage stage) {
-    AppendEntry(out, RequestStageName(stage), timing.Micros(stage));
-  };
-  own(RequestStage::kReceive);
-  own(RequestStage::kParse);
+  const auto own = [&](HttpStage stage) { AppendEntry(out, HttpStageName(stage), timing.Micros(stage)); };
+  own(HttpStage::kReceive);
+  own(HttpStage::kParse);
   for (int i = 0; i < kStageCount; ++i) {
     const auto stage = static_cast<Stage>(i);
     int64_t slowest = -1;
@@ -41,8 +39,8 @@ std::string ServerTiming(const RequestTiming& timing, const pipeline::RequestRes
     }
     if (slowest >= 0) AppendEntry(out, StageName(stage), slowest);
   }
-  own(RequestStage::kSerialise);
-  own(RequestStage::kTotal);
+  own(HttpStage::kSerialise);
+  own(HttpStage::kTotal);
   return out;
 }
 

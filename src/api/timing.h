@@ -14,48 +14,50 @@
 
 namespace photovec::api {
 
-/// The stages of a request that http/ itself measures. Docs: docs/metrics.md.
-enum class RequestStage : uint8_t {
+/// The stages of a request that the HTTP server itself measures; pipeline::RequestStage has those of the
+/// pipeline. Both go into one metric and one Server-Timing header, so no name stands twice. Docs:
+/// docs/metrics.md.
+enum class HttpStage : uint8_t {
   kReceive,  ///< from the end of the request's header until its body is here
   kParse,    ///< reading the JSON, base64 included; 0 for raw and multipart bodies, which are parsed as they
              ///< come
   kSerialise,  ///< writing the reply's body
   kTotal,      ///< "http_total": from the end of the request's header until the reply's body is written
 };
-inline constexpr size_t kRequestStageCount = 4;
-std::string_view RequestStageName(RequestStage stage);
+inline constexpr size_t kHttpStageCount = 4;
+std::string_view HttpStageName(HttpStage stage);
 
 /// The clock of one request. Not thread-safe.
 class RequestTiming {
  public:
-  RequestTiming() : started_(Clock::now()) {}
+  explicit RequestTiming(TimePoint started = Clock::now()) : started_(started) {}
   /// Microseconds; adds to what the stage has.
-  void Add(RequestStage stage, int64_t us) { us_[static_cast<size_t>(stage)] += us; }
-  int64_t Micros(RequestStage stage) const { return us_[static_cast<size_t>(stage)]; }
+  void Add(HttpStage stage, int64_t us) { us_[static_cast<size_t>(stage)] += us; }
+  int64_t Micros(HttpStage stage) const { return us_[static_cast<size_t>(stage)]; }
   TimePoint started() const { return started_; }
   /// Sets kTotal, the first time that it is called.
   void Stop() {
     if (std::exchange(stopped_, true)) return;
-    us_[static_cast<size_t>(RequestStage::kTotal)] = MicrosBetween(started_, Clock::now());
+    us_[static_cast<size_t>(HttpStage::kTotal)] = MicrosBetween(started_, Clock::now());
   }
 
  private:
   TimePoint started_;
   bool stopped_ = false;
-  std::array<int64_t, kRequestStageCount> us_{};
+  std::array<int64_t, kHttpStageCount> us_{};
 };
 
 /// Adds the time between its birth and its death to a stage.
 class StageClock {
  public:
-  StageClock(RequestTiming& timing, RequestStage stage) : timing_(timing), stage_(stage) {}
+  StageClock(RequestTiming& timing, HttpStage stage) : timing_(timing), stage_(stage) {}
   ~StageClock() { timing_.Add(stage_, MicrosBetween(began_, Clock::now())); }
   StageClock(const StageClock&) = delete;
   StageClock& operator=(const StageClock&) = delete;
 
  private:
   RequestTiming& timing_;
-  RequestStage stage_;
+  HttpStage stage_;
   TimePoint began_ = Clock::now();
 };
 

@@ -23,9 +23,8 @@ class UploadSink final : public net::PartSink {
   UploadSink(Exchange& exchange, NativeOptions options)
       : exchange_(exchange),
         options_(std::move(options)),
-        max_file_bytes_(
-            static_cast<size_t>(exchange.services.pipeline.options().decode.limits.max_file_bytes)),
-        max_images_(static_cast<size_t>(exchange.services.pipeline.options().max_items_per_request)) {}
+        max_file_bytes_(exchange.services.embed.max_image_bytes()),
+        max_images_(static_cast<size_t>(exchange.services.embed.max_images())) {}
 
   Status OnPartBegin(const net::PartHead& head) override {
     data_.clear();
@@ -66,30 +65,35 @@ class UploadSink final : public net::PartSink {
     if (!is_file_) return TakeField();
     pipeline::Request& request = pending_->request();
     if (too_large_) {
-      exchange_.body.Take(std::exchange(dropped_, 0)).Release();
+      exchange_.request.body.Take(std::exchange(dropped_, 0)).Release();
       request.AddFailed(
           Status(Code::kBodyTooLarge, "the image is larger than " + HumanBytes(max_file_bytes_)));
       return Status::Ok();
     }
     // Photos of one upload are alike: the next buffer is allocated once, with some room.
     expected_bytes_ = data_.size() + data_.size() / 8;
-    Reservation share = exchange_.body.Take(data_.size());
-    request.Add(net::WithReservation(Bytes::Own(std::exchange(data_, std::string())), std::move(share)));
+    Reservation share = exchange_.request.body.Take(data_.size());
+    request.Add(WithReservation(Bytes::Own(std::exchange(data_, std::string())), std::move(share)));
     return Status::Ok();
   }
 
   size_t images() const { return images_; }
-  const NativeOptions& options() const { return options_; }
+  /// Valid once there is an image.
+  const pipeline::ModelView& model() const { return model_; }
+  EmbedOptions embed_options() const { return {options_.normalize}; }
   PendingRequest& pending() { return *pending_; }
   const std::optional<ApiError>& special_error() const { return special_error_; }
 
  private:
   Status Open() {
     if (pending_) return Status::Ok();
-    special_error_ = CheckModel(exchange_, options_.model);
-    if (special_error_) return special_error_->status;
-    Result<PendingRequest> pending =
-        PendingRequest::Open(exchange_, options_.model, options_.normalize, false);
+    auto model = exchange_.services.embed.FindModel(options_.model);
+    if (!model.ok()) {
+      special_error_ = model.error();
+      return model.status();
+    }
+    model_ = *model;
+    auto pending = PendingRequest::Open(exchange_, model_, embed_options());
     if (!pending.ok()) return pending.status();
     pending_ = std::make_unique<PendingRequest>(*std::move(pending));
     return Status::Ok();
@@ -121,6 +125,7 @@ class UploadSink final : public net::PartSink {
   NativeOptions options_;
   const size_t max_file_bytes_;
   const size_t max_images_;
+  pipeline::ModelView model_;
   std::unique_ptr<PendingRequest> pending_;
   std::optional<ApiError> special_error_;
   std::string data_;
@@ -133,37 +138,37 @@ class UploadSink final : public net::PartSink {
 };
 
 net::Task<Status> ReceiveParts(Exchange& exchange, net::MultipartParser& parser) {
-  StageClock clock(exchange.timing, RequestStage::kReceive);
+  StageClock clock(exchange.timing, HttpStage::kReceive);
   const auto buffer = std::make_unique_for_overwrite<uint8_t[]>(kReadBytes);
   const std::span<uint8_t> room(buffer.get(), kReadBytes);
-  while (!exchange.body.complete()) {
-    const Result<size_t> got = co_await exchange.body.Read(room);
+  while (!exchange.request.body.complete()) {
+    const Result<size_t> got = co_await exchange.request.body.Read(room);
     if (!got.ok()) co_return got.status();
     const Status fed = parser.Feed({reinterpret_cast<const char*>(buffer.get()), *got});
     if (!fed.ok()) co_return fed;
   }
-  exchange.body.ReleaseRest();
+  exchange.request.body.ReleaseRest();
   co_return parser.Finish();
 }
 
 }  // namespace
 
 net::Task<net::Response> HandleUpload(Exchange& exchange, NativeOptions options) {
-  const Result<std::string> boundary = net::MultipartParser::BoundaryOf(exchange.head.content_type);
+  const Result<std::string> boundary = net::MultipartParser::BoundaryOf(exchange.request.head.content_type);
   if (!boundary.ok()) co_return exchange.Error(boundary.status());
   UploadSink sink(exchange, std::move(options));
   net::MultipartParser parser(*boundary, sink);
   const Status received = co_await ReceiveParts(exchange, parser);
   if (!received.ok()) {
-    co_return exchange.Error(sink.special_error().value_or(ApiError{received, "", "", 0}));
+    co_return exchange.Error(sink.special_error().value_or(ApiError{received}));
   }
   if (sink.images() == 0) {
     co_return exchange.Error(
         Status(Code::kInvalidRequest, "the upload has no image: add one with curl -F image=@cat.jpg"));
   }
-  const pipeline::RequestResult* result = co_await sink.pending().Await();
-  if (result == nullptr) co_return net::ClientGone();
-  net::Response response = co_await NativeReply(exchange, *result, sink.options().normalize, false);
+  const bool answered = co_await sink.pending().Await();
+  if (!answered) co_return net::ClientGone();
+  net::Response response = co_await NativeReply(exchange, sink.model(), sink.embed_options(), Room::kMany);
   co_return std::move(response);
 }
 

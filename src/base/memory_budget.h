@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/bytes.h"
+
 namespace photovec {
 
 class MemoryBudget;
@@ -93,5 +95,8 @@ inline Reservation& Reservation::operator=(Reservation&& other) noexcept {
   }
   return *this;
 }
+
+/// `bytes`, which give `reservation` back when their last copy goes.
+Bytes WithReservation(Bytes bytes, Reservation reservation);
 
 }  // namespace photovec

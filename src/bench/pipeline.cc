@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/http_api.h"
 #include "base/thread_pool.h"
 #include "bench/photo_worker.h"
 #include "bench/runner.h"
@@ -45,11 +46,12 @@ class Batches {
 Result<pipeline::RequestResult> RunRequest(pipeline::Pipeline& pipeline, std::vector<Bytes> photos) {
   auto promise = std::make_shared<std::promise<pipeline::RequestResult>>();
   auto future = promise->get_future();
-  ASSIGN_OR_RETURN(pipeline::Request request, pipeline.Open({}, [promise](pipeline::RequestResult result) {
-    promise->set_value(std::move(result));
-  }));
-  for (Bytes& photo : photos) request.Add(std::move(photo));
-  request.Finish();
+  ASSIGN_OR_RETURN(const std::unique_ptr<pipeline::Request> request,
+                   pipeline.Open({}, [promise](pipeline::RequestResult result) {
+                     promise->set_value(std::move(result));
+                   }));
+  for (Bytes& photo : photos) request->Add(std::move(photo));
+  request->Finish();
   return future.get();
 }
 
@@ -138,6 +140,7 @@ class Benchmark {
         model_(engine.models[0]),
         slice_(options.seconds / options.passes),
         tapped_(*engine.pipeline, tap_),
+        api_(tapped_, *engine.registry),
         views_(ViewsOf(photos)),
         turns_{views_, model_.spec, options.decode},
         batches_(photos, options.images_per_request) {}
@@ -263,9 +266,9 @@ class Benchmark {
     net::ServerOptions options;
     options.port = 0;
     options.max_body_bytes = uint64_t{1} << 30;
-    server_ = net::Server::Create(tapped_, *engine_.registry, options);
+    server_ = std::make_unique<net::Server>(api_, tapped_.budget(), *engine_.registry, options);
     RETURN_IF_ERROR(server_->Start());
-    server_->SetReady(true);
+    api_.SetReady(true);
     return Status::Ok();
   }
 
@@ -286,11 +289,12 @@ class Benchmark {
   const double slice_;
   WorkTap tap_;
   TappedPipeline tapped_;
+  api::HttpApi api_;
   const Photos views_;
   PhotoTurns turns_;
   Batches batches_;
   std::unique_ptr<SlotPool> slots_;      // while encoding alone
-  std::unique_ptr<net::Server> server_;  // uses tapped_
+  std::unique_ptr<net::Server> server_;  // uses api_
 };
 
 void Summarise(const Benchmark& benchmark, const std::vector<Series>& series, BenchPipelineReport& report) {

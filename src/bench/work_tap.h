@@ -46,7 +46,8 @@ class TappedPipeline : public pipeline::Pipeline {
   /// Both are borrowed.
   TappedPipeline(pipeline::Pipeline& inner, WorkTap& tap) : inner_(inner), tap_(tap) {}
 
-  Result<pipeline::Request> Open(pipeline::RequestOptions options, pipeline::RequestDone done) override {
+  Result<std::unique_ptr<pipeline::Request>> Open(pipeline::RequestOptions options,
+                                                  pipeline::RequestDone done) override {
     return inner_.Open(std::move(options), [this, done = std::move(done)](pipeline::RequestResult result) {
       tap_.Record(result);
       done(std::move(result));

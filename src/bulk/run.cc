@@ -70,7 +70,7 @@ Status EmbedRun::Submit(const std::shared_ptr<Chunk>& chunk) {
     --shared->unfinished;
     shared->changed.notify_one();
   };
-  ASSIGN_OR_RETURN(pipeline::Request request, pipeline_.Open({}, std::move(done)));
+  ASSIGN_OR_RETURN(const std::unique_ptr<pipeline::Request> request, pipeline_.Open({}, std::move(done)));
   {
     std::scoped_lock lock(shared_->mutex);
     ++shared_->unfinished;
@@ -78,12 +78,12 @@ Status EmbedRun::Submit(const std::shared_ptr<Chunk>& chunk) {
   held_.push_back(chunk);
   for (size_t i = 0; i < chunk->paths.size(); ++i) {
     if (chunk->path_errors[i].ok()) {
-      request.Add(pipeline::Reference{chunk->paths[i]});
+      request->Add(pipeline::Reference{chunk->paths[i]});
     } else {
-      request.AddFailed(chunk->path_errors[i]);
+      request->AddFailed(chunk->path_errors[i]);
     }
   }
-  request.Finish();
+  request->Finish();
   return Status::Ok();
 }
 

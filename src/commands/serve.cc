@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/http_api.h"
 #include "base/log.h"
 #include "cli/exit.h"
 #include "cli/exit_codes.h"
@@ -95,7 +96,7 @@ class ServeCommand : public cli::Command {
       auto opened = request_log::RequestLog::Open(request_log_);
       if (!opened.ok()) return cli::ReportFailure(opened.status());
       request_log = std::move(*opened);
-      server_.request_log = request_log.get();
+      api_.request_log = request_log.get();
     }
     auto engine = engine::StartEngine(engine_, std::move(*router), max_images_, *slow, std::move(registry));
     if (!engine.ok()) return cli::ReportFailure(engine.status());
@@ -111,42 +112,42 @@ class ServeCommand : public cli::Command {
   int Serve(engine::Engine& engine, const cli::StopSignal& stop) {
     const metrics::ResourceSampler resources(*engine.registry);
     SetTimeouts();
-    const std::unique_ptr<net::Server> server =
-        net::Server::Create(*engine.pipeline, *engine.registry, server_);
-    const Status started = server->Start();
+    api::HttpApi api(*engine.pipeline, *engine.registry, api_);
+    net::Server server(api, engine.pipeline->budget(), *engine.registry, server_);
+    const Status started = server.Start();
     if (started.code() == Code::kInvalidRequest) return cli::ReportUsage(started);  // --host, --port
     if (!started.ok()) return cli::ReportFailure(started);
-    const auto port_file = cli::PortFile::Write(port_file_, server->port());
+    const auto port_file = cli::PortFile::Write(port_file_, server.port());
     if (!port_file.ok()) return cli::ReportFailure(port_file.status());
-    server->SetReady(true);  // SetUpModel has run every stream
-    log::info("listening on {}", cli::ServerUrl(server_.host, server->port()));
+    api.SetReady(true);  // SetUpModel has run every stream
+    log::info("listening on {}", cli::ServerUrl(server_.host, server.port()));
 
-    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) WatchDecoders(engine, *server);
+    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) WatchDecoders(engine, api);
     const bool failed = engine.pipeline->device_failed();
     if (failed) {
       log::error("the compute device failed: answering what is in flight, then exiting with code {}",
                  cli::kExitDeviceFailed);
     } else {
-      log::info("draining {} connections, at most {} s; a second signal ends at once", server->connections(),
+      log::info("draining {} connections, at most {} s; a second signal ends at once", server.connections(),
                 drain_seconds_);
     }
     const double seconds = failed ? std::min(drain_seconds_, kFailedDrainSeconds) : drain_seconds_;
     const Deadline deadline =
         Deadline::After(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)));
-    server->Stop(deadline);
+    server.Stop(deadline);
     engine.pipeline->Drain(deadline);
     log::info("stopped");
     return failed ? cli::kExitDeviceFailed : cli::kExitOk;
   }
 
   // Readiness follows the decoder processes; they are restarted by themselves.
-  void WatchDecoders(engine::Engine& engine, net::Server& server) {
+  void WatchDecoders(engine::Engine& engine, api::HttpApi& api) {
     if (!engine.decoders) return;
     const decode::DecoderPoolStats stats = engine.decoders->stats();
     const bool enough = engine::EnoughDecoders(stats);
     if (enough == enough_decoders_) return;
     enough_decoders_ = enough;
-    server.SetReady(enough);
+    api.SetReady(enough);
     if (enough) {
       log::info("ready again: {} decoder processes live", stats.alive);
     } else {
@@ -159,10 +160,11 @@ class ServeCommand : public cli::Command {
     server_.header_timeout_ms = ms(header_seconds_);
     server_.body_timeout_ms = ms(body_seconds_);
     server_.idle_timeout_ms = ms(idle_seconds_);
-    server_.request_deadline_ms = ms(request_seconds_);
+    api_.request_deadline = std::chrono::milliseconds(ms(request_seconds_));
   }
 
   net::ServerOptions server_;
+  api::HttpApiOptions api_;
   SourceOptions sources_;
   engine::EngineOptions engine_;
   std::string port_file_;

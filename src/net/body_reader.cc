@@ -25,16 +25,6 @@ Status TooSlow() { return {Code::kRequestTimeout, "the request body arrives too 
 
 }  // namespace
 
-Bytes WithReservation(Bytes bytes, Reservation reservation) {
-  struct Paid {
-    Bytes bytes;
-    Reservation reservation;
-  };
-  auto owner = std::make_shared<const Paid>(Paid{std::move(bytes), std::move(reservation)});
-  const std::span<const uint8_t> view = owner->bytes.view();
-  return {std::move(owner), view};
-}
-
 Bytes IntoBytes(OwnedBody body) {
   const auto owner = std::make_shared<const OwnedBody>(std::move(body));
   return {owner, std::span<const uint8_t>(owner->data.get(), owner->size)};

@@ -32,9 +32,7 @@ struct OwnedBody {
   std::string_view text() const { return {reinterpret_cast<const char*>(data.get()), size}; }
 };
 
-/// `bytes`, which give `reservation` back when their last copy goes.
-Bytes WithReservation(Bytes bytes, Reservation reservation);
-/// The same for a whole body.
+/// The body's bytes, which give its reservation back when their last copy goes.
 Bytes IntoBytes(OwnedBody body);
 
 /// Reads the body of one request, whichever way it is framed, and pays for it from the memory budget: a

@@ -80,24 +80,22 @@ RequestParser::HeadProgress RequestParser::FeedHead(std::string_view data) {
   if (error == bhttp::error::need_more) error = {};
   if (error == bhttp::error::header_limit) {
     progress.error =
-        api::ApiError{Invalid("the request's header is larger than 16 KiB"), "", "header_too_large", 431};
+        HttpError{Invalid("the request's header is larger than 16 KiB"), 431, "header_too_large"};
   } else if (error) {
-    progress.error = api::ApiError{Invalid("malformed HTTP request: " + error.message()), "", "", 0};
+    progress.error = HttpError{Invalid("malformed HTTP request: " + error.message())};
   }
   progress.complete = !error && parser_.is_header_done();
   return progress;
 }
 
-Result<RequestHead> RequestParser::Head(api::ApiError* error) const {
+Result<RequestHead, HttpError> RequestParser::Head() const {
   const Fields& fields = parser_.get().base();
   if (static_cast<size_t>(std::distance(fields.begin(), fields.end())) > kMaxHeaderFields) {
-    *error =
-        api::ApiError{Invalid("the request's header has more than 100 fields"), "", "header_too_large", 431};
-    return error->status;
+    return HttpError{Invalid("the request's header has more than 100 fields"), 431, "header_too_large"};
   }
   Result<RequestHead> head = Extract();
-  if (!head.ok()) *error = api::ApiError{head.status(), "", "", 0};
-  return head;
+  if (!head.ok()) return HttpError{head.status()};
+  return *std::move(head);
 }
 
 Result<RequestHead> RequestParser::Extract() const {

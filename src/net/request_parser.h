@@ -12,7 +12,6 @@
 #include <span>
 #include <string_view>
 
-#include "api/errors.h"
 #include "base/result.h"
 #include "net/request_head.h"
 
@@ -32,16 +31,15 @@ class RequestParser {
 
   struct HeadProgress {
     bool complete = false;
-    size_t used = 0;                     ///< bytes taken from `data`
-    std::optional<api::ApiError> error;  ///< 400 malformed or 431 too large: the connection must be closed
+    size_t used = 0;                 ///< bytes taken from `data`
+    std::optional<HttpError> error;  ///< 400 malformed or 431 too large: the connection must be closed
   };
   HeadProgress FeedHead(std::string_view data);
 
   /// After a complete head: checks what Beast leaves open (Host, one Content-Length, Transfer-Encoding is
   /// exactly "chunked", number of fields, form of the target) and copies the head out.
-  /// \param error set exactly when the result is not OK; the connection must then be closed, because nobody
-  ///              knows where the next request begins.
-  Result<RequestHead> Head(api::ApiError* error) const;
+  /// After an error the connection must be closed, because nobody knows where the next request begins.
+  Result<RequestHead, HttpError> Head() const;
 
   struct ChunkProgress {
     size_t used = 0;     ///< bytes taken from `data`

@@ -6,8 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "api/errors.h"
-
 namespace photovec::net {
 
 /// A reply, complete before its first byte is sent.
@@ -31,8 +29,8 @@ struct HeadOptions {
 /// Header values are stripped of CR, LF and NUL, so that nothing a client sent can split the reply.
 std::string WriteHead(const Response& response, const HeadOptions& options);
 
-/// An error in a protocol's own words; 429 and 503 get Retry-After.
-Response ErrorResponse(api::Dialect dialect, const api::ApiError& error);
+/// "OK", "Not Found", ...; "Unknown" for one we never send.
+std::string_view ReasonPhrase(int http_status);
 
 /// The client went away: nothing to send, counted as 499.
 Response ClientGone();

@@ -24,10 +24,10 @@
 #include <utility>
 #include <vector>
 
-#include "api/services.h"
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/thread_pool.h"
+#include "metrics/names.h"
 #include "net/connection_io.h"
 #include "net/response.h"
 #include "net/session.h"
@@ -107,28 +107,24 @@ Result<tcp::endpoint> EndpointOf(const ServerOptions& options) {
   return tcp::endpoint(address, options.port);
 }
 
-class ServerImpl final : public Server {
+}  // namespace
+
+class Server::Impl {
  public:
-  ServerImpl(pipeline::Pipeline& pipeline, metrics::Registry& registry, ServerOptions options)
+  Impl(Handler& handler, MemoryBudget& budget, metrics::Registry& registry, ServerOptions options)
       : options_(WithDefaults(std::move(options))),
-        metrics_(registry),
+        loop_lag_(registry.GetDistribution(metrics::name::kLoopLagSeconds,
+                                           "How late a timer of an event loop ran", metrics::kSecondsBuckets,
+                                           {})),
+        connections_(registry.GetGauge(metrics::name::kConnections, "Open HTTP connections", {})),
         // A connection has at most one task: the queue cannot overflow.
         workers_(std::in_place, "http-work", options_.worker_threads, kWorkerPoolNice,
                  static_cast<size_t>(options_.max_connections) + 1),
-        services_{pipeline,
-                  registry,
-                  options_,
-                  *workers_,
-                  metrics_,
-                  std::chrono::duration_cast<std::chrono::seconds>(
-                      std::chrono::system_clock::now().time_since_epoch())
-                      .count(),
-                  {},
-                  {}} {}
+        context_{handler, budget, *workers_, options_, draining_} {}
 
-  ~ServerImpl() override { Stop(Deadline(Clock::now())); }
+  ~Impl() { Stop(Deadline(Clock::now())); }
 
-  Status Start() override {
+  Status Start() {
     RETURN_IF_ERROR(CheckLoopPriority(options_.loop_priority));
     for (int i = 0; i < options_.io_threads; ++i) loops_.push_back(std::make_shared<Loop>());
     RETURN_IF_ERROR(Listen());
@@ -139,15 +135,14 @@ class ServerImpl final : public Server {
     return Status::Ok();
   }
 
-  uint16_t port() const override { return port_.load(); }
-  void SetReady(bool ready) override { services_.ready.store(ready); }
-  size_t connections() const override {
+  uint16_t port() const { return port_.load(); }
+  size_t connections() const {
     std::scoped_lock lock(mutex_);
     return open_;
   }
 
-  void BeginDrain() override {
-    if (services_.draining.exchange(true)) return;
+  void BeginDrain() {
+    if (draining_.exchange(true)) return;
     for (size_t i = 0; i < loops_.size(); ++i) {
       asio::post(loops_[i]->context, [this, i] {
         ErrorCode ignored;
@@ -157,7 +152,7 @@ class ServerImpl final : public Server {
     }
   }
 
-  void Stop(Deadline deadline) override {
+  void Stop(Deadline deadline) {
     std::scoped_lock stopping(stop_mutex_);
     BeginDrain();
     if (loops_.empty()) return;
@@ -224,7 +219,7 @@ class ServerImpl final : public Server {
     loop.lag_timer.async_wait([this, &loop](const ErrorCode& error) {
       if (error) return;
       const TimePoint now = Clock::now();
-      metrics_.ObserveLoopLag(now - loop.lag_timer.expiry());
+      loop_lag_->Observe(std::chrono::duration<double>(now - loop.lag_timer.expiry()).count());
       loop.lag_timer.expires_at(now + kLagInterval);
       MeasureLag(loop);
     });
@@ -232,12 +227,12 @@ class ServerImpl final : public Server {
 
   Task<void> AcceptLoop() {
     size_t next = 0;
-    while (!services_.draining.load()) {
+    while (!draining_.load()) {
       const size_t index = next++ % loops_.size();
       ErrorCode error;
       tcp::socket socket = co_await acceptor_->async_accept(loops_[index]->context,
                                                             asio::redirect_error(asio::use_awaitable, error));
-      if (services_.draining.load()) break;
+      if (draining_.load()) break;
       if (error) {
         if (error != asio::error::connection_aborted) {
           log::warn("cannot accept a connection: {}", error.message());
@@ -260,22 +255,21 @@ class ServerImpl final : public Server {
     std::scoped_lock lock(mutex_);
     if (open_ >= static_cast<size_t>(options_.max_connections)) return false;
     ++open_;
-    metrics_.connections().Set(static_cast<double>(open_));
+    connections_->Set(static_cast<double>(open_));
     return true;
   }
 
   void Leave() {
     std::scoped_lock lock(mutex_);
     --open_;
-    metrics_.connections().Set(static_cast<double>(open_));
+    connections_->Set(static_cast<double>(open_));
     if (open_ == 0) all_gone_.notify_all();
   }
 
   /// Too many connections: one try to say so, without waiting.
   void Refuse(tcp::socket& socket) {
-    const Response response =
-        ErrorResponse(api::Dialect::kNative,
-                      api::ApiError{Status(Code::kUnavailable, "too many connections are open"), "", "", 0});
+    const HttpError error{Status(Code::kUnavailable, "too many connections are open")};
+    const Response response = context_.handler.Refuse("refused", error);
     HeadOptions options;
     options.keep_alive = false;
     const std::string reply = WriteHead(response, options) + response.body;
@@ -283,7 +277,6 @@ class ServerImpl final : public Server {
     socket.non_blocking(true, ignored);
     socket.write_some(asio::buffer(reply), ignored);
     socket.close(ignored);
-    metrics_.CountRequest("refused", 503);
   }
 
   /// On the loop's thread.
@@ -294,7 +287,7 @@ class ServerImpl final : public Server {
     };
     auto io = std::make_shared<ConnectionIo>(std::move(socket), loop, on_close);
     loop->connections.insert(io.get());
-    asio::co_spawn(loop->context, ServeConnection(io, services_, loop->date),
+    asio::co_spawn(loop->context, ServeConnection(io, context_, loop->date),
                    [io](const std::exception_ptr& error) {
                      if (!error) return;
                      log::error("a connection ended by an unexpected failure");
@@ -309,9 +302,11 @@ class ServerImpl final : public Server {
   }
 
   const ServerOptions options_;
-  api::HttpMetrics metrics_;
+  metrics::Distribution* const loop_lag_;
+  metrics::Gauge* const connections_;
   std::optional<ThreadPool> workers_;
-  api::Services services_;
+  std::atomic<bool> draining_{false};
+  const SessionContext context_;
   std::vector<std::shared_ptr<Loop>> loops_;
   std::optional<tcp::acceptor> acceptor_;
   std::atomic<uint16_t> port_{0};
@@ -322,11 +317,13 @@ class ServerImpl final : public Server {
   size_t open_ = 0;
 };
 
-}  // namespace
-
-std::unique_ptr<Server> Server::Create(pipeline::Pipeline& pipeline, metrics::Registry& registry,
-                                       ServerOptions options) {
-  return std::make_unique<ServerImpl>(pipeline, registry, std::move(options));
-}
+Server::Server(Handler& handler, MemoryBudget& budget, metrics::Registry& registry, ServerOptions options)
+    : impl_(std::make_unique<Impl>(handler, budget, registry, std::move(options))) {}
+Server::~Server() = default;
+Status Server::Start() { return impl_->Start(); }
+uint16_t Server::port() const { return impl_->port(); }
+void Server::BeginDrain() { impl_->BeginDrain(); }
+void Server::Stop(Deadline deadline) { impl_->Stop(deadline); }
+size_t Server::connections() const { return impl_->connections(); }
 
 }  // namespace photovec::net

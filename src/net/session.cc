@@ -6,17 +6,13 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <ctime>
-#include <exception>
 #include <optional>
 #include <utility>
 
-#include "api/exchange.h"
-#include "api/routes.h"
-#include "base/log.h"
 #include "net/body_reader.h"
+#include "net/handler.h"
 #include "net/request_parser.h"
-#include "net/response.h"
-#include "request_log/writer.h"
+#include "net/server.h"
 
 namespace photovec::net {
 namespace {
@@ -28,7 +24,7 @@ Deadline In(int64_t ms) { return Deadline::After(std::chrono::milliseconds(ms));
 /// How reading a head ended.
 struct HeadOutcome {
   bool complete = false;
-  std::optional<api::ApiError> error;  ///< neither this nor complete: the client went away
+  std::optional<HttpError> error;  ///< neither this nor complete: the client went away
 };
 
 /// RFC 9112 §2.2: an empty line before a request is to be ignored.
@@ -51,142 +47,74 @@ Task<HeadOutcome> ReadHead(ConnectionIo& io, RequestParser& parser, Deadline dea
     const IoResult result = co_await io.Fill(deadline);
     if (result == IoResult::kEnd) co_return std::move(outcome);
     if (result == IoResult::kTimeout) {
-      outcome.error = api::ApiError{
-          Status(Code::kRequestTimeout, "the request's header did not arrive in time"), "", "", 0};
+      outcome.error = HttpError{Status(Code::kRequestTimeout, "the request's header did not arrive in time")};
       co_return std::move(outcome);
     }
   }
 }
 
-Response MethodNotAllowed(const api::Exchange& exchange, const api::Route& route) {
-  const std::string_view allowed = api::AllowedMethods(route);
-  Response response = exchange.Error(
-      Status(Code::kMethodNotAllowed,
-             exchange.head.method.substr(0, 32) + " is not allowed here; use " + std::string(allowed)));
-  response.headers.emplace_back("Allow", allowed);
-  return response;
-}
-
-Status CheckEncoding(const RequestHead& head) {
-  if (head.content_encoding.empty() || head.content_encoding == "identity") return Status::Ok();
-  return {Code::kUnsupportedFormat, "Content-Encoding is not understood: send the body as it is"};
-}
-
-Task<Response> Dispatch(api::Exchange& exchange, const api::Route* route) {
-  if (route == nullptr) co_return exchange.Error(api::NoSuchRoute(exchange.head.path));
-  if (!api::MethodAllowed(*route, exchange.head.method)) co_return MethodNotAllowed(exchange, *route);
-  if (route->method == "POST") {
-    Status admitted = CheckEncoding(exchange.head);
-    if (admitted.ok()) admitted = exchange.body.Admit();
-    if (!admitted.ok()) co_return exchange.Error(admitted);
-  }
-  std::string failure;
-  try {
-    Response response = co_await route->handler(exchange);
-    co_return std::move(response);
-  } catch (const std::exception& error) {
-    failure = error.what();
-  }
-  log::error("{} {} failed: {}", exchange.head.method, route->path, failure);
-  co_return exchange.Error(Status(Code::kInternal, "unexpected failure: " + failure));
-}
-
-void LogRequest(const RequestHead& head, const Response& response, const api::RequestTiming& timing) {
-  const auto ms = static_cast<double>(MicrosBetween(timing.started(), Clock::now())) / 1000.0;
-  if (response.silent) {
-    log::info("{} {} {} after {:.1f} ms: the client went away", head.method, head.path.substr(0, 128),
-              response.status, ms);
-  } else {
-    log::debug("{} {} {} in {:.1f} ms", head.method, head.path.substr(0, 128), response.status, ms);
-  }
-}
-
-/// The one place where requests that reached the pipeline are written down, however they ended.
-void WriteRequestLog(api::Exchange& exchange, const api::Route& route, int status) {
-  request_log::RequestLog* log = exchange.services.options.request_log;
-  if (log == nullptr || exchange.opened == TimePoint{}) return;
-  exchange.timing.Stop();  // an error's body is written by now
-  request_log::RequestLogEntry entry;
-  entry.model = exchange.model;
-  entry.route = route.path;
-  entry.status = status;
-  entry.started = exchange.timing.started();
-  entry.opened = exchange.opened;
-  entry.receive_us = exchange.timing.Micros(api::RequestStage::kReceive);
-  entry.parse_us = exchange.timing.Micros(api::RequestStage::kParse);
-  entry.serialise_us = exchange.timing.Micros(api::RequestStage::kSerialise);
-  entry.total_us = exchange.timing.Micros(api::RequestStage::kTotal);
-  entry.result = exchange.result ? &*exchange.result : nullptr;
-  log->Write(entry);
-}
-
-/// What a turn needs besides the request.
-struct Turn {
+/// What one request after the other of a connection needs.
+struct Connection {
   ConnectionIo& io;
-  api::Services& services;
+  const SessionContext& context;
   DateLine& date;
 };
 
-Task<IoResult> Send(Turn& turn, const Response& response, bool keep, bool http11, bool with_body) {
+Task<IoResult> Send(Connection& connection, const Response& response, bool keep, bool http11,
+                    bool with_body) {
   HeadOptions options;
   options.keep_alive = keep;
   options.http11 = http11;
-  options.date = turn.date.Now();
+  options.date = connection.date.Now();
   const std::string head = WriteHead(response, options);
   const std::string_view body = with_body ? std::string_view(response.body) : std::string_view();
-  const IoResult sent = co_await turn.io.Write(head, body, In(turn.services.options.body_timeout_ms));
+  const Deadline deadline = In(connection.context.options.body_timeout_ms);
+  const IoResult sent = co_await connection.io.Write(head, body, deadline);
   co_return sent;
 }
 
 /// A request whose header cannot be trusted: nobody knows where the next one begins, so the connection ends.
-Task<void> Refuse(Turn& turn, const api::ApiError& error) {
-  const Response response = ErrorResponse(api::Dialect::kNative, error);
-  turn.services.metrics.CountRequest("malformed", response.status);
-  const IoResult sent = co_await Send(turn, response, false, true, true);
-  if (sent == IoResult::kOk) co_await turn.io.LingeringClose();
+Task<void> Refuse(Connection& connection, const HttpError& error) {
+  const Response response = connection.context.handler.Refuse("malformed", error);
+  const IoResult sent = co_await Send(connection, response, false, true, true);
+  if (sent == IoResult::kOk) co_await connection.io.LingeringClose();
 }
 
 /// Serves the request whose head is parsed. True when the connection goes on.
-Task<bool> ServeRequest(Turn& turn, RequestParser& parser, const RequestHead& head) {
-  api::Services& services = turn.services;
-  const BodyLimits limits{services.options.max_body_bytes,
-                          std::chrono::milliseconds(services.options.body_timeout_ms)};
-  BodyReader body(turn.io, parser, head, services.pipeline.budget(), limits);
-  api::Exchange exchange{services,     turn.io, head, body, api::DialectOf(head.path), api::RequestTiming(),
-                         std::string()};
-  const api::Route* route = api::FindRoute(head.path);
-  const Response response = co_await Dispatch(exchange, route);
-  services.metrics.CountRequest(route != nullptr ? route->label : "unknown", response.status);
-  LogRequest(head, response, exchange.timing);
-  if (route != nullptr) WriteRequestLog(exchange, *route, response.status);
-  exchange.result.reset();  // a slow reader has the reply's body, and need not hold the vectors too
+Task<bool> ServeRequest(Connection& connection, RequestParser& parser, const RequestHead& head) {
+  const SessionContext& context = connection.context;
+  const BodyLimits limits{context.options.max_body_bytes,
+                          std::chrono::milliseconds(context.options.body_timeout_ms)};
+  BodyReader body(connection.io, parser, head, context.budget, limits);
+  ServerRequest request{connection.io, head, body, context.workers, context.draining.load()};
+  const Response response = co_await context.handler.Handle(request);
   if (response.silent) co_return false;
 
-  const bool keep = head.keep_alive && !response.close && !services.draining.load() && body.CanDiscard();
-  const IoResult sent = co_await Send(turn, response, keep, head.http11, head.method != "HEAD");
+  const bool keep = head.keep_alive && !response.close && !context.draining.load() && body.CanDiscard();
+  const IoResult sent = co_await Send(connection, response, keep, head.http11, head.method != "HEAD");
   if (sent != IoResult::kOk) co_return false;
   if (keep) {
     const bool drained = co_await body.Discard();
     co_return drained;
   }
   // Closing while unread bytes lie in the socket would reset it, and the reply with it.
-  if (!body.complete() || !turn.io.buffered().empty()) co_await turn.io.LingeringClose();
+  if (!body.complete() || !connection.io.buffered().empty()) co_await connection.io.LingeringClose();
   co_return false;
 }
 
 /// One request. True when the connection goes on.
-Task<bool> ServeTurn(Turn& turn) {
+Task<bool> ServeNext(Connection& connection) {
   RequestParser parser;
-  const HeadOutcome outcome = co_await ReadHead(turn.io, parser, In(turn.services.options.header_timeout_ms));
-  if (outcome.error) co_await Refuse(turn, *outcome.error);
+  const Deadline deadline = In(connection.context.options.header_timeout_ms);
+  const HeadOutcome outcome = co_await ReadHead(connection.io, parser, deadline);
+  if (outcome.error) co_await Refuse(connection, *outcome.error);
   if (!outcome.complete) co_return false;
-  api::ApiError error;
-  const Result<RequestHead> head = parser.Head(&error);
+  const Result<RequestHead, HttpError> head = parser.Head();
   if (!head.ok()) {
-    co_await Refuse(turn, error);
+    co_await Refuse(connection, head.error());
     co_return false;
   }
-  const bool keep = co_await ServeRequest(turn, parser, *head);
+  const bool keep = co_await ServeRequest(connection, parser, *head);
   co_return keep;
 }
 
@@ -211,12 +139,12 @@ std::string_view DateLine::Now() {
   return text_;
 }
 
-Task<void> ServeConnection(std::shared_ptr<ConnectionIo> io, api::Services& services, DateLine& date) {
-  Turn turn{*io, services, date};
-  int64_t patience_ms = services.options.header_timeout_ms;
+Task<void> ServeConnection(std::shared_ptr<ConnectionIo> io, const SessionContext& context, DateLine& date) {
+  Connection connection{*io, context, date};
+  int64_t patience_ms = context.options.header_timeout_ms;
   for (;;) {
     if (io->buffered().empty()) {
-      if (services.draining.load()) break;
+      if (context.draining.load()) break;
       io->set_idle(true);
       const IoResult result = co_await io->Fill(In(patience_ms));
       io->set_idle(false);
@@ -224,9 +152,9 @@ Task<void> ServeConnection(std::shared_ptr<ConnectionIo> io, api::Services& serv
     } else {
       co_await asio::post(io->executor(), asio::use_awaitable);  // a pipelining client is not the only one
     }
-    const bool keep = co_await ServeTurn(turn);
+    const bool keep = co_await ServeNext(connection);
     if (!keep) break;
-    patience_ms = services.options.idle_timeout_ms;
+    patience_ms = context.options.idle_timeout_ms;
   }
   io->Abort();
 }

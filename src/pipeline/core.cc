@@ -14,6 +14,14 @@ namespace {
 // per decoder on their way keep it busy; half as many again for answers that are late.
 constexpr int kLookAheadPerDecoder = 32;
 
+// decode -> batch. From there the item goes on by itself: it is the batch's client (batch/batcher.h), and
+// ends in its request's Collector, as every item does.
+void ToBatch(ItemPtr item, SlotRef slot) {
+  batch::Batcher& batcher = item->model().batcher();
+  const uint64_t lane = item->lane();
+  batcher.Push(lane, {std::move(slot), std::move(item)});
+}
+
 }  // namespace
 
 Core::Core(PipelineOptions given, fetch::Fetcher& fetcher, metrics::Registry& metrics_registry,
@@ -22,7 +30,9 @@ Core::Core(PipelineOptions given, fetch::Fetcher& fetcher, metrics::Registry& me
       registry(metrics_registry),
       budget(options.memory_budget_bytes),
       cache(options.cache_bytes > 0 ? std::make_unique<ResultCache>(options.cache_bytes) : nullptr),
-      decode(std::move(decoders), options.decode, cache.get(), [this] { fetch.Wake(); }),
+      decode(
+          std::move(decoders), options.decode, cache.get(), [this] { fetch.Wake(); },
+          [](ItemPtr item, SlotRef slot) { ToBatch(std::move(item), std::move(slot)); }),
       fetch(fetcher, budget, {kLookAheadPerDecoder * options.decoders, options.decode.limits.max_file_bytes},
             model_count, [this](ItemPtr item) { decode.Push(std::move(item)); }),
       requests([this] {
@@ -38,6 +48,20 @@ Status Core::AddModel(ModelSetup setup) {
                                                     options, options.decoders, registry, std::move(hooks)));
   models.push_back(std::move(model));
   return Status::Ok();
+}
+
+void Core::Enter(ItemPtr item, ImageSource source) {
+  if (auto* reference = std::get_if<Reference>(&source)) {
+    item->trail().by_reference = true;
+    item->reference = std::move(reference->text);
+    return fetch.Push(std::move(item));
+  }
+  item->bytes = std::move(std::get<Bytes>(source));
+  item->trail().bytes = item->bytes.size();
+  const TimePoint admitted = item->times().At(Border::kAdmitted);
+  item->times().MarkAt(Border::kFetchStart, admitted);
+  item->times().MarkAt(Border::kFetchEnd, admitted);
+  decode.Push(std::move(item));
 }
 
 ModelRuntime* Core::FindModel(std::string_view name) const {

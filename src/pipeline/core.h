@@ -32,6 +32,9 @@ struct Core {
   Status AddModel(ModelSetup setup);
   /// Registers the metrics that all models share; call once, after the last AddModel().
   void StartSampling();
+  /// An admitted image goes to its first stage: a reference is fetched, bytes that are here are decoded.
+  /// Never blocks.
+  void Enter(ItemPtr item, ImageSource source);
   /// nullptr when there is none of that name; an empty name means the first.
   ModelRuntime* FindModel(std::string_view name) const;
   /// Ends and answers everything, joins all threads, frees what is large. Idempotent.

@@ -31,10 +31,11 @@ Result<decode::DecodeReport> RunDecoder(decode::Decoder& decoder, const decode::
 
 DecodeStage::DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders,
                          decode::DecodeOptions options, ResultCache* cache,
-                         std::function<void()> on_bytes_dropped)
+                         std::function<void()> on_bytes_dropped, Next next)
     : options_(options),
       cache_(cache),
       on_bytes_dropped_(std::move(on_bytes_dropped)),
+      next_(std::move(next)),
       decoders_(std::move(decoders)) {
   for (size_t i = 0; i < decoders_.size(); ++i) {
     threads_.emplace_back([this, i] { Run(static_cast<int>(i), *decoders_[i]); });
@@ -97,7 +98,7 @@ void DecodeStage::Run(int index, decode::Decoder& decoder) {
   SetThreadName("decode-" + std::to_string(index));
   SetThreadNice(kWorkerNice);
   int lookups = 0;  // since the last decode
-  for (Work work; Next(work, lookups); work = {}) {
+  for (Work work; Await(work, lookups); work = {}) {
     lookups = work.look_up ? lookups + 1 : 0;
     ModelRuntime& model = work.item->model();
     model.decode_waiting.fetch_sub(1, std::memory_order_relaxed);
@@ -110,7 +111,7 @@ void DecodeStage::Run(int index, decode::Decoder& decoder) {
   }
 }
 
-bool DecodeStage::Next(Work& work, int lookups) {
+bool DecodeStage::Await(Work& work, int lookups) {
   std::unique_lock lock(mutex_);
   ready_.wait(lock, [&] { return stopped_ || TakeReady(work, lookups); });
   return work.item != nullptr;
@@ -154,7 +155,7 @@ void DecodeStage::LookUp(ItemPtr item) {
   Sha256 hash;
   hash.Update(item->bytes.view());
   if (const auto digest = hash.Digest()) {
-    item->cache_key = {*digest, item->model().index(), item->request().squash};
+    item->cache_key = {*digest, item->model().index(), item->request().preprocessing};
     std::vector<float> embedding;
     item->trail().looked_up = true;
     const bool found = cache_->Find(item->cache_key, embedding);
@@ -180,9 +181,10 @@ void DecodeStage::Decode(Work work, int index, decode::Decoder& decoder) {
   const RequestOptions& request = item.request();
   decode::DecodeJob job;
   job.encoded = item.bytes.view();
-  job.spec = &item.model().spec(request.squash);
+  job.spec = &item.model().spec(request.preprocessing);
   job.options = options_;
-  if (request.squash) job.options.jpeg_scaling = decode::JpegScaling::kExact;
+  if (request.preprocessing == Preprocessing::kReplacedService)
+    job.options.jpeg_scaling = decode::JpegScaling::kExact;
   job.out = work.slot->pixels();
 
   const TimePoint start = Clock::now();
@@ -198,7 +200,7 @@ void DecodeStage::Decode(Work work, int index, decode::Decoder& decoder) {
   // A decoder in another process reports by its own reading of the clock.
   item.times().MarkAt(Border::kDecodeEnd, std::clamp(report->decoded_at, start, end));
   item.times().MarkAt(Border::kPreprocessEnd, end);
-  item.model().batcher().Push(item.lane(), {std::move(*work.slot), work.item});
+  next_(std::move(work.item), std::move(*work.slot));
 }
 
 }  // namespace photovec::pipeline

@@ -27,12 +27,15 @@ namespace photovec::pipeline {
 /// their way when neither has its vector yet are both computed, as if there were no cache.
 class DecodeStage {
  public:
+  /// Takes an image whose pixels are made, with the slot that they lie in. On a decode thread; must not
+  /// block.
+  using Next = std::function<void(ItemPtr, SlotRef)>;
+
   /// \param decoders one per thread.
-  /// \param on_bytes_dropped called after a photo's bytes were let go, with
-  /// no lock held.
+  /// \param on_bytes_dropped called after a photo's bytes were let go, with no lock held.
   /// \param cache null: none; else it outlives this stage and the items.
   DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders, decode::DecodeOptions options,
-              ResultCache* cache, std::function<void()> on_bytes_dropped);
+              ResultCache* cache, std::function<void()> on_bytes_dropped, Next next);
   ~DecodeStage() { Stop(); }
   DecodeStage(const DecodeStage&) = delete;
   DecodeStage& operator=(const DecodeStage&) = delete;
@@ -53,7 +56,7 @@ class DecodeStage {
     bool look_up = false;
   };
   void Run(int index, decode::Decoder& decoder);
-  bool Next(Work& work, int lookups);
+  bool Await(Work& work, int lookups);
   bool TakeReady(Work& work, int lookups);
   bool TakeLookup(Work& work);
   bool TakeDecode(Work& work);
@@ -64,6 +67,7 @@ class DecodeStage {
   const decode::DecodeOptions options_;
   ResultCache* const cache_;
   const std::function<void()> on_bytes_dropped_;
+  const Next next_;
   const std::vector<std::unique_ptr<decode::Decoder>> decoders_;
   std::mutex mutex_;
   std::condition_variable ready_;

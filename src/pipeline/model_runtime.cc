@@ -56,7 +56,7 @@ ModelRuntime::ModelRuntime(int index, ModelSetup setup, const PipelineOptions& o
                            metrics::Registry& registry)
     : index_(index),
       setup_(std::move(setup)),
-      squash_spec_(preprocess::SquashVariant(setup_.spec)),
+      replaced_service_spec_(preprocess::SquashVariant(setup_.spec)),
       metrics_(registry, setup_.name, setup_.encoder->stream_count(), options.cache_bytes > 0),
       batcher_(std::chrono::microseconds(options.batch_wait_us)) {}
 

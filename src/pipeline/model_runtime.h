@@ -38,8 +38,10 @@ class ModelRuntime {
 
   int index() const { return index_; }
   const std::string& name() const { return setup_.name; }
-  ModelView view() const { return {setup_.name, setup_.fingerprint, &setup_.encoder->info()}; }
-  const preprocess::Spec& spec(bool squash) const { return squash ? squash_spec_ : setup_.spec; }
+  ModelView view() const { return {index_, setup_.name, setup_.fingerprint, &setup_.encoder->info()}; }
+  const preprocess::Spec& spec(Preprocessing preprocessing) const {
+    return preprocessing == Preprocessing::kModel ? setup_.spec : replaced_service_spec_;
+  }
   SlotPool& slots() { return *slots_; }
   batch::Batcher& batcher() { return batcher_; }
   ModelMetrics& metrics() { return metrics_; }
@@ -59,7 +61,7 @@ class ModelRuntime {
 
   const int index_;
   ModelSetup setup_;
-  const preprocess::Spec squash_spec_;
+  const preprocess::Spec replaced_service_spec_;
   ModelMetrics metrics_;
   batch::Batcher batcher_;
   std::unique_ptr<SlotPool> slots_;

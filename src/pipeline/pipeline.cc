@@ -11,7 +11,7 @@
 #include "base/strings.h"
 #include "pipeline/collector.h"
 #include "pipeline/core.h"
-#include "pipeline/request_state.h"
+#include "pipeline/open_request.h"
 
 namespace photovec::pipeline {
 namespace {
@@ -54,17 +54,19 @@ class PipelineImpl final : public Pipeline {
   explicit PipelineImpl(std::shared_ptr<Core> core) : core_(std::move(core)) {}
   ~PipelineImpl() override { core_->Stop(); }
 
-  Result<Request> Open(RequestOptions options, RequestDone done) override {
-    ModelRuntime* model = core_->FindModel(options.model);
-    if (model == nullptr) return UnknownModel(options.model);
+  Result<std::unique_ptr<Request>> Open(RequestOptions options, RequestDone done) override {
+    if (options.model < 0 || static_cast<size_t>(options.model) >= core_->models.size()) {
+      return Status(Code::kInternal, "a request names a model that the pipeline does not have");
+    }
     if (core_->device_failed) {
       return Status(Code::kDeviceFailed, "a device failed and this server is about to end; retry elsewhere");
     }
+    ModelRuntime& model = *core_->models[static_cast<size_t>(options.model)];
     auto cancel = std::make_shared<CancelFlag>();
     ASSIGN_OR_RETURN(const uint64_t id, core_->requests.Register(cancel, options.deadline));
-    auto collector = std::make_shared<Collector>(id, std::move(options), std::move(cancel), *model,
-                                                 core_->requests, core_, std::move(done));
-    return Request(std::make_shared<RequestState>(core_, std::move(collector)));
+    auto collector = std::make_shared<Collector>(id, options, std::move(cancel), model, core_->requests,
+                                                 core_, std::move(done));
+    return std::unique_ptr<Request>(std::make_unique<OpenRequest>(core_, std::move(collector)));
   }
 
   MemoryBudget& budget() override { return core_->budget; }
@@ -92,12 +94,6 @@ class PipelineImpl final : public Pipeline {
   bool device_failed() const override { return core_->device_failed; }
 
  private:
-  Status UnknownModel(const std::string& name) const {
-    std::string known;
-    for (const auto& model : core_->models) known += (known.empty() ? "" : ", ") + model->name();
-    return {Code::kNotFound, "there is no model '" + name + "'; this server has: " + known};
-  }
-
   const std::shared_ptr<Core> core_;
 };
 

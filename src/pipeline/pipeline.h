@@ -40,8 +40,9 @@ struct PipelineOptions {
   std::function<void(const Status&)> on_device_failure;
 };
 
-/// A model as clients see it.
+/// A model as clients see it. Valid as long as the pipeline.
 struct ModelView {
+  int index = 0;  ///< in Pipeline::models()
   std::string_view name;
   std::string_view fingerprint;
   const encode::EncoderInfo* info = nullptr;
@@ -67,9 +68,9 @@ class Pipeline {
   /// Opens a request; `done` is called exactly once after Finish(), on a thread of the pipeline or of the
   /// fetcher (or inside Finish), and must not block; it may open further requests, but not call Drain() or
   /// destroy the pipeline.
-  /// Errors: kNotFound for an unknown model (the message lists those there are); kUnavailable when draining;
-  /// kDeviceFailed after a device failed.
-  virtual Result<Request> Open(RequestOptions options, RequestDone done) = 0;
+  /// Errors: kInternal for a model that is not there; kUnavailable when draining; kDeviceFailed after a device
+  /// failed.
+  virtual Result<std::unique_ptr<Request>> Open(RequestOptions options, RequestDone done) = 0;
 
   /// The memory that waiting bytes count against; http/ reserves body bytes here before it reads them.
   virtual MemoryBudget& budget() = 0;

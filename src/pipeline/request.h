@@ -3,9 +3,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -20,7 +18,7 @@ namespace photovec::pipeline {
 struct Reference {
   std::string text;  ///< as fetch::FetchRequest::reference
 };
-using Source = std::variant<Bytes, Reference>;
+using ImageSource = std::variant<Bytes, Reference>;
 
 /// Where an image came from and who worked on it: for logs and traces, nothing decides by it.
 struct ItemTrail {
@@ -42,11 +40,17 @@ struct ItemResult {
   ItemTrail trail = {};
 };
 
+/// How photos become the model's pixels.
+enum class Preprocessing : uint8_t {
+  kModel,            ///< as the model's own preprocessor config says
+  kReplacedService,  ///< as the service that photovec replaces did: squashed to a square, decoded exactly
+};
+
 /// How the items of a request are to be treated.
 struct RequestOptions {
-  std::string model;      ///< name of a ModelRuntime; empty: the only or first one
+  int model = 0;          ///< ModelView::index
   bool normalize = true;  ///< L2-normalise
-  bool squash = false;    ///< the replaced service's preprocessing (implies exact decoding)
+  Preprocessing preprocessing = Preprocessing::kModel;
   Deadline deadline;
 };
 
@@ -59,32 +63,25 @@ struct RequestResult {
 
 using RequestDone = std::function<void(RequestResult)>;
 
-class RequestState;
-
-/// A request in flight. Add items as they arrive (uploads stream in part by part), then Finish(). Copyable
-/// handle. One thread adds; Cancel() may come from any thread. When the last handle is dropped without
-/// Finish(), that counts as Cancel() and Finish().
+/// A request in flight, as its owner holds it: add images as they arrive (uploads stream in part by part),
+/// then Finish(). One thread adds; Cancel() may come from any thread. Destroying it without Finish() counts
+/// as Cancel() and Finish().
 class Request {
  public:
-  Request() = default;
-  explicit Request(std::shared_ptr<RequestState> state) : state_(std::move(state)) {}
+  virtual ~Request() = default;
 
   /// The image enters the pipeline as slots free. Never blocks. An image beyond max_items_per_request ends as
   /// kInvalidRequest. Whoever reserved memory for the bytes lets their owner hold the reservation: the
   /// pipeline drops bytes as soon as they are decoded.
-  void Add(Source source);
+  virtual void Add(ImageSource source) = 0;
   /// An item that failed before it had bytes (a malformed reference, an oversized part): keeps indices in
   /// step.
-  void AddFailed(Status status);
+  virtual void AddFailed(Status status) = 0;
   /// No more items. The done callback runs when all results are in (at once, on this thread, if they are).
-  void Finish();
+  virtual void Finish() = 0;
   /// Nobody wants the answer: items not yet encoded end as kCancelled; `done` is still called.
-  void Cancel();
-  size_t size() const;
-  explicit operator bool() const { return state_ != nullptr; }
-
- private:
-  std::shared_ptr<RequestState> state_;
+  virtual void Cancel() = 0;
+  virtual size_t size() const = 0;
 };
 
 }  // namespace photovec::pipeline

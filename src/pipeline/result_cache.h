@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "pipeline/request.h"
+
 namespace photovec::pipeline {
 
 /// What a vector depends on within one process: the encoded photo, the model, and how its pixels are made.
@@ -16,8 +18,8 @@ struct CacheKey {
   /// SHA-256 of the encoded bytes. Uploads are not trusted: with a hash that can be made to collide, one
   /// client could leave a photo whose vector another client gets for its own.
   std::array<uint8_t, 32> digest{};
-  int model = 0;        ///< ModelRuntime::index()
-  bool squash = false;  ///< the replaced service's preprocessing
+  int model = 0;  ///< ModelRuntime::index()
+  Preprocessing preprocessing = Preprocessing::kModel;
   bool operator==(const CacheKey&) const = default;
 };
 

@@ -27,7 +27,7 @@ std::vector<float> Floats(const bjson::value& list) {
   return out;
 }
 
-std::vector<float> Unit(std::string_view content) { return FakePipeline::VectorOf(content, true); }
+std::vector<float> Unit(std::string_view content) { return test::FakePipeline::VectorOf(content, true); }
 
 std::string Rows(const std::vector<std::vector<float>>& rows) {
   std::string out;
@@ -48,7 +48,7 @@ TEST_F(EmbedTest, RawBody) {
   EXPECT_EQ(reply.Header("x-photovec-fingerprint"), "f00dfeed");
   EXPECT_THAT(reply.Header("server-timing"), HasSubstr("encode;dur="));
   reply = Ask(test::Post("/embed?normalize=false&model=clip", "cat"));
-  EXPECT_EQ(Floats(Parse(reply).at("embedding")), FakePipeline::VectorOf("cat", false));
+  EXPECT_EQ(Floats(Parse(reply).at("embedding")), test::FakePipeline::VectorOf("cat", false));
   EXPECT_FALSE(Parse(reply).at("normalized").as_bool());
   reply = Ask(test::Post("/embed", "cat", "X-Photovec-Normalize: 0\r\nContent-Type: image/jpeg\r\n"));
   EXPECT_FALSE(Parse(reply).at("normalized").as_bool());
@@ -172,7 +172,7 @@ TEST_F(EmbedTest, FormFields) {
   Launch();
   const std::string field = "--XX\r\nContent-Disposition: form-data; name=normalize\r\n\r\nfalse\r\n";
   test::TestReply reply = Ask(test::Post("/embed", field + test::Multipart({"a"}), test::kMultipartType));
-  EXPECT_EQ(Floats(Parse(reply).at("embeddings").at(0)), FakePipeline::VectorOf("a", false));
+  EXPECT_EQ(Floats(Parse(reply).at("embeddings").at(0)), test::FakePipeline::VectorOf("a", false));
   const std::string file = "--XX\r\nContent-Disposition: form-data; name=i; filename=a\r\n\r\na\r\n";
   reply = Ask(test::Post("/embed", file + field + "--XX--", test::kMultipartType));
   EXPECT_EQ(reply.status, 400);
@@ -282,12 +282,12 @@ TEST_F(OriginalTest, PickleAndJson) {
   ASSERT_EQ(reply.status, 200);
   EXPECT_TRUE(reply.body.starts_with("\x80\x02}(X\x07"));
   EXPECT_TRUE(reply.body.ends_with("."));
-  EXPECT_TRUE(pipeline_->last_options()->squash);
+  EXPECT_EQ(pipeline_->last_options()->preprocessing, pipeline::Preprocessing::kReplacedService);
   EXPECT_FALSE(pipeline_->last_options()->normalize);
   reply = Ask(test::Post("/clip/embedding", body, "Accept: application/json\r\n"));
   const bjson::value parsed = Parse(reply);
   EXPECT_EQ(parsed.at("message").as_string(), "success");
-  EXPECT_EQ(Floats(parsed.at("data").at("a.jpg")), FakePipeline::VectorOf("a.jpg", false));
+  EXPECT_EQ(Floats(parsed.at("data").at("a.jpg")), test::FakePipeline::VectorOf("a.jpg", false));
   EXPECT_FALSE(parsed.at("data").as_object().contains("missing.jpg"));
   EXPECT_EQ(parsed.at("errors").at(0).at("image").as_string(), "missing.jpg");
   reply = Ask(test::Post("/clip/embedding", R"({"images":["missing.jpg"]})"));

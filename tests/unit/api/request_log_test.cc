@@ -28,9 +28,9 @@ class HttpRequestLogTest : public ServerTest {
     auto log = request_log::RequestLog::Open(folder_ / "log");
     ASSERT_TRUE(log.ok());
     log_ = std::move(*log);
-    net::ServerOptions options;
+    HttpApiOptions options;
     options.request_log = log_.get();
-    Launch(options);
+    Launch({}, 256ULL << 20, options);
   }
   void TearDown() override {
     ServerTest::TearDown();

@@ -90,14 +90,15 @@ TEST(ImageInputTest, Sources) {
 
 TEST(NativeRequestTest, Fields) {
   const NativeOptions defaults{"m", false};
-  NativeParse parsed = ParseNativeJson(R"({"images":["a.jpg","b.jpg"]})", defaults, 10);
-  ASSERT_TRUE(parsed.error.status.ok());
-  EXPECT_EQ(parsed.call.images.size(), 2U);
-  EXPECT_EQ(parsed.call.model, "m");
-  EXPECT_FALSE(parsed.call.normalize);
-  parsed = ParseNativeJson(R"({"images":["a.jpg"],"model":"n","normalize":true})", defaults, 10);
-  EXPECT_EQ(parsed.call.model, "n");
-  EXPECT_TRUE(parsed.call.normalize);
+  auto call = ParseNativeJson(R"({"images":["a.jpg","b.jpg"]})", defaults, 10);
+  ASSERT_TRUE(call.ok());
+  EXPECT_EQ(call->images.size(), 2U);
+  EXPECT_EQ(call->options.model, "m");
+  EXPECT_FALSE(call->options.normalize);
+  call = ParseNativeJson(R"({"images":["a.jpg"],"model":"n","normalize":true})", defaults, 10);
+  ASSERT_TRUE(call.ok());
+  EXPECT_EQ(call->options.model, "n");
+  EXPECT_TRUE(call->options.normalize);
 
   const struct {
     std::string body;
@@ -115,7 +116,7 @@ TEST(NativeRequestTest, Fields) {
       {R"({"images":["a.jpg","a.jpg","a.jpg"]})", "a request may name 2"},
   };
   for (const auto& test : kCases) {
-    EXPECT_THAT(ParseNativeJson(test.body, defaults, 2).error.status.message(), HasSubstr(test.message));
+    EXPECT_THAT(ParseNativeJson(test.body, defaults, 2).status().message(), HasSubstr(test.message));
   }
 }
 
@@ -140,10 +141,10 @@ TEST(OpenAiRequestTest, AcceptedForms) {
        {"a.jpg"}},
   };
   for (const auto& test : kCases) {
-    const EmbeddingsParse parse = ParseEmbeddings(test.body, 10);
-    ASSERT_TRUE(parse.error.status.ok()) << test.body << parse.error.status.ToString();
+    const auto call = ParseEmbeddings(test.body, 10);
+    ASSERT_TRUE(call.ok()) << test.body << call.status().ToString();
     std::vector<std::string> images;
-    for (const ImageInput& image : parse.parsed.call.images) images.push_back(Text(image));
+    for (const ImageInput& image : call->images) images.push_back(Text(image));
     EXPECT_EQ(images, test.images) << test.body;
   }
 }
@@ -178,23 +179,21 @@ TEST(OpenAiRequestTest, RefusedForms) {
       {R"({"input":["a.jpg","a.jpg","a.jpg"]})", "input", "names 3 images; a request may name 2"},
   };
   for (const auto& test : kCases) {
-    const EmbeddingsParse parse = ParseEmbeddings(test.body, 2);
-    EXPECT_EQ(parse.error.status.code(), Code::kInvalidRequest) << test.body;
-    EXPECT_EQ(parse.error.param, test.param) << test.body;
-    EXPECT_THAT(parse.error.status.message(), HasSubstr(test.message));
+    const auto call = ParseEmbeddings(test.body, 2);
+    ASSERT_FALSE(call.ok()) << test.body;
+    EXPECT_EQ(call.status().code(), Code::kInvalidRequest) << test.body;
+    EXPECT_EQ(call.error().param, test.param) << test.body;
+    EXPECT_THAT(call.status().message(), HasSubstr(test.message));
   }
 }
 
-TEST(OriginalRequestTest, NamesAreEmbeddedOnceAndTheOldWay) {
-  const OriginalParse parsed =
-      ParseOriginal(R"({"images":["a.jpg","b.jpg","a.jpg"],"client_send_time":1.5})", 10);
-  ASSERT_TRUE(parsed.error.status.ok());
-  EXPECT_THAT(parsed.names, testing::ElementsAre("a.jpg", "b.jpg"));
-  EXPECT_EQ(parsed.call.images.size(), 2U);
-  EXPECT_TRUE(parsed.call.squash);
-  EXPECT_FALSE(parsed.call.normalize);
-  EXPECT_THAT(ParseOriginal(R"({"images":[null]})", 10).error.status.message(), HasSubstr("\"images[0]\""));
-  EXPECT_THAT(ParseOriginal(R"({})", 10).error.status.message(), HasSubstr("\"images\""));
+TEST(OriginalRequestTest, NamesAreEmbeddedOnce) {
+  const auto call = ParseOriginal(R"({"images":["a.jpg","b.jpg","a.jpg"],"client_send_time":1.5})", 10);
+  ASSERT_TRUE(call.ok());
+  EXPECT_THAT(call->names, testing::ElementsAre("a.jpg", "b.jpg"));
+  EXPECT_EQ(call->images.size(), 2U);
+  EXPECT_THAT(ParseOriginal(R"({"images":[null]})", 10).status().message(), HasSubstr("\"images[0]\""));
+  EXPECT_THAT(ParseOriginal(R"({})", 10).status().message(), HasSubstr("\"images\""));
 }
 
 }  // namespace

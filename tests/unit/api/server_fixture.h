@@ -9,27 +9,30 @@
 #include <string>
 #include <thread>
 
+#include "api/http_api.h"
 #include "metrics/names.h"
 #include "metrics/registry.h"
 #include "net/server.h"
+#include "testing/fake_pipeline.h"
 #include "testing/test_client.h"
-#include "unit/api/fake_pipeline.h"
 
 namespace photovec::api {
 
 /// A server over a FakePipeline on a real loopback socket.
 class ServerTest : public testing::Test {
  protected:
-  void Launch(net::ServerOptions options = {}, uint64_t budget_bytes = 256ULL << 20) {
-    pipeline_ = std::make_unique<api::FakePipeline>(budget_bytes);
+  void Launch(net::ServerOptions options = {}, uint64_t budget_bytes = 256ULL << 20,
+              HttpApiOptions api = {}) {
+    pipeline_ = std::make_unique<test::FakePipeline>(budget_bytes);
     registry_ = metrics::Registry::Create();
     options.port = 0;
     options.io_threads = 2;
     options.worker_threads = 2;
-    server_ = net::Server::Create(*pipeline_, *registry_, options);
+    api_ = std::make_unique<HttpApi>(*pipeline_, *registry_, api);
+    server_ = std::make_unique<net::Server>(*api_, pipeline_->budget(), *registry_, options);
     const Status started = server_->Start();
     ASSERT_TRUE(started.ok()) << started.ToString();
-    server_->SetReady(true);
+    api_->SetReady(true);
   }
 
   void TearDown() override {
@@ -53,8 +56,9 @@ class ServerTest : public testing::Test {
     return server_->connections() == 0;
   }
 
-  std::unique_ptr<api::FakePipeline> pipeline_;
+  std::unique_ptr<test::FakePipeline> pipeline_;
   std::unique_ptr<metrics::Registry> registry_;
+  std::unique_ptr<HttpApi> api_;
   std::unique_ptr<net::Server> server_;
 };
 

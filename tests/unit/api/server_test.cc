@@ -19,17 +19,18 @@ using testing::HasSubstr;
 
 TEST_F(ServerTest, StartupErrorsSayWhatToDo) {
   Launch();
+  const auto start = [&](const net::ServerOptions& options) {
+    return net::Server(*api_, pipeline_->budget(), *registry_, options).Start();
+  };
   net::ServerOptions options;
   options.port = port();
-  const Status in_use = net::Server::Create(*pipeline_, *registry_, options)->Start();
+  const Status in_use = start(options);
   EXPECT_EQ(in_use.code(), Code::kUnavailable);
   EXPECT_THAT(in_use.message(), HasSubstr("choose another with --port"));
   options.host = "example.org";
-  EXPECT_THAT(net::Server::Create(*pipeline_, *registry_, options)->Start().message(),
-              HasSubstr("is not an IP address"));
+  EXPECT_THAT(start(options).message(), HasSubstr("is not an IP address"));
   options.host = "203.0.113.7";
-  EXPECT_THAT(net::Server::Create(*pipeline_, *registry_, options)->Start().message(),
-              HasSubstr("must be an address of this machine"));
+  EXPECT_THAT(start(options).message(), HasSubstr("must be an address of this machine"));
 }
 
 TEST_F(ServerTest, RoutesMethodsAndHead) {
@@ -298,13 +299,13 @@ TEST_F(ServerTest, TheDrainDeadlineCancels) {
 
 TEST_F(ServerTest, Readiness) {
   Launch();
-  server_->SetReady(false);
+  api_->SetReady(false);
   test::TestReply reply = Ask(test::Get("/readyz"));
   EXPECT_EQ(reply.status, 503);
   EXPECT_THAT(reply.body, HasSubstr("warming_up"));
   EXPECT_EQ(Ask(test::Get("/health/info")).status, 503);
   EXPECT_EQ(Ask(test::Get("/healthz")).status, 200);
-  server_->SetReady(true);
+  api_->SetReady(true);
   EXPECT_EQ(Ask(test::Get("/readyz")).status, 200);
   pipeline_->set_device_failed(true);
   EXPECT_THAT(Ask(test::Get("/readyz")).body, HasSubstr("device_failed"));

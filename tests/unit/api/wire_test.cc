@@ -60,13 +60,13 @@ TEST(ErrorsTest, EveryCodeHasItsStatusInEveryDialect) {
     if (row.code == Code::kOk) continue;
     const ApiError error{Status(row.code, "why \"so\""), "field", "", 0};
     for (const Dialect dialect : {Dialect::kNative, Dialect::kOpenAi, Dialect::kOriginal}) {
-      const net::Response response = net::ErrorResponse(dialect, error);
+      const net::Response response = ErrorResponse(dialect, error);
       EXPECT_EQ(response.status, row.http_status);
       EXPECT_THAT(response.body, HasSubstr("\"code\":\"" + std::string(row.name) + "\""));
       EXPECT_THAT(response.body, HasSubstr("why \\\"so\\\""));
       EXPECT_EQ(response.headers.empty(), row.http_status != 429 && row.http_status != 503);
     }
-    EXPECT_NE(ReasonPhrase(row.http_status), "Unknown") << row.http_status;
+    EXPECT_NE(net::ReasonPhrase(row.http_status), "Unknown") << row.http_status;
   }
 }
 
@@ -122,8 +122,8 @@ TEST(RouterTest, RoutesAreDistinctAndListed) {
 
 TEST(TimingTest, HeaderCarriesTheSlowestImageOfEachStage) {
   RequestTiming timing;
-  timing.Add(RequestStage::kReceive, 1500);
-  timing.Add(RequestStage::kParse, 20);
+  timing.Add(HttpStage::kReceive, 1500);
+  timing.Add(HttpStage::kParse, 20);
   pipeline::RequestResult result;
   const TimePoint start(std::chrono::seconds(100));
   const auto at = [&](int64_t us) { return start + std::chrono::microseconds(us); };

@@ -68,8 +68,8 @@ TEST_F(CacheFlowTest, ReferencesAndUploadsOfTheSameBytesShareAVector) {
   Embed({"photo"});
   Answer answer;
   auto request = Open(answer);
-  request.Add(Reference{"photo"});  // the fetcher answers with its text
-  request.Finish();
+  request->Add(Reference{"photo"});  // the fetcher answers with its text
+  request->Finish();
   const RequestResult result = answer.Get();
   EXPECT_THAT(Cached(result), ElementsAre(true));
   EXPECT_TRUE(result.items[0].trail.by_reference);
@@ -111,9 +111,9 @@ TEST_F(CacheFlowTest, SquashedPhotosAndModelsAreApart) {
   made.push_back(std::make_unique<FakeEncoder>(2));
   Make(std::move(made));
   RequestOptions squash;
-  squash.squash = true;
+  squash.preprocessing = Preprocessing::kReplacedService;
   RequestOptions second;
-  second.model = "clip2";
+  second.model = 1;
   for (const bool repeat : {false, true}) {
     EXPECT_THAT(Cached(Embed({"a"})), ElementsAre(repeat));
     EXPECT_THAT(Cached(Embed({"a"}, squash)), ElementsAre(repeat));
@@ -150,13 +150,13 @@ TEST_F(CacheFlowTest, AHitNeedsNoSlotAndNoStream) {
   encoder().gate.Close();
   Answer stuck;
   auto large = Open(stuck);
-  for (int i = 0; i < 100; ++i) large.Add(Photo("cold " + std::to_string(i)));
+  for (int i = 0; i < 100; ++i) large->Add(Photo("cold " + std::to_string(i)));
   AwaitGauge(Queue("decode"), 99);
   const RequestResult hit = Embed({"hot"});  // every slot is taken, and no stream moves
   EXPECT_THAT(Cached(hit), ElementsAre(true));
   EXPECT_FALSE(stuck.Answered());
   encoder().gate.Open();
-  large.Finish();
+  large->Finish();
   for (const ItemResult& item : stuck.Get().items) EXPECT_TRUE(item.status.ok());
 }
 
@@ -167,9 +167,9 @@ TEST_F(CacheFlowTest, LookupsOfALargeRequestDoNotKeepADecoderFromDecoding) {
   decoders.gate.Close();
   Answer answer;
   auto request = Open(answer);
-  request.Add(Photo("first"));
+  request->Add(Photo("first"));
   decoders.gate.AwaitArrivals(1);
-  for (int i = 0; i < 100; ++i) request.Add(Photo("photo " + std::to_string(i)));
+  for (int i = 0; i < 100; ++i) request->Add(Photo("photo " + std::to_string(i)));
   decoders.gate.LetIn();
   decoders.gate.AwaitArrivals(2);
   EXPECT_EQ(Misses(), 9) << "the first, and eight before the next decode";
@@ -177,7 +177,7 @@ TEST_F(CacheFlowTest, LookupsOfALargeRequestDoNotKeepADecoderFromDecoding) {
   decoders.gate.AwaitArrivals(3);
   EXPECT_EQ(Misses(), 17);
   decoders.gate.Open();
-  request.Finish();
+  request->Finish();
   EXPECT_EQ(answer.Get().items.size(), 101U);
 }
 
@@ -187,19 +187,19 @@ TEST_F(CacheFlowTest, CancelledPhotosLeaveNothingBehind) {
   decoders.gate.Close();
   Answer first, second;
   auto blocking = Open(first);
-  blocking.Add(Photo("blocker"));
+  blocking->Add(Photo("blocker"));
   decoders.gate.AwaitArrivals(1);
   auto given_up = Open(second);
-  for (const char* text : {"x", "y"}) given_up.Add(Photo(text));
-  given_up.Finish();
+  for (const char* text : {"x", "y"}) given_up->Add(Photo(text));
+  given_up->Finish();
   AwaitGauge(Queue("decode"), 2);
-  given_up.Cancel();
+  given_up->Cancel();
   const RequestResult cancelled = second.Get();  // while the only decoder is busy
   EXPECT_THAT(Codes(cancelled), ElementsAre(Code::kCancelled, Code::kCancelled));
   EXPECT_FALSE(cancelled.items[0].trail.looked_up);
   AwaitGauge(Queue("decode"), 0);
   decoders.gate.Open();
-  blocking.Finish();
+  blocking->Finish();
   first.Get();
   EXPECT_EQ(Misses(), 1);
   EXPECT_THAT(Cached(Embed({"x"})), ElementsAre(false));
@@ -212,18 +212,18 @@ TEST_F(CacheFlowTest, APhotoGivenUpAfterItsLookupLeavesTheQueue) {
   encoder().gate.Close();
   Answer first, second;
   auto blocking = Open(first);
-  blocking.Add(Photo("blocker"));
+  blocking->Add(Photo("blocker"));
   encoder().AwaitBatches(1);
   auto given_up = Open(second);
-  given_up.Add(Photo("x"));
-  given_up.Finish();
+  given_up->Add(Photo("x"));
+  given_up->Finish();
   while (Misses() < 2) std::this_thread::yield();
   AwaitGauge(Queue("decode"), 1);
-  given_up.Cancel();
+  given_up->Cancel();
   EXPECT_THAT(Codes(second.Get()), ElementsAre(Code::kCancelled));
   AwaitGauge(Queue("decode"), 0);
   encoder().gate.Open();
-  blocking.Finish();
+  blocking->Finish();
   first.Get();
 }
 
@@ -233,8 +233,8 @@ TEST_F(CacheFlowTest, TheTimesOfAHitAddUpWithoutTheStagesThatItWasSpared) {
   Embed({"a"});
   Answer answer;
   auto request = Open(answer);
-  request.Add(Reference{"a"});
-  request.Finish();
+  request->Add(Reference{"a"});
+  request->Finish();
   const RequestResult result = answer.Get();
   const StageTimes& times = result.items[0].times;
   for (const Border border :
@@ -290,8 +290,8 @@ TEST_F(CacheFlowTest, AHitGivesItsBytesBack) {
   for (const bool repeat : {false, true}) {
     Answer answer;
     auto request = Open(answer);
-    request.Add(paid_photo());
-    request.Finish();
+    request->Add(paid_photo());
+    request->Finish();
     EXPECT_THAT(Cached(answer.Get()), ElementsAre(repeat));
     EXPECT_EQ(pipe->budget().used(), 0U);
   }

@@ -26,9 +26,9 @@ class FetchStageTest : public PipelineFixture {
     options.decode.limits.max_file_bytes = kPhotoBytes;
     options.memory_budget_bytes = photos * kPhotoBytes;
   }
-  Request AddReferences(Answer& answer, int count, const std::string& text = "photo") {
+  std::unique_ptr<Request> AddReferences(Answer& answer, int count, const std::string& text = "photo") {
     auto request = Open(answer);
-    for (int i = 0; i < count; ++i) request.Add(Reference{text});
+    for (int i = 0; i < count; ++i) request->Add(Reference{text});
     return request;
   }
 };
@@ -47,7 +47,7 @@ TEST_F(FetchStageTest, FetchesAheadButNotTooFar) {
   AwaitGauge(Queue("fetch"), 200 - kLookAhead);
   decoders.gate.Open();
   for (int i = 10; i < 200; ++i) fetcher.AnswerOne();
-  request.Finish();
+  request->Finish();
   EXPECT_THAT(Codes(answer.Get()), Each(Code::kOk));
   EXPECT_EQ(pipe->budget().used(), 0U);
 }
@@ -59,7 +59,7 @@ TEST_F(FetchStageTest, IsFairBetweenRequests) {
   auto many = AddReferences(big, 200, "big");
   fetcher.AwaitPending(kLookAhead);
   auto one = AddReferences(small, 2, "small");
-  one.Finish();
+  one->Finish();
   for (int i = 0; i < 4; ++i) fetcher.AnswerOne();
   fetcher.AwaitPending(kLookAhead);
   const auto references = fetcher.References();
@@ -67,7 +67,7 @@ TEST_F(FetchStageTest, IsFairBetweenRequests) {
       << "of the next four fetches, two belong to the small request";
   fetcher.automatic = true;
   while (fetcher.pending() > 0) fetcher.AnswerOne();
-  many.Finish();
+  many->Finish();
   EXPECT_THAT(Codes(small.Get()), Each(Code::kOk));
   EXPECT_EQ(big.Get().items.size(), 200U);
 }
@@ -82,7 +82,7 @@ TEST_F(FetchStageTest, MayReserveHalfOfTheBudget) {
   EXPECT_EQ(fetcher.started(), 5);
   EXPECT_TRUE(pipe->budget().TryReserve(5 * kPhotoBytes).has_value()) << "uploads are still welcome";
   for (int i = 0; i < 20; ++i) fetcher.AnswerOne();
-  request.Finish();
+  request->Finish();
   EXPECT_THAT(Codes(answer.Get()), Each(Code::kOk));
   EXPECT_EQ(pipe->budget().used(), 0U);
 }
@@ -99,7 +99,7 @@ TEST_F(FetchStageTest, AFetchedPhotoHoldsOnlyWhatItWeighs) {
   decoders.gate.AwaitArrivals(1);
   EXPECT_EQ(pipe->budget().used(), 7U);
   decoders.gate.Open();
-  request.Finish();
+  request->Finish();
   answer.Get();
 }
 
@@ -111,7 +111,7 @@ TEST_F(FetchStageTest, DataUrlsReserveTheirOwnLength) {
   fetcher.AwaitPending(1);
   EXPECT_EQ(pipe->budget().used(), 11U);
   fetcher.AnswerOne();
-  request.Finish();
+  request->Finish();
   answer.Get();
 }
 
@@ -121,7 +121,7 @@ TEST_F(FetchStageTest, APhotoLargerThanItsAllowanceIsFetchedOnceMore) {
   Make(4);
   Answer answer;
   auto request = AddReferences(answer, 1);
-  request.Finish();
+  request->Finish();
   fetcher.AwaitPending(1);
   const int64_t allowance = fetcher.Peek().max_bytes;
   EXPECT_LT(allowance, kMost);
@@ -137,7 +137,7 @@ TEST_F(FetchStageTest, APhotoLargerThanItsAllowanceIsFetchedOnceMore) {
 
   Answer larger;
   request = AddReferences(larger, 1);
-  request.Finish();
+  request->Finish();
   fetcher.AnswerOne(too_large);
   fetcher.AnswerOne(too_large);
   EXPECT_THAT(Codes(larger.Get()), ElementsAre(Code::kBodyTooLarge)) << "but not for ever";
@@ -151,14 +151,14 @@ TEST_F(FetchStageTest, TheAllowanceFollowsThePhotos) {
     for (int i = 0; i < 100; ++i) {
       Answer answer;
       auto request = AddReferences(answer, 1);
-      request.Finish();
+      request->Finish();
       fetcher.AwaitPending(1);
       fetcher.AnswerOne([&](const std::string&) { return Photo(std::string(photo_bytes, 'x')); });
       answer.Get();
     }
     Answer answer;
     auto request = AddReferences(answer, 1);
-    request.Finish();
+    request->Finish();
     fetcher.AwaitPending(1);
     const int64_t allowance = fetcher.Peek().max_bytes;
     fetcher.AnswerOne();
@@ -178,7 +178,7 @@ TEST_F(FetchStageTest, GoesOnOneByOneWhenUploadsFillTheBudget) {
   ASSERT_TRUE(uploads.has_value());
   Answer answer;
   auto request = AddReferences(answer, 5);
-  request.Finish();
+  request->Finish();
   for (int i = 0; i < 5; ++i) {
     fetcher.AwaitPending(1);
     EXPECT_EQ(fetcher.pending(), 1U);
@@ -197,9 +197,9 @@ TEST_F(FetchStageTest, AnUploadThatIsDecodedMakesRoomForFetches) {
   const std::span view(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   Answer answer;
   auto request = Open(answer);
-  request.Add(Bytes(std::move(upload), view));
-  for (int i = 0; i < 2; ++i) request.Add(Reference{"photo"});
-  request.Finish();
+  request->Add(Bytes(std::move(upload), view));
+  for (int i = 0; i < 2; ++i) request->Add(Reference{"photo"});
+  request->Finish();
   decoders.gate.AwaitArrivals(1);
   fetcher.AwaitPending(1);
   AwaitGauge(Queue("fetch"), 1);
@@ -216,8 +216,8 @@ TEST_F(FetchStageTest, AFailedFetchFailsItsImageOnly) {
   fetcher.automatic = true;
   Answer answer;
   auto request = Open(answer);
-  for (const char* text : {"a", "missing", "b"}) request.Add(Reference{text});
-  request.Finish();
+  for (const char* text : {"a", "missing", "b"}) request->Add(Reference{text});
+  request->Finish();
   const RequestResult result = answer.Get();
   EXPECT_THAT(Codes(result), ElementsAre(Code::kOk, Code::kNotFound, Code::kOk));
   EXPECT_EQ(result.items[1].status.message(), "no such photo");

@@ -68,7 +68,7 @@ class PipelineFixture : public ::testing::Test {
   }
   FakeEncoder& encoder() { return *encoders.front(); }
 
-  pipeline::Request Open(Answer& answer, pipeline::RequestOptions request = {}) {
+  std::unique_ptr<pipeline::Request> Open(Answer& answer, pipeline::RequestOptions request = {}) {
     auto opened = pipe->Open(std::move(request), answer.Done());
     EXPECT_TRUE(opened.ok()) << opened.status().ToString();
     return std::move(opened).value();
@@ -78,8 +78,8 @@ class PipelineFixture : public ::testing::Test {
                                 pipeline::RequestOptions options = {}) {
     Answer answer;
     auto request = Open(answer, std::move(options));
-    for (const std::string& photo : photos) request.Add(Photo(photo));
-    request.Finish();
+    for (const std::string& photo : photos) request->Add(Photo(photo));
+    request->Finish();
     return answer.Get();
   }
   static std::vector<Code> Codes(const pipeline::RequestResult& result) {

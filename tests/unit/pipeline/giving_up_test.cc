@@ -28,27 +28,27 @@ class GivingUpTest : public PipelineFixture {
   void BlockModel() {
     encoder().gate.Close();
     blocking_ = Open(blocker_);
-    for (int i = 0; i < 20; ++i) blocking_.Add(Photo("blocker"));
+    for (int i = 0; i < 20; ++i) blocking_->Add(Photo("blocker"));
     encoder().AwaitBatches(1);
     AwaitGauge("photovec_slots_free,model=clip", 0);
   }
   void Unblock() {
     encoder().gate.Open();
-    blocking_.Finish();
+    blocking_->Finish();
     EXPECT_EQ(blocker_.Get().items.size(), 20U);
   }
   Answer blocker_;
-  Request blocking_;
+  std::unique_ptr<Request> blocking_;
 };
 
 TEST_F(GivingUpTest, BeforeAdd) {
   Make(4);
   Answer answer;
   auto request = Open(answer);
-  request.Cancel();
-  request.Add(Photo("a"));
-  request.Add(Reference{"b"});
-  request.Finish();
+  request->Cancel();
+  request->Add(Photo("a"));
+  request->Add(Reference{"b"});
+  request->Finish();
   EXPECT_THAT(Codes(answer.Get()), ElementsAre(Code::kCancelled, Code::kCancelled));
   EXPECT_TRUE(decoders.Decoded().empty());
   EXPECT_EQ(fetcher.started(), 0);
@@ -58,12 +58,12 @@ TEST_F(GivingUpTest, WhileWaitingForAFetchAndWhileBeingFetched) {
   Make(4);
   Answer answer;
   auto request = Open(answer);
-  for (int i = 0; i < kLookAhead + 10; ++i) request.Add(Reference{"photo"});
+  for (int i = 0; i < kLookAhead + 10; ++i) request->Add(Reference{"photo"});
   fetcher.AwaitPending(kLookAhead);
   const auto flag = fetcher.Peek().cancel;
   EXPECT_FALSE(flag->cancelled());
-  request.Cancel();
-  request.Finish();
+  request->Cancel();
+  request->Finish();
   EXPECT_TRUE(flag->cancelled()) << "the fetcher can see it";
   for (int i = 0; i < kLookAhead; ++i) fetcher.AnswerOne();
   EXPECT_THAT(Codes(answer.Get()), Each(Code::kCancelled));
@@ -77,10 +77,10 @@ TEST_F(GivingUpTest, WhileWaitingForADecoder) {
   decoders.gate.Close();
   Answer answer;
   auto request = Open(answer);
-  for (int i = 0; i < 10; ++i) request.Add(Photo("a"));
+  for (int i = 0; i < 10; ++i) request->Add(Photo("a"));
   decoders.gate.AwaitArrivals(2);
-  request.Cancel();
-  request.Finish();
+  request->Cancel();
+  request->Finish();
   AwaitGauge(Queue("decode"), 0);  // although both decoders are still blocked
   EXPECT_FALSE(answer.Answered());
   decoders.gate.Open();
@@ -94,9 +94,9 @@ TEST_F(GivingUpTest, WhileWaitingForASlotOfAStuckModel) {
   BlockModel();
   Answer answer;
   auto request = Open(answer);
-  request.Add(Photo("a"));
-  request.Finish();
-  request.Cancel();
+  request->Add(Photo("a"));
+  request->Finish();
+  request->Cancel();
   EXPECT_THAT(Codes(answer.Get()), ElementsAre(Code::kCancelled)) << "and the model is still stuck";
   Unblock();
 }
@@ -107,15 +107,15 @@ TEST_F(GivingUpTest, WhileWaitingForAStream) {
   encoder().gate.Close();
   Answer first, answer;
   auto taken = Open(first);
-  taken.Add(Photo("taken"));
+  taken->Add(Photo("taken"));
   encoder().AwaitBatches(1);
   auto request = Open(answer);
-  request.Add(Photo("a"));
-  request.Add(Photo("b"));
+  request->Add(Photo("a"));
+  request->Add(Photo("b"));
   AwaitGauge(Queue("batch"), 2);
-  request.Cancel();
-  request.Finish();
-  taken.Finish();
+  request->Cancel();
+  request->Finish();
+  taken->Finish();
   encoder().gate.Open();
   EXPECT_THAT(Codes(answer.Get()), Each(Code::kCancelled));
   EXPECT_THAT(Codes(first.Get()), ElementsAre(Code::kOk));
@@ -127,10 +127,10 @@ TEST_F(GivingUpTest, WhatAStreamHasTakenIsFinished) {
   encoder().gate.Close();
   Answer answer;
   auto request = Open(answer);
-  request.Add(Photo("a"));
+  request->Add(Photo("a"));
   encoder().AwaitBatches(1);
-  request.Cancel();
-  request.Finish();
+  request->Cancel();
+  request->Finish();
   encoder().gate.Open();
   EXPECT_THAT(Codes(answer.Get()), ElementsAre(Code::kOk));
 }
@@ -139,21 +139,20 @@ TEST_F(GivingUpTest, AfterTheAnswerNothingHappens) {
   Make(4);
   Answer answer;
   auto request = Open(answer);
-  request.Add(Photo("a"));
-  request.Finish();
+  request->Add(Photo("a"));
+  request->Finish();
   EXPECT_THAT(Codes(answer.Get()), ElementsAre(Code::kOk));
-  request.Cancel();
+  request->Cancel();
   EXPECT_EQ(answer.calls(), 1);
 }
 
-TEST_F(GivingUpTest, DroppingTheLastHandleCancelsAndFinishes) {
+TEST_F(GivingUpTest, DroppingTheRequestCancelsAndFinishes) {
   Make(2);
   BlockModel();
   Answer answer;
   {
     auto request = Open(answer);
-    request.Add(Photo("a"));
-    const Request copy = request;
+    request->Add(Photo("a"));
   }
   EXPECT_THAT(Codes(answer.Get()), ElementsAre(Code::kCancelled));
   Unblock();
@@ -181,15 +180,15 @@ TEST_F(GivingUpTest, ADeadlinePassesWhileWaitingForAFetch) {
   Make(4);
   Answer first, answer;
   auto hog = Open(first);
-  for (int i = 0; i < kLookAhead; ++i) hog.Add(Reference{"slow"});
+  for (int i = 0; i < kLookAhead; ++i) hog->Add(Reference{"slow"});
   fetcher.AwaitPending(kLookAhead);
   RequestOptions soon;
   soon.deadline = Deadline::After(std::chrono::milliseconds(5));
   auto request = Open(answer, soon);
-  request.Add(Reference{"late"});
-  request.Finish();
+  request->Add(Reference{"late"});
+  request->Finish();
   EXPECT_THAT(Codes(answer.Get()), ElementsAre(Code::kDeadlineExceeded));
-  hog.Finish();
+  hog->Finish();
   for (int i = 0; i < kLookAhead; ++i) fetcher.AnswerOne();
   EXPECT_THAT(Codes(first.Get()), Each(Code::kOk));
 }
@@ -200,8 +199,8 @@ TEST_F(GivingUpTest, TheFetcherHearsOfTheDeadline) {
   bounded.deadline = Deadline::After(std::chrono::hours(1));
   Answer answer;
   auto request = Open(answer, bounded);
-  request.Add(Reference{"photo"});
-  request.Finish();
+  request->Add(Reference{"photo"});
+  request->Finish();
   fetcher.AwaitPending(1);
   EXPECT_EQ(fetcher.Peek().deadline.at(), bounded.deadline.at());
   fetcher.AnswerOne();

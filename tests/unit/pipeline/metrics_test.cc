@@ -32,9 +32,9 @@ TEST_F(PipelineMetricsTest, EveryImageIsCountedInEachStageThatItWentThrough) {
   fetcher.automatic = true;
   Answer answer;
   auto request = Open(answer);
-  for (const char* text : {"a", "b", "corrupt"}) request.Add(Photo(text));
-  for (const char* text : {"c", "missing"}) request.Add(Reference{text});
-  request.Finish();
+  for (const char* text : {"a", "b", "corrupt"}) request->Add(Photo(text));
+  for (const char* text : {"c", "missing"}) request->Add(Reference{text});
+  request->Finish();
   answer.Get();
   EXPECT_EQ(registry.Value(Images("ok")), 3);
   EXPECT_EQ(registry.Value(Images("image_corrupt")), 1);
@@ -60,7 +60,7 @@ TEST_F(PipelineMetricsTest, GaugesShowWhereImagesWait) {
   encoder().gate.Close();
   Answer answer;
   auto request = Open(answer);
-  for (int i = 0; i < 10; ++i) request.Add(Photo("a"));
+  for (int i = 0; i < 10; ++i) request->Add(Photo("a"));
   AwaitGauge(Queue("batch"), 2);
   AwaitGauge(Queue("decode"), 7);
   EXPECT_EQ(registry.Value("photovec_slots_free,model=clip"), 0);
@@ -69,7 +69,7 @@ TEST_F(PipelineMetricsTest, GaugesShowWhereImagesWait) {
   const auto reservation = pipe->budget().TryReserve(77);
   AwaitGauge("photovec_memory_budget_used_bytes", 77);
   encoder().gate.Open();
-  request.Finish();
+  request->Finish();
   answer.Get();
   AwaitGauge("photovec_requests_in_flight", 0);
   EXPECT_EQ(registry.Value(Queue("batch")), 0);

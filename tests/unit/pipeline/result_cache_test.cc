@@ -18,12 +18,12 @@ constexpr size_t kDim = 256;  // much smaller vectors would be outweighed by the
 // Below two shards' worth, so that the order of eviction is that of one queue.
 constexpr uint64_t kOneShard = uint64_t{500} << 10;
 
-CacheKey Key(uint64_t photo, int model = 0, bool squash = false) {
+CacheKey Key(uint64_t photo, int model = 0, Preprocessing preprocessing = Preprocessing::kModel) {
   CacheKey key;
   std::mt19937_64 random(photo);  // digests are uniform
   for (uint8_t& byte : key.digest) byte = static_cast<uint8_t>(random());
   key.model = model;
-  key.squash = squash;
+  key.preprocessing = preprocessing;
   return key;
 }
 
@@ -70,7 +70,12 @@ TEST(ResultCache, EveryPartOfTheKeyCounts) {
   ResultCache cache(1 << 20);
   CacheKey last_bit = Key(1);
   last_bit.digest[31] ^= 1;
-  const std::vector<CacheKey> keys = {Key(1), Key(2), last_bit, Key(1, 1), Key(1, 0, true), Key(1, 1, true)};
+  const std::vector<CacheKey> keys = {Key(1),
+                                      Key(2),
+                                      last_bit,
+                                      Key(1, 1),
+                                      Key(1, 0, Preprocessing::kReplacedService),
+                                      Key(1, 1, Preprocessing::kReplacedService)};
   for (size_t i = 0; i < keys.size(); ++i) {
     std::vector<float> found;
     EXPECT_FALSE(cache.Find(keys[i], found)) << i;

@@ -33,7 +33,7 @@ class ShutdownTest : public PipelineFixture {
         EXPECT_EQ(opened.status().code(), Code::kUnavailable);
         return;
       }
-      opened->Finish();
+      (*opened)->Finish();
     }
   }
   static bool Ready(const std::future<void>& future) {
@@ -46,13 +46,13 @@ TEST_F(ShutdownTest, DrainAnswersWhatIsInFlight) {
   encoder().gate.Close();
   Answer answer;
   auto request = Open(answer);
-  request.Add(Photo("a"));
+  request->Add(Photo("a"));
   encoder().AwaitBatches(1);
   auto drained = Drain({});
   AwaitRefusal();
   EXPECT_FALSE(Ready(drained));
-  request.Add(Photo("b"));  // a body that was still arriving
-  request.Finish();
+  request->Add(Photo("b"));  // a body that was still arriving
+  request->Finish();
   EXPECT_FALSE(Ready(drained));
   encoder().gate.Open();
   drained.get();
@@ -72,8 +72,8 @@ TEST_F(ShutdownTest, AtTheDeadlineTheRestIsCancelledAndAnswered) {
   encoder().gate.Close();
   Answer answer;
   auto request = Open(answer);
-  for (int i = 0; i < 20; ++i) request.Add(Photo("a"));
-  request.Finish();
+  for (int i = 0; i < 20; ++i) request->Add(Photo("a"));
+  request->Finish();
   encoder().AwaitBatches(1);
   AwaitGauge("photovec_slots_free,model=clip", 0);
   auto drained = Drain(Deadline(Clock::now()));
@@ -91,11 +91,11 @@ TEST_F(ShutdownTest, DrainDoesNotWaitForAnOwnerWhoNeverFinishes) {
   Make(4);
   Answer answer;
   auto request = Open(answer);
-  request.Add(Photo("a"));
+  request->Add(Photo("a"));
   pipe->Drain(Deadline(Clock::now()));
   EXPECT_FALSE(answer.Answered());
-  request.Add(Photo("b"));
-  request.Finish();
+  request->Add(Photo("b"));
+  request->Finish();
   EXPECT_EQ(Codes(answer.Get()).back(), Code::kCancelled);
 }
 
@@ -103,8 +103,8 @@ TEST_F(ShutdownTest, TheDestructorCancelsAndAnswers) {
   Make(2);
   Answer answer, fetching;
   auto request = Open(answer);
-  for (int i = 0; i < 100; ++i) request.Add(Photo("a"));
-  request.Finish();
+  for (int i = 0; i < 100; ++i) request->Add(Photo("a"));
+  request->Finish();
   Destroy();
   ASSERT_TRUE(answer.Answered());
   EXPECT_EQ(answer.Get().items.size(), 100U);
@@ -114,8 +114,8 @@ TEST_F(ShutdownTest, TheDestructorWaitsForFetchesUnderWay) {
   Make(2);
   Answer answer;
   auto request = Open(answer);
-  request.Add(Reference{"slow"});
-  request.Finish();
+  request->Add(Reference{"slow"});
+  request->Finish();
   fetcher.AwaitPending(1);
   auto flag = fetcher.Peek().cancel;
   auto gone = std::async(std::launch::async, [this] { Destroy(); });
@@ -130,13 +130,13 @@ TEST_F(ShutdownTest, AHandleMayOutliveThePipeline) {
   Make(2);
   Answer answer;
   auto request = Open(answer);
-  request.Add(Photo("a"));
+  request->Add(Photo("a"));
   encoder().AwaitBatches(1);
   Destroy();
-  request.Add(Photo("b"));
-  request.Add(Reference{"c"});
-  request.Cancel();
-  request.Finish();
+  request->Add(Photo("b"));
+  request->Add(Reference{"c"});
+  request->Cancel();
+  request->Finish();
   EXPECT_THAT(Codes(answer.Get()), ElementsAre(Code::kOk, Code::kUnavailable, Code::kUnavailable));
 }
 

@@ -54,7 +54,7 @@ class StormTest : public PipelineFixture {
       all.push_back(expected);
       RequestOptions options;
       options.normalize = false;
-      options.model = chance(2) ? "clip" : "clip2";
+      options.model = chance(2) ? 0 : 1;
       const bool cancel = chance(5);
       const bool drop = chance(7);
       const bool deadline = chance(6);
@@ -74,15 +74,15 @@ class StormTest : public PipelineFixture {
       auto opened =
           pipe->Open(options, [this, expected](const RequestResult& result) { Check(*expected, result); });
       ASSERT_TRUE(opened.ok());
-      Request request = std::move(opened).value();
+      std::unique_ptr<Request> request = std::move(opened).value();
       std::thread canceller;
       for (size_t i = 0; i < images; ++i) {
-        if (cancel && i == images / 2) canceller = std::thread([request]() mutable { request.Cancel(); });
-        chance(2) ? request.Add(Photo(texts[i])) : request.Add(Reference{texts[i]});
+        if (cancel && i == images / 2) canceller = std::thread([&request = *request] { request.Cancel(); });
+        chance(2) ? request->Add(Photo(texts[i])) : request->Add(Reference{texts[i]});
       }
-      if (!drop) request.Finish();
-      request = {};
+      if (!drop) request->Finish();
       if (canceller.joinable()) canceller.join();
+      request.reset();
     }
   }
 
@@ -148,15 +148,16 @@ TEST_F(StormTest, ThePipelineMayEndInTheMiddleOfIt) {
     std::atomic<int> opened{0};
     std::atomic<int> answered{0};
     std::vector<std::thread> clients;
-    std::vector<Request> open[4];
+    std::vector<std::unique_ptr<Request>> open[4];
     for (auto& requests : open) {
       clients.emplace_back([&] {
         for (int r = 0; r < 20; ++r) {
           auto request = pipe->Open({}, [&](const RequestResult&) { ++answered; });
           ASSERT_TRUE(request.ok());
           ++opened;
-          for (int i = 0; i < 5; ++i) request->Add(i % 2 == 0 ? Source(Photo("a")) : Source(Reference{"b"}));
-          if (r % 3 != 0) request->Finish();
+          for (int i = 0; i < 5; ++i)
+            (*request)->Add(i % 2 == 0 ? ImageSource(Photo("a")) : ImageSource(Reference{"b"}));
+          if (r % 3 != 0) (*request)->Finish();
           requests.push_back(std::move(*request));
         }
       });

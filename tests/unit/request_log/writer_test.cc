@@ -315,12 +315,12 @@ TEST_F(ItemTrailTest, SaysWhereAnImageCameFromAndWhoWorkedOnIt) {
   fetcher.automatic = true;
   Answer answer;
   auto request = Open(answer);
-  request.Add(Photo("upload"));
-  request.Add(pipeline::Reference{"reference"});
-  request.Add(pipeline::Reference{"missing"});
-  request.Add(Photo("corrupt"));
-  request.AddFailed(Status(Code::kBodyTooLarge, "too large"));
-  request.Finish();
+  request->Add(Photo("upload"));
+  request->Add(pipeline::Reference{"reference"});
+  request->Add(pipeline::Reference{"missing"});
+  request->Add(Photo("corrupt"));
+  request->AddFailed(Status(Code::kBodyTooLarge, "too large"));
+  request->Finish();
   const pipeline::RequestResult result = answer.Get();
   ASSERT_EQ(result.items.size(), 5U);
   const auto trail = [&](size_t i) -> const pipeline::ItemTrail& { return result.items[i].trail; };

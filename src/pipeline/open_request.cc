@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "pipeline/request_state.h"
+#include "pipeline/open_request.h"
 
 #include <string>
 #include <utility>
@@ -8,16 +8,16 @@
 
 namespace photovec::pipeline {
 
-RequestState::RequestState(std::shared_ptr<Core> core, std::shared_ptr<Collector> collector)
+OpenRequest::OpenRequest(std::shared_ptr<Core> core, std::shared_ptr<Collector> collector)
     : core_(std::move(core)), collector_(std::move(collector)) {}
 
-RequestState::~RequestState() {
+OpenRequest::~OpenRequest() {
   if (finished_) return;
-  Cancel();
-  Finish();
+  collector_->Cancel();
+  collector_->Finish();
 }
 
-std::pair<ItemPtr, Status> RequestState::Admit() {
+std::pair<ItemPtr, Status> OpenRequest::Admit() {
   if (finished_) {
     log::error("request {}: an image was added after Finish() and is ignored", collector_->id());
     return {nullptr, Status::Ok()};
@@ -36,38 +36,22 @@ std::pair<ItemPtr, Status> RequestState::Admit() {
   return {std::move(item), collector_->GivenUp(Clock::now())};
 }
 
-void RequestState::Add(Source source) {
+void OpenRequest::Add(ImageSource source) {
   auto [item, refusal] = Admit();
   if (item == nullptr) return;
   if (!refusal.ok()) return item->Fail(std::move(refusal));
-  if (auto* reference = std::get_if<Reference>(&source)) {
-    item->trail().by_reference = true;
-    item->reference = std::move(reference->text);
-    return core_->fetch.Push(std::move(item));
-  }
-  item->bytes = std::move(std::get<Bytes>(source));
-  item->trail().bytes = item->bytes.size();
-  const TimePoint admitted = item->times().At(Border::kAdmitted);
-  item->times().MarkAt(Border::kFetchStart, admitted);
-  item->times().MarkAt(Border::kFetchEnd, admitted);
-  core_->decode.Push(std::move(item));
+  core_->Enter(std::move(item), std::move(source));
 }
 
-void RequestState::AddFailed(Status status) {
+void OpenRequest::AddFailed(Status status) {
   ItemPtr item = Admit().first;
   if (item == nullptr) return;
   if (status.ok()) status = Status(Code::kInternal, "an image was reported as failed without a reason");
   item->Fail(std::move(status));
 }
 
-void RequestState::Finish() {
+void OpenRequest::Finish() {
   if (!finished_.exchange(true)) collector_->Finish();
 }
-
-void Request::Add(Source source) { state_->Add(std::move(source)); }
-void Request::AddFailed(Status status) { state_->AddFailed(std::move(status)); }
-void Request::Finish() { state_->Finish(); }
-void Request::Cancel() { state_->Cancel(); }
-size_t Request::size() const { return state_->size(); }
 
 }  // namespace photovec::pipeline

@@ -12,7 +12,7 @@
 #include "base/thread_pool.h"
 #include "pipeline/pipeline.h"
 
-namespace photovec::api {
+namespace photovec::test {
 
 /// A pipeline without stages: the "vector" of an image is computed from its bytes at once, on a thread of its
 /// own as the real one does. Contents steer it:
@@ -20,7 +20,6 @@ namespace photovec::api {
 ///   bytes "HIT..."   the answer comes from the result cache; "MISS..." it was not there
 ///   bytes "HOLD..."  no answer until ReleaseHeld() or the request is cancelled
 ///   reference "missing..." not_found       reference "../..." source_not_allowed
-/// It defines pipeline::Request's methods itself, so a test that uses it must not link the real ones.
 class FakePipeline final : public pipeline::Pipeline {
  public:
   static constexpr int kDim = 4;
@@ -28,7 +27,8 @@ class FakePipeline final : public pipeline::Pipeline {
   explicit FakePipeline(uint64_t budget_bytes = 256ULL << 20);
   ~FakePipeline() override;
 
-  Result<pipeline::Request> Open(pipeline::RequestOptions options, pipeline::RequestDone done) override;
+  Result<std::unique_ptr<pipeline::Request>> Open(pipeline::RequestOptions options,
+                                                  pipeline::RequestDone done) override;
   MemoryBudget& budget() override { return budget_; }
   std::vector<pipeline::ModelView> models() const override;
   std::optional<pipeline::ModelView> FindModel(std::string_view name) const override;
@@ -51,11 +51,14 @@ class FakePipeline final : public pipeline::Pipeline {
   void set_device_failed(bool failed) { device_failed_ = failed; }
   void set_dim(int dim) { info_.embedding_dim = dim; }  ///< vectors are filled up with zeros
 
+  /// What a request and the pipeline's thread share of it.
+  struct State;
+
   // Called by the request.
   size_t NoteImage();  ///< the image's number, from 1
   void NoteCancelled();
-  void Answer(std::shared_ptr<pipeline::RequestState> state);
-  void Hold(std::shared_ptr<pipeline::RequestState> state);
+  void Answer(std::shared_ptr<State> state);
+  void Hold(std::shared_ptr<State> state);
   int dim() const { return info_.embedding_dim; }
 
  private:
@@ -69,8 +72,8 @@ class FakePipeline final : public pipeline::Pipeline {
   size_t cancelled_ = 0;
   size_t released_images_ = 0;  ///< what was held among the first so many is released
   std::optional<pipeline::RequestOptions> last_options_;
-  std::vector<std::shared_ptr<pipeline::RequestState>> held_;
+  std::vector<std::shared_ptr<State>> held_;
   ThreadPool thread_{"fake-pipeline", 1, 0, 100'000};
 };
 
-}  // namespace photovec::api
+}  // namespace photovec::test
