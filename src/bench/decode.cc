@@ -2,21 +2,20 @@
 #include "bench/decode.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <memory>
-#include <thread>
 #include <tuple>
 #include <utility>
 
+#include "base/deadline.h"
 #include "base/image.h"
 #include "base/quantile.h"
-#include "base/thread_pool.h"
+#include "bench/photo_worker.h"
+#include "bench/runner.h"
 #include "decode/header_probe.h"
 #include "decode/pixel_decoder.h"
 
@@ -41,16 +40,7 @@ struct Photo {
   bool jpeg() const { return seen.format == decode::Format::kJpeg; }
 };
 
-double Ms(TimePoint from, TimePoint to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
-
-/// CPU time of this thread: other processes on a busy machine do not count, as they would in wall time.
-double CpuMs() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
-}
+double Ms(std::chrono::nanoseconds time) { return Seconds(time) * 1e3; }
 
 Result<Bytes> ReadFile(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -58,30 +48,8 @@ Result<Bytes> ReadFile(const std::string& path) {
   return Bytes(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
 }
 
-/// One thread's decoder and its slot.
-class Worker {
- public:
-  explicit Worker(const BenchDecodeOptions& options)
-      : options_(options), decoder_(decode::MakeInProcessDecoder()), slot_(options.spec.slot_bytes()) {}
-
-  Result<decode::DecodeReport> Decode(const Bytes& encoded) {
-    decode::DecodeJob job;
-    job.encoded = encoded;
-    job.spec = &options_.spec;
-    job.options = options_.decode;
-    job.out = slot_;
-    return decoder_->Decode(job);
-  }
-  const Bytes& slot() const { return slot_; }
-
- private:
-  const BenchDecodeOptions& options_;
-  std::unique_ptr<decode::Decoder> decoder_;
-  Bytes slot_;
-};
-
 /// Reads and checks files until a budget is used up. What does not decode goes to report->failures.
-Result<std::vector<Photo>> Load(const BenchDecodeOptions& options, Worker* worker,
+Result<std::vector<Photo>> Load(const BenchDecodeOptions& options, PhotoWorker* worker,
                                 BenchDecodeReport* report) {
   std::vector<Photo> photos;
   size_t loaded_bytes = 0;
@@ -121,23 +89,26 @@ Result<std::vector<Photo>> Load(const BenchDecodeOptions& options, Worker* worke
                                                                       report->failures.front());
 }
 
-void TimeOne(Worker* worker, RgbImage* plain, Photo* photo) {
+// CPU time of this thread: other processes on a busy machine do not count, as they would in wall time.
+void TimeOne(PhotoWorker* worker, RgbImage* plain, Photo* photo) {
   const TimePoint start = Clock::now();
-  const double cpu_start = CpuMs();
+  const auto cpu_start = ThreadCpuTime();
   const Result<decode::DecodeReport> report = worker->Decode(photo->encoded);
-  const double cpu_ms = CpuMs() - cpu_start;
+  const double cpu_ms = Ms(ThreadCpuTime() - cpu_start);
   const TimePoint end = Clock::now();
   if (!report.ok()) return;  // cannot happen: Load() has decoded it twice
-  const double decode_share = Ms(start, report->decoded_at) / std::max(Ms(start, end), 1e-6);
+  const double decode_share = Ms(report->decoded_at - start) / std::max(Ms(end - start), 1e-6);
   photo->decode_ms.push_back(cpu_ms * decode_share);
   photo->preprocess_ms.push_back(cpu_ms * (1 - decode_share));
   if (!photo->jpeg()) return;
-  const double plain_start = CpuMs();
-  if (decode::DecodeJpegPlain(photo->encoded, plain).ok()) photo->libjpeg_ms.push_back(CpuMs() - plain_start);
+  const auto plain_start = ThreadCpuTime();
+  if (decode::DecodeJpegPlain(photo->encoded, plain).ok()) {
+    photo->libjpeg_ms.push_back(Ms(ThreadCpuTime() - plain_start));
+  }
 }
 
 /// Rounds over all photos until the time is up; at least kMinRepetitions.
-int TimeSingleThread(Worker* worker, double seconds, std::vector<Photo>* photos) {
+int TimeSingleThread(PhotoWorker* worker, double seconds, std::vector<Photo>* photos) {
   RgbImage plain;
   const Deadline deadline = Deadline::After(std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
   int rounds = 0;
@@ -149,23 +120,14 @@ int TimeSingleThread(Worker* worker, double seconds, std::vector<Photo>* photos)
 }
 
 /// Photos in turn on all threads; images per second.
-double TimeThroughput(const BenchDecodeOptions& options, double seconds, const std::vector<Photo>& photos) {
-  std::atomic<size_t> next{0};
-  std::atomic<int64_t> done{0};
-  const TimePoint start = Clock::now();
-  const Deadline deadline = Deadline::After(std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
-  const auto work = [&] {
-    SetThreadNice(kWorkerNice);
-    Worker worker(options);
-    while (!deadline.Expired()) {
-      const Photo& photo = photos[next.fetch_add(1) % photos.size()];
-      if (worker.Decode(photo.encoded).ok()) done.fetch_add(1);
-    }
-  };
-  std::vector<std::thread> threads;
-  for (int i = 0; i < std::max(options.threads, 1); ++i) threads.emplace_back(work);
-  for (std::thread& thread : threads) thread.join();
-  return 1000.0 * static_cast<double>(done.load()) / Ms(start, Clock::now());
+Result<double> TimeThroughput(const BenchDecodeOptions& options, double seconds, const Photos& photos) {
+  PhotoTurns turns{photos, options.spec, options.decode};
+  std::vector<Contestant> contestants;
+  contestants.push_back(PhotoContestant("decode", options.threads, turns, decode::MakeInProcessDecoder,
+                                        PhotoWorker::OnFailure::kSkip));
+  contestants.front().seconds = seconds;
+  ASSIGN_OR_RETURN(const std::vector<Series> series, TakeTurns(contestants, {}));
+  return series.front().rate();
 }
 
 struct SizeClass {
@@ -237,18 +199,17 @@ Result<BenchDecodeReport> RunBenchDecode(const BenchDecodeOptions& options) {
   report.color = options.decode.color;
   report.crop = options.spec.crop;
   report.threads = std::max(options.threads, 1);
-  Worker worker(options);
-  Result<std::vector<Photo>> photos = Load(options, &worker, &report);
-  if (!photos.ok()) return photos.status();
+  const Photos none;
+  PhotoTurns turns{none, options.spec, options.decode};
+  PhotoWorker worker(turns, decode::MakeInProcessDecoder(), PhotoWorker::OnFailure::kStop);
+  ASSIGN_OR_RETURN(std::vector<Photo> photos, Load(options, &worker, &report));
+  Photos encoded;
+  for (const Photo& photo : photos) encoded.emplace_back(photo.encoded);
   const double half = std::max(options.seconds, 1) / 2.0;
-  report.repetitions = TimeSingleThread(&worker, half, &photos.value());
-  report.images_per_s = TimeThroughput(options, half, *photos);
-  FillReport(*photos, &report);
-  if (options.afterwards) {
-    std::vector<std::span<const uint8_t>> encoded;
-    for (const Photo& photo : *photos) encoded.emplace_back(photo.encoded);
-    RETURN_IF_ERROR(options.afterwards(encoded));
-  }
+  report.repetitions = TimeSingleThread(&worker, half, &photos);
+  ASSIGN_OR_RETURN(report.images_per_s, TimeThroughput(options, half, encoded));
+  FillReport(photos, &report);
+  if (options.afterwards) RETURN_IF_ERROR(options.afterwards(encoded));
   return report;
 }
 

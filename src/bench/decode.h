@@ -5,8 +5,10 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/json/writer.h"
 #include "base/machine.h"
 #include "base/result.h"
 #include "decode/decoder.h"
@@ -66,8 +68,9 @@ Result<BenchDecodeReport> RunBenchDecode(const BenchDecodeOptions& options);
 
 /// A table for people, several lines.
 std::string ToText(const BenchDecodeReport& report);
-/// One JSON object on one line: images_per_s, images_per_s_per_core, source_mp_per_s_per_core, classes,
+/// The members of one JSON object: images_per_s, images_per_s_per_core, source_mp_per_s_per_core, classes,
 /// machine, ...
-std::string ToJson(const BenchDecodeReport& report);
+/// \param json in an object that the caller opens and closes, since more may belong to it.
+void WriteMembers(json::Writer& json, const BenchDecodeReport& report);
 
 }  // namespace photovec::bench

@@ -1,26 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "bench/encode.h"
 
-#include <sys/resource.h>
-#include <time.h>
-
 #include <algorithm>
-#include <array>
-#include <barrier>
-#include <cmath>
-#include <cstdio>
+#include <functional>
 #include <memory>
-#include <thread>
+#include <span>
 #include <utility>
 
-#include "base/deadline.h"
-#include "base/json_text.h"
-#include "base/quantile.h"
 #include "bench/encode_model.h"
 #include "bench/images.h"
+#include "bench/runner.h"
+#include "bench/stream_worker.h"
 #include "encode/cpu/ceiling.h"
 #include "encode/factory.h"
-#include "engine/machine_report.h"
 
 namespace photovec::bench {
 namespace {
@@ -30,6 +22,7 @@ using encode::Encoder;
 using encode::Precision;
 
 constexpr int kMostBatch = 64;
+
 Status VerifyNeighbours(Encoder& encoder, const BenchImages& images, const std::vector<int>& batches) {
   const auto dim = static_cast<std::ptrdiff_t>(encoder.info().embedding_dim);
   const int most = *std::max_element(batches.begin(), batches.end());
@@ -50,138 +43,70 @@ Status VerifyNeighbours(Encoder& encoder, const BenchImages& images, const std::
   return Status::Ok();
 }
 
-enum Mode { kEncode, kWhole, kDealt, kPeak, kModes };
-
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-// One batch size on all streams of an encoder.
-class Measurement {
- public:
-  Measurement(Encoder& encoder, CeilingProbe& probe, const BenchImages& images, int batch,
-              const BenchEncodeOptions& options)
-      : encoder_(encoder),
-        probe_(probe),
-        slots_(images.first(batch)),
-        rounds_(static_cast<size_t>(options.rounds)),
-        slice_seconds_(options.slice_seconds),
-        start_(encoder.stream_count()),
-        flops_(rounds_),
-        statuses_(static_cast<size_t>(encoder.stream_count())) {
-    for (auto& round : flops_) {
-      for (auto& mode : round) mode.resize(statuses_.size());
+// The encoder, its two ceilings and the peak, on all streams, in turns.
+struct Contestants {
+  Contestants(Encoder& encoder, CeilingProbe& probe, const BenchImages& images, int batch,
+              double slice_seconds) {
+    const std::span<const PixelSlot> slots = images.first(batch);
+    Add(encoder, "encode", slice_seconds, [&encoder, slots](int stream) -> std::unique_ptr<Worker> {
+      return std::make_unique<StreamWorker>(encoder.stream(stream), std::vector(slots.begin(), slots.end()),
+                                            encoder.info().embedding_dim);
+    });
+    for (const auto& [name, kind] :
+         {std::pair{"whole", CeilingProbe::Kind::kWhole}, {"dealt", CeilingProbe::Kind::kDealt}}) {
+      Add(encoder, name, slice_seconds, [&probe, kind = kind](int stream) {
+        return MakeWorker([&probe, kind, stream]() -> Result<double> {
+          RETURN_IF_ERROR(probe.RunBatch(stream, kind));
+          return probe.flops_per_batch();
+        });
+      });
     }
-    cpu_shares_.resize(rounds_);
+    Add(encoder, "peak", slice_seconds / 5, [&probe](int stream) {
+      return MakeWorker([&probe, stream]() -> Result<double> { return probe.RunPeak(stream, 1000); });
+    });
   }
 
-  Status Run() {
-    std::vector<std::thread> threads;
-    for (int stream = 0; stream < encoder_.stream_count(); ++stream) {
-      threads.emplace_back([this, stream] { RunStream(stream); });
-    }
-    for (std::thread& thread : threads) thread.join();
-    for (const Status& status : statuses_) RETURN_IF_ERROR(status);
-    return Status::Ok();
+  void Add(const Encoder& encoder, const char* name, double seconds,
+           std::function<std::unique_ptr<Worker>(int stream)> make) {
+    Contestant& one = all.emplace_back();
+    one.name = name;
+    one.threads = encoder.stream_count();
+    one.seconds = seconds;
+    one.start = [make = std::move(make)](int stream) { return Result(make(stream)); };
   }
 
-  // FLOP/s of all streams in each round.
-  std::vector<double> Rates(Mode mode) const {
-    std::vector<double> rates;
-    for (const auto& round : flops_) {
-      double sum = 0;
-      for (const double rate : round[mode]) sum += rate;
-      rates.push_back(sum);
-    }
-    return rates;
-  }
-  double cpu_share() const { return Median(cpu_shares_); }
-
- private:
-  void RunStream(int stream) {
-    Status& status = statuses_[static_cast<size_t>(stream)];
-    std::vector<float> out(slots_.size() * static_cast<size_t>(encoder_.info().embedding_dim));
-    for (const Mode mode : {kEncode, kWhole, kDealt, kPeak}) (void)Once(stream, mode, out, status);
-    for (size_t round = 0; round < rounds_; ++round) {
-      for (int i = 0; i < kModes; ++i) {
-        // Another order each round, so that no mode always follows the same one.
-        const auto mode = static_cast<Mode>((static_cast<size_t>(i) + round) % kModes);
-        start_.arrive_and_wait();
-        const double cpu = CpuSeconds();
-        const TimePoint begin = Clock::now();
-        const double least = mode == kPeak ? slice_seconds_ / 5 : slice_seconds_;
-        double flops = 0;
-        double seconds = 0;
-        do {
-          flops += Once(stream, mode, out, status);
-          seconds = static_cast<double>(MicrosBetween(begin, Clock::now())) * 1e-6;
-        } while (seconds < least && status.ok());
-        flops_[round][static_cast<size_t>(mode)][static_cast<size_t>(stream)] = flops / seconds;
-        if (mode == kEncode && stream == 0) cpu_shares_[round] = (CpuSeconds() - cpu) / seconds;
-      }
-    }
-  }
-
-  // One batch; the FLOPs that it took.
-  double Once(int stream, Mode mode, std::span<float> out, Status& status) {
-    if (!status.ok()) return 0;
-    switch (mode) {
-      case kEncode:
-        status = EncodeInto(encoder_, stream, slots_, out);
-        return encoder_.info().executed_flops_per_image * static_cast<double>(slots_.size());
-      case kWhole:
-        status = probe_.RunBatch(stream, CeilingProbe::Kind::kWhole);
-        return probe_.flops_per_batch();
-      case kDealt:
-        status = probe_.RunBatch(stream, CeilingProbe::Kind::kDealt);
-        return probe_.flops_per_batch();
-      default:
-        return probe_.RunPeak(stream, 1000);
-    }
-  }
-
-  Encoder& encoder_;
-  CeilingProbe& probe_;
-  const std::span<const PixelSlot> slots_;
-  const size_t rounds_;
-  const double slice_seconds_;
-  std::barrier<> start_;
-  std::vector<std::array<std::vector<double>, kModes>> flops_;  // [round][mode][stream] FLOP/s
-  std::vector<double> cpu_shares_;
-  std::vector<Status> statuses_;
+  std::vector<Contestant> all;
 };
 
 Result<BenchEncodeRow> MeasureRow(Encoder& encoder, const BenchImages& images, int batch,
                                   const BenchEncodeOptions& options) {
   ASSIGN_OR_RETURN(const auto probe, CeilingProbe::Create(encoder, batch));
-  Measurement measurement(encoder, *probe, images, batch, options);
-  RETURN_IF_ERROR(measurement.Run());
+  Contestants contestants(encoder, *probe, images, batch, options.slice_seconds);
+  RoundOptions rounds;
+  rounds.rounds = options.rounds;
+  rounds.keep_threads = true;
+  ASSIGN_OR_RETURN(const std::vector<Series> series, TakeTurns(contestants.all, rounds));
+  const Series& encode = series[0];
+  const Series& whole = series[1];
+  const Series& dealt = series[2];
+  const double flops = encoder.info().executed_flops_per_image;
   BenchEncodeRow row;
   row.precision = encoder.info().precision;
   row.detail = encoder.info().detail;
   row.streams = encoder.stream_count();
   row.threads = probe->threads_per_stream();
   row.batch = batch;
-  const std::vector<double> encode = measurement.Rates(kEncode);
-  const std::vector<double> whole = measurement.Rates(kWhole);
-  const std::vector<double> dealt = measurement.Rates(kDealt);
-  row.gflops = Median(encode) * 1e-9;
-  row.images_per_s = Median(encode) / encoder.info().executed_flops_per_image;
-  row.ceiling_whole_gflops = Median(whole) * 1e-9;
-  row.ceiling_dealt_gflops = Median(dealt) * 1e-9;
-  const bool dealt_is_better = row.ceiling_dealt_gflops > row.ceiling_whole_gflops;
+  row.images_per_s = encode.rate();
+  row.gflops = row.images_per_s * flops * 1e-9;
+  row.ceiling_whole_gflops = whole.rate() * 1e-9;
+  row.ceiling_dealt_gflops = dealt.rate() * 1e-9;
   row.ceiling_gflops = std::max(row.ceiling_whole_gflops, row.ceiling_dealt_gflops);
-  std::vector<double> shares;
-  for (size_t i = 0; i < encode.size(); ++i)
-    shares.push_back(encode[i] / (dealt_is_better ? dealt : whole)[i]);
-  row.share_of_ceiling = Median(shares);
-  row.peak_gflops = Median(measurement.Rates(kPeak)) * 1e-9;
-  row.cpu_share = measurement.cpu_share() / (row.streams * row.threads);
+  const Series& ceiling = row.ceiling_dealt_gflops > row.ceiling_whole_gflops ? dealt : whole;
+  row.share_of_ceiling = MedianOfRounds(encode.slices.size(), [&](size_t round) {
+    return encode.slices[round].rate * flops / ceiling.slices[round].rate;
+  });
+  row.peak_gflops = series[3].rate() * 1e-9;
+  row.cpu_share = encode.Median([](const Slice& slice) { return slice.cpus; }) / (row.streams * row.threads);
   return row;
 }
 
@@ -253,68 +178,6 @@ Result<BenchEncodeReport> RunBenchEncode(const BenchEncodeOptions& options) {
   }
   report.verified += "; every batch and stream gives the bits of single images";
   return report;
-}
-
-std::string ToText(const BenchEncodeReport& report) {
-  char line[256];
-  std::string text = report.model + " on " + report.machine.cpu_model + " (" + report.machine.isa + ")\n";
-  std::snprintf(line, sizeof(line),
-                "%.2f GFLOP an image, %.2f executed\nverified: ", report.flops_per_image * 1e-9,
-                report.executed_flops_per_image * 1e-9);
-  text += line + report.verified + "\n\n";
-  text +=
-      "precision  streams x threads  batch     img/s   GFLOP/s   ceiling  (whole / dealt)     peak   share   "
-      "CPU\n";
-  for (const BenchEncodeRow& row : report.rows) {
-    std::snprintf(line, sizeof(line),
-                  "%-9s  %7d x %-7d  %5d  %8.2f  %8.1f  %8.1f  (%6.1f /%6.1f)  %7.1f  %6.3f  %3.0f%%\n",
-                  row.precision.c_str(), row.streams, row.threads, row.batch, row.images_per_s, row.gflops,
-                  row.ceiling_gflops, row.ceiling_whole_gflops, row.ceiling_dealt_gflops, row.peak_gflops,
-                  row.share_of_ceiling, 100 * row.cpu_share);
-    text += line;
-  }
-  text +=
-      "\nceiling: oneDNN's bare products of the model (no bias, no post-ops, the encoder's own prepacked "
-      "weights) in the "
-      "same\nprocess, precision and threads, in turns with the encoder; whole: the batch at once on oneDNN's "
-      "threads; "
-      "dealt: cut as\nin the encoder; the better one counts. share: median over rounds of encoder / ceiling, "
-      "executed "
-      "FLOPs on both sides.\npeak: fused multiply-adds in registers. CPU: time that the encoder's threads "
-      "got; below "
-      "100% others used the machine.\n";
-  return text;
-}
-
-namespace {
-
-std::string RowFields(const BenchEncodeRow& row) {
-  char text[768];
-  std::snprintf(
-      text, sizeof(text),
-      "\"precision\":%s,\"streams\":%d,\"threads_per_stream\":%d,\"batch\":%d,\"images_per_s\":%.4g,"
-      "\"gflops\":%.5g,\"ceiling_gflops\":%.5g,\"ceiling_whole_gflops\":%.5g,\"ceiling_dealt_gflops\":%.5g,"
-      "\"share_of_ceiling\":%.4f,\"peak_gflops\":%.5g,\"cpu_share\":%.3f,\"encoder\":%s",
-      JsonString(row.precision).c_str(), row.streams, row.threads, row.batch, row.images_per_s, row.gflops,
-      row.ceiling_gflops, row.ceiling_whole_gflops, row.ceiling_dealt_gflops, row.share_of_ceiling,
-      row.peak_gflops, row.cpu_share, JsonString(row.detail).c_str());
-  return text;
-}
-
-}  // namespace
-
-std::string ToJson(const BenchEncodeReport& report) {
-  char flops[96];
-  std::snprintf(flops, sizeof(flops), "\"flops_per_image\":%.0f,\"executed_flops_per_image\":%.0f",
-                report.flops_per_image, report.executed_flops_per_image);
-  std::string json = "{\"model\":" + JsonString(report.model);
-  if (!report.rows.empty()) json += "," + RowFields(report.rows.front());
-  json += "," + std::string(flops) + ",\"verified\":" + JsonString(report.verified) +
-          ",\"machine\":" + engine::MachineJson(report.machine) + ",\"measurements\":[";
-  for (size_t i = 0; i < report.rows.size(); ++i) {
-    json += (i == 0 ? "{" : ",{") + RowFields(report.rows[i]) + "}";
-  }
-  return json + "]}";
 }
 
 }  // namespace photovec::bench

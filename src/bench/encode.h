@@ -45,8 +45,8 @@ struct BenchEncodeRow {
   double ceiling_dealt_gflops = 0;  ///< bare products, cut and dealt to threads as in the encoder
   double share_of_ceiling = 0;
   double peak_gflops = 0;  ///< fused multiply-adds in registers on the same threads
-  double cpu_share =
-      0;  ///< CPU time that the encoder's threads got / wall time: below 1 the machine was busy
+  /// CPU time that the encoder's threads got / wall time: below 1 the machine was busy.
+  double cpu_share = 0;
 };
 
 struct BenchEncodeReport {

@@ -1,58 +1,28 @@
 // SPDX-License-Identifier: MIT
 #include "bench/isolation.h"
 
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <cstdio>
 #include <fstream>
-#include <functional>
-#include <memory>
 #include <thread>
 
+#include "base/deadline.h"
 #include "base/quantile.h"
 #include "base/text/sizes.h"
 #include "base/thread_pool.h"
+#include "bench/photo_worker.h"
+#include "bench/runner.h"
+#include "bench/table.h"
 
 namespace photovec::bench {
 namespace {
-
-using Photos = std::vector<std::span<const uint8_t>>;
-using MakeDecoder = std::function<std::unique_ptr<decode::Decoder>()>;
 
 /// Long enough that starting threads does not count, short enough that a noisy neighbour hits both kinds.
 constexpr double kSliceSeconds = 0.5;
 constexpr double kShareOfLatency = 0.3;
 constexpr size_t kPhotosInTurn = 10;
-
-class OneDecoder {
- public:
-  OneDecoder(const BenchDecodeOptions& options, const MakeDecoder& make)
-      : options_(options), decoder_(make()), slot_(options.spec.slot_bytes()) {}
-  bool Decode(std::span<const uint8_t> encoded) {
-    decode::DecodeJob job;
-    job.encoded = encoded;
-    job.spec = &options_.spec;
-    job.options = options_.decode;
-    job.out = slot_;
-    return decoder_->Decode(job).ok();
-  }
-  double TimeUs(std::span<const uint8_t> encoded) {
-    const TimePoint start = Clock::now();
-    Decode(encoded);
-    return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-  }
-  const std::vector<uint8_t>& slot() const { return slot_; }
-
- private:
-  const BenchDecodeOptions& options_;
-  std::unique_ptr<decode::Decoder> decoder_;
-  std::vector<uint8_t> slot_;
-};
 
 uint64_t LargestRss(const std::vector<int>& pids) {
   uint64_t largest = 0;
@@ -67,61 +37,27 @@ uint64_t LargestRss(const std::vector<int>& pids) {
   return largest;
 }
 
-Status CheckSame(OneDecoder& thread, OneDecoder& process, const Photos& photos) {
+Status CheckSame(PhotoWorker& thread, PhotoWorker& process, const Photos& photos) {
   for (const auto& photo : photos) {
-    if (!thread.Decode(photo) || !process.Decode(photo) || thread.slot() != process.slot()) {
+    if (!thread.Decode(photo).ok() || !process.Decode(photo).ok() || thread.slot() != process.slot()) {
       return {Code::kInternal, "a photo decodes differently in a process"};
     }
   }
   return Status::Ok();
 }
 
-double Ms(const timeval& time) {
-  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_usec) / 1e3;
-}
-
-/// CPU time of this process and of the idle workers, ms.
-double CpuMs(decode::DecoderPool& pool) {
-  rusage self{};
-  getrusage(RUSAGE_SELF, &self);
-  double total = Ms(self.ru_utime) + Ms(self.ru_stime);
-  for (const int pid : pool.pids()) {
-    clockid_t clock{};
-    timespec now{};
-    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &now) != 0) continue;
-    total += static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
-  }
+/// CPU time of this process and of the idle workers. A worker that is replaced in a slice takes its CPU time
+/// along; the median passes over such a slice.
+std::chrono::nanoseconds CpuTimeWithWorkers(decode::DecoderPool& pool) {
+  auto total = ProcessCpuTime();
+  for (const int pid : pool.pids()) total += ProcessCpuTime(pid).value_or(std::chrono::nanoseconds{});
   return total;
 }
 
-struct Slice {
-  double images_per_s = 0;
-  double cpu_ms = 0;  ///< of one image
-};
-
-/// All threads for a while. A worker that is replaced meanwhile takes its CPU time along; the median passes
-/// over such a slice.
-Slice RunSlice(const BenchDecodeOptions& options, const MakeDecoder& make, const Photos& photos,
-               double seconds, decode::DecoderPool& pool) {
-  const double cpu_before_ms = CpuMs(pool);
-  std::atomic<size_t> next{0};
-  std::atomic<int64_t> done{0};
+double TimeUs(PhotoWorker& worker, std::span<const uint8_t> photo) {
   const TimePoint start = Clock::now();
-  const Deadline deadline(start + std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
-  std::vector<std::thread> threads;
-  for (int i = 0; i < std::max(options.threads, 1); ++i) {
-    threads.emplace_back([&] {
-      SetThreadNice(kWorkerNice);
-      OneDecoder decoder(options, make);
-      while (!deadline.Expired()) {
-        if (decoder.Decode(photos[next.fetch_add(1) % photos.size()])) done.fetch_add(1);
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  const double images = std::max(1.0, static_cast<double>(done.load()));
-  return {1e6 * images / static_cast<double>(MicrosBetween(start, Clock::now())),
-          (CpuMs(pool) - cpu_before_ms) / images};
+  (void)worker.Decode(photo);
+  return Seconds(Clock::now() - start) * 1e6;
 }
 
 using TimesOfPhotos = std::vector<std::vector<double>>;
@@ -138,7 +74,7 @@ double Shift(const TimesOfPhotos& before, const TimesOfPhotos& after, double q) 
 /// Wall time of single images. The decoders (a thread's, a process's, a second thread's) take turns, some
 /// photos each: none finds its caches emptied by another at every image, which no server would do, and a
 /// noisy neighbour hits all. How much the two of the same kind differ is the noise.
-void MeasureLatency(const std::array<OneDecoder*, 3>& decoders, const Photos& photos, double seconds,
+void MeasureLatency(const std::array<PhotoWorker*, 3>& decoders, const Photos& photos, double seconds,
                     BenchIsolation* result) {
   const size_t count = std::min(photos.size(), kPhotosInTurn);
   std::array<TimesOfPhotos, 3> took_us;
@@ -148,7 +84,7 @@ void MeasureLatency(const std::array<OneDecoder*, 3>& decoders, const Photos& ph
     for (size_t turn = 0; turn < decoders.size(); ++turn) {
       const size_t which = (round + turn) % decoders.size();
       for (size_t i = 0; i < count; ++i) {
-        took_us.at(which)[i].push_back(decoders.at(which)->TimeUs(photos[i * photos.size() / count]));
+        took_us.at(which)[i].push_back(TimeUs(*decoders.at(which), photos[i * photos.size() / count]));
       }
     }
     ++result->latency_rounds;
@@ -160,74 +96,80 @@ void MeasureLatency(const std::array<OneDecoder*, 3>& decoders, const Photos& ph
   result->noise_us_p95 = Shift(thread, control, 0.95);
 }
 
+// All threads for a while, decoding here and in processes in turns.
+Status MeasureThroughput(const BenchDecodeOptions& options, decode::DecoderPool& pool, const Photos& photos,
+                         double seconds, BenchIsolation* result) {
+  PhotoTurns turns{photos, options.spec, options.decode};
+  std::vector<Contestant> contestants;
+  for (const bool in_process : {false, true}) {
+    Contestant& one = contestants.emplace_back(PhotoContestant(
+        in_process ? "process" : "thread", options.threads, turns,
+        [&pool, in_process] { return in_process ? pool.MakeDecoder() : decode::MakeInProcessDecoder(); },
+        PhotoWorker::OnFailure::kSkip));
+    one.seconds = kSliceSeconds;
+    one.cpu_time = [&pool] { return CpuTimeWithWorkers(pool); };
+  }
+  RoundOptions rounds;
+  rounds.seconds = seconds;
+  ASSIGN_OR_RETURN(const std::vector<Series> series, TakeTurns(contestants, rounds));
+  const Series& thread = series[0];
+  const Series& process = series[1];
+  result->thread_images_per_s = thread.rate();
+  result->process_images_per_s = process.rate();
+  result->thread_cpu_ms = thread.cpu_ms();
+  result->process_cpu_ms = process.cpu_ms();
+  result->ratio = MedianOfRounds(thread.slices.size(), [&](size_t round) {
+    return process.slices[round].rate / std::max(thread.slices[round].rate, 1e-9);
+  });
+  return Status::Ok();
+}
+
 }  // namespace
 
 Result<BenchIsolation> RunBenchIsolation(const BenchDecodeOptions& options, decode::DecoderPool& pool,
                                          const Photos& photos, double seconds) {
-  const MakeDecoder make_thread = decode::MakeInProcessDecoder;
-  const MakeDecoder make_process = [&pool] { return pool.MakeDecoder(); };
   BenchIsolation result;
   result.idle_rss_bytes = LargestRss(pool.pids());
-  OneDecoder thread(options, make_thread);
-  OneDecoder process(options, make_process);
-  OneDecoder control(options, make_thread);
+  PhotoTurns turns{photos, options.spec, options.decode};
+  PhotoWorker thread(turns, decode::MakeInProcessDecoder(), PhotoWorker::OnFailure::kSkip);
+  PhotoWorker process(turns, pool.MakeDecoder(), PhotoWorker::OnFailure::kSkip);
+  PhotoWorker control(turns, decode::MakeInProcessDecoder(), PhotoWorker::OnFailure::kSkip);
   RETURN_IF_ERROR(CheckSame(thread, process, photos));
-
   // On a thread of its own, as nice as the server's: the workers are, too.
   std::thread([&] {
     SetThreadNice(kWorkerNice);
     MeasureLatency({&thread, &process, &control}, photos, seconds * kShareOfLatency, &result);
   }).join();
-
-  std::vector<double> thread_rates;
-  std::vector<double> process_rates;
-  std::vector<double> ratios;
-  std::vector<double> thread_cpu_ms;
-  std::vector<double> process_cpu_ms;
-  const Deadline rates = Deadline::After(
-      std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds * (1 - kShareOfLatency))));
-  do {
-    const Slice in_thread = RunSlice(options, make_thread, photos, kSliceSeconds, pool);
-    const Slice in_process = RunSlice(options, make_process, photos, kSliceSeconds, pool);
-    thread_rates.push_back(in_thread.images_per_s);
-    process_rates.push_back(in_process.images_per_s);
-    thread_cpu_ms.push_back(in_thread.cpu_ms);
-    process_cpu_ms.push_back(in_process.cpu_ms);
-    ratios.push_back(process_rates.back() / std::max(thread_rates.back(), 1e-9));
-  } while (!rates.Expired());
-  result.thread_images_per_s = Quantile(thread_rates, 0.5);
-  result.process_images_per_s = Quantile(process_rates, 0.5);
-  result.thread_cpu_ms = Quantile(thread_cpu_ms, 0.5);
-  result.process_cpu_ms = Quantile(process_cpu_ms, 0.5);
-  result.ratio = Quantile(ratios, 0.5);
+  RETURN_IF_ERROR(MeasureThroughput(options, pool, photos, seconds * (1 - kShareOfLatency), &result));
   return result;
 }
 
 std::string ToText(const BenchIsolation& one) {
-  std::array<char, 512> text{};
-  std::snprintf(
-      text.data(), text.size(),
-      "  --decode=thread %.1f img/s, --decode=process %.1f img/s: %.3f of it (median of slices in turn)\n"
-      "  CPU time of one image: thread %.3f ms, process %.3f ms\n"
-      "  one image at a time, process minus thread, median of photos: p50 %.0f us, p95 %.0f us\n"
-      "  (thread minus thread: %.0f, %.0f; %d times each); an idle process takes %s\n",
-      one.thread_images_per_s, one.process_images_per_s, one.ratio, one.thread_cpu_ms, one.process_cpu_ms,
-      one.added_us_p50, one.added_us_p95, one.noise_us_p50, one.noise_us_p95, one.latency_rounds,
-      HumanBytes(one.idle_rss_bytes).c_str());
-  return text.data();
+  return "  --decode=thread " + Fixed(one.thread_images_per_s, 1) + " img/s, --decode=process " +
+         Fixed(one.process_images_per_s, 1) + " img/s: " + Fixed(one.ratio, 3) +
+         " of it (median of slices in turn)\n  CPU time of one image: thread " + Fixed(one.thread_cpu_ms, 3) +
+         " ms, process " + Fixed(one.process_cpu_ms, 3) +
+         " ms\n  one image at a time, process minus thread, median of photos: p50 " +
+         Fixed(one.added_us_p50, 0) + " us, p95 " + Fixed(one.added_us_p95, 0) +
+         " us\n  (thread minus thread: " + Fixed(one.noise_us_p50, 0) + ", " + Fixed(one.noise_us_p95, 0) +
+         "; " + std::to_string(one.latency_rounds) + " times each); an idle process takes " +
+         HumanBytes(one.idle_rss_bytes) + "\n";
 }
 
-std::string ToJson(const BenchIsolation& one) {
-  std::array<char, 512> text{};
-  std::snprintf(
-      text.data(), text.size(),
-      "{\"thread_images_per_s\":%.2f,\"process_images_per_s\":%.2f,\"ratio\":%.4f,\"thread_cpu_ms\":%.4f,"
-      "\"process_cpu_ms\":%.4f,\"added_us_p50\":%.1f,\"added_us_p95\":%.1f,"
-      "\"noise_us_p50\":%.1f,\"noise_us_p95\":%.1f,\"latency_rounds\":%d,\"idle_rss_bytes\":%llu}",
-      one.thread_images_per_s, one.process_images_per_s, one.ratio, one.thread_cpu_ms, one.process_cpu_ms,
-      one.added_us_p50, one.added_us_p95, one.noise_us_p50, one.noise_us_p95, one.latency_rounds,
-      static_cast<unsigned long long>(one.idle_rss_bytes));
-  return text.data();
+void WriteJson(json::Writer& json, const BenchIsolation& one) {
+  json.BeginObject()
+      .Field("thread_images_per_s", one.thread_images_per_s, 2)
+      .Field("process_images_per_s", one.process_images_per_s, 2)
+      .Field("ratio", one.ratio, 4)
+      .Field("thread_cpu_ms", one.thread_cpu_ms, 4)
+      .Field("process_cpu_ms", one.process_cpu_ms, 4)
+      .Field("added_us_p50", one.added_us_p50, 1)
+      .Field("added_us_p95", one.added_us_p95, 1)
+      .Field("noise_us_p50", one.noise_us_p50, 1)
+      .Field("noise_us_p95", one.noise_us_p95, 1)
+      .Field("latency_rounds", one.latency_rounds)
+      .Field("idle_rss_bytes", one.idle_rss_bytes)
+      .EndObject();
 }
 
 }  // namespace photovec::bench

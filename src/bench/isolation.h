@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json/writer.h"
 #include "bench/decode.h"
 #include "decode/sandbox/decoder_pool.h"
 
@@ -16,8 +17,8 @@ struct BenchIsolation {
   double thread_images_per_s = 0;  ///< all threads together; median of slices that alternate
   double process_images_per_s = 0;
   double ratio = 0;  ///< median over neighbouring slices, process / thread
-  double thread_cpu_ms =
-      0;  ///< of one image, all threads and processes together; other programs do not count
+  /// Of one image, all threads and processes together; other programs do not count.
+  double thread_cpu_ms = 0;
   double process_cpu_ms = 0;
   // One image at a time, wall time: how much longer in a process, the median of photos.
   double added_us_p50 = 0;  ///< of a photo's median
@@ -35,6 +36,6 @@ Result<BenchIsolation> RunBenchIsolation(const BenchDecodeOptions& options, deco
                                          const std::vector<std::span<const uint8_t>>& photos, double seconds);
 
 std::string ToText(const BenchIsolation& isolation);
-std::string ToJson(const BenchIsolation& isolation);
+void WriteJson(json::Writer& json, const BenchIsolation& isolation);
 
 }  // namespace photovec::bench

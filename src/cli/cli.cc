@@ -111,18 +111,18 @@ std::string Hint(CLI::App& root, const Entry* chosen) {
   return "";
 }
 
+// `command`: program and command, "photovec bench encode".
 int UsageError(const std::string& message, const std::string& command) {
-  std::fprintf(stderr, "photovec%s%s: %s\nSee 'photovec%s%s --help'.\n", command.empty() ? "" : " ",
-               command.c_str(), message.c_str(), command.empty() ? "" : " ", command.c_str());
+  std::fprintf(stderr, "%s: %s\nSee '%s --help'.\n", command.c_str(), message.c_str(), command.c_str());
   return kExitUsage;
 }
 
 std::string ChosenPath(const CLI::App& root) {
-  std::string path;
+  std::string path = root.get_name();
   const CLI::App* level = &root;
   while (level->get_subcommands().size() == 1) {
     level = level->get_subcommands()[0];
-    path += (path.empty() ? "" : " ") + level->get_name();
+    path += " " + level->get_name();
   }
   return path;
 }
@@ -162,10 +162,11 @@ Status Settle(Entry& entry, const std::vector<CommandFlags>& known, const Enviro
   return Status::Ok();
 }
 
-int RunChosen(Entry& entry, const std::vector<CommandFlags>& known, const EnvironmentLookup& environment) {
+int RunChosen(const std::string& program, Entry& entry, const std::vector<CommandFlags>& known,
+              const EnvironmentLookup& environment) {
   TakeGiven(entry);
   const Status settled = Settle(entry, known, environment);
-  if (!settled.ok()) return UsageError(settled.message(), Spaced(entry.command->path()));
+  if (!settled.ok()) return UsageError(settled.message(), program + " " + Spaced(entry.command->path()));
   for (const std::string& line : UnknownEnvironment(EnvironmentNames(), known)) log::warn("{}", line);
   if (!entry.config_path.empty()) log::info("config file: {}", entry.config_path);
   return entry.command->Run();
@@ -174,32 +175,35 @@ int RunChosen(Entry& entry, const std::vector<CommandFlags>& known, const Enviro
 }  // namespace
 
 int RunCli(std::vector<std::string> args, const std::vector<std::unique_ptr<Command>>& commands,
-           const EnvironmentLookup& environment) {
+           const EnvironmentLookup& environment, const Program& program) {
   try {
-    CLI::App root("photovec turns photos into embedding vectors", "photovec");
-    root.set_version_flag("--version", "photovec " PHOTOVEC_VERSION);
+    CLI::App root(program.description, program.name);
+    root.set_version_flag("--version", program.name + " " PHOTOVEC_VERSION);
     root.require_subcommand(1);
     root.get_formatter()->column_width(34);
     root.footer(
         "Exit codes: 0 ok, 1 failure, 2 usage, 3 some images failed (embed), 70 compute device failed.");
     std::map<std::string, CLI::App*> parents;
     std::deque<Entry> entries;
+    std::deque<Entry> others;
     std::vector<CommandFlags> known;
-    for (const auto& command : commands) {
-      Entry& entry = entries.emplace_back();
-      entry.command = command.get();
-      command->Declare(entry.flags);
+    const auto declare = [&known](Command& command, std::deque<Entry>& list) -> Entry& {
+      Entry& entry = list.emplace_back();
+      entry.command = &command;
+      command.Declare(entry.flags);
       DeclareGeneral(entry);
-      DeclareApp(root, parents, entry);
-      known.push_back({command->path(), &entry.flags});
-    }
+      known.push_back({command.path(), &entry.flags});
+      return entry;
+    };
+    for (const auto& command : commands) DeclareApp(root, parents, declare(*command, entries));
+    for (const auto& command : program.others) declare(*command, others);
     try {
       std::reverse(args.begin(), args.end());  // CLI11 wants them so
       root.parse(args);
     } catch (const CLI::ParseError& error) {
       return HandleParseError(error, root, FindChosen(entries));
     }
-    return RunChosen(*FindChosen(entries), known, environment);
+    return RunChosen(program.name, *FindChosen(entries), known, environment);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "photovec: %s\n", error.what());
     return kExitFailure;

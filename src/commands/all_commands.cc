@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <iterator>
+
 #include "commands/commands.h"
+#include "commands/lab_programs.h"
 
 namespace photovec::commands {
 
@@ -7,12 +10,8 @@ std::vector<std::unique_ptr<cli::Command>> AllCommands() {
   std::vector<std::unique_ptr<cli::Command>> commands;
   commands.push_back(MakeServeCommand());
   commands.push_back(MakeEmbedCommand());
-  commands.push_back(MakeExperimentCommand());
-  commands.push_back(MakeCompareCommand());
-  commands.push_back(MakeObjectStoreCommand());
-  commands.push_back(MakeBenchEncodeCommand());
-  commands.push_back(MakeBenchDecodeCommand());
-  commands.push_back(MakeBenchPipelineCommand());
+  auto lab = LabEntries();
+  std::move(lab.begin(), lab.end(), std::back_inserter(commands));
   commands.push_back(MakeInitModelCommand());
   commands.push_back(MakeDoctorCommand());
   return commands;

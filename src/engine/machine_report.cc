@@ -12,14 +12,12 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
 #include <thread>
 
-#include "base/json/writer.h"
 #include "base/thread_pool.h"
 
 namespace photovec::engine {
@@ -96,14 +94,24 @@ Check CheckHugePages() {
 
 }  // namespace
 
+void WriteMachine(json::Writer& json, const Machine& machine) {
+  json.BeginObject()
+      .Field("cpu", machine.cpu_model)
+      .Field("isa", machine.isa)
+      .Field("physical_cores", machine.physical_cores)
+      .Field("cpus", machine.cpus.size())
+      .Field("cpu_quota", machine.cpu_quota, 2)
+      .Field("memory_bytes", machine.memory_bytes)
+      .Field("l2_bytes", machine.l2_bytes)
+      .Field("l3_bytes", machine.l3_bytes)
+      .Field("kernel", Kernel())
+      .EndObject();
+}
+
 std::string MachineJson(const Machine& machine) {
   std::string out;
-  json::Writer writer(out);
-  writer.BeginObject().Field("cpu", machine.cpu_model).Field("isa", machine.isa);
-  writer.Field("physical_cores", machine.physical_cores).Field("cpus", machine.cpus.size());
-  writer.Field("cpu_quota", machine.cpu_quota, 2).Field("memory_bytes", machine.memory_bytes);
-  writer.Field("l2_bytes", machine.l2_bytes).Field("l3_bytes", machine.l3_bytes);
-  writer.Field("kernel", Kernel()).EndObject();
+  json::Writer json(out);
+  WriteMachine(json, machine);
   return out;
 }
 

@@ -4,12 +4,14 @@
 #include <string>
 #include <vector>
 
+#include "base/json/writer.h"
 #include "base/machine.h"
 
 namespace photovec::engine {
 
 /// The machine as the value of "machine" in every --json output: {"cpu":..,"isa":..,"physical_cores":..,
 /// "cpus":..,"cpu_quota":..,"memory_bytes":..,"l2_bytes":..,"l3_bytes":..,"kernel":..}.
+void WriteMachine(json::Writer& json, const Machine& machine);
 std::string MachineJson(const Machine& machine);
 
 /// A library that this process has loaded, and the version in its file's name.

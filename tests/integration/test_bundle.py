@@ -37,7 +37,7 @@ def bundle(tmp_path_factory):
 
 def test_nothing_but_glibc_comes_from_outside(bundle):
     files = [path for folder in ("bin", "lib") for path in (bundle / folder).iterdir()]
-    assert {"photovec", "photovec-decoder", "libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1"} <= {p.name for p in files}
+    assert {"photovec", "photovec-lab", "photovec-decoder", "libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1"} <= {p.name for p in files}
     assert not any(CUDA.match(path.name) or path.name.startswith("libheif") or path.name in GLIBC for path in files)
     for path in files:
         for line in alone("/usr/bin/ldd", path).stdout.splitlines():

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "bench/work_tap.h"
-#include "commands/bench_encode.h"
 #include "net/client.h"
 
 namespace photovec::bench {
@@ -58,16 +57,6 @@ TEST(WorkTap, FailuresAreCountedAndGiveNoWork) {
   tap.Record(result);
   EXPECT_EQ(tap.failed(), 1);
   EXPECT_EQ(tap.ImagesBetween(TimePoint{}, TimePoint::max()), 0);
-}
-
-TEST(BenchLayout, Parse) {
-  const auto layout = commands::ParseLayout("2x4");
-  ASSERT_TRUE(layout.ok());
-  EXPECT_EQ(layout->streams, 2);
-  EXPECT_EQ(layout->threads, 4);
-  for (const char* bad : {"", "2", "2x", "x2", "0x1", "2x0", "2x1x1", "-1x1", "2*1", "2x1 "}) {
-    EXPECT_FALSE(commands::ParseLayout(bad).ok()) << bad;
-  }
 }
 
 // Answers one connection with fixed bytes, in pieces, and keeps what it was sent.

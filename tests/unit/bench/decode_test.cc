@@ -6,9 +6,13 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/json.hpp>
 #include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "bench/decode_gpu.h"
+#include "bench/isolation.h"
 
 namespace photovec::bench {
 namespace {
@@ -60,10 +64,37 @@ TEST_F(BenchDecodeTest, MeasuresWhatDecodesAndNamesTheRest) {
   EXPECT_EQ(report->classes[0].libjpeg_full_ms, 0);
   EXPECT_THAT(report->failures, ElementsAre(HasSubstr("unsupported_format"), HasSubstr("not_found")));
   EXPECT_THAT(ToText(*report), AllOf(HasSubstr("img/s"), HasSubstr("< 0.5 MP"), HasSubstr("page.jpg")));
-  const std::string json = ToJson(*report);
+  std::string json;
+  json::Writer writer(json);
+  writer.BeginObject();
+  WriteMembers(writer, *report);
+  writer.EndObject();
   EXPECT_THAT(json, AllOf(HasSubstr("\"images_per_s\":"), HasSubstr("\"machine\":{"),
                           HasSubstr("\"libjpeg_full_ms\":null")));
   EXPECT_EQ(std::count(json.begin(), json.end(), '{'), std::count(json.begin(), json.end(), '}'));
+}
+
+// Whatever a machine calls its CPU, and with what belongs to the report besides.
+TEST(BenchDecodeReport, JsonIsValidWithLongNames) {
+  BenchDecodeReport report;
+  report.machine.cpu_model = std::string(1999, 'x') + "\"";
+  report.failures = {std::string(2000, 'y') + "}"};
+  std::string text;
+  json::Writer writer(text);
+  writer.BeginObject();
+  WriteMembers(writer, report);
+  WriteJson(writer.Key("isolation"), BenchIsolation{});
+  BenchGpuDecode gpu;
+  gpu.device = std::string(2000, 'z');
+  gpu.rows.emplace_back().missing = std::string(2000, '{');
+  WriteJson(writer.Key("gpu"), gpu);
+  writer.EndObject();
+  const boost::json::value json = boost::json::parse(text);
+  EXPECT_EQ(json.at("machine").at("cpu").as_string(), report.machine.cpu_model);
+  EXPECT_EQ(json.at("failures").at(0).as_string(), report.failures[0]);
+  EXPECT_EQ(json.at("isolation").at("latency_rounds").as_int64(), 0);
+  EXPECT_EQ(json.at("gpu").at("device").as_string(), gpu.device);
+  EXPECT_EQ(json.at("gpu").at("rows").at(0).at("missing").as_string(), gpu.rows[0].missing);
 }
 
 TEST_F(BenchDecodeTest, NothingToMeasureIsAnError) {

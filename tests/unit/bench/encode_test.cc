@@ -70,6 +70,20 @@ TEST(BenchEncode, JsonHasTheJudgedFields) {
   EXPECT_EQ(json.at("measurements").as_array().size(), 2U);
 }
 
+// Whatever a machine calls its CPU, and however long its library's description is.
+TEST(BenchEncode, JsonIsValidWithLongNames) {
+  BenchEncodeReport report;
+  report.machine.cpu_model = std::string(1999, 'x') + "\"";
+  BenchEncodeRow row;
+  row.precision = "f32";
+  row.detail = std::string(2000, 'y');
+  report.rows = {row};
+  const boost::json::value json = boost::json::parse(ToJson(report));
+  EXPECT_EQ(json.at("machine").at("cpu").as_string(), report.machine.cpu_model);
+  EXPECT_EQ(json.at("encoder").as_string(), row.detail);
+  EXPECT_EQ(json.at("measurements").at(0).at("encoder").as_string(), row.detail);
+}
+
 TEST(BenchEncode, RefusesWhatItCannotMeasure) {
   const auto code = [](auto change) {
     BenchEncodeOptions options = Tiny();

@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "base/json_text.h"
 #include "bulk/npy.h"
 #include "bulk/output.h"
 #include "bulk/reader.h"
@@ -186,16 +185,6 @@ TEST_F(Files, LinesAreUtf8AndKeepTheBytesOfOddNames) {
             "{\"path\":\"caf\xc3\xa9 \\\"1\\\".jpg\",\"row\":0,\"error\":null}\n"
             "{\"path\":\"caf\xef\xbf\xbd.jpg\",\"path_base64\":\"Y2Fm6S5qcGc=\",\"row\":1,\"error\":null}\n"
             "{\"path\":\"b.jpg\",\"row\":null,\"error\":{\"code\":\"image_corrupt\",\"message\":\"cut\"}}\n");
-}
-
-TEST(JsonText, AlwaysValidUtf8) {
-  EXPECT_EQ(JsonString("a\"\\\n"), "\"a\\\"\\\\\\u000a\"");
-  EXPECT_EQ(JsonString("caf\xc3\xa9"), "\"caf\xc3\xa9\"");
-  EXPECT_EQ(JsonString("caf\xe9.jpg"), "\"caf\\udce9.jpg\"");
-  EXPECT_EQ(JsonString("\xed\xa0\x80"), "\"\\udced\\udca0\\udc80\"") << "a surrogate is no UTF-8";
-  EXPECT_EQ(JsonString("\xf0\x9f\x90\x88"), "\"\xf0\x9f\x90\x88\"");
-  EXPECT_EQ(JsonError(Status::Ok()), "null");
-  EXPECT_EQ(JsonError({Code::kImageCorrupt, "cut"}), R"({"code":"image_corrupt","message":"cut"})");
 }
 
 TEST(PathWalker, ImageExtensions) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
@@ -112,6 +114,31 @@ TEST_F(Cli, UsageErrorsExitTwoWithAHint) {
     EXPECT_EQ(out_, "");
   }
   EXPECT_EQ(serve_.runs + bench_.runs, 0);
+}
+
+TEST_F(Cli, OtherProgramsSettingsAreKnownButNotOffered) {
+  const std::string file = ::testing::TempDir() + "photovec_cli_others.toml";
+  std::ofstream(file) << "[lab.measure]\nport = 5\nlog-level = \"warn\"\n";
+  Seen lab;
+  Program program;
+  program.name = "photovec-server";
+  std::vector<std::unique_ptr<Command>> commands;
+  commands.push_back(std::make_unique<FakeCommand>("serve", &serve_));
+  const EnvironmentLookup none = [](const std::string&) { return std::nullopt; };
+  const auto run = [&](std::vector<std::string> args) {
+    ::testing::internal::CaptureStderr();
+    const int code = RunCli(std::move(args), commands, none, program);
+    err_ = ::testing::internal::GetCapturedStderr();
+    return code;
+  };
+  EXPECT_EQ(run({"serve", "--config", file}), kExitUsage);
+  EXPECT_THAT(err_, HasSubstr("photovec-server serve: " + file + ":3: unknown section [lab.measure]"));
+  program.others.push_back(std::make_unique<FakeCommand>("lab.measure", &lab));
+  EXPECT_EQ(run({"serve", "--config", file}), kExitOk) << err_;
+  EXPECT_EQ(serve_.port, 8080);
+  EXPECT_EQ(run({"lab", "measure"}), kExitUsage);
+  EXPECT_EQ(lab.runs, 0);
+  std::filesystem::remove(file);
 }
 
 TEST_F(Cli, VersionAndHelpGoToStdout) {

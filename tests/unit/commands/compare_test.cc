@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "commands/compare.h"
+#include "commands/lab/compare.h"
 
 #include <gtest/gtest.h>
 

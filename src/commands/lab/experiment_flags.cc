@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "commands/experiment_flags.h"
+#include "commands/lab/experiment_flags.h"
 
 #include <algorithm>
 #include <array>

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT
-#include "bench/cuda.h"
+#include "bench/encode_cuda.h"
 
 #include <algorithm>
-#include <barrier>
 #include <cmath>
-#include <cstdio>
 #include <memory>
-#include <thread>
+#include <mutex>
 #include <utility>
 
-#include "base/deadline.h"
 #include "base/quantile.h"
 #include "base/slot_pool.h"
 #include "bench/encode_model.h"
 #include "bench/images.h"
+#include "bench/runner.h"
+#include "bench/stream_worker.h"
 #include "encode/cuda/cuda_encoder.h"
 
 namespace photovec::bench {
@@ -85,75 +84,63 @@ class Pixels {
   CudaEncoder* encoder_ = nullptr;
 };
 
-// What one stream saw.
-struct StreamTimes {
-  Status status;
-  int64_t images = 0;
+// What the streams of one slice saw.
+struct BatchTimes {
+  std::mutex mutex;
   std::vector<double> batch_us;
   std::vector<DeviceSpan> spans;
 };
 
-// Keeps two batches in flight until `seconds` are over.
-void Drive(CudaEncoder& encoder, int index, std::span<const PixelSlot> slots, double seconds,
-           std::barrier<>& start, StreamTimes& times) {
-  encode::cuda::CudaStream& stream = encoder.cuda_stream(index);
-  const size_t floats = slots.size() * static_cast<size_t>(encoder.info().embedding_dim);
-  std::vector<float> out(2 * floats);
-  struct Flight {
-    encode::Ticket ticket;
-    TimePoint begin;
-  };
-  std::vector<Flight> flights;
-  start.arrive_and_wait();
-  const TimePoint end =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-  for (size_t batch = 0; times.status.ok(); ++batch) {
-    const TimePoint now = Clock::now();
-    if (now < end) {
-      const auto ticket = stream.Submit(slots, std::span(out).subspan(batch % 2 * floats, floats));
-      times.status = ticket.status();
-      if (ticket.ok()) flights.push_back({*ticket, now});
-    }
-    if (flights.empty()) return;
-    if (flights.size() < 2 && now < end) continue;
-    const Flight oldest = flights.front();
-    flights.erase(flights.begin());
-    times.status = stream.Wait(oldest.ticket);
-    times.batch_us.push_back(static_cast<double>(MicrosBetween(oldest.begin, Clock::now())));
-    times.spans.push_back(stream.LastSpan());
-    times.images += static_cast<int64_t>(slots.size());
+// Also notes how long each batch took, and on the device.
+class TimedStreamWorker final : public StreamWorker {
+ public:
+  TimedStreamWorker(encode::cuda::CudaStream& stream, std::vector<PixelSlot> slots, int embedding_dim,
+                    BatchTimes& times)
+      : StreamWorker(stream, std::move(slots), embedding_dim), stream_(stream), times_(times) {}
+  ~TimedStreamWorker() override {
+    const std::scoped_lock lock(times_.mutex);
+    times_.batch_us.insert(times_.batch_us.end(), batch_us_.begin(), batch_us_.end());
+    times_.spans.insert(times_.spans.end(), spans_.begin(), spans_.end());
   }
-}
+  TimedStreamWorker(const TimedStreamWorker&) = delete;
+  TimedStreamWorker& operator=(const TimedStreamWorker&) = delete;
+
+ private:
+  void OnBatch(TimePoint submitted) override {
+    batch_us_.push_back(static_cast<double>(MicrosBetween(submitted, Clock::now())));
+    spans_.push_back(stream_.LastSpan());
+  }
+
+  encode::cuda::CudaStream& stream_;
+  BatchTimes& times_;
+  std::vector<double> batch_us_;
+  std::vector<DeviceSpan> spans_;
+};
 
 Status MeasureLoaded(CudaEncoder& encoder, std::span<const PixelSlot> slots, double seconds,
                      BenchCudaRow& row) {
-  std::vector<StreamTimes> times(static_cast<size_t>(row.streams));
-  std::barrier<> start(row.streams + 1);
-  RETURN_IF_ERROR(encoder.device_model(0).StartClock());
-  std::vector<std::thread> threads;
-  for (int i = 0; i < row.streams; ++i) {
-    threads.emplace_back([&, i] { Drive(encoder, i, slots, seconds, start, times[static_cast<size_t>(i)]); });
-  }
-  start.arrive_and_wait();
-  const TimePoint begin = Clock::now();
-  for (std::thread& thread : threads) thread.join();
-  const double wall_us = static_cast<double>(MicrosBetween(begin, Clock::now()));
-  std::vector<double> batch_us;
-  std::vector<DeviceSpan> spans;
-  int64_t images = 0;
-  for (const StreamTimes& stream : times) {
-    RETURN_IF_ERROR(stream.status);
-    images += stream.images;
-    batch_us.insert(batch_us.end(), stream.batch_us.begin(), stream.batch_us.end());
-    spans.insert(spans.end(), stream.spans.begin(), stream.spans.end());
-  }
+  BatchTimes times;
+  std::vector<Contestant> contestants(1);
+  Contestant& streams = contestants.front();
+  streams.name = row.precision + ", " + row.input;
+  streams.threads = row.streams;
+  streams.seconds = seconds;
+  streams.prepare = [&] { return encoder.device_model(0).StartClock(); };
+  streams.warm_up = [] { return Status::Ok(); };  // MeasureAlone() has done it
+  streams.start = [&](int stream) -> Result<std::unique_ptr<Worker>> {
+    return std::unique_ptr<Worker>(std::make_unique<TimedStreamWorker>(
+        encoder.cuda_stream(stream), std::vector(slots.begin(), slots.end()), encoder.info().embedding_dim,
+        times));
+  };
+  ASSIGN_OR_RETURN(const std::vector<Series> series, TakeTurns(contestants, {}));
+  const Slice& slice = series.front().slices.front();
   std::vector<double> device_us;
-  for (const DeviceSpan& span : spans) device_us.push_back(span.end_us - span.begin_us);
-  row.images_per_s = static_cast<double>(images) / wall_us * 1e6;
-  row.busy = UnionMicros(spans) / wall_us;
-  row.device_us = Quantile(device_us, 0.5);
-  row.loaded_p50_us = Quantile(batch_us, 0.5);
-  row.loaded_p95_us = Quantile(batch_us, 0.95);
+  for (const DeviceSpan& span : times.spans) device_us.push_back(span.end_us - span.begin_us);
+  row.images_per_s = slice.amount / slice.seconds;
+  row.busy = UnionMicros(times.spans) / (slice.seconds * 1e6);
+  row.device_us = Median(std::move(device_us));
+  row.loaded_p50_us = Quantile(times.batch_us, 0.5);
+  row.loaded_p95_us = Quantile(times.batch_us, 0.95);
   return Status::Ok();
 }
 
@@ -161,11 +148,9 @@ Status MeasureAlone(CudaEncoder& encoder, std::span<const PixelSlot> slots, int 
   std::vector<float> out(slots.size() * static_cast<size_t>(encoder.info().embedding_dim));
   std::vector<double> micros;
   for (int i = 0; i < batches + kAloneWarmup; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    ASSIGN_OR_RETURN(const encode::Ticket ticket, encoder.stream(0).Submit(slots, out));
-    RETURN_IF_ERROR(encoder.stream(0).Wait(ticket));
-    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - begin;
-    if (i >= kAloneWarmup) micros.push_back(took.count());
+    const TimePoint begin = Clock::now();
+    RETURN_IF_ERROR(EncodeInto(encoder, 0, slots, out));
+    if (i >= kAloneWarmup) micros.push_back(Seconds(Clock::now() - begin) * 1e6);
   }
   row.alone_p50_us = Quantile(micros, 0.5);
   row.alone_p95_us = Quantile(micros, 0.95);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "commands/compare.h"
+#include "commands/lab/compare.h"
 
 #include <charconv>
 #include <cmath>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cli/exit.h"
-#include "commands/commands.h"
+#include "commands/lab/commands.h"
 #include "experiment/analyse/compare.h"
 #include "experiment/report/report.h"
 

@@ -35,8 +35,8 @@ struct BenchCudaRow {
   int batch = 0;
   double images_per_s = 0;
   double tflops = 0;
-  double ceiling_tflops =
-      0;  ///< bare cuBLASLt products of this batch size, one after the other, same process
+  /// Bare cuBLASLt products of this batch size, one after the other, same process.
+  double ceiling_tflops = 0;
   double share_of_ceiling = 0;
   double busy = 0;           ///< union of all batches' compute on the device / wall time
   double device_us = 0;      ///< median compute of a batch on the device, under this load

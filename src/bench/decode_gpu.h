@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json/writer.h"
 #include "base/result.h"
 #include "bench/decode.h"
 #include "device/cuda/platform.h"
@@ -50,6 +51,6 @@ Result<BenchGpuDecode> RunBenchGpuDecode(const BenchDecodeOptions& options, devi
                                          double seconds);
 
 std::string ToText(const BenchGpuDecode& bench);
-std::string ToJson(const BenchGpuDecode& bench);
+void WriteJson(json::Writer& json, const BenchGpuDecode& bench);
 
 }  // namespace photovec::bench

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -18,8 +17,9 @@
 #include "cli/exit.h"
 #include "cli/progress.h"
 #include "cli/stop_signal.h"
-#include "commands/commands.h"
-#include "commands/experiment_flags.h"
+#include "commands/lab/commands.h"
+#include "commands/lab/experiment_flags.h"
+#include "commands/lab_programs.h"
 #include "engine/machine_report.h"
 #include "experiment/report/report.h"
 #include "experiment/run/sweep.h"
@@ -47,12 +47,6 @@ std::vector<std::string> TypedCommand() {
     at = end + 1;
   }
   return words;
-}
-
-std::string OwnProgram() {
-  char path[4096];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
-  return length > 0 ? std::string(path, static_cast<size_t>(length)) : "photovec";
 }
 
 Status WriteWhole(const std::string& path, const std::string& text) {
@@ -104,7 +98,9 @@ class ExperimentCommand : public cli::Command {
   int Run() override {
     if (options_.out.empty()) options_.out = "experiment-" + Now("%Y%m%d-%H%M%S");
     const std::string logs = options_.out + "/logs";
-    auto sweep = MakeSweep(options_, OwnProgram(), logs);
+    const auto program = ProgramBeside("photovec");
+    if (!program.ok()) return cli::ReportFailure(program.status());
+    auto sweep = MakeSweep(options_, *program, logs);
     if (!sweep.ok()) return cli::ReportUsage(sweep.status());
     std::error_code error;
     std::filesystem::create_directories(logs, error);

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include <cstdio>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "base/json/writer.h"
 #include "base/machine.h"
 #include "bench/decode.h"
-#include "bench/gpu_decode.h"
+#include "bench/decode_gpu.h"
 #include "bench/isolation.h"
 #include "bulk/walker.h"
 #include "cli/exit.h"
-#include "commands/commands.h"
 #include "commands/engine_flags.h"
+#include "commands/lab/commands.h"
 #include "device/cuda/loader.h"
 #include "engine/decoding.h"
 #include "engine/device_choice.h"
@@ -65,7 +68,7 @@ class BenchDecodeCommand : public cli::Command {
     }
     if (options_.decode_device != engine::DecodeDevice::kCpu) return RunOnGpu(bench);
     std::unique_ptr<decode::DecoderPool> pool;
-    bench::BenchIsolation isolation;
+    std::optional<bench::BenchIsolation> isolation;
     if (options_.decode_mode == engine::DecodeMode::kProcess) {
       auto created = decode::DecoderPool::Create(engine::ToPoolOptions(options_, bench.threads));
       if (!created.ok()) return cli::ReportFailure(created.status());
@@ -75,13 +78,7 @@ class BenchDecodeCommand : public cli::Command {
         return Status::Ok();
       };
     }
-    const auto report = bench::RunBenchDecode(bench);
-    if (!report.ok()) return cli::ReportFailure(report.status());
-    std::string text = json_ ? bench::ToJson(*report) : bench::ToText(*report);
-    if (pool && json_) text.insert(text.rfind('}'), ",\"isolation\":" + bench::ToJson(isolation));
-    if (pool && !json_) text += bench::ToText(isolation);
-    std::printf("%s%s", text.c_str(), text.ends_with('\n') ? "" : "\n");
-    return cli::kExitOk;
+    return Measure(bench, "isolation", isolation);
   }
 
  private:
@@ -92,17 +89,33 @@ class BenchDecodeCommand : public cli::Command {
     if (!platform.ok()) return cli::ReportFailure(platform.status());
     const auto chosen = engine::ChooseDevice("cuda");
     if (!chosen.ok()) return cli::ReportFailure(chosen.status());
-    bench::BenchGpuDecode gpu;
+    std::optional<bench::BenchGpuDecode> gpu;
     bench.afterwards = [&](const auto& photos) -> Status {
       ASSIGN_OR_RETURN(
           gpu, bench::RunBenchGpuDecode(bench, **platform, chosen->devices.front(), photos, seconds_));
       return Status::Ok();
     };
+    return Measure(bench, "gpu", gpu);
+  }
+
+  // `more`: what bench.afterwards may find out, a member of the JSON object.
+  template <typename More>
+  int Measure(const bench::BenchDecodeOptions& bench, std::string_view key,
+              const std::optional<More>& more) const {
     const auto report = bench::RunBenchDecode(bench);
     if (!report.ok()) return cli::ReportFailure(report.status());
-    std::string text = json_ ? bench::ToJson(*report) : bench::ToText(*report);
-    if (json_) text.insert(text.rfind('}'), ",\"gpu\":" + bench::ToJson(gpu));
-    std::printf("%s%s", text.c_str(), json_ ? "\n" : bench::ToText(gpu).c_str());
+    std::string text;
+    if (json_) {
+      json::Writer json(text);
+      json.BeginObject();
+      bench::WriteMembers(json, *report);
+      if (more) bench::WriteJson(json.Key(key), *more);
+      json.EndObject();
+      text += "\n";
+    } else {
+      text = bench::ToText(*report) + (more ? bench::ToText(*more) : "");
+    }
+    std::printf("%s", text.c_str());
     return cli::kExitOk;
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "commands/bench_encode.h"
+#include "commands/lab/bench_encode.h"
 
 #include <algorithm>
 #include <charconv>
@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "bench/cuda.h"
+#include "bench/encode_cuda.h"
 #include "cli/exit.h"
-#include "commands/commands.h"
+#include "commands/lab/commands.h"
 #include "device/cuda/loader.h"
 #include "encode/factory.h"
 #include "engine/device_choice.h"

@@ -69,7 +69,7 @@ struct ExperimentOptions {
 void DeclareExperimentFlags(cli::FlagSet& flags, ExperimentOptions* options);
 
 /// Checks everything that can be checked before a server is started and turns it into a plan.
-/// \param program this binary, for servers and object store.
+/// \param program the binary `photovec`, for servers and object store.
 /// \param work_dir where logs go.
 /// Errors: kInvalidRequest (say which option, and what is accepted); kNotFound for a folder without photos.
 Result<experiment::SweepOptions> MakeSweep(const ExperimentOptions& options, const std::string& program,

@@ -8,7 +8,7 @@
 #include "cli/exit.h"
 #include "cli/port_file.h"
 #include "cli/stop_signal.h"
-#include "commands/commands.h"
+#include "commands/lab/commands.h"
 #include "experiment/store/object_store.h"
 
 namespace photovec::commands {

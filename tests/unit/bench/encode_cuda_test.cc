@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "bench/cuda.h"
+#include "bench/encode_cuda.h"
 
 #include <gtest/gtest.h>
 
@@ -80,6 +80,17 @@ TEST(BenchCuda, MeasuresWhatItVerified) {
   EXPECT_EQ(json.at("measurements").as_array().size(), 12U);
   EXPECT_EQ(json.at("device").as_string(), "Fake GPU");
   EXPECT_NE(ToText(*report).find("pageable"), std::string::npos);
+}
+
+TEST(BenchCuda, JsonIsValidWithLongNames) {
+  BenchCudaReport report;
+  report.device.name = std::string(2000, 'x');
+  BenchCudaRow row;
+  row.precision = std::string(2000, 'y');
+  report.rows = {row};
+  const auto json = boost::json::parse(ToJson(report));
+  EXPECT_EQ(json.at("device").as_string(), report.device.name);
+  EXPECT_EQ(json.at("measurements").at(0).at("precision").as_string(), row.precision);
 }
 
 TEST(BenchCuda, RefusesToTimeWrongAnswers) {
