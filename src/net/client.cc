@@ -1,138 +1,171 @@
 // SPDX-License-Identifier: MIT
 #include "net/client.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cctype>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/ip/address_v4.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
 #include <cerrno>
-#include <charconv>
-#include <cstring>
-#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "net/media_type.h"
 
 namespace photovec::net {
 namespace {
 
-constexpr std::string_view kBoundary = "photovec-bench-boundary";
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using asio::ip::tcp;
+using ErrorCode = boost::system::error_code;
 
-Status Failed(const std::string& what) {
-  return {Code::kUnavailable, "HTTP client: cannot " + what + ": " + std::strerror(errno)};
-}
+constexpr uint64_t kMaxReplyBytes = uint64_t{1} << 30;
+// A connection that the server closed before it saw the request breaks within a round trip on this machine.
+constexpr int64_t kIdleRace_us = 50'000;
 
-// The value of Content-Length in a block of header lines; -1 when there is none.
-int64_t ContentLength(std::string head) {
-  for (char& c : head) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  constexpr std::string_view kName = "\r\ncontent-length:";
-  size_t begin = head.find(kName);
-  if (begin == std::string::npos) return -1;
-  begin = head.find_first_not_of(' ', begin + kName.size());
-  if (begin == std::string::npos) return -1;
-  int64_t value = -1;
-  std::from_chars(head.data() + begin, head.data() + head.size(), value);
-  return value;
+std::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+std::string Describe(const ErrorCode& error, bool got_bytes) {
+  const bool http_error = error.category() == http::make_error_code(http::error::bad_method).category();
+  if (error == http::error::end_of_stream || error == http::error::partial_message ||
+      error == asio::error::eof) {
+    return got_bytes ? "the connection ended within the reply" : "the connection ended before the reply";
+  }
+  return (http_error ? "the reply is not HTTP/1.1: " : "the connection broke: ") + error.message();
 }
 
 }  // namespace
 
-Result<std::unique_ptr<HttpClient>> HttpClient::Connect(uint16_t port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return Failed("make a socket");
-  std::unique_ptr<HttpClient> client(new HttpClient(fd));
-  const int one = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return Failed("connect to port " + std::to_string(port));
-  }
-  return client;
+std::string_view ClientReply::Header(std::string_view name) const {
+  const auto found = headers.find(name);
+  return found == headers.end() ? std::string_view() : std::string_view(found->second);
 }
 
-HttpClient::~HttpClient() { close(fd_); }
+ClientConnection::ClientConnection(asio::io_context& context, uint16_t port)
+    : socket_(context), port_(port) {}
 
-Result<std::string> HttpClient::Upload(std::span<const Bytes> photos) {
-  // texts[0] is the request's head, texts[1 + i] stands before photo i, the last after all.
-  std::vector<std::string> texts(photos.size() + 2);
-  size_t body = 0;
-  for (size_t i = 0; i < photos.size(); ++i) {
-    texts[1 + i] = (i == 0 ? "--" : "\r\n--") + std::string(kBoundary) +
-                   "\r\nContent-Disposition: form-data; name=\"images\"; filename=\"" + std::to_string(i) +
-                   ".jpg\"\r\nContent-Type: image/jpeg\r\n\r\n";
-    body += texts[1 + i].size() + photos[i].size();
-  }
-  texts.back() = "\r\n--" + std::string(kBoundary) + "--\r\n";
-  body += texts.back().size();
-  texts[0] =
-      "POST /embed HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/octet-stream\r\n"
-      "Content-Type: multipart/form-data; boundary=" +
-      std::string(kBoundary) + "\r\nContent-Length: " + std::to_string(body) + "\r\n\r\n";
-  RETURN_IF_ERROR(SendAll(texts, photos));
-  return ReadReply();
+void ClientConnection::Close() {
+  ErrorCode ignored;  // the descriptor is gone in any case
+  socket_.close(ignored);
+  buffer_.clear();
 }
 
-Status HttpClient::SendAll(std::vector<std::string>& texts, std::span<const Bytes> photos) const {
-  std::vector<iovec> pieces;
-  const auto add = [&](const void* data, size_t size) { pieces.push_back({const_cast<void*>(data), size}); };
-  add(texts[0].data(), texts[0].size());
-  for (size_t i = 0; i < photos.size(); ++i) {
-    add(texts[1 + i].data(), texts[1 + i].size());
-    add(photos[i].view().data(), photos[i].size());
+void ClientConnection::Abort() {
+  aborted_ = true;
+  ErrorCode ignored;
+  socket_.close(ignored);
+}
+
+/// False when the server has closed a kept connection, or sent what nobody asked for.
+bool ClientConnection::Usable() {
+  if (!socket_.is_open() || buffer_.size() > 0) return false;
+  char byte = 0;
+  const ssize_t n = recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+asio::awaitable<std::string> ClientConnection::Connect() {
+  Close();
+  ErrorCode error;
+  const tcp::endpoint server(asio::ip::address_v4::loopback(), port_);
+  co_await socket_.async_connect(server, asio::redirect_error(asio::use_awaitable, error));
+  if (!error) socket_.set_option(tcp::no_delay(true), error);
+  if (!error && !aborted_) co_return std::string();
+  Close();
+  co_return "cannot connect to port " + std::to_string(port_) + ": " + error.message();
+}
+
+asio::awaitable<void> ClientConnection::Exchange(std::span<const std::string_view> pieces,
+                                                 ClientOutcome* outcome, bool* got_bytes) {
+  std::vector<asio::const_buffer> buffers;
+  buffers.reserve(pieces.size());
+  for (const std::string_view piece : pieces) buffers.emplace_back(piece.data(), piece.size());
+  ErrorCode write_error;
+  co_await asio::async_write(socket_, buffers, asio::redirect_error(asio::use_awaitable, write_error));
+  // A server may answer (413, 503) and close before it has read everything: the reply is read in any case.
+  http::response_parser<http::string_body> parser;
+  parser.body_limit(kMaxReplyBytes);
+  ErrorCode error;
+  co_await http::async_read(socket_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
+  outcome->done_us = NowMicros();
+  *got_bytes = parser.got_some() || buffer_.size() > 0;
+  if (error) {
+    outcome->failure = Describe(write_error && !*got_bytes ? write_error : error, *got_bytes);
+    Close();
+    co_return;
   }
-  add(texts.back().data(), texts.back().size());
-  size_t first = 0;
-  while (first < pieces.size()) {
-    msghdr message{};
-    message.msg_iov = &pieces[first];
-    message.msg_iovlen = std::min<size_t>(pieces.size() - first, 512);
-    const ssize_t sent = sendmsg(fd_, &message, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent <= 0) return Failed("send");
-    auto left = static_cast<size_t>(sent);
-    while (first < pieces.size() && left >= pieces[first].iov_len) left -= pieces[first++].iov_len;
-    if (left > 0) {
-      pieces[first].iov_base = static_cast<char*>(pieces[first].iov_base) + left;
-      pieces[first].iov_len -= left;
+  auto& response = parser.get();
+  outcome->failure.clear();
+  outcome->reply = {};
+  outcome->reply.status = static_cast<int>(response.result_int());
+  for (const auto& field : response.base()) {
+    outcome->reply.headers.emplace(LowerAscii(View(field.name_string())), View(field.value()));
+  }
+  outcome->reply.body = std::move(response.body());
+  if (!parser.keep_alive() || write_error) Close();
+}
+
+asio::awaitable<ClientOutcome> ClientConnection::Ask(std::span<const std::string_view> pieces) {
+  ClientOutcome outcome;
+  bool reused = Usable();
+  for (;;) {
+    if (!reused) {
+      std::string failure = "broken off";  // after Abort() nothing is begun anew
+      if (!aborted_) failure = co_await Connect();
+      if (!failure.empty()) {
+        outcome.failure = std::move(failure);
+        outcome.connected = false;
+        outcome.done_us = NowMicros();
+        if (outcome.sent_us == 0) outcome.sent_us = outcome.done_us;
+        co_return outcome;
+      }
     }
+    outcome.connected = true;
+    const int64_t begin_us = NowMicros();
+    if (outcome.sent_us == 0) outcome.sent_us = begin_us;
+    bool got_bytes = false;
+    co_await Exchange(pieces, &outcome, &got_bytes);
+    const bool idle_race = reused && !got_bytes && outcome.done_us - begin_us < kIdleRace_us;
+    if (outcome.failure.empty() || aborted_ || !idle_race) co_return outcome;
+    reused = false;
   }
-  return Status::Ok();
 }
 
-Status HttpClient::Fill() {
-  std::array<char, 65536> buffer;
-  ssize_t got = 0;
-  do {
-    got = recv(fd_, buffer.data(), buffer.size(), 0);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) return Failed("receive");
-  if (got == 0) return {Code::kUnavailable, "HTTP client: the server closed the connection"};
-  input_.append(buffer.data(), static_cast<size_t>(got));
-  return Status::Ok();
+Result<ClientReply> Client::Ask(std::span<const std::string_view> pieces) {
+  ClientOutcome outcome;
+  bool done = false;
+  const auto ask = [&]() -> asio::awaitable<void> {
+    outcome = co_await connection_.Ask(pieces);
+    done = true;
+  };
+  context_.restart();
+  asio::co_spawn(context_, ask, asio::detached);
+  context_.run_for(patience_);
+  if (!done) {
+    connection_.Abort();
+    context_.restart();
+    context_.run();
+    outcome.failure = "no reply within " + std::to_string(patience_.count()) + " ms";
+  }
+  if (outcome.failure.empty()) return std::move(outcome.reply);
+  return Status(Code::kUnavailable, std::move(outcome.failure));
 }
 
-Result<std::string> HttpClient::ReadReply() {
-  size_t end = 0;
-  while ((end = input_.find("\r\n\r\n")) == std::string::npos) RETURN_IF_ERROR(Fill());
-  const std::string head = input_.substr(0, end + 2);
-  const int64_t length = ContentLength(head);
-  if (length < 0) return Status(Code::kInternal, "HTTP client: a reply without Content-Length");
-  const size_t body = end + 4;
-  const size_t whole = body + static_cast<size_t>(length);
-  while (input_.size() < whole) RETURN_IF_ERROR(Fill());
-  std::string reply = input_.substr(body, static_cast<size_t>(length));
-  input_.erase(0, whole);
-  if (head.rfind("HTTP/1.1 200", 0) != 0) {
-    return Status(Code::kInternal,
-                  "the server answered " + head.substr(0, head.find("\r\n")) + ": " + reply.substr(0, 500));
-  }
-  return reply;
+Result<ClientReply> Client::Get(std::string_view path) {
+  const std::string head = "GET " + std::string(path) + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+  const std::string_view pieces[] = {head};
+  return Ask(pieces);
 }
 
 }  // namespace photovec::net

@@ -212,4 +212,16 @@ Status MultipartParser::Finish() const {
   return Malformed("the body ends before its closing boundary");
 }
 
+void AppendFilePart(std::vector<std::string_view>& pieces, std::string_view file) {
+  constexpr std::string_view kHead =
+      "--photovec-form-5b1f0c9a77de42e8\r\nContent-Disposition: form-data; name=\"image\"; "
+      "filename=\"photo\"\r\n"
+      "Content-Type: application/octet-stream\r\n\r\n";
+  pieces.insert(pieces.end(), {kHead, file, "\r\n"});
+}
+
+void AppendFormEnd(std::vector<std::string_view>& pieces) {
+  pieces.emplace_back("--photovec-form-5b1f0c9a77de42e8--\r\n");
+}
+
 }  // namespace photovec::net

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/status.h"
@@ -69,5 +70,11 @@ class MultipartParser {
   std::string head_;
   size_t parts_ = 0;
 };
+
+/// A form of files on its way out, as pieces that are sent from where they lie: its Content-Type, its
+/// beginning and end, and one part a file, whose bytes are borrowed.
+inline constexpr std::string_view kFormType = "multipart/form-data; boundary=photovec-form-5b1f0c9a77de42e8";
+void AppendFilePart(std::vector<std::string_view>& pieces, std::string_view file);
+void AppendFormEnd(std::vector<std::string_view>& pieces);
 
 }  // namespace photovec::net
