@@ -8,6 +8,8 @@
 #include <future>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -20,12 +22,29 @@
 #include "bench/table.h"
 #include "bench/work_tap.h"
 #include "net/client.h"
+#include "net/multipart.h"
 #include "net/server.h"
 
 namespace photovec::bench {
 namespace {
 
 // Hands photos out in turn, several at a time. Thread-safe.
+// POST /embed as a form, one part a photo, asking for rows of f32.
+Result<net::ClientReply> Upload(net::Client& client, const std::vector<Bytes>& photos) {
+  std::vector<std::string_view> pieces(1);
+  for (const Bytes& photo : photos) {
+    net::AppendFilePart(pieces, {reinterpret_cast<const char*>(photo.view().data()), photo.size()});
+  }
+  net::AppendFormEnd(pieces);
+  size_t bytes = 0;
+  for (const std::string_view piece : pieces) bytes += piece.size();
+  const std::string head =
+      "POST /embed HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/octet-stream\r\nContent-Type: " +
+      std::string(net::kFormType) + "\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n";
+  pieces.front() = head;
+  return client.Ask(pieces);
+}
+
 class Batches {
  public:
   Batches(const PhotoSet& set, int count) : photos_(set.photos), count_(static_cast<size_t>(count)) {}
@@ -244,13 +263,16 @@ class Benchmark {
   Contestant Http() {
     Contestant one = Clients("http");
     one.start = [this](int /*client*/) -> Result<std::unique_ptr<Worker>> {
-      ASSIGN_OR_RETURN(auto connected, net::HttpClient::Connect(server_->port()));
-      const std::shared_ptr<net::HttpClient> client = std::move(connected);
+      auto client = std::make_shared<net::Client>(server_->port());
       return MakeWorker([this, client]() -> Result<double> {
-        ASSIGN_OR_RETURN(const std::string reply, client->Upload(batches_.Next()));
+        ASSIGN_OR_RETURN(const net::ClientReply reply, Upload(*client, batches_.Next()));
+        if (reply.status != 200) {
+          return Status(Code::kInternal, "the server answered HTTP " + std::to_string(reply.status) + ": " +
+                                             reply.body.substr(0, 500));
+        }
         const size_t expected = batches_.count() * static_cast<size_t>(model_.encoder.embedding_dim) * 4;
-        if (reply.size() == expected) return Answered();
-        return Status(Code::kInternal, "the server's reply has " + std::to_string(reply.size()) +
+        if (reply.body.size() == expected) return Answered();
+        return Status(Code::kInternal, "the server's reply has " + std::to_string(reply.body.size()) +
                                            " bytes, not " + std::to_string(expected));
       });
     };

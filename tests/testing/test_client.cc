@@ -10,6 +10,7 @@
 
 #include <array>
 
+#include "base/clock.h"
 #include "net/media_type.h"
 
 namespace photovec::test {
@@ -50,6 +51,7 @@ bool TestClient::FillBuffer() {
   std::array<char, 65536> room;
   const ssize_t n = recv(fd_, room.data(), room.size(), 0);
   if (n <= 0) return false;
+  if (buffer_.empty()) first_byte_us_ = NowMicros();
   buffer_.append(room.data(), static_cast<size_t>(n));
   return true;
 }
@@ -83,6 +85,15 @@ TestReply TestClient::Read(bool head_request) {
 TestReply TestClient::Ask(std::string_view bytes) {
   Send(bytes);  // a refused request may close before all is sent: the reply tells
   return Read();
+}
+
+TestReply TestClient::Get(std::string_view path, std::string_view headers) {
+  return Ask(test::Get(path, headers));
+}
+
+TestReply TestClient::Head(std::string_view path, std::string_view headers) {
+  Send("HEAD " + std::string(path) + " HTTP/1.1\r\nHost: t\r\n" + std::string(headers) + "\r\n");
+  return Read(true);
 }
 
 bool TestClient::Closed() {

@@ -38,6 +38,11 @@ class TestClient {
   TestReply Read(bool head_request = false);
   /// Send, then Read.
   TestReply Ask(std::string_view bytes);
+  /// The same for GET and HEAD, with further header lines (each with its CRLF).
+  TestReply Get(std::string_view path, std::string_view headers = {});
+  TestReply Head(std::string_view path, std::string_view headers = {});
+  /// When the first byte of the last reply came, MonotonicMicros().
+  int64_t first_byte_us() const { return first_byte_us_; }
   /// True when the server closes within 20 s without sending more.
   bool Closed();
   void ShutdownSend();
@@ -45,6 +50,7 @@ class TestClient {
  private:
   bool FillBuffer();
   int fd_ = -1;
+  int64_t first_byte_us_ = 0;
   std::string buffer_;
 };
 

@@ -7,18 +7,12 @@
 
 #include "base/json/writer.h"
 #include "base/text/percent.h"
+#include "net/multipart.h"
 
 namespace photovec::experiment {
 namespace {
 
 constexpr size_t kErrorBytes = 200;
-constexpr std::string_view kPartHead =
-    "--photovec-load-5b1f0c9a77de42e8\r\nContent-Disposition: form-data; name=\"image\"; "
-    "filename=\"photo\"\r\n"
-    "Content-Type: application/octet-stream\r\n\r\n";
-constexpr std::string_view kPartTail = "\r\n";
-constexpr std::string_view kFormTail = "--photovec-load-5b1f0c9a77de42e8--\r\n";
-constexpr std::string_view kFormType = "multipart/form-data; boundary=photovec-load-5b1f0c9a77de42e8";
 constexpr std::string_view kRows = "application/octet-stream";
 
 /// The beginning of a reply, fit for a report: printable ASCII.
@@ -37,7 +31,7 @@ LoadMessages::LoadMessages(const LoadOptions& options) : options_(options) {
   head_ = original ? "POST /clip/embedding" : "POST /embed";
   if (!options.model.empty()) head_ += "?model=" + PercentEncode(options.model);
   head_ += " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(options.port) + "\r\nContent-Type: ";
-  head_ += upload ? kFormType : "application/json";
+  head_ += upload ? net::kFormType : "application/json";
   if (!original) head_ += "\r\nAccept: " + std::string(kRows);
   head_ += "\r\nContent-Length: ";
   if (upload) return;
@@ -53,13 +47,9 @@ void LoadMessages::Write(std::span<const uint32_t> images, LoadMessage* out) con
   out->pieces.emplace_back();  // the head's place
   size_t body_bytes = 0;
   if (options_.api == LoadApi::kUpload) {
-    for (const uint32_t image : images) {
-      const std::string& photo = options_.photos[image];
-      out->pieces.insert(out->pieces.end(), {kPartHead, photo, kPartTail});
-      body_bytes += kPartHead.size() + photo.size() + kPartTail.size();
-    }
-    out->pieces.push_back(kFormTail);
-    body_bytes += kFormTail.size();
+    for (const uint32_t image : images) net::AppendFilePart(out->pieces, options_.photos[image]);
+    net::AppendFormEnd(out->pieces);
+    for (const std::string_view piece : out->pieces) body_bytes += piece.size();
   } else {
     out->body = "{\"images\":[";
     for (const uint32_t image : images) out->body.append(quoted_[image]).append(",");
@@ -72,29 +62,31 @@ void LoadMessages::Write(std::span<const uint32_t> images, LoadMessage* out) con
   out->pieces.front() = out->head;
 }
 
-LoadMessages::Verdict LoadMessages::Judge(int images, const LoadReply& reply) const {
+LoadMessages::Verdict LoadMessages::Judge(int images, const net::ClientReply& reply) const {
   const auto failed = [&](std::string error) { return Verdict{images, std::move(error)}; };
   if (reply.status != 200) {
     const std::string beginning = Beginning(reply.body);
     return failed(beginning.empty() ? "HTTP " + std::to_string(reply.status) + " without a body" : beginning);
   }
   if (reply.body.empty()) return failed("HTTP 200 without a body");
+  const std::string_view content_type = reply.Header("content-type");
+  const std::string_view error_count = reply.Header("x-photovec-error-count");
   if (options_.api == LoadApi::kOriginal) return {};
-  if (!reply.content_type.starts_with(kRows)) {
+  if (!content_type.starts_with(kRows)) {
     return failed("vectors were asked for as " + std::string(kRows) + ", and came as '" +
-                  Beginning(reply.content_type) + "'");
+                  Beginning(content_type) + "'");
   }
   if (reply.body.size() % (4 * static_cast<size_t>(images)) != 0) {
     return failed(std::to_string(reply.body.size()) + " bytes are not " + std::to_string(images) +
                   " vectors of float32");
   }
-  if (reply.error_count.empty()) return {};
+  if (error_count.empty()) return {};
   int count = 0;
-  const char* end = reply.error_count.data() + reply.error_count.size();
-  const auto [stop, error] = std::from_chars(reply.error_count.data(), end, count);
+  const char* end = error_count.data() + error_count.size();
+  const auto [stop, error] = std::from_chars(error_count.data(), end, count);
   if (error != std::errc() || stop != end || count < 0 || count > images) {
-    return failed("X-Photovec-Error-Count is '" + Beginning(reply.error_count) + "' for " +
-                  std::to_string(images) + " images");
+    return failed("X-Photovec-Error-Count is '" + Beginning(error_count) + "' for " + std::to_string(images) +
+                  " images");
   }
   return {count, ""};
 }

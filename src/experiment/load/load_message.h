@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "experiment/load/load_generator.h"
+#include "net/client.h"
 
 namespace photovec::experiment {
 
@@ -21,14 +22,6 @@ struct LoadMessage {
   std::string body;  ///< JSON; empty for uploads
   std::vector<std::string_view> pieces;
   int images = 0;
-};
-
-/// What came back, as far as it is judged.
-struct LoadReply {
-  int status = 0;
-  std::string content_type;
-  std::string error_count;  ///< the value of X-Photovec-Error-Count; empty: absent
-  std::string body;
 };
 
 /// Writes the requests of a load and judges their replies. Immutable.
@@ -46,7 +39,7 @@ class LoadMessages {
   /// A success is 200; natively with a positive multiple of 4 bytes for each image asked for (float32 rows),
   /// as application/octet-stream, and an error count (if any) of at most so many; by the original call with a
   /// body.
-  Verdict Judge(int images, const LoadReply& reply) const;
+  Verdict Judge(int images, const net::ClientReply& reply) const;
 
  private:
   const LoadOptions& options_;

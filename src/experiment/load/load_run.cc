@@ -38,7 +38,7 @@ LoadRun::LoadRun(const LoadOptions& options, const std::atomic<bool>& stop)
     : options_(options), stop_(stop), schedule_(options), messages_(options) {}
 
 Result<LoadResult> LoadRun::Go() {
-  start_us_ = MonotonicUs();
+  start_us_ = NowMicros();
   began_us_ = start_us_ + static_cast<int64_t>(options_.warmup_s * 1e6);
   end_us_ = began_us_ + static_cast<int64_t>(options_.seconds * 1e6);
   Spawn(Watch());
@@ -78,15 +78,16 @@ LoadRun::Task<void> LoadRun::WaitUntil(asio::steady_timer& timer, int64_t at_us)
 }
 
 /// Sends one request and fills all of the sample but intended_us.
-LoadRun::Task<PostOutcome> LoadRun::Ask(uint64_t request, LoadConnection& connection, ClientSample* sample) {
+LoadRun::Task<net::ClientOutcome> LoadRun::Ask(uint64_t request, net::ClientConnection& connection,
+                                               ClientSample* sample) {
   LoadMessage message;
   messages_.Write(schedule_.Images(request), &message);
   sample->images = message.images;
-  PostOutcome outcome = co_await connection.Post(message);
+  net::ClientOutcome outcome = co_await connection.Ask(message.pieces);
   co_return outcome;
 }
 
-void LoadRun::Record(ClientSample sample, PostOutcome outcome) {
+void LoadRun::Record(ClientSample sample, net::ClientOutcome outcome) {
   --under_way_;
   if (over_ && stopped_us_ != 0 && !outcome.failure.empty()) return;  // it was broken off, it did not fail
   sample.sent_us = outcome.sent_us;
@@ -109,32 +110,32 @@ LoadRun::Task<void> LoadRun::RunClient(int index) {
   Client& client = *clients_[static_cast<size_t>(index)];
   co_await WaitUntil(client.timer, start_us_ + schedule_.ClientStartUs(index));
   for (uint64_t i = 0; !over_; ++i) {
-    const int64_t begin_us = MonotonicUs();
+    const int64_t begin_us = NowMicros();
     if (begin_us >= end_us_) co_return;
     const uint64_t request = LoadSchedule::ClientRequest(index, i);
     ClientSample sample;
     const bool measured = Measured(begin_us);
     if (measured) ++under_way_;
-    PostOutcome outcome = co_await Ask(request, client.connection, &sample);
+    net::ClientOutcome outcome = co_await Ask(request, client.connection, &sample);
     sample.intended_us = outcome.sent_us;
     const bool no_reply = !outcome.failure.empty();
     if (measured) Record(std::move(sample), std::move(outcome));
     const int64_t think_us = schedule_.ThinkUs(request);
     const int64_t wait_us = no_reply ? std::max(think_us, kBackOff_us) : think_us;
-    const int64_t next_us = MonotonicUs() + wait_us;
+    const int64_t next_us = NowMicros() + wait_us;
     if (over_ || next_us >= end_us_) co_return;
     if (wait_us > 0) co_await WaitUntil(client.timer, next_us);
   }
 }
 
-LoadConnection* LoadRun::TakeConnection() {
+net::ClientConnection* LoadRun::TakeConnection() {
   if (!idle_.empty()) {
-    LoadConnection* connection = idle_.back();
+    net::ClientConnection* connection = idle_.back();
     idle_.pop_back();
     return connection;
   }
   if (connections_.size() >= static_cast<size_t>(options_.max_connections)) return nullptr;
-  connections_.push_back(std::make_unique<LoadConnection>(context_, options_.port));
+  connections_.push_back(std::make_unique<net::ClientConnection>(context_, options_.port));
   return connections_.back().get();
 }
 
@@ -142,23 +143,23 @@ LoadRun::Task<void> LoadRun::Pace() {
   const std::vector<int64_t> arrivals = schedule_.Arrivals();
   for (size_t n = 0; n < arrivals.size(); ++n) {
     const int64_t intended_us = start_us_ + arrivals[n];
-    if (MonotonicUs() < intended_us) co_await WaitUntil(pace_timer_, intended_us);
+    if (NowMicros() < intended_us) co_await WaitUntil(pace_timer_, intended_us);
     if (over_) co_return;
     Spawn(RunArrival(n, intended_us, TakeConnection()));
   }
 }
 
 /// \param connection null: all are busy.
-LoadRun::Task<void> LoadRun::RunArrival(uint64_t n, int64_t intended_us, LoadConnection* connection) {
+LoadRun::Task<void> LoadRun::RunArrival(uint64_t n, int64_t intended_us, net::ClientConnection* connection) {
   ClientSample sample;
   sample.intended_us = intended_us;
   const bool measured = Measured(intended_us);
   if (measured) ++under_way_;
-  PostOutcome outcome;
+  net::ClientOutcome outcome;
   if (connection == nullptr) {
     sample.images = static_cast<int>(schedule_.Images(n).size());
     outcome.failure = "not sent: all " + std::to_string(options_.max_connections) + " connections are busy";
-    outcome.sent_us = outcome.done_us = MonotonicUs();
+    outcome.sent_us = outcome.done_us = NowMicros();
   } else {
     outcome = co_await Ask(n, *connection, &sample);
     idle_.push_back(connection);
@@ -169,7 +170,7 @@ LoadRun::Task<void> LoadRun::RunArrival(uint64_t n, int64_t intended_us, LoadCon
 LoadRun::Task<void> LoadRun::Watch() {
   const int64_t drained_us = end_us_ + static_cast<int64_t>(options_.drain_s * 1e6);
   for (;;) {
-    const int64_t now_us = MonotonicUs();
+    const int64_t now_us = NowMicros();
     if (now_us >= began_us_ && cpu_before_s_ < 0) cpu_before_s_ = Seconds(ThreadCpuTime());
     if (stop_.load(std::memory_order_relaxed)) stopped_us_ = now_us;
     // An arrival just before the end may not have run yet: one more look lets it.

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "base/result.h"
-#include "experiment/load/load_connection.h"
 #include "experiment/load/load_generator.h"
 #include "experiment/load/load_message.h"
 #include "experiment/load/load_schedule.h"
+#include "net/client.h"
 
 namespace photovec::experiment {
 
@@ -31,20 +31,20 @@ class LoadRun {
   /// One of the closed loop's clients.
   struct Client {
     Client(boost::asio::io_context& context, uint16_t port) : connection(context, port), timer(context) {}
-    LoadConnection connection;
+    net::ClientConnection connection;
     boost::asio::steady_timer timer;
   };
 
   void Spawn(Task<void> task);
   Task<void> RunClient(int index);
   Task<void> Pace();
-  Task<void> RunArrival(uint64_t n, int64_t intended_us, LoadConnection* connection);
+  Task<void> RunArrival(uint64_t n, int64_t intended_us, net::ClientConnection* connection);
   Task<void> Watch();
-  Task<PostOutcome> Ask(uint64_t request, LoadConnection& connection, ClientSample* sample);
-  LoadConnection* TakeConnection();
+  Task<net::ClientOutcome> Ask(uint64_t request, net::ClientConnection& connection, ClientSample* sample);
+  net::ClientConnection* TakeConnection();
   Task<void> WaitUntil(boost::asio::steady_timer& timer, int64_t at_us);
   bool Measured(int64_t intended_us) const { return intended_us >= began_us_ && intended_us < end_us_; }
-  void Record(ClientSample sample, PostOutcome outcome);
+  void Record(ClientSample sample, net::ClientOutcome outcome);
   void Finish();
   LoadResult Collect();
 
@@ -66,8 +66,8 @@ class LoadRun {
   boost::asio::steady_timer pace_timer_{context_};
   boost::asio::steady_timer watch_timer_{context_};
   std::vector<std::unique_ptr<Client>> clients_;
-  std::vector<std::unique_ptr<LoadConnection>> connections_;  // open loop
-  std::vector<LoadConnection*> idle_;                         // of these; the last used is used first
+  std::vector<std::unique_ptr<net::ClientConnection>> connections_;  // open loop
+  std::vector<net::ClientConnection*> idle_;                         // of these; the last used is used first
 };
 
 }  // namespace photovec::experiment

@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "experiment/run/server_stats.h"
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
 #include <boost/json/parse.hpp>
 #include <chrono>
-#include <string>
 
 #include "metrics/names.h"
+#include "net/client.h"
 
 namespace photovec::experiment {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
 namespace json = boost::json;
 
 LoopLag ParseLoopLag(std::string_view stats_json) {
@@ -41,28 +30,9 @@ LoopLag ParseLoopLag(std::string_view stats_json) {
 }
 
 Result<LoopLag> FetchLoopLag(uint16_t port) {
-  asio::io_context loop;
-  beast::tcp_stream stream(loop);
-  http::request<http::empty_body> request(http::verb::get, "/stats", 11);
-  request.set(http::field::host, "127.0.0.1");
-  http::response<http::string_body> reply;
-  beast::flat_buffer buffer;
-  beast::error_code outcome;
-  // Each step starts the next; the stream's timeout covers them all.
-  stream.expires_after(std::chrono::seconds(5));
-  const auto done = [&](beast::error_code error, size_t = 0) { outcome = error; };
-  const auto read = [&](beast::error_code error, size_t = 0) {
-    if (error) return done(error);
-    http::async_read(stream, buffer, reply, done);
-  };
-  const auto write = [&](beast::error_code error) {
-    if (error) return done(error);
-    http::async_write(stream, request, read);
-  };
-  stream.async_connect(asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), port), write);
-  loop.run();
-  if (outcome) return Status(Code::kUnavailable, "GET /stats: " + outcome.message());
-  return ParseLoopLag(reply.body());
+  const Result<net::ClientReply> reply = net::Client(port, std::chrono::seconds(5)).Get("/stats");
+  if (!reply.ok()) return reply.status().WithContext("GET /stats");
+  return ParseLoopLag(reply->body);
 }
 
 }  // namespace photovec::experiment

@@ -12,9 +12,10 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/quantile.h"
 #include "experiment/load/load_schedule.h"
-#include "unit/experiment/raw_client.h"
+#include "testing/test_client.h"
 #include "unit/experiment/stub_server.h"
 
 namespace photovec::experiment {
@@ -369,10 +370,10 @@ TEST(LoadGenerator, RequestsWithoutReplyEndWithTheDrain) {
   LoadOptions options = Options(server.port(), Arrival::kConstant);
   options.requests_per_s = 40;
   options.drain_s = 0.3;
-  const int64_t begin = NowUs();
+  const int64_t begin = NowMicros();
   const LoadResult result = Drive(options);
-  EXPECT_GE(NowUs() - begin, 900'000);
-  EXPECT_LT(NowUs() - begin, 1'500'000);
+  EXPECT_GE(NowMicros() - begin, 900'000);
+  EXPECT_LT(NowMicros() - begin, 1'500'000);
   ASSERT_EQ(result.samples.size(), 20U);
   int missing = 0;
   for (const ClientSample& sample : result.samples) {
@@ -419,7 +420,7 @@ TEST(LoadGenerator, StopsSoonWithWhatWasMeasured) {
     std::atomic<int64_t> stopped_us{0};
     StubServer server([&](const StubRequest& request) {
       if (request.n == 50) {
-        stopped_us = NowUs();
+        stopped_us = NowMicros();
         stop = true;
       }
       return StubReply{.bytes = VectorReply(CountImages(request)), .never = request.n == 45};
@@ -428,7 +429,7 @@ TEST(LoadGenerator, StopsSoonWithWhatWasMeasured) {
     options.warmup_s = 0;
     options.seconds = options.drain_s = 600;
     const auto result = RunLoad(options, stop);
-    EXPECT_LT(NowUs() - stopped_us, 150'000);
+    EXPECT_LT(NowMicros() - stopped_us, 150'000);
     ASSERT_TRUE(result.ok());
     EXPECT_GE(result->samples.size(), 49U);
     EXPECT_LT(result->seconds, 60);

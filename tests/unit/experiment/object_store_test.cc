@@ -15,7 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "unit/experiment/raw_client.h"
+#include "base/clock.h"
+#include "testing/test_client.h"
 
 namespace photovec::experiment {
 namespace {
@@ -70,12 +71,12 @@ class ObjectStoreTest : public ::testing::Test {
 };
 
 TEST_F(ObjectStoreTest, ServesAFileOverAllThreeApis) {
-  RawClient client(Start());
+  test::TestClient client(Start());
   for (const char* target :
        {"/a/b.jpg", "/any-bucket/a/b.jpg", "/storage/v1/b/any/o/a%2Fb.jpg?alt=media",
         "/storage/v1/b/any/o/a/b.jpg?alt=media&prettyPrint=false",
         "/download/storage/v1/b/any/o/a%2Fb.jpg?alt=media", "http://store:1/a/b.jpg?v=1"}) {
-    const RawReply reply = client.Get(target);
+    const test::TestReply reply = client.Get(target);
     EXPECT_EQ(reply.status, 200) << target;
     EXPECT_TRUE(reply.body == photo_) << target;
     EXPECT_EQ(reply.Header("content-type"), "image/jpeg");
@@ -89,18 +90,18 @@ TEST_F(ObjectStoreTest, ServesAFileOverAllThreeApis) {
 
 // The checksums of "123456789" are the published check values of md5 and of crc32c (0xE3069283).
 TEST_F(ObjectStoreTest, ChecksumsAreThoseOfThePublishedCheckValue) {
-  RawClient client(Start());
-  const RawReply reply = client.Get("/top.png");
+  test::TestClient client(Start());
+  const test::TestReply reply = client.Get("/top.png");
   EXPECT_EQ(reply.Header("etag"), "\"25f9e794323b453885f5181f1b624d0b\"");
   EXPECT_EQ(reply.Header("x-goog-hash"), "crc32c=4waSgw==,md5=JfnnlDI7RTiF9RgfG2JNCw==");
 }
 
 TEST_F(ObjectStoreTest, HeadHasTheHeadersOfGetAndNoBody) {
-  RawClient client(Start());
+  test::TestClient client(Start());
   for (const char* target : {"/a/b.jpg", "/bucket/a/b.jpg", "/storage/v1/b/x/o/a%2Fb.jpg?alt=media",
                              "/storage/v1/b/x/o/a%2Fb.jpg", "/nothing", "/bucket/nothing"}) {
-    const RawReply head = client.Head(target);
-    const RawReply get = client.Get(target);  // would read the body of HEAD, had there been one
+    const test::TestReply head = client.Head(target);
+    const test::TestReply get = client.Get(target);  // would read the body of HEAD, had there been one
     EXPECT_EQ(head.status, get.status) << target;
     EXPECT_EQ(head.headers, get.headers) << target;
     EXPECT_TRUE(head.body.empty());
@@ -108,8 +109,8 @@ TEST_F(ObjectStoreTest, HeadHasTheHeadersOfGetAndNoBody) {
 }
 
 TEST_F(ObjectStoreTest, GcsWithoutAltMediaDescribesTheObject) {
-  RawClient client(Start());
-  const RawReply reply = client.Get("/storage/v1/b/shelf/o/a%2Fb.jpg");
+  test::TestClient client(Start());
+  const test::TestReply reply = client.Get("/storage/v1/b/shelf/o/a%2Fb.jpg");
   ASSERT_EQ(reply.status, 200);
   const json::object object = json::parse(reply.body).as_object();
   EXPECT_EQ(object.at("kind"), "storage#object");
@@ -122,20 +123,20 @@ TEST_F(ObjectStoreTest, GcsWithoutAltMediaDescribesTheObject) {
 }
 
 TEST_F(ObjectStoreTest, AbsentObjectsAre404InTheFormOfTheApi) {
-  RawClient client(Start());
-  const RawReply gcs = client.Get("/storage/v1/b/shelf/o/no%2F%22x%22.jpg?alt=media");
+  test::TestClient client(Start());
+  const test::TestReply gcs = client.Get("/storage/v1/b/shelf/o/no%2F%22x%22.jpg?alt=media");
   EXPECT_EQ(gcs.status, 404);
   const json::object error = json::parse(gcs.body).as_object().at("error").as_object();
   EXPECT_EQ(error.at("code"), 404);
   EXPECT_EQ(error.at("errors").at(0).at("reason"), "notFound");
   EXPECT_THAT(std::string(error.at("message").as_string()), HasSubstr("no/\"x\".jpg"));
-  const RawReply s3 = client.Get("/shelf/n&o.jpg");
+  const test::TestReply s3 = client.Get("/shelf/n&o.jpg");
   EXPECT_EQ(s3.status, 404);
   EXPECT_EQ(s3.Header("content-type"), "application/xml");
   EXPECT_THAT(s3.body, HasSubstr("<Code>NoSuchKey</Code>"));
   EXPECT_THAT(s3.body, HasSubstr("<Key>n&amp;o.jpg</Key>"));
   for (const char* target : {"/no.jpg", "/a/no.jpg", "/a", "/", "/a//b.jpg", "/a/./b.jpg"}) {
-    const RawReply plain = client.Get(target);
+    const test::TestReply plain = client.Get(target);
     EXPECT_EQ(plain.status, 404) << target;
     EXPECT_THAT(plain.Header("content-type"), StartsWith("text/plain")) << target;
   }
@@ -149,24 +150,24 @@ TEST_F(ObjectStoreTest, NothingLeavesTheRoot) {
   fs::create_directory(base_ / "root-sibling");
   Write("root-sibling/x.jpg", "secret");
   fs::create_symlink(base_ / "root-sibling", base_ / "root/sibling");
-  RawClient client(Start());
+  test::TestClient client(Start());
   for (const char* target : {"/../secret.jpg", "/%2e%2e/secret.jpg", "/a/../../secret.jpg", "/link.jpg",
                              "/a/up/secret.jpg", "/sibling/x.jpg"}) {
-    const RawReply reply = client.Get(target);
+    const test::TestReply reply = client.Get(target);
     EXPECT_EQ(reply.status, 403) << target;
     EXPECT_EQ(reply.body.find("secret\n"), std::string::npos);
   }
-  const RawReply gcs = client.Get("/storage/v1/b/x/o/..%2Fsecret.jpg?alt=media");
+  const test::TestReply gcs = client.Get("/storage/v1/b/x/o/..%2Fsecret.jpg?alt=media");
   EXPECT_EQ(gcs.status, 403);
   EXPECT_EQ(json::parse(gcs.body).at("error").at("errors").at(0).at("reason"), "forbidden");
-  const RawReply s3 = client.Get("/bucket/link.jpg");
+  const test::TestReply s3 = client.Get("/bucket/link.jpg");
   EXPECT_EQ(s3.status, 403);
   EXPECT_THAT(s3.body, HasSubstr("<Code>AccessDenied</Code>"));
   EXPECT_EQ(client.Get("/a/inside.jpg").status, 200);  // a link that stays inside
 }
 
 TEST_F(ObjectStoreTest, NamesThatAreNoneAre400) {
-  RawClient client(Start());
+  test::TestClient client(Start());
   for (const char* target :
        {"/a%00b.jpg", "/a%zz", "/a%4", "/%ff.jpg", "/%c0%ae%c0%ae/secret.jpg", "/%ed%a0%80"}) {
     EXPECT_EQ(client.Get(target).status, 400) << target;
@@ -175,7 +176,7 @@ TEST_F(ObjectStoreTest, NamesThatAreNoneAre400) {
 }
 
 TEST_F(ObjectStoreTest, RangesFollowRfc9110) {
-  RawClient client(Start());
+  test::TestClient client(Start());
   struct Case {
     const char* range;
     int status;
@@ -196,13 +197,13 @@ TEST_F(ObjectStoreTest, RangesFollowRfc9110) {
       {"bytes=99999999999999999999-", 200, "123456789", ""},
   };
   for (const Case& c : cases) {
-    const RawReply reply = client.Get("/top.png", "Range: " + std::string(c.range) + "\r\n");
+    const test::TestReply reply = client.Get("/top.png", "Range: " + std::string(c.range) + "\r\n");
     EXPECT_EQ(reply.status, c.status) << c.range;
     EXPECT_EQ(reply.body, c.body) << c.range;
     EXPECT_EQ(reply.Header("content-range"), c.content_range) << c.range;
   }
   for (const char* range : {"bytes=9-", "bytes=100-200", "bytes=-0"}) {
-    const RawReply reply = client.Get("/bucket/top.png", "Range: " + std::string(range) + "\r\n");
+    const test::TestReply reply = client.Get("/bucket/top.png", "Range: " + std::string(range) + "\r\n");
     EXPECT_EQ(reply.status, 416) << range;
     EXPECT_EQ(reply.Header("content-range"), "bytes */9");
     EXPECT_THAT(reply.body, HasSubstr("<Code>InvalidRange</Code>"));
@@ -214,9 +215,9 @@ TEST_F(ObjectStoreTest, RangesFollowRfc9110) {
 }
 
 TEST_F(ObjectStoreTest, OtherMethodsAreRefusedAndTheConnectionGoesOn) {
-  RawClient client(Start());
+  test::TestClient client(Start());
   client.Send("POST /a/b.jpg HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody");
-  const RawReply refused = client.Read();
+  const test::TestReply refused = client.Read();
   EXPECT_EQ(refused.status, 405);
   EXPECT_EQ(refused.Header("allow"), "GET, HEAD");
   EXPECT_EQ(client.Get("/a/b.jpg").status, 200);
@@ -224,19 +225,19 @@ TEST_F(ObjectStoreTest, OtherMethodsAreRefusedAndTheConnectionGoesOn) {
 
 TEST_F(ObjectStoreTest, WhatIsNotHttpGets400AndTheConnectionEnds) {
   const uint16_t port = Start();
-  RawClient client(port);
+  test::TestClient client(port);
   client.Send("garbage\r\n\r\n");
   EXPECT_EQ(client.Read().status, 400);
   EXPECT_TRUE(client.Closed());
-  RawClient huge(port);
+  test::TestClient huge(port);
   huge.Send("GET / HTTP/1.1\r\nX: " + std::string(20'000, 'x'));
   EXPECT_EQ(huge.Read().status, 400);
-  EXPECT_EQ(RawClient(port).Get("/top.png").status, 200);
+  EXPECT_EQ(test::TestClient(port).Get("/top.png").status, 200);
   EXPECT_EQ(store_->requests(), 1U);  // numbers, and so latencies, belong to requests
 }
 
 TEST_F(ObjectStoreTest, PipelinedRequestsAreAnsweredInOrder) {
-  RawClient client(Start());
+  test::TestClient client(Start());
   std::string many;
   for (int i = 0; i < 20; ++i) {
     many += i % 2 == 0 ? "GET /top.png HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -248,23 +249,23 @@ TEST_F(ObjectStoreTest, PipelinedRequestsAreAnsweredInOrder) {
 
 TEST_F(ObjectStoreTest, ClosesWhenTheClientAsksForIt) {
   const uint16_t port = Start();
-  RawClient client(port);
+  test::TestClient client(port);
   EXPECT_EQ(client.Get("/top.png", "Connection: close\r\n").Header("connection"), "close");
   EXPECT_TRUE(client.Closed());
-  RawClient old(port);
+  test::TestClient old(port);
   old.Send("GET /top.png HTTP/1.0\r\n\r\n");
   EXPECT_EQ(old.Read().body, "123456789");
   EXPECT_TRUE(old.Closed());
 }
 
 TEST_F(ObjectStoreTest, FilesThatComeChangeAndGoAreSeen) {
-  RawClient client(Start());
+  test::TestClient client(Start());
   EXPECT_EQ(client.Get("/late.jpg").status, 404);
   Write("root/late.jpg", "first");
   EXPECT_EQ(client.Get("/late.jpg").body, "first");
   const std::string etag = client.Get("/late.jpg").Header("etag");
   Write("root/late.jpg", "second, longer");
-  const RawReply changed = client.Get("/late.jpg");
+  const test::TestReply changed = client.Get("/late.jpg");
   EXPECT_EQ(changed.body, "second, longer");
   EXPECT_NE(changed.Header("etag"), etag);
   fs::remove(base_ / "root/late.jpg");
@@ -280,7 +281,7 @@ TEST_F(ObjectStoreTest, AFileThatMayNotBeReadIs403) {
     fs::create_symlink(base_ / "secret.jpg", base_ / "root/closed.jpg");
   }
   mkfifo((base_ / "root/fifo").c_str(), 0600);
-  RawClient client(Start());
+  test::TestClient client(Start());
   EXPECT_EQ(client.Get("/closed.jpg").status, 403);
   EXPECT_EQ(client.Get("/fifo").status, 404);  // and does not hang
 }
@@ -289,7 +290,7 @@ TEST_F(ObjectStoreTest, TheLogSaysWhatWasDrawnAndAnswered) {
   options_.latency = {2, 5};
   options_.seed = 11;
   options_.log_path = (base_ / "store.jsonl").string();
-  RawClient client(Start());
+  test::TestClient client(Start());
   for (const char* target : {"/top.png", "/bucket/a/b.jpg", "/no.jpg", "/%ff"}) client.Get(target);
   client.Get("/a/%EB%88%88%20&%20%3C1%3E.jpg");
   client.Head("/top.png");
@@ -324,10 +325,10 @@ TEST_F(ObjectStoreTest, TheLogSaysWhatWasDrawnAndAnswered) {
 // From the request until the first byte: what was drawn and, in the median, at most 1 ms more.
 TEST_F(ObjectStoreTest, RepliesComeWhenTheDrawnLatencyIsOver) {
   options_.latency = {4, 12};
-  RawClient client(Start());
+  test::TestClient client(Start());
   std::vector<double> excess;
   for (uint64_t n = 0; n < 60; ++n) {
-    const int64_t sent = NowUs();
+    const int64_t sent = NowMicros();
     ASSERT_EQ(client.Get("/a/b.jpg").status, 200);
     const double ms = static_cast<double>(client.first_byte_us() - sent) / 1e3;
     excess.push_back(ms - InjectedLatencyMs(options_.latency, options_.seed, n));
@@ -340,21 +341,21 @@ TEST_F(ObjectStoreTest, RepliesComeWhenTheDrawnLatencyIsOver) {
 TEST_F(ObjectStoreTest, WaitingRequestsDoNotHoldUpOthers) {
   options_.latency = {200, 200};
   const uint16_t port = Start();
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (int i = 0; i < 20; ++i) clients.push_back(std::make_unique<RawClient>(port));
-  const int64_t begin = NowUs();
+  std::vector<std::unique_ptr<test::TestClient>> clients;
+  for (int i = 0; i < 20; ++i) clients.push_back(std::make_unique<test::TestClient>(port));
+  const int64_t begin = NowMicros();
   for (auto& client : clients) client->Send("GET /top.png HTTP/1.1\r\nHost: x\r\n\r\n");
   for (auto& client : clients) EXPECT_EQ(client->Read().status, 200);
-  EXPECT_LT(NowUs() - begin, 20 * 200'000 / 2);  // one after the other would take 4 s
-  EXPECT_GE(NowUs() - begin, 200'000);
+  EXPECT_LT(NowMicros() - begin, 20 * 200'000 / 2);  // one after the other would take 4 s
+  EXPECT_GE(NowMicros() - begin, 200'000);
 }
 
 TEST_F(ObjectStoreTest, BandwidthStretchesTheBody) {
   options_.bandwidth_bytes_per_s = 1'500'000;
-  RawClient client(Start());
-  const int64_t begin = NowUs();
-  const RawReply reply = client.Get("/a/b.jpg");
-  const double seconds = static_cast<double>(NowUs() - begin) / 1e6;
+  test::TestClient client(Start());
+  const int64_t begin = NowMicros();
+  const test::TestReply reply = client.Get("/a/b.jpg");
+  const double seconds = static_cast<double>(NowMicros() - begin) / 1e6;
   EXPECT_TRUE(reply.body == photo_);
   EXPECT_GE(seconds, 0.1);  // 150,003 bytes
   EXPECT_LT(static_cast<double>(client.first_byte_us() - begin) / 1e6, 0.05);
@@ -363,7 +364,7 @@ TEST_F(ObjectStoreTest, BandwidthStretchesTheBody) {
 TEST_F(ObjectStoreTest, ErrorRateIsKeptAndSpeaksTheApi) {
   options_.error_rate = 0.25;
   const uint16_t port = Start();
-  RawClient client(port);
+  test::TestClient client(port);
   int failed = 0;
   std::string ones;
   for (int i = 0; i < 2000; ++i) {
@@ -375,12 +376,12 @@ TEST_F(ObjectStoreTest, ErrorRateIsKeptAndSpeaksTheApi) {
   EXPECT_NEAR(failed, 500, 58);  // three standard deviations
   std::string again;
   store_.reset();
-  RawClient second(Start());
+  test::TestClient second(Start());
   for (int i = 0; i < 100; ++i) again += second.Get("/top.png").status == 503 ? '1' : '0';
   EXPECT_EQ(again, ones.substr(0, 100));  // by the seed
   options_.error_rate = 1;
   store_.reset();
-  RawClient third(Start());
+  test::TestClient third(Start());
   EXPECT_EQ(json::parse(third.Get("/storage/v1/b/x/o/top.png?alt=media").body).at("error").at("code"), 503);
   EXPECT_THAT(third.Get("/bucket/top.png").body, HasSubstr("<Code>ServiceUnavailable</Code>"));
 }

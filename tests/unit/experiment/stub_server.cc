@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/clock.h"
+
 namespace photovec::experiment {
 namespace {
 
@@ -18,12 +20,6 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using asio::ip::tcp;
 using ErrorCode = boost::system::error_code;
-
-int64_t NowMicros() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 
