@@ -6,8 +6,6 @@
 #include <cstdint>
 #include <utility>
 
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
 
 #include "base/files.h"

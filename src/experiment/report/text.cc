@@ -3,6 +3,7 @@
 
 #include <toml++/toml.h>
 
+#include "base/check.h"
 #include "experiment/report/page_files.h"
 
 namespace photovec::experiment {
@@ -39,8 +40,9 @@ std::string PutValue(const std::string& value, Language language) {
 const std::map<std::string, TextEntry, std::less<>>& TextTable() {
   static const auto* const table = [] {  // never destroyed: string_views of it are everywhere
     auto* texts = new std::map<std::string, TextEntry, std::less<>>;
-    const toml::table file = toml::parse(TextsToml(), std::string_view("texts.toml"));
-    for (const auto& [key, node] : file) {
+    const toml::parse_result file = toml::parse(TextsToml(), std::string_view("texts.toml"));
+    PHOTOVEC_CHECK(file.succeeded(), "report/texts.toml is not TOML");
+    for (const auto& [key, node] : file.table()) {
       const auto text = [entry = node.as_table()](std::string_view language) {
         return entry == nullptr ? std::string() : (*entry)[language].value_or(std::string());
       };
