@@ -5,7 +5,7 @@
 #include "api/native.h"
 #include "base/bytes.h"
 #include "base/json/writer.h"
-#include "base/npy.h"
+#include "base/vectors.h"
 
 namespace photovec::api {
 namespace {

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The calls of the service that photovec replaces: docs/api.md.
+#include "api/original_api.h"
+
 #include <array>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
 #include "api/embed_reply.h"
 #include "api/handlers.h"
-#include "api/original_request.h"
 #include "api/pickle_writer.h"
+#include "base/json/reader.h"
 #include "base/json/writer.h"
 #include "net/media_type.h"
 
@@ -144,6 +147,22 @@ net::Task<net::Response> HandleHealthInfo(Exchange& exchange) {
   }
   response.body += "]}}\n";
   co_return response;
+}
+
+Result<OriginalCall, ApiError> ParseOriginal(std::string_view text, int max_images) {
+  const auto document = ParseObject(text, "{\"images\": [...]}");
+  if (!document.ok()) return document.error();
+  json::FieldReader fields(document->get_object());
+  const auto names = ReadImages(fields, max_images, "name");
+  if (!fields.ok()) return FieldError(fields);
+  OriginalCall call;
+  std::unordered_set<std::string_view> seen;
+  for (const std::string_view name : names) {
+    if (!seen.insert(name).second) continue;
+    call.names.emplace_back(name);
+    call.images.push_back(MakeImageInput(name));
+  }
+  return call;
 }
 
 }  // namespace photovec::api

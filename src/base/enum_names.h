@@ -14,6 +14,8 @@ struct EnumName {
   E value;
   std::string_view name;
 };
+template <typename E>
+EnumName(E, std::string_view) -> EnumName<E>;  // clang 14 cannot deduce aggregates by itself
 
 /// An enum gets its words by a function beside it, which is found by the enum's namespace. The words stand in
 /// the order in which --help lists them:

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
+#include <cstdint>
 #include <span>
+#include <string>
 
 namespace photovec {
 
 /// Scales `vector` to length 1, in doubles: 768 squares in float lose up to 4 digits of the norm. False, and
 /// nothing is changed, when it has no direction: all zeros.
-inline bool NormalizeL2(std::span<float> vector) {
-  double squares = 0;
-  for (const float value : vector) squares += static_cast<double>(value) * static_cast<double>(value);
-  if (squares == 0.0) return false;
-  const double scale = 1.0 / std::sqrt(squares);
-  for (float& value : vector) value = static_cast<float>(static_cast<double>(value) * scale);
-  return true;
-}
+bool NormalizeL2(std::span<float> vector);
+
+/// The header of a NumPy file (format 1.0) for a little-endian f32 array in C order: rows*columns floats must
+/// follow. Always 128 bytes, so that it can be written again once the rows are counted. Source:
+/// numpy/lib/format.py, "Format Version 1.0".
+std::string NpyHeader(int64_t rows, int64_t columns);
 
 }  // namespace photovec

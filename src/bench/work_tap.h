@@ -48,7 +48,7 @@ class TappedPipeline : public pipeline::Pipeline {
 
   Result<std::unique_ptr<pipeline::Request>> Open(pipeline::RequestOptions options,
                                                   pipeline::RequestDone done) override {
-    return inner_.Open(std::move(options), [this, done = std::move(done)](pipeline::RequestResult result) {
+    return inner_.Open(options, [this, done = std::move(done)](pipeline::RequestResult result) {
       tap_.Record(result);
       done(std::move(result));
     });

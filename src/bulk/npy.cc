@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/bytes.h"
-#include "base/npy.h"
+#include "base/vectors.h"
 
 namespace photovec::bulk {
 Result<std::unique_ptr<NpyWriter>> NpyWriter::Create(const std::string& path) {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "request_log/reader.h"
+#include "request_log/record.h"
 
 namespace photovec::experiment {
 

@@ -14,7 +14,7 @@
 namespace photovec::model {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 constexpr std::array<std::string_view, 3> kDtypeNames = {"F32", "F16", "BF16"};
 
@@ -27,20 +27,20 @@ Status Failed(const std::string& path, const char* what) {
 
 Result<std::unique_ptr<SafetensorsWriter>> SafetensorsWriter::Create(const std::string& path,
                                                                      std::span<const Declaration> tensors) {
-  json::object header;
+  bjson::object header;
   header["__metadata__"] = {{"format", "pt"}};  // transformers refuses files without it
   uint64_t offset = 0;
   for (const Declaration& tensor : tensors) {
     uint64_t bytes = DTypeBytes(tensor.dtype);
     for (const int64_t side : tensor.shape) bytes *= static_cast<uint64_t>(side);
-    json::object entry;
+    bjson::object entry;
     entry["dtype"] = kDtypeNames[static_cast<size_t>(tensor.dtype)];
-    entry["shape"] = json::array(tensor.shape.begin(), tensor.shape.end());
+    entry["shape"] = bjson::array(tensor.shape.begin(), tensor.shape.end());
     entry["data_offsets"] = {offset, offset + bytes};
     header[tensor.name] = std::move(entry);
     offset += bytes;
   }
-  std::string text = json::serialize(header);
+  std::string text = bjson::serialize(header);
   while (text.size() % 8 != 0) text += ' ';  // so that the data is aligned
 
   std::unique_ptr<SafetensorsWriter> writer(new SafetensorsWriter);

@@ -15,7 +15,7 @@ Collector::Collector(uint64_t id, RequestOptions options, std::shared_ptr<Cancel
                      ModelRuntime& model, RequestTable& table, std::shared_ptr<const void> pipeline,
                      RequestDone done)
     : id_(id),
-      options_(std::move(options)),
+      options_(options),
       cancel_(std::move(cancel)),
       model_(model),
       table_(table),

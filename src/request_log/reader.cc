@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "request_log/reader.h"
+#include "request_log/record.h"
 
 #include <array>
 #include <boost/json/basic_parser.hpp>
@@ -19,20 +19,20 @@
 namespace photovec::request_log {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 // JSON's own words for what a value is.
-std::string_view KindName(const json::value& value) {
+std::string_view KindName(const bjson::value& value) {
   switch (value.kind()) {
-    case json::kind::null:
+    case bjson::kind::null:
       return "null";
-    case json::kind::bool_:
+    case bjson::kind::bool_:
       return "true or false";
-    case json::kind::string:
+    case bjson::kind::string:
       return "a string";
-    case json::kind::array:
+    case bjson::kind::array:
       return "a list";
-    case json::kind::object:
+    case bjson::kind::object:
       return "an object";
     default:
       return "a number";
@@ -42,31 +42,31 @@ std::string_view KindName(const json::value& value) {
 // The members of one object. The first error is kept; after it everything reads as absent.
 class Members {
  public:
-  Members(const json::object& object, std::string where, Status& error)
+  Members(const bjson::object& object, std::string where, Status& error)
       : object_(object), where_(std::move(where)), error_(error) {}
 
   template <std::integral T>
   void Read(std::string_view key, T& target) {
-    const json::value* value = Find(key);
+    const bjson::value* value = Find(key);
     if (value == nullptr) return;
     int64_t number = 0;
     if (!ToInteger(*value, number) || !std::in_range<T>(number)) return Wrong(key, *value, "a whole number");
     target = static_cast<T>(number);
   }
   void Read(std::string_view key, std::string& target) {
-    const json::value* value = Find(key);
+    const bjson::value* value = Find(key);
     if (value == nullptr) return;
     if (!value->is_string()) return Wrong(key, *value, "a string");
     target.assign(value->get_string().data(), value->get_string().size());
   }
   void Read(std::string_view key, bool& target) {
-    const json::value* value = Find(key);
+    const bjson::value* value = Find(key);
     if (value == nullptr) return;
     if (!value->is_bool()) return Wrong(key, *value, "true or false");
     target = value->get_bool();
   }
   void Read(std::string_view key, std::array<int64_t, kBorderCount>& target) {
-    const json::array* times = Array(key);
+    const bjson::array* times = Array(key);
     if (times == nullptr) return;
     const std::string named = "\"" + where_ + std::string(key) + "\" must list ";
     if (times->size() != target.size()) {
@@ -79,14 +79,14 @@ class Members {
       }
     }
   }
-  const json::array* Array(std::string_view key) {
-    const json::value* value = Find(key);
+  const bjson::array* Array(std::string_view key) {
+    const bjson::value* value = Find(key);
     if (value == nullptr) return nullptr;
     if (!value->is_array()) Wrong(key, *value, "a list");
     return value->if_array();
   }
-  const json::object* Object(std::string_view key) {
-    const json::value* value = Find(key);
+  const bjson::object* Object(std::string_view key) {
+    const bjson::value* value = Find(key);
     if (value == nullptr) return nullptr;
     if (!value->is_object()) Wrong(key, *value, "an object");
     return value->if_object();
@@ -100,7 +100,7 @@ class Members {
 
  private:
   // Other servers may measure in floating point.
-  static bool ToInteger(const json::value& value, int64_t& number) {
+  static bool ToInteger(const bjson::value& value, int64_t& number) {
     if (const int64_t* whole = value.if_int64()) {
       number = *whole;
       return true;
@@ -111,26 +111,26 @@ class Members {
     number = std::llround(*real);
     return true;
   }
-  const json::value* Find(std::string_view key) const {
+  const bjson::value* Find(std::string_view key) const {
     return error_.ok() ? object_.if_contains(key) : nullptr;
   }
-  void Wrong(std::string_view key, const json::value& value, std::string_view wanted) {
+  void Wrong(std::string_view key, const bjson::value& value, std::string_view wanted) {
     Fail("\"" + where_ + std::string(key) + "\" must be " + std::string(wanted) + ", not " +
-         (value.is_number() ? json::serialize(value) : std::string(KindName(value))));
+         (value.is_number() ? bjson::serialize(value) : std::string(KindName(value))));
   }
 
-  const json::object& object_;
+  const bjson::object& object_;
   const std::string where_;
   Status& error_;
 };
 
-ItemRecord ReadItem(const json::object& object, size_t index, Status& error) {
+ItemRecord ReadItem(const bjson::object& object, size_t index, Status& error) {
   const std::string where = "items[" + std::to_string(index) + "].";
   Members members(object, where, error);
   ItemRecord item;
   VisitItem(item, [&](std::string_view key, auto& member) { members.Read(key, member); });
   members.Read(kCachedKey, item.cached);
-  if (const json::object* stages = members.Object("stages")) {
+  if (const bjson::object* stages = members.Object("stages")) {
     Members durations(*stages, where + "stages.", error);
     for (int i = 0; i < kStageCount; ++i) {
       durations.Read(StageName(static_cast<Stage>(i)), item.stage_us[static_cast<size_t>(i)]);
@@ -139,8 +139,8 @@ ItemRecord ReadItem(const json::object& object, size_t index, Status& error) {
   return item;
 }
 
-Status ReadRecord(const json::value& line, Record& record) {
-  const json::object* object = line.if_object();
+Status ReadRecord(const bjson::value& line, Record& record) {
+  const bjson::object* object = line.if_object();
   if (object == nullptr) {
     return {Code::kInvalidRequest, "a line must be a JSON object, not " + std::string(KindName(line))};
   }
@@ -153,10 +153,10 @@ Status ReadRecord(const json::value& line, Record& record) {
   members.Read("embed", record.embed_us);
   members.Read("load_decode", record.load_decode_us);
   members.Read("pool_wait", record.pool_wait_us);
-  if (const json::array* items = members.Array(kItemsKey)) {
+  if (const bjson::array* items = members.Array(kItemsKey)) {
     record.items.reserve(items->size());
     for (size_t i = 0; i < items->size() && error.ok(); ++i) {
-      const json::object* item = (*items)[i].if_object();
+      const bjson::object* item = (*items)[i].if_object();
       if (item == nullptr) {
         members.Fail("\"items[" + std::to_string(i) + "]\" must be an object");
       } else {
@@ -169,9 +169,9 @@ Status ReadRecord(const json::value& line, Record& record) {
 
 Status ParseLine(std::string_view text, Record& record) {
   try {
-    json::monotonic_resource memory;
+    bjson::monotonic_resource memory;
     boost::system::error_code error;
-    const json::value line = json::parse({text.data(), text.size()}, error, &memory);
+    const bjson::value line = bjson::parse({text.data(), text.size()}, error, &memory);
     if (error) return {Code::kInvalidRequest, "this is no JSON (" + error.message() + ")"};
     return ReadRecord(line, record);
   } catch (const std::exception& error) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "base/stage_times.h"
 
 namespace photovec::request_log {
@@ -100,5 +101,9 @@ void VisitItem(ItemType& item, Field&& field) {
 inline constexpr const char* kItemsKey = "items";
 /// Behind those of VisitItem: there when it is true.
 inline constexpr const char* kCachedKey = "cached";
+
+/// Reads a request log. A last line without an end (the server was killed) is left out.
+/// Errors: kNotFound; kInvalidRequest naming file and line.
+Result<std::vector<Record>> ReadRequestLog(const std::string& path);
 
 }  // namespace photovec::request_log

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "commands/lab/bench_encode.h"
 
 #include <algorithm>
 #include <charconv>

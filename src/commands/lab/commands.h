@@ -2,8 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/result.h"
+#include "bench/encode.h"
 #include "cli/cli.h"
 
 /// The commands of photovec-lab, which a server does not carry: `photovec` starts that program for them. One
@@ -28,5 +32,11 @@ std::unique_ptr<cli::Command> MakeBenchDecodeCommand();
 std::unique_ptr<cli::Command> MakeBenchPipelineCommand();
 /// All commands of photovec-lab, in the order of --help.
 std::vector<std::unique_ptr<cli::Command>> LabCommands();
+
+/// Values of flags that have a form of their own.
+/// "2x1" to two streams of one thread. Errors: kInvalidRequest.
+Result<bench::BenchLayout> ParseLayout(const std::string& text);
+/// "10%" or "0.1" to 0.1. Errors: kInvalidRequest saying what is accepted.
+Result<double> ParseShare(std::string_view text);
 
 }  // namespace photovec::commands

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "commands/lab/compare.h"
 
 #include <charconv>
 #include <cmath>

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "request_log/reader.h"
+#include "request_log/record.h"
 
 namespace photovec::experiment {
 

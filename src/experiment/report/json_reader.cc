@@ -12,7 +12,7 @@
 namespace photovec::experiment {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 // The first thing that is wrong with a report. Reading goes on after it with default values, which nobody
 // sees.
@@ -30,13 +30,13 @@ class Trouble {
 // An object of the report, and where it stands.
 class Fields {
  public:
-  Fields(const json::value* value, std::string path, Trouble& trouble)
+  Fields(const bjson::value* value, std::string path, Trouble& trouble)
       : path_(std::move(path)), trouble_(&trouble) {
     if (value != nullptr) object_ = value->if_object();
     if (object_ == nullptr) trouble_->Report(path_, "is missing or no object");
   }
 
-  const json::value* Find(std::string_view key) const {
+  const bjson::value* Find(std::string_view key) const {
     return object_ == nullptr ? nullptr : object_->if_contains(key);
   }
   std::string Path(std::string_view key) const {
@@ -47,28 +47,28 @@ class Fields {
 
   std::string Text(std::string_view key) const { return AsText(Find(key), Path(key)); }
   bool Bool(std::string_view key) const {
-    const json::value* value = Find(key);
+    const bjson::value* value = Find(key);
     if (value != nullptr && value->is_bool()) return value->get_bool();
     trouble_->Report(Path(key), "is missing or neither true nor false");
     return false;
   }
   int64_t Integer(std::string_view key) const { return AsInteger(Find(key), Path(key)); }
   uint64_t Unsigned(std::string_view key) const {
-    const json::value* value = Find(key);
+    const bjson::value* value = Find(key);
     if (value != nullptr && value->is_uint64()) return value->get_uint64();
     return static_cast<uint64_t>(AsInteger(value, Path(key)));
   }
-  const json::array& Array(std::string_view key) const { return AsArray(Find(key), Path(key)); }
+  const bjson::array& Array(std::string_view key) const { return AsArray(Find(key), Path(key)); }
 
   std::vector<std::string> Texts(std::string_view key) const {
     std::vector<std::string> texts;
-    for (const json::value& value : Array(key)) texts.push_back(AsText(&value, Path(key)));
+    for (const bjson::value& value : Array(key)) texts.push_back(AsText(&value, Path(key)));
     return texts;
   }
   std::vector<std::pair<std::string, std::string>> Pairs(std::string_view key) const {
     std::vector<std::pair<std::string, std::string>> pairs;
-    for (const json::value& value : Array(key)) {
-      const json::array& pair = AsArray(&value, Path(key));
+    for (const bjson::value& value : Array(key)) {
+      const bjson::array& pair = AsArray(&value, Path(key));
       if (pair.size() != 2) {
         trouble_->Report(Path(key), "holds an entry that is no pair");
         continue;
@@ -80,10 +80,10 @@ class Fields {
 
   /// The column as integers; `fallback` for each entry when it is left out.
   std::vector<int64_t> Column(std::string_view key, size_t count, int64_t fallback) const {
-    const json::value* value = Find(key);
+    const bjson::value* value = Find(key);
     std::vector<int64_t> column(count, fallback);
     if (value == nullptr) return column;
-    const json::array& array = AsArray(value, Path(key));
+    const bjson::array& array = AsArray(value, Path(key));
     if (array.size() != count) {
       trouble_->Report(Path(key),
                        "has " + std::to_string(array.size()) + " entries, not " + std::to_string(count));
@@ -94,18 +94,18 @@ class Fields {
   }
 
  private:
-  const json::array& AsArray(const json::value* value, const std::string& path) const {
-    static const json::array kEmpty;
+  const bjson::array& AsArray(const bjson::value* value, const std::string& path) const {
+    static const bjson::array kEmpty;
     if (value != nullptr && value->is_array()) return value->get_array();
     trouble_->Report(path, "is missing or no array");
     return kEmpty;
   }
-  std::string AsText(const json::value* value, const std::string& path) const {
+  std::string AsText(const bjson::value* value, const std::string& path) const {
     if (value != nullptr && value->is_string()) return std::string(value->get_string());
     trouble_->Report(path, "is missing or no text");
     return "";
   }
-  int64_t AsInteger(const json::value* value, const std::string& path) const {
+  int64_t AsInteger(const bjson::value* value, const std::string& path) const {
     if (value != nullptr && value->is_int64()) return value->get_int64();
     // Beyond int64 only ids and the seed: the bits are the same.
     if (value != nullptr && value->is_uint64()) return static_cast<int64_t>(value->get_uint64());
@@ -113,7 +113,7 @@ class Fields {
     return 0;
   }
 
-  const json::object* object_ = nullptr;
+  const bjson::object* object_ = nullptr;
   std::string path_;
   Trouble* trouble_;
 };
@@ -208,7 +208,7 @@ Variant ReadVariant(const Fields& fields) {
   variant.name = fields.Text("name");
   variant.settings = fields.Pairs("settings");
   variant.command = fields.Texts("command");
-  const json::array& capacities = fields.Array("capacity");
+  const bjson::array& capacities = fields.Array("capacity");
   for (size_t i = 0; i < capacities.size(); ++i) {
     const Fields entry(&capacities[i], fields.Path(Indexed("capacity", i)), fields.trouble());
     Capacity capacity;
@@ -217,7 +217,7 @@ Variant ReadVariant(const Fields& fields) {
     capacity.trials = ReadColumns(entry.Object("trials"), TrialColumns());
     variant.capacity.push_back(std::move(capacity));
   }
-  const json::array& runs = fields.Array("runs");
+  const bjson::array& runs = fields.Array("runs");
   for (size_t i = 0; i < runs.size(); ++i) {
     variant.runs.push_back(ReadRun({&runs[i], fields.Path(Indexed("runs", i)), fields.trouble()}));
   }
@@ -232,19 +232,20 @@ ExperimentData ReadData(const Fields& fields) {
   data.interrupted = fields.Bool("interrupted");
   data.command = fields.Texts("command");
   data.cpus = FromMicro(fields.Integer("cpus"));
-  const json::value* machine = fields.Find("machine");
+  const bjson::value* machine = fields.Find("machine");
   if (machine == nullptr) {
     fields.trouble().Report("machine", "is missing");
   } else {
-    data.machine_json = machine->is_string() ? std::string(machine->get_string()) : json::serialize(*machine);
+    data.machine_json =
+        machine->is_string() ? std::string(machine->get_string()) : bjson::serialize(*machine);
   }
-  const json::value* versions = fields.Find("versions");
+  const bjson::value* versions = fields.Find("versions");
   const Fields checked = fields.Object("versions");
   if (versions != nullptr && versions->is_object()) {
     for (const auto& entry : versions->get_object()) data.versions[entry.key()] = checked.Text(entry.key());
   }
   data.options = fields.Pairs("options");
-  const json::array& variants = fields.Array("variants");
+  const bjson::array& variants = fields.Array("variants");
   for (size_t i = 0; i < variants.size(); ++i) {
     data.variants.push_back(ReadVariant({&variants[i], Indexed("variants", i), fields.trouble()}));
   }
@@ -258,14 +259,14 @@ Status Wrong(const std::string& name, const std::string& what) {
 }  // namespace
 
 Result<ExperimentData> ParseReport(std::string_view text, const std::string& name) {
-  const Result<json::value> parsed = photovec::json::Parse(text);
+  const Result<bjson::value> parsed = photovec::json::Parse(text);
   if (!parsed.ok()) {
     return Wrong(name, "is no JSON (" + parsed.status().message() +
                            "); was it cut short? Give the report.json of an experiment");
   }
-  const json::value& root = *parsed;
-  const json::object* object = root.if_object();
-  const json::value* format = object == nullptr ? nullptr : object->if_contains("format");
+  const bjson::value& root = *parsed;
+  const bjson::object* object = root.if_object();
+  const bjson::value* format = object == nullptr ? nullptr : object->if_contains("format");
   if (format == nullptr || !format->is_string() || format->get_string() != kReportFormat) {
     return Wrong(name, "is JSON, but no report of `photovec experiment`; give its report.json");
   }

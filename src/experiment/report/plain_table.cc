@@ -4,13 +4,15 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/text/utf8.h"
+
 namespace photovec::experiment {
 
 size_t DisplayWidth(std::string_view text) {
   size_t width = 0;
   for (size_t i = 0; i < text.size();) {
     const auto first = static_cast<unsigned char>(text[i]);
-    const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : first >= 0xC0 ? 2 : 1;
+    const size_t length = std::max<size_t>(1, Utf8SequenceLength(text, i));
     uint32_t point = length == 1 ? first : first & (0xFFU >> (length + 1));
     for (size_t k = 1; k < length && i + k < text.size(); ++k) {
       point = (point << 6U) | (static_cast<unsigned char>(text[i + k]) & 0x3FU);

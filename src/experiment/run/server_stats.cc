@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: MIT
 #include "experiment/run/server_stats.h"
 
-#include <boost/json/parse.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 #include <chrono>
 
+#include "base/json/reader.h"
 #include "metrics/names.h"
 #include "net/client.h"
 
 namespace photovec::experiment {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 LoopLag ParseLoopLag(std::string_view stats_json) {
   LoopLag lag;
-  boost::system::error_code error;
-  const json::value stats = json::parse(stats_json, error);
-  if (error || !stats.is_object()) return lag;
-  const json::value* rows = stats.get_object().if_contains(metrics::name::kLoopLagSeconds);
+  const Result<bjson::value> stats = json::Parse(stats_json);
+  if (!stats.ok() || !stats->is_object()) return lag;
+  const bjson::value* rows = stats->get_object().if_contains(metrics::name::kLoopLagSeconds);
   if (rows == nullptr || !rows->is_array() || rows->get_array().empty()) return lag;
-  const json::object* row = rows->get_array().front().if_object();
+  const bjson::object* row = rows->get_array().front().if_object();
   const auto number = [row](std::string_view key) {
-    const json::value* value = row == nullptr ? nullptr : row->if_contains(key);
+    const bjson::value* value = row == nullptr ? nullptr : row->if_contains(key);
     return value != nullptr && value->is_number() ? value->to_number<double>() : -1.0;
   };
   lag.p50_ms = number("p50_ms");

@@ -18,7 +18,7 @@
 namespace photovec::fetch {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 using std::chrono::milliseconds;
 
 constexpr const char* kFileVariable = "GOOGLE_APPLICATION_CREDENTIALS";
@@ -36,7 +36,7 @@ Status Wrong(std::string what) { return {Code::kInvalidRequest, std::move(what)}
 class KeyFile {
  public:
   static Result<KeyFile> Parse(std::string_view text, const std::string& path) {
-    Result<json::object> parsed = photovec::json::ParseObject(text);
+    Result<bjson::object> parsed = photovec::json::ParseObject(text);
     if (!parsed.ok()) return Wrong(path + " is " + parsed.status().message());
     return KeyFile(std::move(*parsed), path);
   }
@@ -47,7 +47,7 @@ class KeyFile {
     return text;
   }
   Result<std::string> TextOr(std::string_view field, const char* fallback) const {
-    const json::value* value = fields_.if_contains({field.data(), field.size()});
+    const bjson::value* value = fields_.if_contains({field.data(), field.size()});
     if (value == nullptr) return std::string(fallback);
     if (!value->is_string()) return Wrong(path_ + ": the field '" + std::string(field) + "' is not a string");
     return std::string(value->get_string().begin(), value->get_string().end());
@@ -60,8 +60,8 @@ class KeyFile {
   const std::string& path() const { return path_; }
 
  private:
-  KeyFile(json::object fields, std::string path) : fields_(std::move(fields)), path_(std::move(path)) {}
-  json::object fields_;
+  KeyFile(bjson::object fields, std::string path) : fields_(std::move(fields)), path_(std::move(path)) {}
+  bjson::object fields_;
   std::string path_;
 };
 

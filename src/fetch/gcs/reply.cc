@@ -18,33 +18,33 @@
 namespace photovec::fetch {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 struct ErrorBody {
   std::string message;
   std::string reason;  ///< "notFound", "rateLimitExceeded"; empty when the body is not JSON
 };
 
-std::string TextOf(const json::object& object, std::string_view field) {
-  const json::value* value = object.if_contains({field.data(), field.size()});
+std::string TextOf(const bjson::object& object, std::string_view field) {
+  const bjson::value* value = object.if_contains({field.data(), field.size()});
   if (value == nullptr || !value->is_string()) return {};
   return {value->get_string().begin(), value->get_string().end()};
 }
 
 /// {"error": {"message": "...", "errors": [{"reason": "..."}]}}, or else all of it as the message.
 ErrorBody ParseError(std::string_view body) {
-  const Result<json::object> parsed = photovec::json::ParseObject(body);
+  const Result<bjson::object> parsed = photovec::json::ParseObject(body);
   if (!parsed.ok()) {
     const size_t first = body.find_first_not_of(" \t\r\n");
     const bool page = first != std::string_view::npos && (body[first] == '<' || body[first] == '{');
     return {page ? std::string() : std::string(body), ""};
   }
-  const json::value* error = parsed->if_contains("error");
+  const bjson::value* error = parsed->if_contains("error");
   if (error == nullptr || !error->is_object()) return {};
   ErrorBody out{TextOf(error->get_object(), "message"), ""};
-  const json::value* list = error->get_object().if_contains("errors");
+  const bjson::value* list = error->get_object().if_contains("errors");
   if (list != nullptr && list->is_array() && !list->get_array().empty()) {
-    if (const json::object* first = list->get_array().front().if_object())
+    if (const bjson::object* first = list->get_array().front().if_object())
       out.reason = TextOf(*first, "reason");
   }
   return out;

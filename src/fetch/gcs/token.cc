@@ -13,7 +13,7 @@
 namespace photovec::fetch {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 constexpr size_t kReasonBytes = 160;
 // RFC 6749 only recommends to say how long a token lives.
@@ -25,14 +25,14 @@ bool Printable(std::string_view text) {
 }
 
 /// "invalid_grant: Invalid JWT Signature." from either form of error that Google's endpoints have.
-std::string ErrorOf(const json::value& answer) {
-  const json::object* object = answer.if_object();
-  const json::value* error = object != nullptr ? object->if_contains("error") : nullptr;
+std::string ErrorOf(const bjson::value& answer) {
+  const bjson::object* object = answer.if_object();
+  const bjson::value* error = object != nullptr ? object->if_contains("error") : nullptr;
   if (error == nullptr) return {};
   std::string text;
   if (error->is_string()) text = error->get_string().c_str();
-  const json::value* detail = object->if_contains("error_description");
-  if (const json::object* inner = error->if_object()) detail = inner->if_contains("message");
+  const bjson::value* detail = object->if_contains("error_description");
+  if (const bjson::object* inner = error->if_object()) detail = inner->if_contains("message");
   if (detail != nullptr && detail->is_string()) {
     if (!text.empty()) text += ": ";
     text += detail->get_string().c_str();
@@ -40,16 +40,16 @@ std::string ErrorOf(const json::value& answer) {
   return text;
 }
 
-Result<Refreshing<AccessToken>::Made> TokenOf(const json::value& answer, TimePoint asked) {
-  const json::object* object = answer.if_object();
-  const json::value* token = object != nullptr ? object->if_contains("access_token") : nullptr;
+Result<Refreshing<AccessToken>::Made> TokenOf(const bjson::value& answer, TimePoint asked) {
+  const bjson::object* object = answer.if_object();
+  const bjson::value* token = object != nullptr ? object->if_contains("access_token") : nullptr;
   if (token == nullptr || !token->is_string() || token->get_string().empty()) {
     return Status(Code::kSourceFailed, "answered 200 without an access_token");
   }
   const std::string text = token->get_string().c_str();
   if (!Printable(text)) return Status(Code::kSourceFailed, "gave a token that no header can carry");
   int64_t life = kUnsaidLifeSeconds;
-  if (const json::value* seconds = object->if_contains("expires_in")) {
+  if (const bjson::value* seconds = object->if_contains("expires_in")) {
     boost::system::error_code bad;
     life = seconds->to_number<int64_t>(bad);
     if (bad) return Status(Code::kSourceFailed, "gave a token with an expires_in that is no number");
@@ -91,7 +91,7 @@ Result<Refreshing<AccessToken>::Made> AskForToken(const HttpCaller& http, const 
   Result<HttpAnswer> answer = http.Call(call);
   if (out_of_order(answer)) answer = http.Call(call);
   if (!answer.ok()) return answer.status().WithContext(endpoint);
-  const Result<json::value> parsed = photovec::json::Parse(answer->body);
+  const Result<bjson::value> parsed = photovec::json::Parse(answer->body);
   if (answer->status != 200) {
     const std::string reason = parsed.ok() ? ShortReason(ErrorOf(*parsed)) : std::string();
     return Status(Code::kSourceFailed, std::string(endpoint) + " answered " + std::to_string(answer->status) +

@@ -16,7 +16,7 @@
 namespace photovec::fetch {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 using Made = Refreshing<AwsKeys>::Made;
 using std::chrono::milliseconds;
 
@@ -43,9 +43,9 @@ Result<Made> MadeOf(AwsKeys keys, std::string_view expiration, const WallClock& 
 
 /// {"AccessKeyId": ..., "SecretAccessKey": ..., "Token": ..., "Expiration": ...}
 Result<Made> MadeOfJson(const HttpAnswer& answer, const WallClock& now) {
-  const Result<json::object> object = photovec::json::ParseObject(answer.body);
+  const Result<bjson::object> object = photovec::json::ParseObject(answer.body);
   const auto text = [&](std::string_view field) -> std::string {
-    const json::value* value = object.ok() ? object->if_contains({field.data(), field.size()}) : nullptr;
+    const bjson::value* value = object.ok() ? object->if_contains({field.data(), field.size()}) : nullptr;
     if (value == nullptr || !value->is_string()) return {};
     return {value->get_string().begin(), value->get_string().end()};
   };

@@ -18,7 +18,7 @@
 namespace photovec::model {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 std::string_view TorchName(DType dtype) {
   switch (dtype) {
@@ -32,7 +32,7 @@ std::string_view TorchName(DType dtype) {
   return "float32";
 }
 
-json::object ConfigJson(const VisionConfig& config, DType dtype) {
+bjson::object ConfigJson(const VisionConfig& config, DType dtype) {
   return {{"architectures", {config.architecture}},
           {"attention_dropout", 0.0},
           {"hidden_act", ActivationName(config.activation)},
@@ -52,7 +52,7 @@ json::object ConfigJson(const VisionConfig& config, DType dtype) {
 }
 
 /// OpenAI CLIP's own preprocessing.
-json::object PreprocessorJson(const VisionConfig& config) {
+bjson::object PreprocessorJson(const VisionConfig& config) {
   const int side = config.image_size;
   return {{"crop_size", {{"height", side}, {"width", side}}},
           {"do_center_crop", true},
@@ -69,12 +69,12 @@ json::object PreprocessorJson(const VisionConfig& config) {
 }
 
 /// One key a line, as transformers writes it.
-Status WriteJson(const std::string& path, const json::object& object) {
+Status WriteJson(const std::string& path, const bjson::object& object) {
   std::ofstream file(path, std::ios::trunc);
   const char* separator = "{\n";
   for (const auto& member : object) {
-    file << separator << "  " << json::serialize(json::value(member.key())) << ": "
-         << json::serialize(member.value());
+    file << separator << "  " << bjson::serialize(bjson::value(member.key())) << ": "
+         << bjson::serialize(member.value());
     separator = ",\n";
   }
   file << "\n}\n" << std::flush;

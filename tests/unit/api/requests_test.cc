@@ -8,8 +8,8 @@
 
 #include "api/image_input.h"
 #include "api/native.h"
-#include "api/openai_request.h"
-#include "api/original_request.h"
+#include "api/openai.h"
+#include "api/original_api.h"
 #include "base/json/reader.h"
 
 namespace photovec::api {

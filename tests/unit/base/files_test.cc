@@ -12,7 +12,7 @@
 #include <thread>
 #include <utility>
 
-#include "base/npy.h"
+#include "base/vectors.h"
 
 namespace photovec {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "commands/lab/bench_encode.h"
+#include "commands/lab/commands.h"
 
 #include <gtest/gtest.h>
 

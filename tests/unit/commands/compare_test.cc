@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "commands/lab/compare.h"
+#include "commands/lab/commands.h"
 
 #include <gtest/gtest.h>
 

@@ -23,14 +23,14 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 const std::atomic<bool> kGoOn{false};
 
 std::vector<std::string> Names(const StubRequest& request) {
   std::vector<std::string> names;
-  const json::value body = json::parse(request.body);
-  for (const json::value& name : body.at("images").as_array()) {
+  const bjson::value body = bjson::parse(request.body);
+  for (const bjson::value& name : body.at("images").as_array()) {
     names.emplace_back(name.as_string());
   }
   return names;

@@ -24,7 +24,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 namespace fs = std::filesystem;
-namespace json = boost::json;
+namespace bjson = boost::json;
 
 std::string ReadAll(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -112,7 +112,7 @@ TEST_F(ObjectStoreTest, GcsWithoutAltMediaDescribesTheObject) {
   test::TestClient client(Start());
   const test::TestReply reply = client.Get("/storage/v1/b/shelf/o/a%2Fb.jpg");
   ASSERT_EQ(reply.status, 200);
-  const json::object object = json::parse(reply.body).as_object();
+  const bjson::object object = bjson::parse(reply.body).as_object();
   EXPECT_EQ(object.at("kind"), "storage#object");
   EXPECT_EQ(object.at("name"), "a/b.jpg");
   EXPECT_EQ(object.at("bucket"), "shelf");
@@ -126,7 +126,7 @@ TEST_F(ObjectStoreTest, AbsentObjectsAre404InTheFormOfTheApi) {
   test::TestClient client(Start());
   const test::TestReply gcs = client.Get("/storage/v1/b/shelf/o/no%2F%22x%22.jpg?alt=media");
   EXPECT_EQ(gcs.status, 404);
-  const json::object error = json::parse(gcs.body).as_object().at("error").as_object();
+  const bjson::object error = bjson::parse(gcs.body).as_object().at("error").as_object();
   EXPECT_EQ(error.at("code"), 404);
   EXPECT_EQ(error.at("errors").at(0).at("reason"), "notFound");
   EXPECT_THAT(std::string(error.at("message").as_string()), HasSubstr("no/\"x\".jpg"));
@@ -159,7 +159,7 @@ TEST_F(ObjectStoreTest, NothingLeavesTheRoot) {
   }
   const test::TestReply gcs = client.Get("/storage/v1/b/x/o/..%2Fsecret.jpg?alt=media");
   EXPECT_EQ(gcs.status, 403);
-  EXPECT_EQ(json::parse(gcs.body).at("error").at("errors").at(0).at("reason"), "forbidden");
+  EXPECT_EQ(bjson::parse(gcs.body).at("error").at("errors").at(0).at("reason"), "forbidden");
   const test::TestReply s3 = client.Get("/bucket/link.jpg");
   EXPECT_EQ(s3.status, 403);
   EXPECT_THAT(s3.body, HasSubstr("<Code>AccessDenied</Code>"));
@@ -172,7 +172,7 @@ TEST_F(ObjectStoreTest, NamesThatAreNoneAre400) {
        {"/a%00b.jpg", "/a%zz", "/a%4", "/%ff.jpg", "/%c0%ae%c0%ae/secret.jpg", "/%ed%a0%80"}) {
     EXPECT_EQ(client.Get(target).status, 400) << target;
   }
-  EXPECT_EQ(json::parse(client.Get("/storage/v1/b/x/o/%ff?alt=media").body).at("error").at("code"), 400);
+  EXPECT_EQ(bjson::parse(client.Get("/storage/v1/b/x/o/%ff?alt=media").body).at("error").at("code"), 400);
 }
 
 TEST_F(ObjectStoreTest, RangesFollowRfc9110) {
@@ -310,7 +310,7 @@ TEST_F(ObjectStoreTest, TheLogSaysWhatWasDrawnAndAnswered) {
   int64_t before_us = 0;
   for (size_t n = 0; n < expected.size(); ++n) {
     ASSERT_TRUE(std::getline(in, text)) << n;
-    const json::object line = json::parse(text).as_object();
+    const bjson::object line = bjson::parse(text).as_object();
     EXPECT_EQ(line.at("n").to_number<uint64_t>(), n);
     EXPECT_EQ(line.at("object"), expected[n].object);
     EXPECT_EQ(line.at("status"), expected[n].status);
@@ -382,7 +382,7 @@ TEST_F(ObjectStoreTest, ErrorRateIsKeptAndSpeaksTheApi) {
   options_.error_rate = 1;
   store_.reset();
   test::TestClient third(Start());
-  EXPECT_EQ(json::parse(third.Get("/storage/v1/b/x/o/top.png?alt=media").body).at("error").at("code"), 503);
+  EXPECT_EQ(bjson::parse(third.Get("/storage/v1/b/x/o/top.png?alt=media").body).at("error").at("code"), 503);
   EXPECT_THAT(third.Get("/bucket/top.png").body, HasSubstr("<Code>ServiceUnavailable</Code>"));
 }
 

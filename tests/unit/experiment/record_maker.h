@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "request_log/reader.h"
+#include "request_log/record.h"
 
 namespace photovec::experiment {
 

@@ -19,7 +19,7 @@
 namespace photovec::experiment {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 using testing::ElementsAre;
 
 struct Event {
@@ -29,23 +29,23 @@ struct Event {
   std::string track;  // of pid: a thread, or an asynchronous id
   int64_t begin = 0;
   int64_t end = 0;
-  json::object args;
+  bjson::object args;
 };
 
-std::string Text(const json::value& value) { return std::string(value.as_string()); }
+std::string Text(const bjson::value& value) { return std::string(value.as_string()); }
 
 // Parses a trace; begin and end of asynchronous slices are joined, and fail the test when they do not match.
 std::vector<Event> Parse(const std::string& text) {
   std::vector<Event> events;
   std::map<std::string, std::vector<size_t>> open;  // by asynchronous id, as indices of events
-  const json::value document = json::parse(text);
-  for (const json::value& value : document.as_object().at("traceEvents").as_array()) {
-    const json::object& object = value.as_object();
+  const bjson::value document = bjson::parse(text);
+  for (const bjson::value& value : document.as_object().at("traceEvents").as_array()) {
+    const bjson::object& object = value.as_object();
     Event event;
     event.phase = Text(object.at("ph"));
     event.name = Text(object.at("name"));
     event.pid = static_cast<int>(object.at("pid").as_int64());
-    if (const json::value* args = object.if_contains("args")) event.args = args->as_object();
+    if (const bjson::value* args = object.if_contains("args")) event.args = args->as_object();
     event.track =
         object.contains("id") ? "id " + Text(object.at("id")) : std::to_string(object.at("tid").as_int64());
     if (event.phase != "M") event.begin = object.at("ts").as_int64();
@@ -137,7 +137,7 @@ TEST(Trace, DecodersShowEachImageWithItsTwoStages) {
                                   std::tuple("decode", 320, 380), std::tuple("preprocess", 380, 390),
                                   std::tuple("image", 390, 400), std::tuple("decode", 390, 395),
                                   std::tuple("preprocess", 395, 400)));
-  const json::object args = Slices(events, 1)[3].args;
+  const bjson::object args = Slices(events, 1)[3].args;
   EXPECT_EQ(args.at("request").as_int64(), 12);
   EXPECT_EQ(args.at("image").as_int64(), 1);
   EXPECT_EQ(args.at("bytes").as_int64(), 1000);
@@ -153,7 +153,7 @@ TEST(Trace, StreamsShowEachBatchOnceWithItsRequests) {
   EXPECT_EQ(slices[0].end, 900);
   EXPECT_EQ(slices[0].args.at("size").as_int64(), 3);
   EXPECT_EQ(slices[0].args.at("batch").as_int64(), 4);
-  EXPECT_EQ(slices[0].args.at("requests"), json::parse("[12,13]"));
+  EXPECT_EQ(slices[0].args.at("requests"), bjson::parse("[12,13]"));
 }
 
 TEST(Trace, RequestsShowTheirImagesStagesNested) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "request_log/reader.h"
+#include "request_log/record.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "base/log.h"
-#include "request_log/reader.h"
+#include "request_log/record.h"
 
 namespace photovec::request_log {
 namespace {

@@ -26,7 +26,7 @@
 namespace photovec::fetch {
 namespace {
 
-namespace json = boost::json;
+namespace bjson = boost::json;
 using std::chrono::seconds;
 
 constexpr const char* kTokenReply = R"({"access_token":"ya29.abc","expires_in":3599,"token_type":"Bearer"})";
@@ -39,7 +39,7 @@ std::shared_ptr<FakeHttp> NoNetwork() {
       [](const HttpCall&) -> Result<HttpAnswer> { return Status(Code::kSourceFailed, "no connection"); });
 }
 
-json::object KeyFields(const std::string& pem) {
+bjson::object KeyFields(const std::string& pem) {
   return {{"type", "service_account"},
           {"client_email", "reader@project.iam.gserviceaccount.com"},
           {"private_key", pem},
@@ -91,10 +91,10 @@ TEST(GcsJwt, IsWhatGoogleAsksFor) {
   const size_t second = token->rfind('.');
   ASSERT_LT(first, second);
   EXPECT_EQ(token->find_first_of("+/="), std::string::npos) << "not URL-safe";
-  EXPECT_EQ(json::parse(Decoded(token->substr(0, first))),
-            json::parse(R"({"alg":"RS256","typ":"JWT","kid":"key-1"})"));
-  EXPECT_EQ(json::parse(Decoded(token->substr(first + 1, second - first - 1))),
-            json::parse(R"({"iss":"a@b","aud":"https://t/\"","scope":"read","iat":1000,"exp":4600})"));
+  EXPECT_EQ(bjson::parse(Decoded(token->substr(0, first))),
+            bjson::parse(R"({"alg":"RS256","typ":"JWT","kid":"key-1"})"));
+  EXPECT_EQ(bjson::parse(Decoded(token->substr(first + 1, second - first - 1))),
+            bjson::parse(R"({"iss":"a@b","aud":"https://t/\"","scope":"read","iat":1000,"exp":4600})"));
   const std::string signature = Decoded(token->substr(second + 1));
   EXPECT_TRUE(Pair().Verifies(token->substr(0, second), signature));
   EXPECT_FALSE(Pair().Verifies(token->substr(0, second) + "x", signature));
@@ -119,7 +119,7 @@ TEST(GcsJwt, OtherKeysAreRefusedWithoutQuotingThem) {
 
 TEST(GcsCredentials, AServiceAccountTradesItsAssertionForAToken) {
   const auto http = Always(Answer(200, kTokenReply));
-  const auto credentials = ParseGcsCredentials(json::serialize(KeyFields(Pair().Pem())), "key.json", http);
+  const auto credentials = ParseGcsCredentials(bjson::serialize(KeyFields(Pair().Pem())), "key.json", http);
   ASSERT_TRUE(credentials.ok()) << credentials.status().ToString();
   EXPECT_TRUE(http->calls().empty()) << "tokens are asked for when they are needed";
   const TimePoint before = Clock::now();
@@ -142,7 +142,7 @@ TEST(GcsCredentials, AServiceAccountTradesItsAssertionForAToken) {
   const size_t second = jwt.rfind('.');
   EXPECT_TRUE(Pair().Verifies(jwt.substr(0, second), Decoded(jwt.substr(second + 1))));
   const size_t first = jwt.find('.') + 1;
-  const json::value claims = json::parse(Decoded(jwt.substr(first, second - first)));
+  const bjson::value claims = bjson::parse(Decoded(jwt.substr(first, second - first)));
   EXPECT_EQ(claims.at("iss").as_string(), "reader@project.iam.gserviceaccount.com");
   EXPECT_EQ(claims.at("aud").as_string(), "https://tokens.example/token");
   EXPECT_EQ(claims.at("scope").as_string(), "https://www.googleapis.com/auth/devstorage.read_only");
@@ -167,14 +167,14 @@ TEST(GcsCredentials, AUserTradesARefreshToken) {
 
 TEST(GcsCredentials, WhatIsWrongWithAKeyFileIsNamed) {
   const auto without = [](const char* field) {
-    json::object fields = KeyFields("SECRETKEY");
+    bjson::object fields = KeyFields("SECRETKEY");
     fields.erase(field);
-    return json::serialize(fields);
+    return bjson::serialize(fields);
   };
-  const auto with = [](const char* field, json::value value) {
-    json::object fields = KeyFields("SECRETKEY");
+  const auto with = [](const char* field, bjson::value value) {
+    bjson::object fields = KeyFields("SECRETKEY");
     fields[field] = std::move(value);
-    return json::serialize(fields);
+    return bjson::serialize(fields);
   };
   const std::pair<std::string, const char*> kCases[] = {
       {"", "not valid JSON"},
