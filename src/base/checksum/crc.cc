@@ -72,10 +72,12 @@ using Shift = std::array<std::array<uint32_t, 256>, 4>;
 
 /// What kChunk zero bytes make of a CRC, which is linear in its bits: shift[k][b] for b in byte k.
 constexpr Shift MakeShift() {
+  // A pointer: each checked access to an array is steps more than clang takes while it compiles.
+  const uint32_t* const table = kTables32c[0].data();
   std::array<uint32_t, 32> of_bit{};
   for (size_t bit = 0; bit < of_bit.size(); ++bit) {
     uint32_t crc = uint32_t{1} << bit;
-    for (size_t i = 0; i < kChunk; ++i) crc = (crc >> 8) ^ kTables32c[0][crc & 0xFF];
+    for (size_t i = 0; i < kChunk; ++i) crc = (crc >> 8) ^ table[crc & 0xFF];
     of_bit[bit] = crc;
   }
   Shift shift{};
