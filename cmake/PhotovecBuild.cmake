@@ -53,6 +53,9 @@ endif()
 add_library(photovec_test_flags INTERFACE)
 if(NOT PHOTOVEC_SANITIZE)
   target_compile_options(photovec_test_flags INTERFACE -O0)
+elseif(PHOTOVEC_SANITIZE MATCHES "thread")
+  # Instrumented for threads, text + text looks to g++ 12 like a copy beyond the string's own buffer (kin of GCC bug 105651).
+  target_compile_options(photovec_test_flags INTERFACE -Wno-array-bounds -Wno-stringop-overflow)
 endif()
 if(PHOTOVEC_FAST_TEST_BUILD)
   target_compile_options(photovec_test_flags INTERFACE -fpch-preprocess)  # ccache asks for it
