@@ -17,12 +17,18 @@
 
 namespace photovec::api {
 
+/// On whose behalf a request is: what fairness, shares and quotas go by.
+struct Caller {
+  std::string id;  ///< the address, or the id of its API key
+};
+
 /// One HTTP request with its surroundings, as a handler sees it. Lives on the connection's loop.
 struct Exchange {
   Services& services;
   net::ServerRequest& request;
   Dialect dialect = Dialect::kNative;
   RequestTiming timing;
+  Caller caller = {};
   std::string_view model = {};  ///< set once a request was opened in the pipeline: the label of its metrics
   TimePoint opened = {};        ///< when that was; unset: never
   std::optional<pipeline::RequestResult> result = {};  ///< what came of it, for reply and request log

@@ -78,7 +78,8 @@ HttpApi::HttpApi(pipeline::Pipeline& pipeline, metrics::Registry& registry, Http
       services_{embed_, pipeline, registry, metrics_, UnixSeconds(), {}} {}
 
 net::Task<net::Response> HttpApi::Handle(net::ServerRequest& request) {
-  Exchange exchange{services_, request, DialectOf(request.head.path), RequestTiming(request.started)};
+  Exchange exchange{services_, request, DialectOf(request.head.path), RequestTiming(request.started),
+                    Caller{request.io.peer().address}};
   const Route* route = FindRoute(request.head.path);
   net::Response response = co_await Dispatch(exchange, route);
   metrics_.CountRequest(route != nullptr ? route->label : "unknown", response.status);

@@ -29,9 +29,10 @@ constexpr auto kLingerTotal = std::chrono::seconds(10);  // in all
 
 }  // namespace
 
-ConnectionIo::ConnectionIo(tcp::socket socket, std::shared_ptr<const void> loop,
+ConnectionIo::ConnectionIo(tcp::socket socket, Peer peer, std::shared_ptr<const void> loop,
                            std::function<void(ConnectionIo&)> on_close)
-    : loop_(std::move(loop)),
+    : peer_(std::move(peer)),
+      loop_(std::move(loop)),
       socket_(std::move(socket)),
       wake_(socket_.get_executor()),
       on_close_(std::move(on_close)),

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/deadline.h"
+#include "net/peer.h"
 
 namespace photovec::net {
 
@@ -36,7 +37,7 @@ class ConnectionIo : public std::enable_shared_from_this<ConnectionIo> {
 
   /// \param loop     keeps the event loop alive for whoever posts to it from another thread.
   /// \param on_close runs in the destructor.
-  ConnectionIo(boost::asio::ip::tcp::socket socket, std::shared_ptr<const void> loop,
+  ConnectionIo(boost::asio::ip::tcp::socket socket, Peer peer, std::shared_ptr<const void> loop,
                std::function<void(ConnectionIo&)> on_close);
   ~ConnectionIo();
   ConnectionIo(const ConnectionIo&) = delete;
@@ -70,6 +71,7 @@ class ConnectionIo : public std::enable_shared_from_this<ConnectionIo> {
   /// before the request had been read is not lost to a TCP reset.
   Task<void> LingeringClose();
 
+  const Peer& peer() const { return peer_; }
   bool idle() const { return idle_; }  ///< between two requests
   void set_idle(bool idle) { idle_ = idle; }
   boost::asio::any_io_executor executor() { return socket_.get_executor(); }
@@ -83,6 +85,7 @@ class ConnectionIo : public std::enable_shared_from_this<ConnectionIo> {
   Task<IoResult> WaitWritable(Deadline deadline);
   void Compact();
 
+  const Peer peer_;
   std::shared_ptr<const void> loop_;
   boost::asio::ip::tcp::socket socket_;
   boost::asio::steady_timer wake_;

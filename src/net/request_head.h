@@ -31,6 +31,14 @@ struct RequestHead {
   std::string content_encoding;
   std::string model_header;      ///< X-Photovec-Model
   std::string normalize_header;  ///< X-Photovec-Normalize
+  std::string host;
+  std::string origin;           ///< of a browser's script
+  std::string authorization;    ///< secret: never logged
+  std::string api_key_header;   ///< X-API-Key; secret: never logged
+  std::string request_id;       ///< X-Request-Id, as sent: not checked
+  std::string traceparent;      ///< as sent: not checked
+  std::string timeout_header;   ///< X-Request-Timeout-Ms
+  std::string priority_header;  ///< X-Priority
   bool http11 = true;
   bool keep_alive = true;
   bool expect_continue = false;

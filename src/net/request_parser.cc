@@ -114,6 +114,14 @@ Result<RequestHead> RequestParser::Extract() const {
   head.content_encoding = LowerAscii(TrimBlanks(Get(fields, bhttp::field::content_encoding)));
   head.model_header = Get(fields, std::string_view("X-Photovec-Model"));
   head.normalize_header = Get(fields, std::string_view("X-Photovec-Normalize"));
+  head.host = Get(fields, bhttp::field::host);
+  head.origin = Get(fields, bhttp::field::origin);
+  head.authorization = Get(fields, bhttp::field::authorization);
+  head.api_key_header = Get(fields, std::string_view("X-API-Key"));
+  head.request_id = Get(fields, std::string_view("X-Request-Id"));
+  head.traceparent = Get(fields, std::string_view("traceparent"));
+  head.timeout_header = Get(fields, std::string_view("X-Request-Timeout-Ms"));
+  head.priority_header = Get(fields, std::string_view("X-Priority"));
   head.keep_alive = message.keep_alive();
   head.expect_continue =
       head.http11 && LowerAscii(TrimBlanks(Get(fields, bhttp::field::expect))) == "100-continue";

@@ -285,7 +285,9 @@ class Server::Impl {
       raw->connections.erase(&io);
       Leave();
     };
-    auto io = std::make_shared<ConnectionIo>(std::move(socket), loop, on_close);
+    ErrorCode ignored;  // a connection that broke at once has no address, and shows it at its first read
+    Peer peer{socket.remote_endpoint(ignored).address().to_string()};
+    auto io = std::make_shared<ConnectionIo>(std::move(socket), std::move(peer), loop, on_close);
     loop->connections.insert(io.get());
     asio::co_spawn(loop->context, ServeConnection(io, context_, loop->date),
                    [io](const std::exception_ptr& error) {
