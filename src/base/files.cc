@@ -27,16 +27,6 @@ bool WriteAll(int fd, std::string_view bytes) {
   return true;
 }
 
-// Makes the rename itself survive a power cut. Some file systems refuse to sync directories; that is
-// harmless.
-void SyncDirectoryOf(const std::string& path) {
-  const std::string parent = std::filesystem::path(path).parent_path().string();
-  const int fd = open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  fsync(fd);
-  close(fd);
-}
-
 Status CannotRead(int error) {
   return {error == ENOENT || error == ENOTDIR ? Code::kNotFound : Code::kUnavailable, std::strerror(error)};
 }
@@ -86,59 +76,85 @@ Result<std::string> ReadFile(const std::string& path, uint64_t limit, FileKind k
   return text;
 }
 
-AtomicFile::AtomicFile(std::string path, std::string temporary, int fd)
-    : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {
+std::string FolderOf(const std::string& path) { return std::filesystem::path(path).parent_path().string(); }
+
+Status SyncFolder(const std::string& folder) {
+  const FileDescriptor opened(open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened.valid() && fsync(opened.get()) == 0) return Status::Ok();
+  if (opened.valid() && (errno == EINVAL || errno == EROFS || errno == ENOTSUP)) return Status::Ok();
+  return {Code::kUnavailable, "cannot sync the folder " + folder + ": " + std::strerror(errno)};
+}
+
+AppendFile::AppendFile(std::string path, FileDescriptor file, uint64_t size)
+    : path_(std::move(path)), file_(std::move(file)), size_(size) {
   buffer_.reserve(kBufferBytes);
 }
 
-AtomicFile::~AtomicFile() {
-  if (fd_ >= 0) close(fd_);
-  if (!committed_) unlink(temporary_.c_str());
-}
-
-Result<std::unique_ptr<AtomicFile>> AtomicFile::Create(const std::string& path) {
-  std::string temporary = path + ".tmp-" + std::to_string(getpid());
-  const int fd = open(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) {
+Result<std::unique_ptr<AppendFile>> AppendFile::Open(const std::string& path, uint64_t keep) {
+  FileDescriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  struct stat info {};
+  if (!file.valid() || fstat(file.get(), &info) != 0) {
     return Status(Code::kUnavailable, "cannot write " + path + ": " + std::strerror(errno));
   }
-  return std::unique_ptr<AtomicFile>(new AtomicFile(path, std::move(temporary), fd));
+  if (static_cast<uint64_t>(info.st_size) < keep) {
+    return Status(Code::kUnavailable, path + " has " + std::to_string(info.st_size) + " bytes where " +
+                                          std::to_string(keep) + " were written");
+  }
+  const auto end = static_cast<off_t>(keep);
+  if (ftruncate(file.get(), end) != 0 || lseek(file.get(), end, SEEK_SET) != end) {
+    return Status(Code::kUnavailable, "cannot write " + path + ": " + std::strerror(errno));
+  }
+  return std::unique_ptr<AppendFile>(new AppendFile(path, std::move(file), keep));
 }
 
-Status AtomicFile::Failed(const std::string& what) const {
+Status AppendFile::Failed(const std::string& what) const {
   return {Code::kUnavailable, "cannot " + what + " " + path_ + ": " + std::strerror(errno)};
 }
 
-Status AtomicFile::Flush() {
-  if (!WriteAll(fd_, buffer_)) return Failed("write");
+Status AppendFile::Flush() {
+  if (!WriteAll(file_.get(), buffer_)) return Failed("write");
   buffer_.clear();
   return Status::Ok();
 }
 
-Status AtomicFile::Append(std::string_view bytes) {
+Status AppendFile::Append(std::string_view bytes) {
   size_ += bytes.size();
   if (buffer_.size() + bytes.size() > kBufferBytes) RETURN_IF_ERROR(Flush());
   if (bytes.size() < kBufferBytes) {
     buffer_.append(bytes);
-  } else if (!WriteAll(fd_, bytes)) {
+  } else if (!WriteAll(file_.get(), bytes)) {
     return Failed("write");
   }
   return Status::Ok();
 }
 
-Status AtomicFile::OverwriteAt(uint64_t offset, std::string_view bytes) {
+Status AppendFile::OverwriteAt(uint64_t offset, std::string_view bytes) {
   RETURN_IF_ERROR(Flush());
-  const ssize_t written = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+  const ssize_t written = pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
   return written == static_cast<ssize_t>(bytes.size()) ? Status::Ok() : Failed("write");
 }
 
-Status AtomicFile::Commit() {
+Status AppendFile::Sync() {
   RETURN_IF_ERROR(Flush());
-  if (fdatasync(fd_) != 0) return Failed("sync");
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) return Failed("rename the finished");
+  return fdatasync(file_.get()) == 0 ? Status::Ok() : Failed("sync");
+}
+
+Result<std::unique_ptr<AtomicFile>> AtomicFile::Create(const std::string& path) {
+  ASSIGN_OR_RETURN(auto file, AppendFile::Open(path + ".tmp-" + std::to_string(getpid())));
+  return std::unique_ptr<AtomicFile>(new AtomicFile(path, std::move(file)));
+}
+
+AtomicFile::~AtomicFile() {
+  if (!committed_) unlink(file_->path().c_str());
+}
+
+Status AtomicFile::Commit() {
+  RETURN_IF_ERROR(file_->Sync());
+  if (rename(file_->path().c_str(), path_.c_str()) != 0) {
+    return {Code::kUnavailable, "cannot rename the finished " + path_ + ": " + std::strerror(errno)};
+  }
   committed_ = true;
-  SyncDirectoryOf(path_);
-  return Status::Ok();
+  return SyncFolder(FolderOf(path_));
 }
 
 }  // namespace photovec

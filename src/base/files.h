@@ -36,6 +36,40 @@ enum class FileKind { kRegular, kAny };
 /// ..."); kUnavailable.
 Result<std::string> ReadFile(const std::string& path, uint64_t limit, FileKind kind = FileKind::kRegular);
 
+/// Makes the names in a folder survive a power cut. File systems that cannot sync folders count as synced.
+/// \param folder empty: the working directory. Errors: kUnavailable naming the folder.
+Status SyncFolder(const std::string& folder);
+/// The folder that `path` lies in; empty when it is the working directory.
+std::string FolderOf(const std::string& path);
+
+/// A file that grows at its end. What was not synced may be lost, in part or whole. Errors: kUnavailable
+/// naming the file; after one the file is not to be trusted beyond its last Sync(). Not thread-safe.
+class AppendFile {
+ public:
+  /// Opens or makes the file and cuts it to its first `keep` bytes. Errors also: it is shorter.
+  static Result<std::unique_ptr<AppendFile>> Open(const std::string& path, uint64_t keep = 0);
+
+  /// Buffered: 1 MiB at a time goes to the disk.
+  Status Append(std::string_view bytes);
+  /// Overwrites bytes that were appended before.
+  Status OverwriteAt(uint64_t offset, std::string_view bytes);
+  /// Returns when everything is on the disk.
+  Status Sync();
+
+  const std::string& path() const { return path_; }
+  uint64_t size() const { return size_; }
+
+ private:
+  AppendFile(std::string path, FileDescriptor file, uint64_t size);
+  Status Flush();
+  Status Failed(const std::string& what) const;
+
+  const std::string path_;
+  FileDescriptor file_;
+  uint64_t size_;
+  std::string buffer_;
+};
+
 /// A file that appears under its name whole or not at all: written beside it under a temporary name, synced,
 /// then renamed over it. Without Commit() the destructor removes what was written. Not thread-safe.
 class AtomicFile {
@@ -46,27 +80,20 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  /// Buffered: 1 MiB at a time goes to the disk.
-  Status Append(std::string_view bytes);
-  /// Overwrites bytes that were appended before.
-  Status OverwriteAt(uint64_t offset, std::string_view bytes);
+  /// As AppendFile's.
+  Status Append(std::string_view bytes) { return file_->Append(bytes); }
   /// Call once, last.
   Status Commit();
 
   const std::string& path() const { return path_; }
-  uint64_t size() const { return size_; }
 
  private:
-  AtomicFile(std::string path, std::string temporary, int fd);
-  Status Flush();
-  Status Failed(const std::string& what) const;
+  AtomicFile(std::string path, std::unique_ptr<AppendFile> file)
+      : path_(std::move(path)), file_(std::move(file)) {}
 
   const std::string path_;
-  const std::string temporary_;
-  int fd_;
+  std::unique_ptr<AppendFile> file_;
   bool committed_ = false;
-  uint64_t size_ = 0;
-  std::string buffer_;
 };
 
 }  // namespace photovec

@@ -1,29 +1,60 @@
 // SPDX-License-Identifier: MIT
 #include "bulk/reader.h"
 
-#include <algorithm>
-#include <cstdint>
+#include <fcntl.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
 #include <functional>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "base/files.h"
+#include "fetch/local/file_fetcher.h"
 
 namespace photovec::bulk {
-Result<Bytes> ReadWholeFile(const std::string& path, int64_t max_bytes) {
-  Result<std::string> data = ReadFile(path, static_cast<uint64_t>(std::max<int64_t>(max_bytes, 0)));
-  if (data.ok()) return Bytes::Own(std::move(*data));
-  const Status& why = data.status();
-  switch (why.code()) {
-    case Code::kNotFound:
-      return Status(Code::kNotFound, "cannot read " + path + ": " + why.message());
-    case Code::kBodyTooLarge:
-      return Status(Code::kBodyTooLarge, path + " " + why.message());
-    case Code::kInvalidRequest:
-      return Status(Code::kSourceFailed, path + " is " + why.message());
-    default:
-      return Status(Code::kSourceFailed, "cannot read " + path + ": " + why.message());
+namespace {
+
+// A file that is being written is given so much time to be finished; then it is an error of its own.
+constexpr std::array kWaits = {std::chrono::milliseconds(20), std::chrono::milliseconds(100),
+                               std::chrono::milliseconds(500)};
+
+Result<Bytes> ReadOnce(const std::string& path, int64_t max_bytes,
+                       const std::function<Status()>& still_wanted) {
+  // O_NONBLOCK: a pipe that nobody writes must not hang.
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.valid()) {
+    return Status(errno == ENOENT || errno == ENOTDIR ? Code::kNotFound : Code::kSourceFailed,
+                  "cannot read " + path + ": " + std::strerror(errno));
   }
+  auto bytes = fetch::ReadRegularFile(file.get(), max_bytes, still_wanted);
+  if (bytes.ok()) return bytes;
+  const Status& why = bytes.status();
+  // The fetcher's word for a folder or a device, which it must not open; here nothing is forbidden.
+  const Code code = why.code() == Code::kSourceNotAllowed ? Code::kSourceFailed : why.code();
+  return Status(code, path + ": " + why.message());
+}
+
+Result<Bytes> Read(const std::string& path, int64_t max_bytes, const std::function<Status()>& still_wanted) {
+  for (const auto wait : kWaits) {
+    auto bytes = ReadOnce(path, max_bytes, still_wanted);
+    if (bytes.ok() || bytes.status().code() != Code::kSourceChanged) return bytes;
+    std::this_thread::sleep_for(wait);
+  }
+  auto bytes = ReadOnce(path, max_bytes, still_wanted);
+  if (bytes.ok() || bytes.status().code() != Code::kSourceChanged) return bytes;
+  return Status(Code::kSourceChanged, path + " was changed while it was read, " +
+                                          std::to_string(kWaits.size() + 1) +
+                                          " times in a row; embed it when its writer is done");
+}
+
+}  // namespace
+
+Result<Bytes> ReadWholeFile(const std::string& path, int64_t max_bytes) {
+  return Read(path, max_bytes, [] { return Status::Ok(); });
 }
 
 PathReader::PathReader(int threads, size_t max_waiting) : pool_("read", threads, 0, max_waiting) {}
@@ -31,13 +62,9 @@ PathReader::PathReader(int threads, size_t max_waiting) : pool_("read", threads,
 void PathReader::Fetch(fetch::FetchRequest request, fetch::FetchCallback done) {
   auto shared = std::make_shared<fetch::FetchCallback>(std::move(done));
   std::function<void()> task = [request = std::move(request), shared] {
-    if (request.cancel != nullptr && request.cancel->cancelled()) {
-      (*shared)(Status(Code::kCancelled, "cancelled before it was read"));
-    } else if (request.deadline.Expired()) {
-      (*shared)(Status(Code::kDeadlineExceeded, "its time was up before it was read"));
-    } else {
-      (*shared)(ReadWholeFile(request.reference, request.max_bytes));
-    }
+    const auto still_wanted = [&] { return fetch::StillWanted(request); };
+    const Status wanted = still_wanted();
+    (*shared)(wanted.ok() ? Read(request.reference, request.max_bytes, still_wanted) : Result<Bytes>(wanted));
   };
   if (!pool_.TryPost(task)) (*shared)(Status(Code::kOverloaded, "too many files wait to be read"));
 }

@@ -12,8 +12,8 @@ namespace photovec::bulk {
 
 /// The fetcher of commands whose user names local files: a reference is a path, any path that the user may
 /// read. (A server never uses it: its clients get fetch/'s router, which confines them to --image-root.)
-/// Reads whole files on a few threads of its own; never maps them, so a file that is truncated under us is
-/// a short read and not a SIGBUS. Thread-safe.
+/// Reads whole files on a few threads of its own, as fetch/ does (fetch::ReadRegularFile); a file that changes
+/// meanwhile is read again, up to four times within a second. Thread-safe.
 class PathReader : public fetch::Fetcher {
  public:
   /// \param threads     readers; reading is waiting, so a few more than disks.
@@ -26,8 +26,8 @@ class PathReader : public fetch::Fetcher {
   ThreadPool pool_;
 };
 
-/// Reads one whole file. Errors: kNotFound, kBodyTooLarge (more than max_bytes), kSourceFailed (a directory,
-/// a device, no permission, an I/O error), each naming the path.
+/// Reads one whole file, in the same way. Errors: kNotFound, kBodyTooLarge (more than max_bytes), kSourceFailed
+/// (a directory, a device, no permission, an I/O error), kSourceChanged, each naming the path.
 Result<Bytes> ReadWholeFile(const std::string& path, int64_t max_bytes);
 
 }  // namespace photovec::bulk

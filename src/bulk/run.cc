@@ -9,13 +9,9 @@
 
 namespace photovec::bulk {
 
-EmbedRun::EmbedRun(pipeline::Pipeline& pipeline, PathWalker& walker, EmbedOutput& output,
-                   size_t max_unfinished, Hooks hooks)
-    : pipeline_(pipeline),
-      walker_(walker),
-      output_(output),
-      max_unfinished_(max_unfinished),
-      hooks_(std::move(hooks)) {}
+EmbedRun::EmbedRun(pipeline::Pipeline& pipeline, Source& source, PartialResult& output, Options options,
+                   Hooks hooks)
+    : pipeline_(pipeline), source_(source), output_(output), options_(options), hooks_(std::move(hooks)) {}
 
 size_t EmbedRun::UnfinishedFor(int slots) {
   const auto photos = static_cast<size_t>(slots) * 3;
@@ -24,42 +20,58 @@ size_t EmbedRun::UnfinishedFor(int slots) {
 
 Status EmbedRun::Run() {
   while (true) {
-    if (!input_ended_ && !stopped_ && (hooks_.stop() || pipeline_.device_failed())) stopped_ = true;
+    if (!stopped_ && (hooks_.stop() || pipeline_.device_failed())) stopped_ = true;
     if (MayTakeMore()) {
-      const std::shared_ptr<Chunk> chunk = NextChunk();
-      if (chunk == nullptr) {
-        input_ended_ = true;
-        continue;
-      }
-      const Status submitted = Submit(chunk);
-      if (submitted.code() == Code::kDeviceFailed) {
-        stopped_ = true;  // the chunk was not taken; what is in flight is still written
-        continue;
-      }
-      RETURN_IF_ERROR(submitted);
+      RETURN_IF_ERROR(TakeMore());
       continue;
     }
-    if (held_.empty()) return Status::Ok();
+    if (held_.empty() && (input_ended_ || stopped_)) break;
     if (const std::shared_ptr<Chunk> oldest = WaitForOldest()) RETURN_IF_ERROR(Write(*oldest));
+    RETURN_IF_ERROR(SaveIfDue());
     hooks_.progress(summary_.images(), summary_.failed());
   }
+  // A list's end may be that of its writer, which the same Ctrl-C ended.
+  if (hooks_.stop()) stopped_ = true;
+  return output_.lines() > output_.checkpoint().lines ? output_.SaveCheckpoint(milliseconds()) : Status::Ok();
+}
+
+Status EmbedRun::TakeMore() {
+  const std::shared_ptr<Chunk> chunk = NextChunk();
+  if (chunk == nullptr) {
+    input_ended_ = true;
+    return source_.status();
+  }
+  const Status submitted = Submit(chunk);
+  if (submitted.code() != Code::kDeviceFailed) return submitted;
+  stopped_ = true;  // the chunk was not taken; what is in flight is still written
+  return Status::Ok();
+}
+
+Status EmbedRun::SaveIfDue() {
+  const int64_t images = output_.lines() - output_.checkpoint().lines;
+  if (images == 0) return Status::Ok();
+  const int64_t waited_ms = MicrosBetween(saved_at_, Clock::now()) / 1000;
+  const bool due = (options_.checkpoint_images > 0 && images >= options_.checkpoint_images) ||
+                   (options_.checkpoint_ms > 0 && waited_ms >= options_.checkpoint_ms);
+  if (!due) return Status::Ok();
+  saved_at_ = Clock::now();
+  return output_.SaveCheckpoint(milliseconds());
 }
 
 bool EmbedRun::MayTakeMore() {
-  if (input_ended_ || stopped_ || held_.size() >= kMaxHeld) return false;
+  if (input_ended_ || stopped_ || held_.size() >= kMaxHeld || !source_.Ready()) return false;
   std::scoped_lock lock(shared_->mutex);
-  return shared_->unfinished < max_unfinished_;
+  return shared_->unfinished < options_.max_unfinished;
 }
 
 std::shared_ptr<EmbedRun::Chunk> EmbedRun::NextChunk() {
   auto chunk = std::make_shared<Chunk>();
-  while (chunk->paths.size() < kChunk) {
-    auto found = walker_.Next();
+  while (chunk->files.size() < kChunk && (chunk->files.empty() || source_.Ready())) {
+    auto found = source_.Next();
     if (!found) break;
-    chunk->paths.push_back(std::move(found->path));
-    chunk->path_errors.push_back(std::move(found->status));
+    chunk->files.push_back(std::move(*found));
   }
-  return chunk->paths.empty() ? nullptr : chunk;
+  return chunk->files.empty() ? nullptr : chunk;
 }
 
 Status EmbedRun::Submit(const std::shared_ptr<Chunk>& chunk) {
@@ -76,11 +88,12 @@ Status EmbedRun::Submit(const std::shared_ptr<Chunk>& chunk) {
     ++shared_->unfinished;
   }
   held_.push_back(chunk);
-  for (size_t i = 0; i < chunk->paths.size(); ++i) {
-    if (chunk->path_errors[i].ok()) {
-      request->Add(pipeline::Reference{chunk->paths[i]});
+  for (const Found& file : chunk->files) {
+    if (file.kept) continue;
+    if (file.status.ok()) {
+      request->Add(pipeline::Reference{file.path});
     } else {
-      request->AddFailed(chunk->path_errors[i]);
+      request->AddFailed(file.status);
     }
   }
   request->Finish();
@@ -89,22 +102,27 @@ Status EmbedRun::Submit(const std::shared_ptr<Chunk>& chunk) {
 
 // Waits until the oldest request is finished or a place for another is free, 100 ms at most.
 std::shared_ptr<EmbedRun::Chunk> EmbedRun::WaitForOldest() {
-  const std::shared_ptr<Chunk> oldest = held_.front();
+  const std::shared_ptr<Chunk> oldest = held_.empty() ? nullptr : held_.front();
+  const bool wants_more = !input_ended_ && !stopped_ && held_.size() < kMaxHeld && source_.Ready();
   std::unique_lock lock(shared_->mutex);
   shared_->changed.wait_for(lock, std::chrono::milliseconds(100), [&] {
-    return oldest->finished ||
-           (!input_ended_ && !stopped_ && held_.size() < kMaxHeld && shared_->unfinished < max_unfinished_);
+    return (oldest != nullptr && oldest->finished) ||
+           (wants_more && shared_->unfinished < options_.max_unfinished);
   });
-  if (!oldest->finished) return nullptr;
+  if (oldest == nullptr || !oldest->finished) return nullptr;
   held_.pop_front();
   return oldest;
 }
 
-Status EmbedRun::Write(const Chunk& chunk) {
-  for (size_t i = 0; i < chunk.paths.size(); ++i) {
-    const pipeline::ItemResult& item = chunk.result.items[i];
+Status EmbedRun::Write(Chunk& chunk) {
+  size_t computed = 0;
+  for (Found& file : chunk.files) {
+    const pipeline::ItemResult& item = file.kept ? *file.kept : chunk.result.items[computed++];
+    // What a broken device left undone is not that image's fault: a resumed run computes it.
+    cut_ = cut_ || (item.status.code() == Code::kDeviceFailed && pipeline_.device_failed());
+    if (cut_) return Status::Ok();
     summary_.Add(item.status, item.times);
-    RETURN_IF_ERROR(output_.Add(chunk.paths[i], item));
+    RETURN_IF_ERROR(output_.Add(file, item));
   }
   return Status::Ok();
 }

@@ -33,6 +33,7 @@ void StageSummary::Add(const Status& status, const StageTimes& times) {
   if (!status.ok()) {
     ++failed_;
     ++failures_[std::string(status.name())];
+    if (first_failure_.empty()) first_failure_ = status.message();
   }
   for (int stage = 0; stage < kStageCount; ++stage) {
     const int64_t micros = times.Micros(static_cast<Stage>(stage));
@@ -41,6 +42,23 @@ void StageSummary::Add(const Status& status, const StageTimes& times) {
   if (times.Has(Border::kAdmitted) && times.Has(Border::kCollected)) {
     micros_[kStageCount]->Record(MicrosBetween(times.At(Border::kAdmitted), times.At(Border::kCollected)));
   }
+}
+
+void StageSummary::AddEarlier(int64_t images, const std::map<std::string, int64_t>& failures) {
+  images_ += images;
+  for (const auto& [code, count] : failures) {
+    failed_ += count;
+    failures_[code] += count;
+  }
+}
+
+int64_t StageSummary::unreadable() const {
+  int64_t sum = 0;
+  for (const Code code : {Code::kNotFound, Code::kUnavailable, Code::kSourceFailed}) {
+    const auto found = failures_.find(std::string(CodeName(code)));
+    if (found != failures_.end()) sum += found->second;
+  }
+  return sum;
 }
 
 std::string StageSummary::Table() const {

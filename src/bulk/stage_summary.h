@@ -19,10 +19,16 @@ class StageSummary {
   StageSummary();
 
   void Add(const Status& status, const StageTimes& times);
+  /// Images of an earlier run, of which there are no times.
+  void AddEarlier(int64_t images, const std::map<std::string, int64_t>& failures);
 
   int64_t images() const { return images_; }
   int64_t failed() const { return failed_; }
   const std::map<std::string, int64_t>& failures() const { return failures_; }
+  /// Failures of files that were not there or could not be read, so that nothing is known of the photos.
+  int64_t unreadable() const;
+  /// What the first failure said; empty when none was added by Add().
+  const std::string& first_failure() const { return first_failure_; }
 
   /// The stage table for people: one line a stage with count, mean, p50, p95 and max in milliseconds.
   std::string Table() const;
@@ -37,6 +43,7 @@ class StageSummary {
   std::map<std::string, int64_t> failures_;
   int64_t images_ = 0;
   int64_t failed_ = 0;
+  std::string first_failure_;
 };
 
 }  // namespace photovec::bulk

@@ -3,14 +3,17 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/status.h"
+#include "bulk/source.h"
 
 namespace photovec::bulk {
 
@@ -18,38 +21,54 @@ namespace photovec::bulk {
 /// filter for folders: what a file is, its content decides.
 bool HasImageExtension(std::string_view name);
 
+/// What stat() says of a path, links followed. A file of any kind is good here; what cannot be looked at has
+/// a status of kNotFound or kUnavailable and no id.
+Found LookAt(std::string path, uint32_t input);
+
+/// Whether the walk comes to `a` before `b`, both found in the same input: names are compared one folder
+/// after the other.
+bool WalkedBefore(std::string_view a, std::string_view b);
+
 /// Lists files one at a time: named files as they are, folders recursively and sorted by name (bytes). Keeps
-/// one folder listing per level in memory, whatever the size of the tree. Follows symlinks, except to a
-/// folder that it is already inside. Not thread-safe.
-class PathWalker {
+/// the names of one folder per level in memory, about 10 bytes and its text for each, whatever the size of
+/// the tree. Follows links to folders, but not to one that the link lies in (a loop), and to each folder once
+/// for each input, so that links across each other cannot multiply.
+/// Whatever cannot be read is handed out with a status: a folder, a listing that broke off, a name that
+/// stat() fails for. Not thread-safe.
+class PathWalker : public Source {
  public:
+  /// Whether links that are not followed are logged (the first of each kind; all are counted).
+  enum class Warnings { kOn, kOff };
+
   /// \param all_files also files without an image's extension and hidden names (.something).
-  PathWalker(std::vector<std::string> inputs, bool all_files);
+  PathWalker(std::vector<std::string> inputs, bool all_files, Warnings warnings = Warnings::kOn);
 
-  struct Found {
-    std::string path;
-    Status status;  ///< kNotFound or kUnavailable when a named path or a folder cannot be read
-  };
-  /// The next file; nullopt at the end. Devices, sockets and pipes inside folders are passed over.
-  std::optional<Found> Next();
-
-  /// Files inside folders that were passed over because of their names, so far.
-  int64_t skipped() const { return skipped_; }
+  /// Devices, sockets and pipes inside folders are passed over.
+  std::optional<Found> Next() override;
+  const PassedOver& passed_over() const override { return passed_over_; }
 
  private:
+  using FolderId = std::pair<dev_t, ino_t>;
+  // One folder's names, one after the other in one text, each ended by NUL.
   struct Level {
     std::string path;
-    std::pair<dev_t, ino_t> id;
-    std::vector<std::string> names;  // sorted descending: the next is at the back
+    FolderId id;
+    std::string text;
+    std::vector<size_t> order;  // where each begins, sorted descending: the next is at the back
   };
   std::optional<Found> VisitInput(std::string path);
   std::optional<Found> VisitInside(const std::string& folder, const std::string& name);
-  std::optional<Found> Enter(const std::string& path, std::pair<dev_t, ino_t> id);
+  bool MayEnter(const Found& folder);
+  void CountLink(int64_t& count, const std::string& path, const char* why) const;
+  std::optional<Found> Enter(const Found& folder);
 
   std::vector<std::string> inputs_;  // the next is at the back
   const bool all_files_;
+  const Warnings warnings_;
+  uint32_t input_ = 0;  // how many were begun
   std::vector<Level> levels_;
-  int64_t skipped_ = 0;
+  std::set<FolderId> followed_;  // in this input
+  PassedOver passed_over_;
 };
 
 }  // namespace photovec::bulk
