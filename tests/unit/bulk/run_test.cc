@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bulk/reader.h"
+#include "bulk/walker.h"
 #include "metrics/registry.h"
 
 namespace photovec::bulk {
@@ -109,18 +110,25 @@ class EmbedRunTest : public ::testing::Test {
     return {std::istreambuf_iterator<char>(in), {}};
   }
   // Runs over the folder and one missing file; returns the run's summary.
-  StageSummary& Run(std::function<bool()> stop) {
+  StageSummary& Run(std::function<bool()> stop, int64_t checkpoint_images = 0) {
     walker_ = std::make_unique<PathWalker>(
         std::vector{(root_ / "in").string(), (root_ / "gone.jpg").string()}, false);
-    auto output = EmbedOutput::Create((root_ / "v.npy").string());
+    return RunOver(*walker_, std::move(stop), checkpoint_images);
+  }
+  StageSummary& RunOver(Source& source, std::function<bool()> stop, int64_t checkpoint_images = 0) {
+    auto output = PartialResult::Create((root_ / "p").string(), {}, 2);
     EXPECT_TRUE(output.ok()) << output.status().ToString();
-    run_ = std::make_unique<EmbedRun>(*pipeline_, *walker_, **output, 4,
+    EmbedRun::Options options;
+    options.max_unfinished = 4;
+    options.checkpoint_images = checkpoint_images;
+    run_ = std::make_unique<EmbedRun>(*pipeline_, source, **output, options,
                                       EmbedRun::Hooks{std::move(stop), [](int64_t, int64_t) {}});
     const Status status = run_->Run();
     EXPECT_TRUE(status.ok()) << status.ToString();
-    EXPECT_TRUE((*output)->Commit(2, "{}\n").ok());
-    return const_cast<StageSummary&>(run_->summary());
+    EXPECT_EQ((*output)->checkpoint().lines, run_->summary().images());
+    return run_->summary();
   }
+  std::string Lines() const { return Read("p/vectors.jsonl"); }
 
   bool broken_ = false;
   fs::path root_;
@@ -139,8 +147,8 @@ TEST_F(EmbedRunTest, RowsAndLinesAreInInputOrder) {
   EXPECT_EQ(summary.images(), kFiles + 1);
   EXPECT_EQ(summary.failures().at("not_found"), 1);
 
-  const std::string npy = Read("v.npy").substr(128);
-  std::ifstream lines(root_ / "v.jsonl");
+  const std::string npy = Read("p/vectors.npy").substr(128);
+  std::ifstream lines(root_ / "p/vectors.jsonl");
   std::string line;
   int row = 0;
   for (int i = 0; i < kFiles; ++i) {
@@ -171,29 +179,95 @@ TEST_F(EmbedRunTest, StopWritesWhatWasTaken) {
   const StageSummary& summary = Run([&] { return ++asked > 3; });
   EXPECT_TRUE(run_->stopped());
   EXPECT_EQ(summary.images(), 3 * EmbedRun::kChunk);
-  const std::string lines = Read("v.jsonl");
+  const std::string lines = Lines();
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 3 * EmbedRun::kChunk);
 }
 
-TEST_F(EmbedRunTest, DeviceFailureEndsTheRunAndKeepsEveryLine) {
+TEST_F(EmbedRunTest, DeviceFailureEndsTheRunBeforeWhatItDidNotCompute) {
   MakeFiles(1500);
   broken_ = true;
   const StageSummary& summary = Run([] { return false; });
   EXPECT_TRUE(run_->stopped());
   EXPECT_TRUE(pipeline_->device_failed());
-  EXPECT_LT(summary.images(), 1501);
-  EXPECT_GT(summary.failures().at("device_failed"), 0);
+  EXPECT_LT(summary.images(), 8) << "the fourth file is empty, so that nobody asks the device about it";
+  EXPECT_EQ(Lines().find("device_failed"), std::string::npos);
+}
+
+TEST_F(EmbedRunTest, CheckpointsAfterSoManyImages) {
+  MakeFiles(1500);
+  Run([] { return false; }, 100);
+  const auto journal = ReadJournal((root_ / "p/journal").string());
+  ASSERT_TRUE(journal.ok());
+  EXPECT_GE(journal->checkpoints.size(), 8U) << "one for each two chunks";
+  EXPECT_LE(journal->checkpoints.size(), 16U);
+  EXPECT_EQ(journal->checkpoints.back().lines, 1501);
+}
+
+// What a list does whose writer was ended by the same Ctrl-C as we.
+class EndsWith : public Source {
+ public:
+  explicit EndsWith(bool* stop, Status status = {}) : stop_(stop), status_(std::move(status)) {}
+  std::optional<Found> Next() override {
+    *stop_ = true;
+    return std::nullopt;
+  }
+  Status status() const override { return *stop_ ? status_ : Status::Ok(); }
+  const PassedOver& passed_over() const override { return passed_over_; }
+
+ private:
+  bool* stop_;
+  Status status_;
+  PassedOver passed_over_;
+};
+
+TEST_F(EmbedRunTest, AnInputThatEndsAsWeAreStoppedIsNotComplete) {
+  bool stop = false;
+  EndsWith source(&stop);
+  RunOver(source, [&] { return stop; });
+  EXPECT_TRUE(run_->stopped());
+}
+
+TEST_F(EmbedRunTest, AnInputThatBreaksOffIsAnError) {
+  bool ended = false;
+  EndsWith source(&ended, {Code::kUnavailable, "the disk is gone"});
+  auto output = PartialResult::Create((root_ / "q").string(), {}, 2);
+  ASSERT_TRUE(output.ok());
+  EmbedRun run(*pipeline_, source, **output, {}, {[] { return false; }, [](int64_t, int64_t) {}});
+  EXPECT_EQ(run.Run().message(), "the disk is gone");
+}
+
+// Kept lines go through without being read or computed.
+class Kept : public Source {
+ public:
+  std::optional<Found> Next() override {
+    if (count_ == 1000) return std::nullopt;
+    Found found{"kept" + std::to_string(count_), {}};
+    found.kept.emplace().embedding = {static_cast<float>(count_++), 1};
+    return found;
+  }
+  const PassedOver& passed_over() const override { return passed_over_; }
+
+ private:
+  int count_ = 0;
+  PassedOver passed_over_;
+};
+
+TEST_F(EmbedRunTest, KeptLinesKeepTheirVectors) {
+  Kept source;
+  EXPECT_EQ(RunOver(source, [] { return false; }).images(), 1000);
+  const std::string npy = Read("p/vectors.npy").substr(128);
+  ASSERT_EQ(npy.size(), 1000 * 2 * sizeof(float));
+  for (int i = 0; i < 1000; ++i) {
+    float value = 0;
+    std::memcpy(&value, npy.data() + static_cast<size_t>(i) * 2 * sizeof(float), sizeof(value));
+    ASSERT_EQ(value, static_cast<float>(i));
+  }
 }
 
 TEST(EmbedRun, RequestsInFlightFollowTheSlots) {
   EXPECT_EQ(EmbedRun::UnfinishedFor(1), 2U);
   EXPECT_EQ(EmbedRun::UnfinishedFor(98), 5U);
   EXPECT_EQ(EmbedRun::UnfinishedFor(1'000'000), EmbedRun::kMaxHeld);
-}
-
-TEST_F(EmbedRunTest, OutputMustBeNpy) {
-  EXPECT_EQ(EmbedOutput::Create((root_ / "v.csv").string()).status().code(), Code::kInvalidRequest);
-  EXPECT_EQ(EmbedOutput::Create(".npy").status().code(), Code::kInvalidRequest);
 }
 
 }  // namespace

@@ -29,5 +29,18 @@ TEST(StageSummary, CountsAndTimes) {
   EXPECT_THAT(summary.Json(), HasSubstr(R"("decode":{"count":0)"));
 }
 
+TEST(StageSummary, EarlierImagesCountWithoutTimes) {
+  StageSummary summary;
+  summary.AddEarlier(10, {{"not_found", 2}, {"image_corrupt", 1}});
+  EXPECT_EQ(summary.first_failure(), "");
+  summary.Add({Code::kNotFound, "gone"}, StageTimes{});
+  summary.Add({Code::kSourceFailed, "no"}, StageTimes{});
+  EXPECT_EQ(summary.images(), 12);
+  EXPECT_EQ(summary.failed(), 5);
+  EXPECT_EQ(summary.unreadable(), 4);
+  EXPECT_EQ(summary.first_failure(), "gone");
+  EXPECT_EQ(summary.FailuresText(), "image_corrupt 1, not_found 3, source_failed 1");
+}
+
 }  // namespace
 }  // namespace photovec::bulk
