@@ -69,13 +69,18 @@ Status PutForward(const OutputNames& names) {
   if (mkdir(names.ReplacedFolder().c_str(), 0777) != 0 && errno != EEXIST) {
     return Failed("make", names.ReplacedFolder());
   }
+  // Everything that may want room on the disk first; then three renames in a row.
   for (const Place& place : PlacesOf(names)) {
     if (!Exists(place.made)) continue;  // in place already
     if (IsFolder(place.wanted)) {
       return {Code::kUnavailable, "cannot write " + place.wanted + ": a folder has that name"};
     }
     if (Exists(place.wanted)) RETURN_IF_ERROR(LinkOrMove(place.wanted, place.replaced));
-    if (rename(place.made.c_str(), place.wanted.c_str()) != 0) return Failed("write", place.wanted);
+  }
+  for (const Place& place : PlacesOf(names)) {
+    if (Exists(place.made) && rename(place.made.c_str(), place.wanted.c_str()) != 0) {
+      return Failed("write", place.wanted);
+    }
   }
   return SyncFolder(FolderOf(names.npy));
 }
