@@ -152,6 +152,16 @@ class Server::Impl {
     return out;
   }
 
+  Exposure exposure() const {
+    Exposure out;
+    for (const auto& door : doors_) {
+      if (door->socket().is_unix() || door->socket().loopback()) continue;
+      out.outside = true;
+      out.outside_without_tls = out.outside_without_tls || !door->tls();
+    }
+    return out;
+  }
+
   Status ReloadCertificates() { return certificates_ ? certificates_->Load() : Status::Ok(); }
 
   bool LoopsTurn(Clock::duration time) const {
@@ -324,6 +334,7 @@ Status Server::Start() { return impl_->Start(); }
 uint16_t Server::port() const { return impl_->PortOf(false); }
 uint16_t Server::admin_port() const { return impl_->PortOf(true); }
 std::vector<std::string> Server::listeners() const { return impl_->listeners(); }
+Exposure Server::exposure() const { return impl_->exposure(); }
 Status Server::ReloadCertificates() { return impl_->ReloadCertificates(); }
 bool Server::LoopsTurn(Clock::duration time) const { return impl_->LoopsTurn(time); }
 void Server::BeginLameDuck() { impl_->BeginLameDuck(); }

@@ -36,6 +36,12 @@ struct AdoptedSocket {
   bool admin = false;
 };
 
+/// Whether other machines can reach a TCP listener, and whether one of those is without TLS.
+struct Exposure {
+  bool outside = false;
+  bool outside_without_tls = false;
+};
+
 struct ServerOptions {
   std::string host = "127.0.0.1";  ///< an IPv4 or IPv6 address, or "localhost"
   uint16_t port = 8080;            ///< 0: any free one; see Server::port()
@@ -82,6 +88,7 @@ class Server {
   uint16_t admin_port() const;
   /// "http://127.0.0.1:8080", "unix:/run/photovec.sock (admin)": every listener, for the log.
   std::vector<std::string> listeners() const;
+  Exposure exposure() const;
 
   /// Reads certificate and key anew, for connections to come. Does nothing without TLS. Blocks on the files.
   /// Errors: kInvalidRequest naming the file that is wrong; the server goes on with what it has.
