@@ -55,6 +55,16 @@ Task<HeadOutcome> ReadHead(ConnectionIo& io, RequestParser& parser, Deadline dea
   }
 }
 
+std::optional<HttpError> CheckHost(const SessionContext& context, const RequestHead& head) {
+  if (context.hosts == nullptr) return std::nullopt;
+  Status allowed = context.hosts->Check(head.host);
+  if (allowed.ok()) return std::nullopt;
+  return HttpError{std::move(allowed), 421, "host_not_allowed"};
+}
+
+/// Not written where it is used: g++ 12 destroys the parts of such a temporary twice in a coroutine.
+HttpError SpeaksTls() { return HttpError{Status(Code::kInvalidRequest, "this port speaks TLS: use https://")}; }
+
 /// What one request after the other of a connection needs.
 struct Connection {
   ConnectionIo& io;
@@ -118,9 +128,9 @@ Task<bool> ServeNext(Connection& connection) {
     co_await Refuse(connection, head.error());
     co_return false;
   }
-  const HostRules* hosts = connection.context.hosts;
-  if (const Status host = hosts == nullptr ? Status::Ok() : hosts->Check(head->host); !host.ok()) {
-    co_await Refuse(connection, HttpError{host, 421, "host_not_allowed"});
+  const std::optional<HttpError> misdirected = CheckHost(connection.context, *head);
+  if (misdirected) {
+    co_await Refuse(connection, *misdirected);
     co_return false;
   }
   if (!connection.io.slot().BeginWork()) co_return false;  // thrown out for others
@@ -145,8 +155,8 @@ Task<bool> BeginTls(Connection& connection) {
   log::debug("TLS with {} failed: {}", io.peer().address, why);
   if (io.tls()->plain_http()) {
     io.DropTls();
-    co_await Refuse(connection,
-                    HttpError{Status(Code::kInvalidRequest, "this port speaks TLS: use https://")});
+    const HttpError error = SpeaksTls();
+    co_await Refuse(connection, error);
   }
   co_return false;
 }
