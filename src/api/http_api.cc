@@ -27,8 +27,10 @@ Status CheckEncoding(const net::RequestHead& head) {
   return {Code::kUnsupportedFormat, "Content-Encoding is not understood: send the body as it is"};
 }
 
-net::Task<net::Response> Dispatch(Exchange& exchange, const Route* route) {
+net::Task<net::Response> Dispatch(Exchange& exchange, const Route* route, bool admin_only) {
   if (route == nullptr) co_return exchange.Error(NoSuchRoute(exchange.request.head.path));
+  const Status here = CheckDoor(*route, exchange.request.io.peer(), admin_only);
+  if (!here.ok()) co_return exchange.Error(here);
   if (!MethodAllowed(*route, exchange.request.head.method)) co_return MethodNotAllowed(exchange, *route);
   if (route->method == "POST") {
     Status admitted = CheckEncoding(exchange.request.head);
@@ -81,7 +83,7 @@ net::Task<net::Response> HttpApi::Handle(net::ServerRequest& request) {
   Exchange exchange{services_, request, DialectOf(request.head.path), RequestTiming(request.started),
                     Caller{request.io.peer().address}};
   const Route* route = FindRoute(request.head.path);
-  net::Response response = co_await Dispatch(exchange, route);
+  net::Response response = co_await Dispatch(exchange, route, options_.admin_only);
   metrics_.CountRequest(route != nullptr ? route->label : "unknown", response.status);
   LogRequest(request.head, response, exchange.timing);
   if (route != nullptr) WriteRequestLog(options_.request_log, exchange, *route, response.status);

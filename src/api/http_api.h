@@ -15,6 +15,8 @@ namespace photovec::api {
 struct HttpApiOptions {
   std::chrono::milliseconds request_deadline{
       300'000};  ///< after that an image not yet encoded is deadline_exceeded
+  bool admin_only =
+      false;  ///< /metrics, /stats and the dashboard are served to the admin listener's peers alone
   request_log::RequestLog* request_log = nullptr;  ///< borrowed; must outlive the API; null: off
 };
 

@@ -6,6 +6,8 @@
 
 #include "api/errors.h"
 #include "api/handlers.h"
+#include "base/status.h"
+#include "net/peer.h"
 
 namespace photovec::api {
 
@@ -25,6 +27,11 @@ const Route* FindRoute(std::string_view path);
 bool MethodAllowed(const Route& route, std::string_view method);
 /// "GET, HEAD" or "POST": for the Allow header.
 std::string_view AllowedMethods(const Route& route);
+
+/// Whether the route is served to `peer`, who came in by the main listener or by the one for operations: that
+/// one takes no photos, and has metrics and dashboard for itself when `admin_only`.
+/// Errors: kNotFound saying where the route is.
+Status CheckDoor(const Route& route, const net::Peer& peer, bool admin_only);
 
 /// How errors are written before a route is known.
 Dialect DialectOf(std::string_view path);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -10,11 +12,14 @@
 #include "base/log.h"
 #include "cli/exit.h"
 #include "cli/port_file.h"
+#include "cli/service_manager.h"
 #include "cli/settings.h"
 #include "cli/stop_signal.h"
 #include "commands/commands.h"
 #include "commands/engine_flags.h"
+#include "commands/listener_flags.h"
 #include "commands/source_flags.h"
+#include "commands/upkeep.h"
 #include "engine/engine.h"
 #include "engine/fetch_metrics.h"
 #include "engine/slow_stages.h"
@@ -32,6 +37,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds kLook{50};
 // A device that failed answers at once, so whoever still waits then waits for something else.
 constexpr double kFailedDrainSeconds = 0.7;
+
+Clock::duration Seconds(double seconds) {
+  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
 
 class ServeCommand : public cli::Command {
  public:
@@ -65,6 +74,9 @@ class ServeCommand : public cli::Command {
     flags.Number("body-timeout", &body_seconds_, 0.001, 86'400,
                  "seconds for a request's body, plus 1 for each 8 KiB received");
     flags.Number("idle-timeout", &idle_seconds_, 0.001, 86'400, "seconds between requests of a connection");
+    DeclareListenerFlags(flags, &listeners_, &server_);
+    flags.Switch("admin-only", &api_.admin_only,
+                 "/metrics, /stats and the dashboard on the admin listener alone");
     DeclareSourceFlags(flags, &sources_);
     DeclareEngineFlags(flags, &engine_);
   }
@@ -79,7 +91,12 @@ class ServeCommand : public cli::Command {
     auto fetch = ToFetchOptions(sources_);
     if (!fetch.ok()) return cli::ReportUsage(fetch.status());
     fetch->max_bytes = engine_.decode.limits.max_file_bytes;
-    const cli::StopSignal stop;  // before any thread is made
+    const cli::ServiceManager manager;  // before any thread is made, as the next
+    if (const Status applied = ApplyListenerFlags(listeners_, manager, &server_); !applied.ok()) {
+      return cli::ReportUsage(applied);
+    }
+    net::RaiseFileLimit();
+    const cli::StopSignal stop;
     auto registry = metrics::Registry::Create();
     engine::FetchMetrics fetch_metrics(*registry);  // outlives the engine, whose fetcher reports to it
     auto fetcher = fetch::MakeFetcher(*fetch, &fetch_metrics, ProcessEnvironment());
@@ -93,7 +110,7 @@ class ServeCommand : public cli::Command {
     }
     auto engine = engine::StartEngine(engine_, std::move(*fetcher), max_images_, *slow, std::move(registry));
     if (!engine.ok()) return cli::ReportFailure(engine.status());
-    const int code = Serve(**engine, stop);
+    const int code = Serve(**engine, stop, manager);
     if (code == cli::kExitDeviceFailed || engine::HasHangingStream(**engine)) {
       if (request_log) request_log->Stop();  // writes the last lines
       cli::ExitAtOnce(code);
@@ -102,7 +119,7 @@ class ServeCommand : public cli::Command {
   }
 
  private:
-  int Serve(engine::Engine& engine, const cli::StopSignal& stop) {
+  int Serve(engine::Engine& engine, const cli::StopSignal& stop, const cli::ServiceManager& manager) {
     const metrics::ResourceSampler resources(*engine.registry);
     SetTimeouts();
     api::HttpApi api(*engine.pipeline, *engine.registry, api_);
@@ -110,27 +127,50 @@ class ServeCommand : public cli::Command {
     const Status started = server.Start();
     if (started.code() == Code::kInvalidRequest) return cli::ReportUsage(started);  // --host, --port
     if (!started.ok()) return cli::ReportFailure(started);
+    const auto admin_port_file = cli::PortFile::Write(listeners_.admin_port_file, server.admin_port());
+    if (!admin_port_file.ok()) return cli::ReportFailure(admin_port_file.status());
+    api.SetReady(true);  // SetUpModel has run every stream
+    LogListeners(server, server_, listeners_, false);
     const auto port_file = cli::PortFile::Write(port_file_, server.port());
     if (!port_file.ok()) return cli::ReportFailure(port_file.status());
-    api.SetReady(true);  // SetUpModel has run every stream
-    log::info("listening on {}", cli::ServerUrl(server_.host, server.port()));
+    manager.Ready("serving");
 
-    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) WatchDecoders(engine, api);
+    Upkeep upkeep(server, manager);
+    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) {
+      WatchDecoders(engine, api);
+      upkeep.Look();
+    }
+    manager.Stopping("draining");
     const bool failed = engine.pipeline->device_failed();
     if (failed) {
       log::error("the compute device failed: answering what is in flight, then exiting with code {}",
                  cli::kExitDeviceFailed);
     } else {
+      BeLameDuck(engine, server, upkeep);
       log::info("draining {} connections, at most {} s; a second signal ends at once", server.connections(),
                 drain_seconds_);
     }
     const double seconds = failed ? std::min(drain_seconds_, kFailedDrainSeconds) : drain_seconds_;
-    const Deadline deadline =
-        Deadline::After(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)));
-    server.Stop(deadline);
+    const Deadline deadline = Deadline::After(Seconds(seconds));
+    // Beside this thread, which goes on to tell the watchdog that the loops turn.
+    const auto stopped = std::async(std::launch::async, [&] { server.Stop(deadline); });
+    while (stopped.wait_for(kLook) != std::future_status::ready) upkeep.Look();
     engine.pipeline->Drain(deadline);
     log::info("stopped");
     return failed ? cli::kExitDeviceFailed : cli::kExitOk;
+  }
+
+  // Load balancers see /readyz and go elsewhere while everybody is still served.
+  void BeLameDuck(engine::Engine& engine, net::Server& server, Upkeep& upkeep) const {
+    if (listeners_.lame_duck_seconds <= 0) return;
+    log::info("not ready any more; serving on for {} s, a second signal ends at once",
+              listeners_.lame_duck_seconds);
+    server.BeginLameDuck();
+    const Deadline end = Deadline::After(Seconds(listeners_.lame_duck_seconds));
+    while (!end.Expired() && !engine.pipeline->device_failed()) {
+      upkeep.Look();
+      std::this_thread::sleep_for(kLook);
+    }
   }
 
   // Readiness follows the decoder processes; they are restarted by themselves.
@@ -157,6 +197,7 @@ class ServeCommand : public cli::Command {
   }
 
   net::ServerOptions server_;
+  ListenerFlags listeners_;
   api::HttpApiOptions api_;
   SourceOptions sources_;
   engine::EngineOptions engine_;

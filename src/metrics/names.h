@@ -28,6 +28,11 @@ inline constexpr std::string_view kCacheLimitBytes = "photovec_cache_limit_bytes
 inline constexpr std::string_view kCacheEntries = "photovec_cache_entries";
 inline constexpr std::string_view kCacheEvictions = "photovec_cache_evictions_total";
 inline constexpr std::string_view kConnections = "photovec_http_connections";
+inline constexpr std::string_view kConnectionsEvicted = "photovec_http_connections_evicted_total";
+inline constexpr std::string_view kConnectionsRefused = "photovec_http_connections_refused_total";
+inline constexpr std::string_view kAcceptErrors = "photovec_accept_errors_total";
+inline constexpr std::string_view kTlsHandshakes = "photovec_tls_handshakes_total";  ///< result
+inline constexpr std::string_view kTlsCertificateExpiry = "photovec_tls_certificate_expiry_timestamp_seconds";
 inline constexpr std::string_view kRequestsInFlight = "photovec_requests_in_flight";
 inline constexpr std::string_view kResidentBytes = "process_resident_memory_bytes";
 inline constexpr std::string_view kCpuSeconds = "process_cpu_seconds_total";
@@ -66,6 +71,7 @@ inline constexpr std::string_view kStream = "stream";
 inline constexpr std::string_view kSource = "source";
 inline constexpr std::string_view kVersion = "version";
 inline constexpr std::string_view kReason = "reason";
+inline constexpr std::string_view kResult = "result";
 inline constexpr std::string_view kDecodedBy = "decoded_by";
 }  // namespace label
 

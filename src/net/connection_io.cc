@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "net/connection_io.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/asio/error.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -21,6 +24,9 @@ using asio::ip::tcp;
 // A fast sender must not keep the loop from its other connections for longer than about 0.1 ms.
 constexpr size_t kYieldBytes = 256 * 1024;
 
+// What one record of TLS holds. A reply's head and the beginning of its body go out in one.
+constexpr size_t kRecordBytes = 16 * 1024;
+
 // A reader slower than this is holding our memory, not reading.
 constexpr uint64_t kMinWriteBytesPerSecond = 8 * 1024;
 
@@ -29,22 +35,55 @@ constexpr auto kLingerTotal = std::chrono::seconds(10);  // in all
 
 }  // namespace
 
-ConnectionIo::ConnectionIo(tcp::socket socket, Peer peer, std::shared_ptr<const void> loop,
-                           std::function<void(ConnectionIo&)> on_close)
+ConnectionIo::ConnectionIo(Socket socket, Peer peer, std::unique_ptr<ConnectionTable::Slot> slot,
+                           std::shared_ptr<const void> loop, std::function<void(ConnectionIo&)> on_close)
     : peer_(std::move(peer)),
+      slot_(std::move(slot)),
       loop_(std::move(loop)),
       socket_(std::move(socket)),
       wake_(socket_.get_executor()),
       on_close_(std::move(on_close)),
       buffer_(std::make_unique_for_overwrite<char[]>(kBufferBytes)) {
-  ErrorCode ignored;  // a socket that died already shows it at the first read
+  ErrorCode ignored;  // a socket that died already shows it at the first read, and a Unix socket has no Nagle
   socket_.non_blocking(true, ignored);
   socket_.set_option(tcp::no_delay(true), ignored);
 }
 
 ConnectionIo::~ConnectionIo() { on_close_(*this); }
 
+void ConnectionIo::UseTls(std::shared_ptr<const TlsContext> context) {
+  tls_ = std::make_unique<TlsStream>(std::move(context), socket_.native_handle());
+}
+
+void ConnectionIo::DropTls() {
+  tls_.reset();
+  gone_ = false;
+}
+
+Task<IoResult> ConnectionIo::Handshake(Deadline deadline) {
+  for (;;) {
+    const TlsStream::Outcome outcome = tls_->Handshake();
+    if (outcome == TlsStream::Outcome::kDone) {
+      peer_.identity = tls_->PeerIdentity();
+      co_return IoResult::kOk;
+    }
+    IoResult result = IoResult::kEnd;
+    if (outcome == TlsStream::Outcome::kWantRead) result = co_await WaitReadable(deadline);
+    if (outcome == TlsStream::Outcome::kWantWrite) result = co_await WaitWritable(deadline);
+    if (result == IoResult::kEnd) gone_ = true;
+    if (result != IoResult::kOk) co_return result;
+  }
+}
+
+ConnectionIo::Attempt ConnectionIo::Judge(TlsStream::Outcome outcome) {
+  if (outcome == TlsStream::Outcome::kDone) return Attempt::kDone;
+  if (outcome != TlsStream::Outcome::kEnd) return Attempt::kWouldBlock;
+  gone_ = true;
+  return Attempt::kEnd;
+}
+
 ConnectionIo::Attempt ConnectionIo::TryRead(void* dest, size_t bytes, size_t* got) {
+  if (tls_) return Judge(tls_->Read(dest, bytes, got));
   ErrorCode error;
   *got = socket_.read_some(asio::buffer(dest, bytes), error);
   if (!error) return Attempt::kDone;
@@ -53,10 +92,43 @@ ConnectionIo::Attempt ConnectionIo::TryRead(void* dest, size_t bytes, size_t* go
   return Attempt::kEnd;
 }
 
+ConnectionIo::Attempt ConnectionIo::TryWrite(std::string_view first, std::string_view second, size_t* sent) {
+  if (tls_) return TryWriteTls(first, second, sent);
+  const std::array buffers = {asio::const_buffer(first.data(), first.size()),
+                              asio::const_buffer(second.data(), second.size())};
+  ErrorCode error;
+  *sent = socket_.write_some(buffers, error);
+  if (!error) return Attempt::kDone;
+  if (error == asio::error::would_block || error == asio::error::try_again) return Attempt::kWouldBlock;
+  gone_ = true;
+  return Attempt::kEnd;
+}
+
+ConnectionIo::Attempt ConnectionIo::TryWriteTls(std::string_view first, std::string_view second,
+                                                size_t* sent) {
+  std::array<char, kRecordBytes> record;
+  std::string_view next = first.empty() ? second : first;
+  if (!first.empty() && first.size() < kRecordBytes) {
+    const size_t more = std::min(second.size(), kRecordBytes - first.size());
+    std::memcpy(record.data(), first.data(), first.size());
+    std::memcpy(record.data() + first.size(), second.data(), more);
+    next = std::string_view(record.data(), first.size() + more);
+  }
+  // The same bytes make the same record when this one has to be tried again.
+  const TlsStream::Outcome outcome = tls_->Write(next.data(), std::min(next.size(), kRecordBytes), sent);
+  // Without renegotiation writing never waits for input; waiting for room would turn in circles.
+  return Judge(outcome == TlsStream::Outcome::kWantRead ? TlsStream::Outcome::kEnd : outcome);
+}
+
+bool ConnectionIo::HasInput() {
+  char byte = 0;
+  return recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void ConnectionIo::ArmRead() {
   if (read_armed_ || gone_) return;
   read_armed_ = true;
-  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const ErrorCode& error) {
+  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const ErrorCode& error) {
     self->read_armed_ = false;
     if (error) self->gone_ = true;
     self->Notify();
@@ -82,7 +154,7 @@ Task<IoResult> ConnectionIo::WaitReadable(Deadline deadline) {
 Task<IoResult> ConnectionIo::WaitWritable(Deadline deadline) {
   if (!write_armed_) {
     write_armed_ = true;
-    socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const ErrorCode& error) {
+    socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const ErrorCode& error) {
       self->write_armed_ = false;
       if (error) self->gone_ = true;
       self->Notify();
@@ -142,19 +214,19 @@ Task<IoResult> ConnectionIo::Write(std::string_view first, std::string_view seco
   const auto patience = deadline.at() - Clock::now();  // for a peer that takes nothing at all
   uint64_t written = 0;
   while (!first.empty() || !second.empty()) {
-    const std::array buffers = {asio::const_buffer(first.data(), first.size()),
-                                asio::const_buffer(second.data(), second.size())};
-    ErrorCode error;
-    const size_t n = socket_.write_some(buffers, error);
+    if (tls_ && unyielded_bytes_ > kYieldBytes) {  // encrypting takes time
+      unyielded_bytes_ = 0;
+      co_await asio::post(socket_.get_executor(), asio::use_awaitable);
+    }
+    size_t n = 0;
+    const Attempt attempt = TryWrite(first, second, &n);
     written += n;
+    unyielded_bytes_ += n;
     const size_t head = std::min(n, first.size());
     first.remove_prefix(head);
     second.remove_prefix(n - head);
-    if (!error) continue;
-    if (error != asio::error::would_block && error != asio::error::try_again) {
-      gone_ = true;
-      co_return IoResult::kEnd;
-    }
+    if (attempt == Attempt::kDone) continue;
+    if (attempt == Attempt::kEnd) co_return IoResult::kEnd;
     const auto earned = std::chrono::seconds(written / kMinWriteBytesPerSecond);
     const Deadline stop(std::min(Clock::now() + patience, deadline.at() + earned));
     const IoResult result = co_await WaitWritable(stop);
@@ -175,6 +247,10 @@ void ConnectionIo::WatchPeer() {
 }
 
 void ConnectionIo::Abort() {
+  if (tls_) {
+    tls_->Shutdown();
+    tls_->Abandon();
+  }
   gone_ = true;
   ErrorCode ignored;
   socket_.close(ignored);
@@ -182,8 +258,9 @@ void ConnectionIo::Abort() {
 }
 
 Task<void> ConnectionIo::LingeringClose() {
+  if (tls_) tls_->Shutdown();
   ErrorCode ignored;
-  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  socket_.shutdown(Socket::shutdown_send, ignored);
   const Deadline end = Deadline::After(kLingerTotal);
   while (!gone_ && !end.Expired()) {
     begin_ = end_ = 0;

@@ -3,7 +3,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,9 @@
 #include <string_view>
 
 #include "base/deadline.h"
+#include "net/connection_table.h"
 #include "net/peer.h"
+#include "net/tls.h"
 
 namespace photovec::net {
 
@@ -26,28 +28,41 @@ enum class IoResult {
   kTimeout,  ///< the deadline passed; the connection is still usable
 };
 
-/// The socket of one connection, on one event loop. Pending operations only ever wait for readiness and the
-/// bytes move in non-blocking calls, so that no buffer belongs to the kernel while a coroutine gives up on a
-/// deadline. One wait for input may stay pending while a request is worked on: that is how a client's
-/// disconnect is seen, and bytes of the next request that come meanwhile stay in buffered().
-/// Everything runs on the loop's thread. Lives in a shared_ptr, which pending waits hold.
+/// The socket of one connection, TCP or Unix, encrypted or not, on one event loop. Pending operations only
+/// ever wait for readiness and the bytes move in non-blocking calls, so that no buffer belongs to the kernel
+/// while a coroutine gives up on a deadline. One wait for input may stay pending while a request is worked
+/// on: that is how a client's disconnect is seen, and bytes of the next request that come meanwhile stay in
+/// buffered(). Everything runs on the loop's thread. Lives in a shared_ptr, which pending waits hold.
 class ConnectionIo : public std::enable_shared_from_this<ConnectionIo> {
  public:
   static constexpr size_t kBufferBytes = 32 * 1024;
 
+  using Socket = boost::asio::generic::stream_protocol::socket;
+
+  /// \param slot     the connection's place among all; given back by the destructor.
   /// \param loop     keeps the event loop alive for whoever posts to it from another thread.
   /// \param on_close runs in the destructor.
-  ConnectionIo(boost::asio::ip::tcp::socket socket, Peer peer, std::shared_ptr<const void> loop,
-               std::function<void(ConnectionIo&)> on_close);
+  ConnectionIo(Socket socket, Peer peer, std::unique_ptr<ConnectionTable::Slot> slot,
+               std::shared_ptr<const void> loop, std::function<void(ConnectionIo&)> on_close);
   ~ConnectionIo();
   ConnectionIo(const ConnectionIo&) = delete;
   ConnectionIo& operator=(const ConnectionIo&) = delete;
+
+  /// From now on the bytes are encrypted; Handshake comes next. Before anything was read.
+  void UseTls(std::shared_ptr<const TlsContext> context);
+  /// kEnd also when the peer does not speak our TLS; then tls() has the reason.
+  Task<IoResult> Handshake(Deadline deadline);
+  const TlsStream* tls() const { return tls_.get(); }  ///< null: not encrypted
+  /// After a handshake that failed because the peer speaks HTTP without TLS: the answer will be without, too.
+  void DropTls();
 
   /// Bytes read and not yet consumed.
   std::string_view buffered() const { return {buffer_.get() + begin_, end_ - begin_}; }
   void Consume(size_t bytes) { begin_ += bytes; }
   bool BufferFull() const { return end_ - begin_ == kBufferBytes; }
 
+  /// Waits until there is something to be read.
+  Task<IoResult> WaitReadable(Deadline deadline);
   /// Waits until buffered() has grown. The buffer must not be full.
   Task<IoResult> Fill(Deadline deadline);
   /// Some bytes straight into `dest` (from buffered() first): *got >= 1 on kOk.
@@ -71,29 +86,37 @@ class ConnectionIo : public std::enable_shared_from_this<ConnectionIo> {
   /// before the request had been read is not lost to a TCP reset.
   Task<void> LingeringClose();
 
+  /// Known in full after the handshake.
   const Peer& peer() const { return peer_; }
+  ConnectionTable::Slot& slot() { return *slot_; }
   bool idle() const { return idle_; }  ///< between two requests
   void set_idle(bool idle) { idle_ = idle; }
+  /// Whether bytes have come that nobody has read: an idle connection with them is about to have a request.
+  bool HasInput();
   boost::asio::any_io_executor executor() { return socket_.get_executor(); }
   const std::shared_ptr<const void>& loop() const { return loop_; }
 
  private:
   enum class Attempt { kDone, kWouldBlock, kEnd };
   Attempt TryRead(void* dest, size_t bytes, size_t* got);
+  Attempt Judge(TlsStream::Outcome outcome);
   void ArmRead();
-  Task<IoResult> WaitReadable(Deadline deadline);
+  Attempt TryWrite(std::string_view first, std::string_view second, size_t* sent);
+  Attempt TryWriteTls(std::string_view first, std::string_view second, size_t* sent);
   Task<IoResult> WaitWritable(Deadline deadline);
   void Compact();
 
-  const Peer peer_;
+  Peer peer_;
+  const std::unique_ptr<ConnectionTable::Slot> slot_;
   std::shared_ptr<const void> loop_;
-  boost::asio::ip::tcp::socket socket_;
+  Socket socket_;
+  std::unique_ptr<TlsStream> tls_;
   boost::asio::steady_timer wake_;
   std::function<void(ConnectionIo&)> on_close_;
   std::unique_ptr<char[]> buffer_;  // [kBufferBytes]; pages that are never used are never touched
   size_t begin_ = 0;
   size_t end_ = 0;
-  size_t unyielded_bytes_ = 0;  // read since this connection last let others run
+  size_t unyielded_bytes_ = 0;  // read, or encrypted, since this connection last let others run
   bool read_armed_ = false;
   bool write_armed_ = false;
   bool gone_ = false;

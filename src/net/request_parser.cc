@@ -8,6 +8,8 @@
 #include <boost/none.hpp>
 #include <iterator>
 
+#include "net/host_rules.h"
+#include "net/http_text.h"
 #include "net/media_type.h"
 
 namespace photovec::net {
@@ -49,8 +51,12 @@ Status CheckFraming(const Fields& fields, bool http11) {
 
 Status SplitTarget(std::string_view target, RequestHead* head) {
   if (target.starts_with("http://") || target.starts_with("https://")) {  // absolute form, as to a proxy
-    const size_t path = target.find('/', target.find("//") + 2);
-    target = path == std::string_view::npos ? std::string_view("/") : target.substr(path);
+    target.remove_prefix(target.find("//") + 2);
+    const size_t path = std::min(target.find_first_of("/?#"), target.size());
+    head->host = target.substr(0, path);  // RFC 9112 3.2.2: it counts, not Host
+    target.remove_prefix(path);
+    if (!IsHostPort(head->host)) return Invalid("the request target names no valid host");
+    if (target.empty()) target = "/";
   }
   if (target.empty() || (target[0] != '/' && target != "*")) {
     return Invalid("the request target must be a path that begins with '/'");
@@ -67,10 +73,14 @@ Status SplitTarget(std::string_view target, RequestHead* head) {
 RequestParser::RequestParser() {
   parser_.header_limit(static_cast<uint32_t>(kMaxHeaderBytes));
   parser_.body_limit(boost::none);  // BodyReader knows the limit and answers 413
-  on_chunk_ = [this](uint64_t, boost::beast::string_view, boost::system::error_code& error) {
-    if (++chunks_ > kMaxChunks) error = bhttp::make_error_code(bhttp::error::bad_chunk);
-  };
-  parser_.on_chunk_header(on_chunk_);
+}
+
+bool RequestParser::HasFold(std::string_view taken) {
+  for (const char c : taken) {
+    if (line_ended_ && IsBlank(c)) return true;
+    line_ended_ = c == '\n';
+  }
+  return false;
 }
 
 RequestParser::HeadProgress RequestParser::FeedHead(std::string_view data) {
@@ -78,13 +88,16 @@ RequestParser::HeadProgress RequestParser::FeedHead(std::string_view data) {
   boost::system::error_code error;
   progress.used = parser_.put(boost::asio::const_buffer(data.data(), data.size()), error);
   if (error == bhttp::error::need_more) error = {};
+  const bool folded = HasFold(data.substr(0, progress.used));
   if (error == bhttp::error::header_limit) {
     progress.error =
         HttpError{Invalid("the request's header is larger than 16 KiB"), 431, "header_too_large"};
   } else if (error) {
     progress.error = HttpError{Invalid("malformed HTTP request: " + error.message())};
+  } else if (folded) {
+    progress.error = HttpError{Invalid("malformed HTTP request: a header field goes on in the next line")};
   }
-  progress.complete = !error && parser_.is_header_done();
+  progress.complete = !progress.error && parser_.is_header_done();
   return progress;
 }
 
@@ -107,6 +120,10 @@ Result<RequestHead> RequestParser::Extract() const {
   const size_t hosts = Count(fields, bhttp::field::host);
   if (hosts > 1) return Invalid("the request has more than one Host");
   if (hosts == 0 && head.http11) return Invalid("HTTP/1.1 requests need a Host header");
+  head.host = TrimBlanks(Get(fields, bhttp::field::host));
+  if (!IsHostPort(head.host) && (head.http11 || !head.host.empty())) {
+    return Invalid("the Host header is not a host name or address with an optional port");
+  }
   RETURN_IF_ERROR(SplitTarget(View(message.target()), &head));
   head.method = View(message.method_string());
   head.accept = Get(fields, bhttp::field::accept);
@@ -114,7 +131,6 @@ Result<RequestHead> RequestParser::Extract() const {
   head.content_encoding = LowerAscii(TrimBlanks(Get(fields, bhttp::field::content_encoding)));
   head.model_header = Get(fields, std::string_view("X-Photovec-Model"));
   head.normalize_header = Get(fields, std::string_view("X-Photovec-Normalize"));
-  head.host = Get(fields, bhttp::field::host);
   head.origin = Get(fields, bhttp::field::origin);
   head.authorization = Get(fields, bhttp::field::authorization);
   head.api_key_header = Get(fields, std::string_view("X-API-Key"));
@@ -128,28 +144,6 @@ Result<RequestHead> RequestParser::Extract() const {
   head.chunked = message.chunked();
   if (const auto length = parser_.content_length()) head.content_length = *length;
   return head;
-}
-
-RequestParser::ChunkProgress RequestParser::FeedChunks(std::string_view data, std::span<uint8_t> dest) {
-  ChunkProgress progress;
-  auto& body = parser_.get().body();
-  body.data = dest.data();
-  body.size = dest.size();
-  while (!parser_.is_done() && body.size > 0 && progress.used < data.size()) {
-    boost::system::error_code error;
-    const std::string_view rest = data.substr(progress.used);
-    const size_t used = parser_.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
-    progress.used += used;
-    if (error == bhttp::error::need_more || error == bhttp::error::need_buffer) error = {};
-    if (error) {
-      const std::string why = chunks_ > kMaxChunks ? "more than 65536 chunks" : error.message();
-      progress.status = Invalid("malformed chunked body: " + why);
-      break;
-    }
-    if (used == 0) break;
-  }
-  progress.written = dest.size() - body.size;
-  return progress;
 }
 
 }  // namespace photovec::net

@@ -20,6 +20,7 @@ constexpr std::array kReasons = {
     std::pair{409, std::string_view("Conflict")},
     std::pair{413, std::string_view("Content Too Large")},
     std::pair{415, std::string_view("Unsupported Media Type")},
+    std::pair{421, std::string_view("Misdirected Request")},
     std::pair{422, std::string_view("Unprocessable Content")},
     std::pair{429, std::string_view("Too Many Requests")},
     std::pair{431, std::string_view("Request Header Fields Too Large")},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "net/session.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/log.h"
 #include "net/body_reader.h"
 #include "net/handler.h"
 #include "net/request_parser.h"
@@ -53,6 +55,16 @@ Task<HeadOutcome> ReadHead(ConnectionIo& io, RequestParser& parser, Deadline dea
   }
 }
 
+std::optional<HttpError> CheckHost(const SessionContext& context, const RequestHead& head) {
+  if (context.hosts == nullptr) return std::nullopt;
+  Status allowed = context.hosts->Check(head.host);
+  if (allowed.ok()) return std::nullopt;
+  return HttpError{std::move(allowed), 421, "host_not_allowed"};
+}
+
+/// Not written where it is used: g++ 12 destroys the parts of such a temporary twice in a coroutine.
+HttpError SpeaksTls() { return HttpError{Status(Code::kInvalidRequest, "this port speaks TLS: use https://")}; }
+
 /// What one request after the other of a connection needs.
 struct Connection {
   ConnectionIo& io;
@@ -86,12 +98,14 @@ Task<bool> ServeRequest(Connection& connection, RequestParser& parser, const Req
   const BodyLimits limits{context.options.max_body_bytes,
                           std::chrono::milliseconds(context.options.body_timeout_ms)};
   BodyReader body(connection.io, parser, head, context.budget, limits);
-  ServerRequest request{connection.io, head, body, context.workers, context.draining.load()};
+  const auto draining = [&context] { return context.phase.load() != DrainPhase::kServing; };
+  ServerRequest request{connection.io, head, body, context.workers, draining()};
   const Response response = co_await context.handler.Handle(request);
   if (response.silent) co_return false;
 
-  const bool keep = head.keep_alive && !response.close && !context.draining.load() && body.CanDiscard();
+  const bool keep = head.keep_alive && !response.close && !draining() && body.CanDiscard();
   const IoResult sent = co_await Send(connection, response, keep, head.http11, head.method != "HEAD");
+  connection.io.slot().EndWork();
   if (sent != IoResult::kOk) co_return false;
   if (keep) {
     const bool drained = co_await body.Discard();
@@ -114,8 +128,37 @@ Task<bool> ServeNext(Connection& connection) {
     co_await Refuse(connection, head.error());
     co_return false;
   }
+  const std::optional<HttpError> misdirected = CheckHost(connection.context, *head);
+  if (misdirected) {
+    co_await Refuse(connection, *misdirected);
+    co_return false;
+  }
+  if (!connection.io.slot().BeginWork()) co_return false;  // thrown out for others
   const bool keep = co_await ServeRequest(connection, parser, *head);
   co_return keep;
+}
+
+/// Waits for the first byte, so that what never speaks is idle like any other, then for the handshake.
+Task<bool> BeginTls(Connection& connection) {
+  ConnectionIo& io = connection.io;
+  const Deadline deadline = In(connection.context.options.header_timeout_ms);
+  io.set_idle(true);
+  const IoResult woken = co_await io.WaitReadable(deadline);
+  io.set_idle(false);
+  if (woken != IoResult::kOk) co_return false;
+  const IoResult result = co_await io.Handshake(deadline);
+  const TlsCounters& counters = connection.context.tls_counters;
+  metrics::Counter* const ended = result == IoResult::kOk ? counters.done : counters.failed;
+  if (ended != nullptr) ended->Add();
+  if (result == IoResult::kOk) co_return true;
+  const std::string why = result == IoResult::kTimeout ? "it did not end in time" : io.tls()->failure();
+  log::debug("TLS with {} failed: {}", io.peer().address, why);
+  if (io.tls()->plain_http()) {
+    io.DropTls();
+    const HttpError error = SpeaksTls();
+    co_await Refuse(connection, error);
+  }
+  co_return false;
 }
 
 }  // namespace
@@ -141,20 +184,21 @@ std::string_view DateLine::Now() {
 
 Task<void> ServeConnection(std::shared_ptr<ConnectionIo> io, const SessionContext& context, DateLine& date) {
   Connection connection{*io, context, date};
-  int64_t patience_ms = context.options.header_timeout_ms;
-  for (;;) {
+  std::chrono::milliseconds patience(context.options.header_timeout_ms);
+  bool open = true;
+  if (io->tls() != nullptr) open = co_await BeginTls(connection);
+  while (open) {
     if (io->buffered().empty()) {
-      if (context.draining.load()) break;
+      if (context.phase.load() == DrainPhase::kClosing) patience = std::min(patience, kDrainGrace);
       io->set_idle(true);
-      const IoResult result = co_await io->Fill(In(patience_ms));
+      const IoResult result = co_await io->Fill(Deadline::After(patience));
       io->set_idle(false);
       if (result != IoResult::kOk) break;
     } else {
       co_await asio::post(io->executor(), asio::use_awaitable);  // a pipelining client is not the only one
     }
-    const bool keep = co_await ServeNext(connection);
-    if (!keep) break;
-    patience_ms = context.options.idle_timeout_ms;
+    open = co_await ServeNext(connection);
+    patience = std::chrono::milliseconds(context.options.idle_timeout_ms);
   }
   io->Abort();
 }

@@ -317,10 +317,14 @@ TEST_F(ServerTest, TooManyConnectionsAreTold) {
   Launch(options);
   test::TestClient one(port());
   test::TestClient two(port());
-  EXPECT_EQ(one.Ask(test::Get("/healthz")).status, 200);
-  EXPECT_EQ(two.Ask(test::Get("/healthz")).status, 200);
+  one.Send(test::Post("/embed", "HOLD"));
+  two.Send(test::Post("/embed", "HOLD"));
+  ASSERT_TRUE(pipeline_->WaitForHeld(2));
   test::TestClient three(port());
   EXPECT_EQ(three.Read().status, 503);
+  pipeline_->ReleaseHeld();
+  EXPECT_EQ(one.Read().status, 200);
+  EXPECT_EQ(Ask(test::Get("/healthz")).status, 200) << "one that waits makes room";
 }
 
 }  // namespace

@@ -26,6 +26,8 @@ class EchoHandler final : public Handler {
     Response response;
     response.content_type = "text/plain";
     if (request.head.has_body()) {
+      bodies.fetch_add(1);
+      bodies.notify_all();
       const Status admitted = request.body.Admit();
       if (!admitted.ok()) co_return Refuse("body", HttpError{admitted});
       Result<OwnedBody> body = co_await request.body.ReadAll();
@@ -51,7 +53,13 @@ class EchoHandler final : public Handler {
     response.body = std::string(label) + ": " + error.status.message();
     return response;
   }
+  /// Blocks until so many requests with a body have begun.
+  bool WaitForBodies(int count) {
+    for (int seen = bodies; seen < count; seen = bodies) bodies.wait(seen);
+    return true;
+  }
   std::atomic<int> refused{0};
+  std::atomic<int> bodies{0};
 };
 
 class NetServerTest : public ::testing::Test {
@@ -88,9 +96,12 @@ TEST_F(NetServerTest, WhatIsNoRequestIsTheHandlersToWord) {
   EXPECT_THAT(Ask("GARBAGE\r\n\r\n").body, HasSubstr("malformed: "));
   test::TestClient only(server_->port());
   EXPECT_EQ(only.Ask(test::Get("/kept")).status, 200);
+  only.Send("POST /b HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nab");
+  ASSERT_TRUE(handler_.WaitForBodies(1));
   const test::TestReply refused = Ask(test::Get("/a"));
   EXPECT_EQ(refused.status, 503);
   EXPECT_THAT(refused.body, HasSubstr("refused: too many connections"));
+  EXPECT_EQ(only.Ask("cde").body, "abcde");
 }
 
 TEST_F(NetServerTest, BodiesArePaidForOutOfTheBudget) {
