@@ -12,6 +12,7 @@
 #include "cli/port_file.h"
 #include "cli/settings.h"
 #include "cli/stop_signal.h"
+#include "commands/access_flags.h"
 #include "commands/commands.h"
 #include "commands/engine_flags.h"
 #include "commands/source_flags.h"
@@ -21,7 +22,6 @@
 #include "fetch/make_fetcher.h"
 #include "metrics/resource_sampler.h"
 #include "net/server.h"
-#include "request_log/writer.h"
 
 namespace photovec::commands {
 namespace {
@@ -43,8 +43,6 @@ class ServeCommand : public cli::Command {
     flags.Text("host", &server_.host, "ADDRESS", "address to listen on; 0.0.0.0 or :: for all");
     flags.Integer("port", &server_.port, 0, 65'535, "TCP port; 0: any free one, see --port-file");
     flags.Text("port-file", &port_file_, "FILE", "write the port there once requests are served");
-    flags.Text("request-log", &request_log_, "FILE",
-               "append the times of each embedding request to it, as a line of JSON; empty: off");
     flags.Integer("cache-mb", &cache_mib_, 0, 1 << 20,
                   "MiB of vectors to keep in memory, to answer photos that come again; 0: off");
     flags.Size("max-body", &server_.max_body_bytes, 1024, "largest request body");
@@ -65,6 +63,7 @@ class ServeCommand : public cli::Command {
     flags.Number("body-timeout", &body_seconds_, 0.001, 86'400,
                  "seconds for a request's body, plus 1 for each 8 KiB received");
     flags.Number("idle-timeout", &idle_seconds_, 0.001, 86'400, "seconds between requests of a connection");
+    DeclareAccessFlags(flags, &access_flags_);
     DeclareSourceFlags(flags, &sources_);
     DeclareEngineFlags(flags, &engine_);
   }
@@ -79,30 +78,27 @@ class ServeCommand : public cli::Command {
     auto fetch = ToFetchOptions(sources_);
     if (!fetch.ok()) return cli::ReportUsage(fetch.status());
     fetch->max_bytes = engine_.decode.limits.max_file_bytes;
-    const cli::StopSignal stop;  // before any thread is made
+    cli::StopSignal stop;  // before any thread is made
     auto registry = metrics::Registry::Create();
     engine::FetchMetrics fetch_metrics(*registry);  // outlives the engine, whose fetcher reports to it
     auto fetcher = fetch::MakeFetcher(*fetch, &fetch_metrics, ProcessEnvironment());
     if (!fetcher.ok()) return cli::ReportUsage(fetcher.status());
-    std::unique_ptr<request_log::RequestLog> request_log;  // outlives the server, which writes to it
-    if (!request_log_.empty()) {
-      auto opened = request_log::RequestLog::Open(request_log_);
-      if (!opened.ok()) return cli::ReportFailure(opened.status());
-      request_log = std::move(*opened);
-      api_.request_log = request_log.get();
-    }
+    auto access = Access::Open(access_flags_);  // outlives the server, which writes to its logs
+    if (access.status().code() == Code::kInvalidRequest) return cli::ReportUsage(access.status());
+    if (!access.ok()) return cli::ReportFailure(access.status());
+    (*access)->Fill(&api_);
     auto engine = engine::StartEngine(engine_, std::move(*fetcher), max_images_, *slow, std::move(registry));
     if (!engine.ok()) return cli::ReportFailure(engine.status());
-    const int code = Serve(**engine, stop);
+    const int code = Serve(**engine, **access, stop);
     if (code == cli::kExitDeviceFailed || engine::HasHangingStream(**engine)) {
-      if (request_log) request_log->Stop();  // writes the last lines
+      (*access)->StopLogs();
       cli::ExitAtOnce(code);
     }
     return code;
   }
 
  private:
-  int Serve(engine::Engine& engine, const cli::StopSignal& stop) {
+  int Serve(engine::Engine& engine, Access& access, cli::StopSignal& stop) {
     const metrics::ResourceSampler resources(*engine.registry);
     SetTimeouts();
     api::HttpApi api(*engine.pipeline, *engine.registry, api_);
@@ -115,7 +111,11 @@ class ServeCommand : public cli::Command {
     api.SetReady(true);  // SetUpModel has run every stream
     log::info("listening on {}", cli::ServerUrl(server_.host, server.port()));
 
-    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) WatchDecoders(engine, api);
+    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) {
+      WatchDecoders(engine, api);
+      if (stop.TakeReload()) access.ReloadKeys();
+      if (stop.TakeReopen()) access.ReopenLogs();
+    }
     const bool failed = engine.pipeline->device_failed();
     if (failed) {
       log::error("the compute device failed: answering what is in flight, then exiting with code {}",
@@ -158,10 +158,10 @@ class ServeCommand : public cli::Command {
 
   net::ServerOptions server_;
   api::HttpApiOptions api_;
+  AccessFlags access_flags_;
   SourceOptions sources_;
   engine::EngineOptions engine_;
   std::string port_file_;
-  std::string request_log_;
   int max_images_ = 1000;
   int cache_mib_ = 0;
   double drain_seconds_ = 30;

@@ -73,6 +73,8 @@ std::string FormatLine(const Record& record) {
   out.reserve(320 + record.items.size() * 192);
   Members members(out);
   VisitRequest(record, members);
+  if (!record.request_id.empty()) members(kRequestIdKey, record.request_id);
+  if (!record.traceparent.empty()) members(kTraceparentKey, record.traceparent);
   members.Key(kItemsKey);
   members.Flush();
   char before = '[';
