@@ -12,6 +12,11 @@ net::Response Exchange::Error(const ApiError& error) const {
   return ErrorResponse(dialect, error);
 }
 
+void Exchange::CountImages(size_t count) {
+  images = count;
+  if (caller.key) caller.key->use->PayImages(caller.quota, count, Clock::now());
+}
+
 net::Task<Result<net::OwnedBody>> Exchange::ReceiveBody() {
   StageClock clock(timing, HttpStage::kReceive);
   Result<net::OwnedBody> received = co_await request.body.ReadAll();
@@ -51,6 +56,7 @@ PendingRequest::PendingRequest(Exchange& exchange, std::shared_ptr<Shared> share
 
 net::Task<bool> PendingRequest::Await() {
   const std::unique_ptr<pipeline::Request> request = std::move(request_);
+  exchange_->CountImages(request->size());
   request->Finish();
   net::ConnectionIo& io = exchange_->request.io;
   bool cancelled = false;

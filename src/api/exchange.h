@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "api/access_keys.h"
 #include "api/embed_service.h"
 #include "api/errors.h"
 #include "api/services.h"
@@ -19,7 +20,10 @@ namespace photovec::api {
 
 /// On whose behalf a request is: what fairness, shares and quotas go by.
 struct Caller {
-  std::string id;  ///< the address, or the id of its API key
+  std::string id;                     ///< the address, or the id of its API key
+  std::shared_ptr<const ApiKey> key;  ///< null: the server asks for none, or the route does
+  Quota quota = {};                   ///< the key's, or the default's
+  bool admin = false;                 ///< may see how the server is doing
 };
 
 /// One HTTP request with its surroundings, as a handler sees it. Lives on the connection's loop.
@@ -32,10 +36,17 @@ struct Exchange {
   std::string_view model = {};  ///< set once a request was opened in the pipeline: the label of its metrics
   TimePoint opened = {};        ///< when that was; unset: never
   std::optional<pipeline::RequestResult> result = {};  ///< what came of it, for reply and request log
+  std::string request_id = {};         ///< X-Request-Id, the client's or ours
+  std::string_view traceparent = {};   ///< the client's, when it is one
+  size_t images = 0;                   ///< that were handed to the pipeline
+  QuotaHold hold = {};                 ///< what its key gets back when this ends
 
   net::Response Error(const Status& status) const { return Error(ApiError{status}); }
   /// An error reply; a client that has gone gets none.
   net::Response Error(const ApiError& error) const;
+
+  /// The request has so many images: its key pays for them. Call once.
+  void CountImages(size_t count);
 
   /// The whole body, timed as kReceive.
   net::Task<Result<net::OwnedBody>> ReceiveBody();

@@ -4,8 +4,10 @@
 #include <exception>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "api/exchange.h"
+#include "api/request_id.h"
 #include "api/request_record.h"
 #include "api/routes.h"
 #include "base/log.h"
@@ -27,11 +29,14 @@ Status CheckEncoding(const net::RequestHead& head) {
   return {Code::kUnsupportedFormat, "Content-Encoding is not understood: send the body as it is"};
 }
 
-net::Task<net::Response> Dispatch(Exchange& exchange, const Route* route, bool admin_only) {
+net::Task<net::Response> Dispatch(Exchange& exchange, const Route* route, AccessControl& access,
+                                  bool admin_only) {
   if (route == nullptr) co_return exchange.Error(NoSuchRoute(exchange.request.head.path));
   const Status here = CheckDoor(*route, exchange.request.io.peer(), admin_only);
   if (!here.ok()) co_return exchange.Error(here);
+  if (access.origins().IsPreflight(exchange.request.head)) co_return PreflightReply(AllowedMethods(*route));
   if (!MethodAllowed(*route, exchange.request.head.method)) co_return MethodNotAllowed(exchange, *route);
+  if (auto refused = access.Enter(exchange, *route)) co_return *std::move(refused);
   if (route->method == "POST") {
     Status admitted = CheckEncoding(exchange.request.head);
     if (admitted.ok()) admitted = exchange.request.body.Admit();
@@ -44,17 +49,20 @@ net::Task<net::Response> Dispatch(Exchange& exchange, const Route* route, bool a
   } catch (const std::exception& error) {
     failure = error.what();
   }
-  log::error("{} {} failed: {}", exchange.request.head.method, route->path, failure);
+  log::error("{} {} failed: {} (request {})", exchange.request.head.method, route->path, failure,
+             exchange.request_id);
   co_return exchange.Error(Status(Code::kInternal, "unexpected failure: " + failure));
 }
 
-void LogRequest(const net::RequestHead& head, const net::Response& response, const RequestTiming& timing) {
-  const auto ms = static_cast<double>(MicrosBetween(timing.started(), Clock::now())) / 1000.0;
+void LogRequest(const Exchange& exchange, const net::Response& response) {
+  const net::RequestHead& head = exchange.request.head;
+  const auto ms = static_cast<double>(MicrosBetween(exchange.timing.started(), Clock::now())) / 1000.0;
   if (response.silent) {
-    log::info("{} {} {} after {:.1f} ms: the client went away", head.method, head.path.substr(0, 128),
-              response.status, ms);
+    log::info("{} {} {} after {:.1f} ms: the client went away (request {})", head.method,
+              head.path.substr(0, 128), response.status, ms, exchange.request_id);
   } else {
-    log::debug("{} {} {} in {:.1f} ms", head.method, head.path.substr(0, 128), response.status, ms);
+    log::debug("{} {} {} in {:.1f} ms (request {})", head.method, head.path.substr(0, 128), response.status,
+               ms, exchange.request_id);
   }
 }
 
@@ -62,8 +70,16 @@ void LogRequest(const net::RequestHead& head, const net::Response& response, con
 void WriteRequestLog(request_log::RequestLog* log, Exchange& exchange, const Route& route, int status) {
   if (log == nullptr || exchange.opened == TimePoint{}) return;
   exchange.timing.Stop();  // an error's body is written by now
-  log->Write(ToRecord({exchange.model, route.path, status, exchange.timing, exchange.opened,
-                       exchange.result ? &*exchange.result : nullptr}));
+  log->Write(
+      ToRecord({exchange.model, route.path, status, exchange.timing, exchange.opened,
+                exchange.result ? &*exchange.result : nullptr, exchange.request_id, exchange.traceparent}));
+}
+
+std::vector<LogMetrics::Source> LogSources(const HttpApiOptions& options) {
+  std::vector<LogMetrics::Source> sources;
+  if (auto* log = options.request_log) sources.push_back({"request", [log] { return log->lost(); }});
+  if (auto* log = options.access_log) sources.push_back({"access", [log] { return log->lost(); }});
+  return sources;
 }
 
 int64_t UnixSeconds() {
@@ -77,15 +93,26 @@ HttpApi::HttpApi(pipeline::Pipeline& pipeline, metrics::Registry& registry, Http
     : options_(options),
       embed_(pipeline, options.request_deadline),
       metrics_(registry),
+      access_(options.access, registry),
+      log_metrics_(registry, LogSources(options)),
       services_{embed_, pipeline, registry, metrics_, UnixSeconds(), {}} {}
 
 net::Task<net::Response> HttpApi::Handle(net::ServerRequest& request) {
   Exchange exchange{services_, request, DialectOf(request.head.path), RequestTiming(request.started),
-                    Caller{request.io.peer().address}};
+                    Caller{request.io.peer().address, nullptr}};
+  exchange.request_id = RequestIdOf(request.head.request_id);
+  exchange.traceparent = CheckedTraceparent(request.head.traceparent);
   const Route* route = FindRoute(request.head.path);
-  net::Response response = co_await Dispatch(exchange, route, options_.admin_only);
+  net::Response response = co_await Dispatch(exchange, route, access_, options_.admin_only);
+  response.headers.emplace_back("X-Request-Id", exchange.request_id);
+  if (!exchange.traceparent.empty()) response.headers.emplace_back("traceparent", exchange.traceparent);
+  access_.origins().AddHeaders(request.head, response);
+  access_.Leave(exchange);
   metrics_.CountRequest(route != nullptr ? route->label : "unknown", response.status);
-  LogRequest(request.head, response, exchange.timing);
+  LogRequest(exchange, response);
+  if (options_.access_log != nullptr) {
+    options_.access_log->Write(exchange, route != nullptr ? route->path : request.head.path, response);
+  }
   if (route != nullptr) WriteRequestLog(options_.request_log, exchange, *route, response.status);
   co_return response;
 }
@@ -95,6 +122,9 @@ net::Response HttpApi::Refuse(std::string_view label, const net::HttpError& erro
   refusal.code = error.code;
   refusal.http_status = error.http_status;
   net::Response response = ErrorResponse(Dialect::kNative, refusal);
+  const std::string id = RequestIdOf({});
+  response.headers.emplace_back("X-Request-Id", id);
+  if (options_.access_log != nullptr) options_.access_log->WriteRefusal(id, response);
   metrics_.CountRequest(label, response.status);
   return response;
 }

@@ -3,7 +3,10 @@
 
 #include <chrono>
 
+#include "api/access.h"
+#include "api/access_log.h"
 #include "api/embed_service.h"
+#include "api/log_metrics.h"
 #include "api/services.h"
 #include "metrics/registry.h"
 #include "net/handler.h"
@@ -18,10 +21,12 @@ struct HttpApiOptions {
   bool admin_only =
       false;  ///< /metrics, /stats and the dashboard are served to the admin listener's peers alone
   request_log::RequestLog* request_log = nullptr;  ///< borrowed; must outlive the API; null: off
+  AccessLog* access_log = nullptr;                 ///< the same
+  AccessOptions access = {};
 };
 
 /// All protocols over HTTP on top of one pipeline, by the table in routes.cc: what a net::Server serves.
-/// docs/api.md describes them. Thread-safe.
+/// docs/api.md describes them; who may use them, AccessControl. Thread-safe.
 class HttpApi final : public net::Handler {
  public:
   /// \param pipeline, registry borrowed; must outlive it.
@@ -37,6 +42,8 @@ class HttpApi final : public net::Handler {
   const HttpApiOptions options_;
   const EmbedService embed_;
   HttpMetrics metrics_;
+  AccessControl access_;
+  const LogMetrics log_metrics_;
   Services services_;
 };
 

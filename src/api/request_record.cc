@@ -35,6 +35,8 @@ request_log::Record ToRecord(const FinishedRequest& request) {
   record.model = request.model;
   record.route = request.route;
   record.status = request.status;
+  record.request_id = request.request_id;
+  record.traceparent = request.traceparent;
   record.started_us = MonotonicMicros(timing.started());
   record.opened_us = Relative(timing.started(), request.opened);
   record.receive_us = timing.Micros(HttpStage::kReceive);

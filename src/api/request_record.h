@@ -18,6 +18,8 @@ struct FinishedRequest {
   const RequestTiming& timing;
   TimePoint opened;                                 ///< when the request was opened in the pipeline
   const pipeline::RequestResult* result = nullptr;  ///< null: given up before there was one
+  std::string_view request_id = {};
+  std::string_view traceparent = {};  ///< empty: none
 };
 
 /// The line of the request log about it, without an id. Moments are rounded to microseconds before they are

@@ -8,17 +8,17 @@ namespace photovec::api {
 namespace {
 
 constexpr std::array kRoutes = {
-    Route{"POST", "/embed", "embed", Dialect::kNative, &HandleEmbed},
-    Route{"POST", "/v1/embeddings", "v1_embeddings", Dialect::kOpenAi, &HandleEmbeddings},
-    Route{"GET", "/v1/models", "v1_models", Dialect::kOpenAi, &HandleModels},
-    Route{"GET", "/v1/models/", "v1_models", Dialect::kOpenAi, &HandleModel},
-    Route{"POST", "/clip/embedding", "clip_embedding", Dialect::kOriginal, &HandleClipEmbedding},
-    Route{"GET", "/health/info", "health_info", Dialect::kOriginal, &HandleHealthInfo},
-    Route{"GET", "/healthz", "healthz", Dialect::kNative, &HandleHealthz},
-    Route{"GET", "/readyz", "readyz", Dialect::kNative, &HandleReadyz},
-    Route{"GET", "/metrics", "metrics", Dialect::kNative, &HandleMetrics},
-    Route{"GET", "/stats", "stats", Dialect::kNative, &HandleStats},
-    Route{"GET", "/", "dashboard", Dialect::kNative, &HandleDashboard},
+    Route{"POST", "/embed", "embed", Dialect::kNative, Scope::kEmbed, &HandleEmbed},
+    Route{"POST", "/v1/embeddings", "v1_embeddings", Dialect::kOpenAi, Scope::kEmbed, &HandleEmbeddings},
+    Route{"GET", "/v1/models", "v1_models", Dialect::kOpenAi, Scope::kEmbed, &HandleModels},
+    Route{"GET", "/v1/models/", "v1_models", Dialect::kOpenAi, Scope::kEmbed, &HandleModel},
+    Route{"POST", "/clip/embedding", "clip_embedding", Dialect::kOriginal, Scope::kEmbed, &HandleClipEmbedding},
+    Route{"GET", "/health/info", "health_info", Dialect::kOriginal, Scope::kNone, &HandleHealthInfo},
+    Route{"GET", "/healthz", "healthz", Dialect::kNative, Scope::kNone, &HandleHealthz},
+    Route{"GET", "/readyz", "readyz", Dialect::kNative, Scope::kNone, &HandleReadyz},
+    Route{"GET", "/metrics", "metrics", Dialect::kNative, Scope::kAdmin, &HandleMetrics},
+    Route{"GET", "/stats", "stats", Dialect::kNative, Scope::kAdmin, &HandleStats},
+    Route{"GET", "/", "dashboard", Dialect::kNative, Scope::kAdmin, &HandleDashboard},
 };
 
 bool IsSubtree(const Route& route) { return route.path.size() > 1 && route.path.ends_with('/'); }

@@ -11,12 +11,20 @@
 
 namespace photovec::api {
 
+/// What an API key must be allowed for a route (access_keys.h).
+enum class Scope {
+  kNone,   ///< open without a key: health
+  kEmbed,  ///< takes photos, or tells which models there are
+  kAdmin,  ///< shows how the server is doing
+};
+
 /// One endpoint.
 struct Route {
   std::string_view method;  ///< GET routes answer HEAD too
   std::string_view path;    ///< ending in '/': everything below it
   std::string_view label;   ///< in metrics
   Dialect dialect;
+  Scope scope;
   net::Task<net::Response> (*handler)(Exchange&);
 };
 

@@ -14,6 +14,7 @@ enum class Code {
   kOk,
   kInvalidRequest,
   kUnauthorized,
+  kForbidden,
   kSourceNotAllowed,
   kNotFound,
   kMethodNotAllowed,
@@ -28,6 +29,7 @@ enum class Code {
   kDecoderCrashed,
   kTooManyRedirects,
   kOverloaded,
+  kRateLimited,
   kCancelled,
   kInternal,  ///< Our bug. Anything that a user can cause has a code of its own.
   kNanEmbedding,

@@ -24,6 +24,7 @@ struct Entry {
   FlagSet flags;
   std::string config_path;
   LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kText;
   CLI::App* app = nullptr;
   std::vector<std::pair<Flag*, CLI::Option*>> options;
 };
@@ -39,6 +40,7 @@ void DeclareGeneral(Entry& entry) {
   entry.flags.Text("config", &entry.config_path, "FILE",
                    "TOML file with any of these options as keys (see docs/operations.md)");
   entry.flags.Choice("log-level", &entry.log_level, "how much is logged to stderr");
+  entry.flags.Choice("log-format", &entry.log_format, "how: lines of text, or of JSON");
 }
 
 CLI::Option* AddOption(CLI::App& app, const Flag& flag) {
@@ -158,7 +160,7 @@ Status Settle(Entry& entry, const std::vector<CommandFlags>& known, const Enviro
     RETURN_IF_ERROR(CheckConfig(config, known));
   }
   RETURN_IF_ERROR(ApplySettings(command, environment, config));
-  InitLogging(entry.log_level);
+  InitLogging(entry.log_level, entry.log_format);
   return Status::Ok();
 }
 

@@ -9,12 +9,14 @@
 namespace photovec::cli {
 
 int ReportFailure(const Status& status) {
-  std::fprintf(stderr, "photovec: %s\n", status.message().c_str());
+  log::Plain("photovec: " + status.message());
+  log::Flush();
   return kExitFailure;
 }
 
 int ReportUsage(const Status& status) {
-  std::fprintf(stderr, "photovec: %s\n", status.message().c_str());
+  log::Plain("photovec: " + status.message());
+  log::Flush();
   return kExitUsage;
 }
 

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <utility>
 
 #include "base/thread_pool.h"
 #include "cli/exit.h"
@@ -17,11 +18,13 @@
 namespace photovec::cli {
 namespace {
 
-sigset_t StopSet() {
+sigset_t WatchedSet() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGUSR1);
   return set;
 }
 
@@ -29,7 +32,7 @@ sigset_t StopSet() {
 
 StopSignal::StopSignal() {
   signal(SIGPIPE, SIG_IGN);
-  const sigset_t set = StopSet();
+  const sigset_t set = WatchedSet();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal_fd_ = signalfd(-1, &set, SFD_CLOEXEC);
   wake_fd_ = eventfd(0, EFD_CLOEXEC);
@@ -43,7 +46,7 @@ StopSignal::~StopSignal() {
   watcher_.join();
   close(wake_fd_);
   close(signal_fd_);
-  const sigset_t set = StopSet();
+  const sigset_t set = WatchedSet();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
@@ -56,11 +59,21 @@ void StopSignal::Watch() {
     if (fds[0].revents == 0) continue;
     signalfd_siginfo info{};
     if (read(signal_fd_, &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info))) continue;
-    std::scoped_lock lock(mutex_);
+    Received(static_cast<int>(info.ssi_signo));
+  }
+}
+
+void StopSignal::Received(int signal) {
+  std::scoped_lock lock(mutex_);
+  if (signal == SIGHUP) {
+    reload_ = true;
+  } else if (signal == SIGUSR1) {
+    reopen_ = true;
+  } else {
     if (requested_) _exit(kExitFailure);
     requested_ = true;
-    changed_.notify_all();
   }
+  changed_.notify_all();
 }
 
 bool StopSignal::requested() const {
@@ -71,6 +84,16 @@ bool StopSignal::requested() const {
 bool StopSignal::WaitFor(std::chrono::milliseconds time) const {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, time, [&] { return requested_; });
+}
+
+bool StopSignal::TakeReload() {
+  std::scoped_lock lock(mutex_);
+  return std::exchange(reload_, false);
+}
+
+bool StopSignal::TakeReopen() {
+  std::scoped_lock lock(mutex_);
+  return std::exchange(reopen_, false);
 }
 
 }  // namespace photovec::cli

@@ -13,6 +13,7 @@ std::vector<std::unique_ptr<cli::Command>> AllCommands() {
   auto lab = LabEntries();
   std::move(lab.begin(), lab.end(), std::back_inserter(commands));
   commands.push_back(MakeInitModelCommand());
+  commands.push_back(MakeApiKeyCommand());
   commands.push_back(MakeDoctorCommand());
   return commands;
 }

@@ -16,6 +16,8 @@ std::unique_ptr<cli::Command> MakeServeCommand();
 std::unique_ptr<cli::Command> MakeEmbedCommand();
 /// `photovec init-model PRESET DIR`.
 std::unique_ptr<cli::Command> MakeInitModelCommand();
+/// `photovec api-key ID`: a random key to stderr, its line for the file of --api-keys to stdout.
+std::unique_ptr<cli::Command> MakeApiKeyCommand();
 /// `photovec doctor`: what this machine has, which defaults follow from it, what is missing; with --model
 /// also whether that folder loads and runs.
 std::unique_ptr<cli::Command> MakeDoctorCommand();

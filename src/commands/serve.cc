@@ -15,6 +15,7 @@
 #include "cli/service_manager.h"
 #include "cli/settings.h"
 #include "cli/stop_signal.h"
+#include "commands/access_flags.h"
 #include "commands/commands.h"
 #include "commands/engine_flags.h"
 #include "commands/listener_flags.h"
@@ -26,7 +27,6 @@
 #include "fetch/make_fetcher.h"
 #include "metrics/resource_sampler.h"
 #include "net/server.h"
-#include "request_log/writer.h"
 
 namespace photovec::commands {
 namespace {
@@ -52,8 +52,6 @@ class ServeCommand : public cli::Command {
     flags.Text("host", &server_.host, "ADDRESS", "address to listen on; 0.0.0.0 or :: for all");
     flags.Integer("port", &server_.port, 0, 65'535, "TCP port; 0: any free one, see --port-file");
     flags.Text("port-file", &port_file_, "FILE", "write the port there once requests are served");
-    flags.Text("request-log", &request_log_, "FILE",
-               "append the times of each embedding request to it, as a line of JSON; empty: off");
     flags.Integer("cache-mb", &cache_mib_, 0, 1 << 20,
                   "MiB of vectors to keep in memory, to answer photos that come again; 0: off");
     flags.Size("max-body", &server_.max_body_bytes, 1024, "largest request body");
@@ -77,6 +75,7 @@ class ServeCommand : public cli::Command {
     DeclareListenerFlags(flags, &listeners_, &server_);
     flags.Switch("admin-only", &api_.admin_only,
                  "/metrics, /stats and the dashboard on the admin listener alone");
+    DeclareAccessFlags(flags, &access_flags_);
     DeclareSourceFlags(flags, &sources_);
     DeclareEngineFlags(flags, &engine_);
   }
@@ -96,30 +95,28 @@ class ServeCommand : public cli::Command {
       return cli::ReportUsage(applied);
     }
     net::RaiseFileLimit();
-    const cli::StopSignal stop;
+    cli::StopSignal stop;
     auto registry = metrics::Registry::Create();
     engine::FetchMetrics fetch_metrics(*registry);  // outlives the engine, whose fetcher reports to it
     auto fetcher = fetch::MakeFetcher(*fetch, &fetch_metrics, ProcessEnvironment());
     if (!fetcher.ok()) return cli::ReportUsage(fetcher.status());
-    std::unique_ptr<request_log::RequestLog> request_log;  // outlives the server, which writes to it
-    if (!request_log_.empty()) {
-      auto opened = request_log::RequestLog::Open(request_log_);
-      if (!opened.ok()) return cli::ReportFailure(opened.status());
-      request_log = std::move(*opened);
-      api_.request_log = request_log.get();
-    }
+    auto access = Access::Open(access_flags_);  // outlives the server, which writes to its logs
+    if (access.status().code() == Code::kInvalidRequest) return cli::ReportUsage(access.status());
+    if (!access.ok()) return cli::ReportFailure(access.status());
+    (*access)->Fill(&api_);
     auto engine = engine::StartEngine(engine_, std::move(*fetcher), max_images_, *slow, std::move(registry));
     if (!engine.ok()) return cli::ReportFailure(engine.status());
-    const int code = Serve(**engine, stop, manager);
+    const int code = Serve(**engine, **access, stop, manager);
     if (code == cli::kExitDeviceFailed || engine::HasHangingStream(**engine)) {
-      if (request_log) request_log->Stop();  // writes the last lines
+      (*access)->StopLogs();
       cli::ExitAtOnce(code);
     }
     return code;
   }
 
  private:
-  int Serve(engine::Engine& engine, const cli::StopSignal& stop, const cli::ServiceManager& manager) {
+  int Serve(engine::Engine& engine, Access& access, cli::StopSignal& stop,
+            const cli::ServiceManager& manager) {
     const metrics::ResourceSampler resources(*engine.registry);
     SetTimeouts();
     api::HttpApi api(*engine.pipeline, *engine.registry, api_);
@@ -130,7 +127,7 @@ class ServeCommand : public cli::Command {
     const auto admin_port_file = cli::PortFile::Write(listeners_.admin_port_file, server.admin_port());
     if (!admin_port_file.ok()) return cli::ReportFailure(admin_port_file.status());
     api.SetReady(true);  // SetUpModel has run every stream
-    LogListeners(server, server_, listeners_, false);
+    LogListeners(server, server_, listeners_, !access_flags_.keys_path.empty());
     const auto port_file = cli::PortFile::Write(port_file_, server.port());
     if (!port_file.ok()) return cli::ReportFailure(port_file.status());
     manager.Ready("serving");
@@ -139,6 +136,13 @@ class ServeCommand : public cli::Command {
     while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) {
       WatchDecoders(engine, api);
       upkeep.Look();
+      if (stop.TakeReload()) {
+        manager.Reloading();
+        access.ReloadKeys();
+        upkeep.ReloadCertificate();
+        manager.Ready("serving");
+      }
+      if (stop.TakeReopen()) access.ReopenLogs();
     }
     manager.Stopping("draining");
     const bool failed = engine.pipeline->device_failed();
@@ -199,10 +203,10 @@ class ServeCommand : public cli::Command {
   net::ServerOptions server_;
   ListenerFlags listeners_;
   api::HttpApiOptions api_;
+  AccessFlags access_flags_;
   SourceOptions sources_;
   engine::EngineOptions engine_;
   std::string port_file_;
-  std::string request_log_;
   int max_images_ = 1000;
   int cache_mib_ = 0;
   double drain_seconds_ = 30;

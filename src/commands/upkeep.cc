@@ -18,8 +18,11 @@ void Upkeep::Look() {
     if (server_.LoopsTurn(*interval / 2)) manager_.Alive();
     last_alive_ = now;
   }
-  if (now - last_reload_ < kReloadInterval) return;
-  last_reload_ = now;
+  if (now - last_reload_ >= kReloadInterval) ReloadCertificate();
+}
+
+void Upkeep::ReloadCertificate() {
+  last_reload_ = Clock::now();
   if (const Status reloaded = server_.ReloadCertificates(); !reloaded.ok()) {
     log::error("the TLS certificate stays as it is: {}", reloaded.message());
   }

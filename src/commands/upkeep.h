@@ -17,6 +17,8 @@ class Upkeep {
   Upkeep(net::Server& server, const cli::ServiceManager& manager) : server_(server), manager_(manager) {}
   /// Call ten times a second or so. Blocks on the certificate's files, seldom.
   void Look();
+  /// Reads the certificate anew, now; says in the log when it cannot be used and the old one stays.
+  void ReloadCertificate();
 
  private:
   net::Server& server_;

@@ -127,7 +127,7 @@ LibraryVersion ParseLibraryFile(const std::string& file_name) {
 
 std::vector<LibraryVersion> LoadedLibraries() {
   static constexpr std::array<std::string_view, 11> kWanted = {
-      "dnnl", "jpeg", "spng", "webp", "gif", "curl", "crypto", "hwy", "spdlog", "boost_json", "gomp"};
+      "dnnl", "jpeg", "spng", "webp", "gif", "curl", "crypto", "hwy", "fmt", "boost_json", "gomp"};
   std::vector<std::string> paths;
   dl_iterate_phdr(CollectLibrary, &paths);
   std::vector<LibraryVersion> libraries;

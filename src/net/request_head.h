@@ -33,6 +33,7 @@ struct RequestHead {
   std::string normalize_header;  ///< X-Photovec-Normalize
   std::string host;
   std::string origin;           ///< of a browser's script
+  std::string fetch_site;       ///< Sec-Fetch-Site, of a browser
   std::string authorization;    ///< secret: never logged
   std::string api_key_header;   ///< X-API-Key; secret: never logged
   std::string request_id;       ///< X-Request-Id, as sent: not checked

@@ -132,6 +132,7 @@ Result<RequestHead> RequestParser::Extract() const {
   head.model_header = Get(fields, std::string_view("X-Photovec-Model"));
   head.normalize_header = Get(fields, std::string_view("X-Photovec-Normalize"));
   head.origin = Get(fields, bhttp::field::origin);
+  head.fetch_site = Get(fields, std::string_view("Sec-Fetch-Site"));
   head.authorization = Get(fields, bhttp::field::authorization);
   head.api_key_header = Get(fields, std::string_view("X-API-Key"));
   head.request_id = Get(fields, std::string_view("X-Request-Id"));

@@ -73,6 +73,7 @@ std::string_view ReasonPhrase(int http_status) {
 Response ClientGone() {
   Response response;
   response.status = HttpStatus(Code::kCancelled);
+  response.code = CodeName(Code::kCancelled);
   response.silent = true;
   response.close = true;
   return response;

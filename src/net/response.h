@@ -14,6 +14,7 @@ struct Response {
   std::string_view content_type = "application/json";             ///< a literal
   std::vector<std::pair<std::string_view, std::string>> headers;  ///< names are literals
   std::string body;
+  std::string_view code = "ok";  ///< the error's name, for logs; a literal
   bool close = false;   ///< close the connection afterwards
   bool silent = false;  ///< the client is gone: count the status, send nothing
 };

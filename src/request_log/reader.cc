@@ -149,6 +149,8 @@ Status ReadRecord(const bjson::value& line, Record& record) {
   members.Require("started");
   members.Require("status");
   VisitRequest(record, [&](std::string_view key, auto& member) { members.Read(key, member); });
+  members.Read(kRequestIdKey, record.request_id);
+  members.Read(kTraceparentKey, record.traceparent);
   members.Read("preprocess", record.preprocess_us);
   members.Read("embed", record.embed_us);
   members.Read("load_decode", record.load_decode_us);

@@ -63,6 +63,8 @@ struct Record {
   int64_t embed_us = -1;
   int64_t load_decode_us = -1;
   int64_t pool_wait_us = -1;  ///< between its steps, for a thread to run the next one
+  std::string request_id;   ///< X-Request-Id; empty: not known
+  std::string traceparent;  ///< W3C Trace Context; empty: the client sent none
   std::vector<ItemRecord> items;
 
   /// The server measures whole steps of a request, of which only the lengths are known.
@@ -97,7 +99,10 @@ void VisitItem(ItemType& item, Field&& field) {
   field("batch", item.batch);
   field("batch_size", item.batch_size);
 }
-/// Behind those of VisitRequest: the list of images.
+/// Behind those of VisitRequest, where there is one.
+inline constexpr const char* kRequestIdKey = "request_id";
+inline constexpr const char* kTraceparentKey = "traceparent";
+/// Behind these: the list of images.
 inline constexpr const char* kItemsKey = "items";
 /// Behind those of VisitItem: there when it is true.
 inline constexpr const char* kCachedKey = "cached";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/checksum/digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "base/bytes.h"
@@ -51,6 +52,10 @@ template class Hasher<32>;
 
 Sha256::Sha256() : Hasher(EVP_sha256()) {}
 Md5Hasher::Md5Hasher() : Hasher(EVP_md5()) {}
+
+bool EqualInConstantTime(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
 
 Result<std::array<uint8_t, 16>> Md5(std::span<const uint8_t> bytes) {
   Md5Hasher hasher;

@@ -46,6 +46,10 @@ class Md5Hasher : public Hasher<16> {
   Md5Hasher();
 };
 
+/// Whether two texts are equal, in a time that does not depend on where they differ; only their lengths may
+/// show. For secrets and their hashes.
+bool EqualInConstantTime(std::string_view a, std::string_view b);
+
 /// MD5 (RFC 1321): about 200 us for a photo of 150 KB. Errors: kUnavailable when OpenSSL is configured
 /// without it.
 Result<std::array<uint8_t, 16>> Md5(std::span<const uint8_t> bytes);
