@@ -35,6 +35,7 @@ enum class Code {
   kSourceFailed,
   kChecksumMismatch,
   kUnavailable,
+  kDecoderStalled,
   kDeviceFailed,
   kDeviceOutOfMemory,
   kDeadlineExceeded,

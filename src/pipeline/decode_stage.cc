@@ -186,6 +186,7 @@ void DecodeStage::Decode(Work work, int index, decode::Decoder& decoder) {
   if (request.preprocessing == Preprocessing::kReplacedService)
     job.options.jpeg_scaling = decode::JpegScaling::kExact;
   job.out = work.slot->pixels();
+  job.deadline = request.deadline;
 
   const TimePoint start = Clock::now();
   item.times().MarkAt(Border::kDecodeStart, start);
