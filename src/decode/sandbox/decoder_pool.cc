@@ -167,6 +167,11 @@ std::vector<int> DecoderPool::pids() {
   return pids;
 }
 
+std::vector<int> DecoderPool::busy_pids() {
+  std::scoped_lock lock(mutex_);
+  return busy_pids_;
+}
+
 // With the lock held.
 void DecoderPool::DropDead() {
   std::erase_if(idle_, [&](const std::unique_ptr<WorkerProcess>& worker) { return DropIfDead(*worker); });

@@ -74,7 +74,8 @@ class DecoderPool {
   const std::string& missing_why() const { return missing_why_; }
   /// What the workers decode with libheif: its version and decoders, or what is missing and what to do.
   const HeifSupport& heif() const { return heif_; }
-  std::vector<int> pids();  ///< of idle workers and the spare; for tests
+  std::vector<int> pids();       ///< of idle workers and the spare; for tests
+  std::vector<int> busy_pids();  ///< of those that decode; for tests
 
  private:
   friend class ProcessDecoder;

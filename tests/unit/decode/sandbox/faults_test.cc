@@ -2,7 +2,6 @@
 // What a hostile image can make a worker do, and what it then costs: one image.
 #include <signal.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
@@ -192,18 +191,13 @@ TEST(Faults, AnImageWhoseWorkersAreKilledFromOutsideIsNotBlamed) {
     answer = DecodeWith(*pool->MakeDecoder(), Marked("EVIL"));
     done = true;
   });
-  std::vector<int> seen = pool->pids();
   while (!done) {
-    const std::vector<int> idle = pool->pids();
-    for (const int pid : seen) {
-      if (std::find(idle.begin(), idle.end(), pid) == idle.end()) kill(pid, SIGKILL);
-    }
-    seen = idle;
+    for (const int pid : pool->busy_pids()) kill(pid, SIGKILL);
   }
   decoding.join();
   EXPECT_EQ(answer.report.status().code(), Code::kDecoderStalled) << answer.report.status().ToString();
   EXPECT_EQ(pool->stats().quarantined, 0U);
-  EXPECT_EQ(Deaths(*pool, Death::kKilled), 4);
+  EXPECT_GE(Deaths(*pool, Death::kKilled), 4);
 }
 
 /// Decodes an image in which the worker hangs; tells where its thread may run meanwhile.
