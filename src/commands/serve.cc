@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "cli/stop_signal.h"
 #include "commands/commands.h"
 #include "commands/engine_flags.h"
+#include "commands/readiness.h"
 #include "commands/source_flags.h"
 #include "engine/engine.h"
 #include "engine/fetch_metrics.h"
@@ -65,6 +67,7 @@ class ServeCommand : public cli::Command {
     flags.Number("body-timeout", &body_seconds_, 0.001, 86'400,
                  "seconds for a request's body, plus 1 for each 8 KiB received");
     flags.Number("idle-timeout", &idle_seconds_, 0.001, 86'400, "seconds between requests of a connection");
+    DeclareReadinessFlags(flags, &readiness_);
     DeclareSourceFlags(flags, &sources_);
     DeclareEngineFlags(flags, &engine_);
   }
@@ -112,10 +115,11 @@ class ServeCommand : public cli::Command {
     if (!started.ok()) return cli::ReportFailure(started);
     const auto port_file = cli::PortFile::Write(port_file_, server.port());
     if (!port_file.ok()) return cli::ReportFailure(port_file.status());
-    api.SetReady(true);  // SetUpModel has run every stream
+    std::optional<ReadinessWatch> readiness(std::in_place, engine, api, readiness_);
     log::info("listening on {}", cli::ServerUrl(server_.host, server.port()));
 
-    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) WatchDecoders(engine, api);
+    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) readiness->Look();
+    readiness.reset();  // its photo is not waited for
     const bool failed = engine.pipeline->device_failed();
     if (failed) {
       log::error("the compute device failed: answering what is in flight, then exiting with code {}",
@@ -133,21 +137,6 @@ class ServeCommand : public cli::Command {
     return failed ? cli::kExitDeviceFailed : cli::kExitOk;
   }
 
-  // Readiness follows the decoder processes; they are restarted by themselves.
-  void WatchDecoders(engine::Engine& engine, api::HttpApi& api) {
-    if (!engine.decoders) return;
-    const decode::DecoderPoolStats stats = engine.decoders->stats();
-    const bool enough = engine::EnoughDecoders(stats);
-    if (enough == enough_decoders_) return;
-    enough_decoders_ = enough;
-    api.SetReady(enough);
-    if (enough) {
-      log::info("ready again: {} decoder processes live", stats.alive);
-    } else {
-      log::error("not ready: {} of {} decoder processes live", stats.alive, stats.wanted);
-    }
-  }
-
   void SetTimeouts() {
     const auto ms = [](double seconds) { return static_cast<int64_t>(seconds * 1e3); };
     server_.header_timeout_ms = ms(header_seconds_);
@@ -160,6 +149,7 @@ class ServeCommand : public cli::Command {
   api::HttpApiOptions api_;
   SourceOptions sources_;
   engine::EngineOptions engine_;
+  ReadinessOptions readiness_;
   std::string port_file_;
   std::string request_log_;
   int max_images_ = 1000;
@@ -169,7 +159,6 @@ class ServeCommand : public cli::Command {
   double header_seconds_ = 10;
   double body_seconds_ = 30;
   double idle_seconds_ = 75;
-  bool enough_decoders_ = true;
 };
 
 }  // namespace
