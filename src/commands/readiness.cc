@@ -7,6 +7,13 @@
 #include "metrics/names.h"
 
 namespace photovec::commands {
+namespace {
+
+/// So long all must be well before the server is ready again: replacements that are stopped, too, would make
+/// it come and go.
+constexpr std::chrono::milliseconds kSettle{500};
+
+}  // namespace
 
 void DeclareReadinessFlags(cli::FlagSet& flags, ReadinessOptions* options) {
   flags.Number(
@@ -30,7 +37,8 @@ ReadinessWatch::ReadinessWatch(engine::Engine& engine, api::HttpApi& api, const 
 
 void ReadinessWatch::Look() {
   const api::Readiness now = Judge();
-  if (now == told_) return;
+  if (now != api::Readiness::kReady) bad_at_ = Clock::now();
+  if (now == told_ || (now == api::Readiness::kReady && Clock::now() - bad_at_ < kSettle)) return;
   if (now == api::Readiness::kReady) {
     log::info("ready again");
   } else if (engine_.decoders != nullptr) {

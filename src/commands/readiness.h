@@ -37,6 +37,7 @@ class ReadinessWatch {
   api::HttpApi& api_;
   metrics::Gauge* const ready_;
   std::optional<engine::SelfTest> self_test_;
+  TimePoint bad_at_;  // the last look at which something was wrong
   api::Readiness told_ = api::Readiness::kWarmingUp;
 };
 

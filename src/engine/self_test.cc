@@ -14,8 +14,8 @@ namespace photovec::engine {
 namespace {
 
 /// A GIF of one pixel.
-constexpr uint8_t kPhoto[] = {'G', 'I', 'F', '8', '9', 'a', 1, 0, 1, 0, 0x80, 0, 0,    1, 2,    3, 4, 5,
-                              6,   ',', 0,   0,   0,   0,   1, 0, 1, 0, 0,    2, 0x02, 2, 0x44, 1, 0, ';'};
+constexpr uint8_t kPhoto[] = {'G', 'I', 'F', '8', '9', 'a', 1, 0, 1, 0, 0x80, 0, 0, 1,    2, 3, 4,  5,
+                              6,   ',', 0,   0,   0,   0,   1, 0, 1, 0, 0,    2, 2, 0x44, 1, 0, ';'};
 
 /// Others tell of these, and a test that met one knows nothing of the model.
 bool SaysNothing(Code code) {
