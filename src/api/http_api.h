@@ -32,8 +32,9 @@ class HttpApi final : public net::Handler {
   /// \param pipeline, registry borrowed; must outlive it.
   HttpApi(pipeline::Pipeline& pipeline, metrics::Registry& registry, HttpApiOptions options = {});
 
-  /// After a warm-up encode succeeded; until then /readyz says 503.
-  void SetReady(bool ready) { services_.ready.store(ready); }
+  /// What /readyz says; not ready until somebody says so.
+  void SetReadiness(Readiness readiness) { services_.readiness.store(readiness); }
+  void SetReady(bool ready) { SetReadiness(ready ? Readiness::kReady : Readiness::kWarmingUp); }
 
   net::Task<net::Response> Handle(net::ServerRequest& request) override;
   net::Response Refuse(std::string_view label, const net::HttpError& error) override;

@@ -14,8 +14,8 @@ constexpr size_t kExposition = net::kInlineBytes + 1;
 std::string_view NotReadyReason(const Exchange& exchange) {
   if (exchange.services.pipeline.device_failed()) return "device_failed";
   if (exchange.request.draining) return "draining";
-  if (!exchange.services.ready.load()) return "warming_up";
-  return {};
+  const Readiness readiness = exchange.services.readiness.load();
+  return readiness == Readiness::kReady ? std::string_view() : ReadinessName(readiness);
 }
 
 net::Task<net::Response> HandleHealthz(Exchange&) {

@@ -5,6 +5,11 @@
 
 namespace photovec::api {
 
+std::string_view ReadinessName(Readiness readiness) {
+  constexpr std::array<std::string_view, 4> kNames = {"ready", "warming_up", "decoders_stopped", "stuck"};
+  return kNames.at(static_cast<size_t>(readiness));
+}
+
 void HttpMetrics::CountRequest(std::string_view route, int status) {
   metrics::Counter* counter = nullptr;
   {

@@ -35,6 +35,16 @@ class HttpMetrics {
   std::map<std::string, StageDistributions, std::less<>> stages_;
 };
 
+/// Whether the server can do its work, and why not.
+enum class Readiness : uint8_t {
+  kReady,
+  kWarmingUp,        ///< starting, or too few decoder processes live
+  kDecodersStopped,  ///< somebody stopped them (SIGSTOP)
+  kStuck,            ///< a model encodes nothing any more
+};
+/// As /readyz writes it: "warming_up", ...
+std::string_view ReadinessName(Readiness readiness);
+
 /// What every request handler may use.
 struct Services {
   const EmbedService& embed;
@@ -42,7 +52,7 @@ struct Services {
   metrics::Registry& registry;
   HttpMetrics& metrics;
   int64_t started_unix_s = 0;
-  std::atomic<bool> ready{false};
+  std::atomic<Readiness> readiness{Readiness::kWarmingUp};
 };
 
 }  // namespace photovec::api

@@ -33,6 +33,7 @@ constexpr std::array kTable = {
     CodeInfo{Code::kSourceFailed, "source_failed", 502},
     CodeInfo{Code::kChecksumMismatch, "checksum_mismatch", 502},
     CodeInfo{Code::kUnavailable, "unavailable", 503},
+    CodeInfo{Code::kDecoderStalled, "decoder_stalled", 503},
     CodeInfo{Code::kDeviceFailed, "device_failed", 503},
     CodeInfo{Code::kDeviceOutOfMemory, "device_out_of_memory", 503},
     CodeInfo{Code::kDeadlineExceeded, "deadline_exceeded", 504},

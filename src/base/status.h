@@ -37,6 +37,7 @@ enum class Code {
   kSourceFailed,
   kChecksumMismatch,
   kUnavailable,
+  kDecoderStalled,
   kDeviceFailed,
   kDeviceOutOfMemory,
   kDeadlineExceeded,

@@ -129,7 +129,8 @@ class StreamLoop {
     busy_us_ += MicrosBetween(std::max(batch.submitted, busy_until_), now);
     busy_until_ = now;
     if (hooks_.on_batch) {
-      hooks_.on_batch({index_, static_cast<int>(batch.items.size()), MicrosBetween(batch.submitted, now)});
+      hooks_.on_batch(
+          {index_, static_cast<int>(batch.items.size()), MicrosBetween(batch.submitted, now), status.ok()});
     }
     // Before the clients hear of it, so that the server is not ready by the time that they retry.
     if (status.code() == Code::kDeviceFailed) OnFailure(status);

@@ -19,6 +19,7 @@ struct BatchEvent {
   int stream = 0;
   int size = 0;
   int64_t busy_us = 0;  ///< from Submit to Wait's return
+  bool ok = false;
 };
 
 struct StreamsHooks {

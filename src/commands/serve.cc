@@ -3,6 +3,7 @@
 #include <chrono>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "commands/commands.h"
 #include "commands/engine_flags.h"
 #include "commands/listener_flags.h"
+#include "commands/readiness.h"
 #include "commands/source_flags.h"
 #include "commands/upkeep.h"
 #include "engine/engine.h"
@@ -76,6 +78,7 @@ class ServeCommand : public cli::Command {
     flags.Switch("admin-only", &api_.admin_only,
                  "/metrics, /stats and the dashboard on the admin listener alone");
     DeclareAccessFlags(flags, &access_flags_);
+    DeclareReadinessFlags(flags, &readiness_);
     DeclareSourceFlags(flags, &sources_);
     DeclareEngineFlags(flags, &engine_);
   }
@@ -126,7 +129,7 @@ class ServeCommand : public cli::Command {
     if (!started.ok()) return cli::ReportFailure(started);
     const auto admin_port_file = cli::PortFile::Write(listeners_.admin_port_file, server.admin_port());
     if (!admin_port_file.ok()) return cli::ReportFailure(admin_port_file.status());
-    api.SetReady(true);  // SetUpModel has run every stream
+    std::optional<ReadinessWatch> readiness(std::in_place, engine, api, readiness_);
     LogListeners(server, server_, listeners_, !access_flags_.keys_path.empty());
     const auto port_file = cli::PortFile::Write(port_file_, server.port());
     if (!port_file.ok()) return cli::ReportFailure(port_file.status());
@@ -134,7 +137,7 @@ class ServeCommand : public cli::Command {
 
     Upkeep upkeep(server, manager);
     while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) {
-      WatchDecoders(engine, api);
+      readiness->Look();
       upkeep.Look();
       if (stop.TakeReload()) {
         manager.Reloading();
@@ -144,6 +147,7 @@ class ServeCommand : public cli::Command {
       }
       if (stop.TakeReopen()) access.ReopenLogs();
     }
+    readiness.reset();  // its photo is not waited for
     manager.Stopping("draining");
     const bool failed = engine.pipeline->device_failed();
     if (failed) {
@@ -177,21 +181,6 @@ class ServeCommand : public cli::Command {
     }
   }
 
-  // Readiness follows the decoder processes; they are restarted by themselves.
-  void WatchDecoders(engine::Engine& engine, api::HttpApi& api) {
-    if (!engine.decoders) return;
-    const decode::DecoderPoolStats stats = engine.decoders->stats();
-    const bool enough = engine::EnoughDecoders(stats);
-    if (enough == enough_decoders_) return;
-    enough_decoders_ = enough;
-    api.SetReady(enough);
-    if (enough) {
-      log::info("ready again: {} decoder processes live", stats.alive);
-    } else {
-      log::error("not ready: {} of {} decoder processes live", stats.alive, stats.wanted);
-    }
-  }
-
   void SetTimeouts() {
     const auto ms = [](double seconds) { return static_cast<int64_t>(seconds * 1e3); };
     server_.header_timeout_ms = ms(header_seconds_);
@@ -206,6 +195,7 @@ class ServeCommand : public cli::Command {
   AccessFlags access_flags_;
   SourceOptions sources_;
   engine::EngineOptions engine_;
+  ReadinessOptions readiness_;
   std::string port_file_;
   int max_images_ = 1000;
   int cache_mib_ = 0;
@@ -214,7 +204,6 @@ class ServeCommand : public cli::Command {
   double header_seconds_ = 10;
   double body_seconds_ = 30;
   double idle_seconds_ = 75;
-  bool enough_decoders_ = true;
 };
 
 }  // namespace

@@ -157,6 +157,8 @@ void GpuJpegMetrics::Sample() {
         static_cast<double>(now.decoders.allocations));
 }
 
-bool EnoughDecoders(const decode::DecoderPoolStats& stats) { return 2 * stats.alive >= stats.wanted; }
+bool EnoughDecoders(const decode::DecoderPoolStats& stats) {
+  return 2 * (stats.alive - stats.stopped) >= stats.wanted;
+}
 
 }  // namespace photovec::engine

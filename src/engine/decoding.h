@@ -66,7 +66,7 @@ class GpuJpegMetrics {
   int sampler_ = -1;
 };
 
-/// Whether enough decoder processes live to take work: at least half.
+/// Whether enough decoder processes live, and are not stopped, to take work: at least half.
 bool EnoughDecoders(const decode::DecoderPoolStats& stats);
 
 }  // namespace photovec::engine

@@ -66,7 +66,7 @@ void Collector::Answer() {
   for (const ItemResult& item : result.items) {
     result.finished = std::max(result.finished, item.times.At(Border::kCollected));
   }
-  model_.metrics().ObserveRequest(MeasureRequest(result));
+  if (!options_.self_test) model_.metrics().ObserveRequest(MeasureRequest(result));
   RequestDone done = std::exchange(done_, nullptr);
   if (done) {
     try {

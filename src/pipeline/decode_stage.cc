@@ -45,8 +45,9 @@ DecodeStage::DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders,
 void DecodeStage::Push(ItemPtr item) {
   item->model().decode_waiting.fetch_add(1, std::memory_order_relaxed);
   const uint64_t flow = item->flow();
+  const bool look_up = cache_ != nullptr && !item->request().self_test;
   std::scoped_lock lock(mutex_);
-  if (cache_ != nullptr) {
+  if (look_up) {
     lookups_.Push(flow, std::move(item));
   } else {
     queue_.Push(flow, std::move(item));
@@ -186,6 +187,7 @@ void DecodeStage::Decode(Work work, int index, decode::Decoder& decoder) {
   if (request.preprocessing == Preprocessing::kReplacedService)
     job.options.jpeg_scaling = decode::JpegScaling::kExact;
   job.out = work.slot->pixels();
+  job.deadline = request.deadline;
 
   const TimePoint start = Clock::now();
   item.times().MarkAt(Border::kDecodeStart, start);

@@ -56,7 +56,7 @@ void Item::End(Status status) {
   if (!status.ok()) result_.embedding = {};
   result_.status = std::move(status);
   result_.times.Mark(Border::kCollected);
-  model().metrics().ObserveItem(result_);
+  if (!request().self_test) model().metrics().ObserveItem(result_);
   collector_->OnItemEnded();
 }
 

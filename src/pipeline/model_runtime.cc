@@ -76,8 +76,9 @@ Result<std::unique_ptr<ModelRuntime>> ModelRuntime::Create(int index, ModelSetup
     log::warn("model {}: {}; copies to the GPU will be slower", model->name(), status.message());
   }
   batch::StreamsHooks stream_hooks;
-  stream_hooks.on_batch = [metrics = &model->metrics_](const batch::BatchEvent& event) {
-    metrics->ObserveBatch(event.size);
+  stream_hooks.on_batch = [model = model.get()](const batch::BatchEvent& event) {
+    model->metrics_.ObserveBatch(event.size);
+    if (event.ok) model->last_encoded_.store(Clock::now());
   };
   stream_hooks.on_device_failure = std::move(hooks.on_device_failure);
   stream_hooks.on_stream_lost = [name = model->name()](int stream, const Status& status) {

@@ -45,6 +45,7 @@ class ModelRuntime {
   SlotPool& slots() { return *slots_; }
   batch::Batcher& batcher() { return batcher_; }
   ModelMetrics& metrics() { return metrics_; }
+  TimePoint last_encoded() const { return last_encoded_.load(); }
 
   /// How many images wait in the shared queues, kept by the stages for metrics.
   std::atomic<int> fetch_waiting{0};
@@ -64,6 +65,7 @@ class ModelRuntime {
   const preprocess::Spec replaced_service_spec_;
   ModelMetrics metrics_;
   batch::Batcher batcher_;
+  std::atomic<TimePoint> last_encoded_{TimePoint{}};
   std::unique_ptr<SlotPool> slots_;
   std::unique_ptr<batch::Streams> streams_;
 };

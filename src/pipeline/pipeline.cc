@@ -91,6 +91,9 @@ class PipelineImpl final : public Pipeline {
     core_->requests.CancelAll();
   }
 
+  TimePoint LastEncoded(int model) const override {
+    return core_->models.at(static_cast<size_t>(model))->last_encoded();
+  }
   bool device_failed() const override { return core_->device_failed; }
 
  private:

@@ -52,6 +52,8 @@ struct RequestOptions {
   bool normalize = true;  ///< L2-normalise
   Preprocessing preprocessing = Preprocessing::kModel;
   Deadline deadline;
+  /// The server asks itself whether it works: not counted in metrics, and never answered from the cache.
+  bool self_test = false;
 };
 
 /// Handed to a request's owner exactly once, when every item has its result.

@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
 import threading
 import time
 
@@ -155,3 +156,123 @@ def test_workers_end_with_a_killed_server(model, tmp_path):
         except FileNotFoundError:
             return True
     wait_for(lambda: all(gone(pid) for pid in pids), "decoders outlive their server")
+
+
+def blamed(server):
+    """How many photos the server refuses because they ended decoders."""
+    return server.metric("photovec_decoder_quarantined")
+
+
+def post_one(server, jpeg, **headers):
+    return server.post("/embed", content=jpeg, headers={"Content-Type": "image/jpeg", **headers})
+
+
+@pytest.fixture(scope="module")
+def two_decoders(model, tmp_path_factory):
+    running = Server(model, tmp_path_factory.mktemp("two"), "--decode=process", "--decoders", "2")
+    yield running
+    running.stop()
+
+
+def test_one_stopped_decoder_costs_no_photo_and_is_replaced(two_decoders, jpegs):
+    wanted = rows(two_decoders, jpegs)
+    before = two_decoders.metric("photovec_decoder_deaths_total", reason="stopped")
+    os.kill(children(two_decoders)[0], signal.SIGSTOP)
+    numpy.testing.assert_array_equal(rows(two_decoders, jpegs), wanted)
+    wait_for(lambda: two_decoders.metric("photovec_decoder_deaths_total", reason="stopped") == before + 1, "not replaced")
+    wait_for(lambda: len(children(two_decoders)) == 3, "no new one")
+    assert two_decoders.get("/readyz").status_code == 200
+    assert blamed(two_decoders) == 0
+
+
+def test_stopping_every_decoder_blames_no_photo(two_decoders, jpegs):
+    """Again and again, so that their replacements are stopped, too: not ready within 2 s, 503s, and all is well after it."""
+    wanted = rows(two_decoders, jpegs)
+    held, answers = threading.Event(), []
+
+    def hold_stopped():
+        while not held.is_set():
+            for pid in children(two_decoders):
+                try:
+                    os.kill(pid, signal.SIGSTOP)
+                except ProcessLookupError:
+                    pass
+            held.wait(0.05)
+
+    def ask():
+        reply = post_one(two_decoders, jpegs[len(answers) % len(jpegs)])
+        answers.append((reply.status_code, reply.status_code == 200 or reply.json()["error"]["code"]))
+
+    holder = threading.Thread(target=hold_stopped)
+    holder.start()
+    stopped_at = time.monotonic()
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    try:
+        for asker in askers:
+            asker.start()
+        wait_for(lambda: two_decoders.get("/readyz").status_code == 503, "ready without a decoder that runs", seconds=2)
+        reasons = set()
+        while time.monotonic() < stopped_at + 8:
+            reply = two_decoders.get("/readyz")
+            reasons.add(reply.status_code == 503 and reply.json()["reason"])
+        assert reasons <= {"decoders_stopped", "warming_up"} and "decoders_stopped" in reasons
+        assert two_decoders.get("/healthz").status_code == 200
+    finally:
+        held.set()
+        holder.join()
+        for pid in children(two_decoders):
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+    resumed_at = time.monotonic()
+    for asker in askers:
+        asker.join()
+    wait_for(lambda: two_decoders.get("/readyz").status_code == 200, "not ready again", seconds=3)
+    numpy.testing.assert_array_equal(rows(two_decoders, jpegs), wanted)
+    assert time.monotonic() - resumed_at < 5, "two seconds and what a busy machine takes"
+    assert set(answers) <= {(200, True), (503, "decoder_stalled"), (503, "unavailable"), (504, "deadline_exceeded")}, answers
+    assert blamed(two_decoders) == 0
+
+
+def test_a_starved_decoder_blames_no_photo(model, tmp_path, image_root):
+    """Beside busy processes that the kernel prefers a decode takes longer than any limit of wall time: nobody's fault."""
+    large = (image_root / "large.jpg").read_bytes()
+    cpu = min(os.sched_getaffinity(0))
+    running = Server(model, tmp_path, "--decode=process", "--decoders", "1", "--self-test-interval", "0",
+                     through=["taskset", "-c", str(cpu)])
+    hogs = []
+    try:
+        wanted = rows(running, [large])
+        hogs = [subprocess.Popen(["taskset", "-c", str(cpu), "sh", "-c", "while :; do :; done"]) for _ in range(8)]
+        deadline = time.monotonic() + 20
+        for _ in range(3):
+            reply = post_one(running, large)
+            assert reply.status_code in (200, 503, 504), reply.text
+            if time.monotonic() > deadline:
+                break
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+    try:
+        assert blamed(running) == 0
+        numpy.testing.assert_array_equal(rows(running, [large]), wanted)
+    finally:
+        running.stop()
+
+
+def test_a_pipeline_that_encodes_nothing_is_not_ready(model, tmp_path):
+    environment = {**os.environ, "PHOTOVEC_TEST_SLEEP": "encode=3000ms"}
+    running = Server(model, tmp_path, "--self-test-interval", "0.5", environment=environment)
+    try:
+        def reason():
+            reply = running.get("/readyz")
+            return reply.json().get("reason", "")
+        wait_for(lambda: reason() == "stuck", "still ready")
+        assert running.metric("photovec_ready") == 0
+        assert running.get("/healthz").status_code == 200
+        wait_for(lambda: reason() == "", "not ready though it encoded")
+        assert running.metric("photovec_images_total") == 0, "its own photos are not counted"
+    finally:
+        running.stop()

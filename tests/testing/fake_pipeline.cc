@@ -62,7 +62,7 @@ class FakeRequest final : public pipeline::Request {
     } else {
       const auto view = std::get<Bytes>(source).view();
       const std::string_view content(reinterpret_cast<const char*>(view.data()), view.size());
-      holds = content.starts_with("HOLD");
+      holds = content.starts_with("HOLD") || state_->owner.hold_all();
       if (content.empty() || content.starts_with("<html")) {
         item = Failed(Code::kUnsupportedFormat, "not an image");
       } else if (content.starts_with("BAD")) {

@@ -34,6 +34,7 @@ class FakePipeline final : public pipeline::Pipeline {
   std::optional<pipeline::ModelView> FindModel(std::string_view name) const override;
   const pipeline::PipelineOptions& options() const override { return options_; }
   void Drain(Deadline) override {}
+  TimePoint LastEncoded(int) const override { return last_encoded_; }
   bool device_failed() const override { return device_failed_; }
 
   /// What the vector of these bytes (or of a reference's text) is.
@@ -48,6 +49,11 @@ class FakePipeline final : public pipeline::Pipeline {
   void ReleaseHeld();
   std::optional<pipeline::RequestOptions> last_options() const;
   void set_cache_bytes(uint64_t bytes) { options_.cache_bytes = bytes; }
+  void set_hold_all(bool hold) {
+    hold_all_ = hold;
+  }  ///< images that come from now on, as if they were "HOLD..."
+  bool hold_all() const { return hold_all_; }
+  void set_last_encoded(TimePoint at) { last_encoded_ = at; }
   void set_device_failed(bool failed) { device_failed_ = failed; }
   void set_dim(int dim) { info_.embedding_dim = dim; }  ///< vectors are filled up with zeros
 
@@ -66,6 +72,8 @@ class FakePipeline final : public pipeline::Pipeline {
   pipeline::PipelineOptions options_;
   encode::EncoderInfo info_;
   std::atomic<bool> device_failed_{false};
+  std::atomic<bool> hold_all_{false};
+  std::atomic<TimePoint> last_encoded_{TimePoint{}};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   size_t images_ = 0;

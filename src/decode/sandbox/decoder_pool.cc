@@ -100,11 +100,13 @@ std::unique_ptr<WorkerProcess> DecoderPool::Take(Deadline deadline, bool* alone)
     // The one that was busy last: its memory is warm.
     std::unique_ptr<WorkerProcess> worker = std::move(idle_.back());
     idle_.pop_back();
-    *alone = busy_++ == 0;
+    *alone = busy_pids_.empty();
+    const int pid = worker->pid();
+    busy_pids_.push_back(pid);
     if (!worker->HasEnded()) return worker;
     // It was killed while it did nothing: no image's fault.
     lock.unlock();
-    ReportDeath(worker->Bury());
+    ReportDeath(pid, worker->Bury());
     worker.reset();
     lock.lock();
   }
@@ -112,9 +114,10 @@ std::unique_ptr<WorkerProcess> DecoderPool::Take(Deadline deadline, bool* alone)
 
 void DecoderPool::GiveBack(std::unique_ptr<WorkerProcess> worker, Clock::duration cpu) {
   const bool worn_out = IsWornOut(*worker);
+  const int pid = worker->pid();
   if (worn_out) worker.reset();
   std::scoped_lock lock(mutex_);
-  --busy_;
+  std::erase(busy_pids_, pid);
   counts_.cpu += cpu;
   if (worn_out) return wake_.notify_one();
   idle_.push_back(std::move(worker));
@@ -128,22 +131,30 @@ bool DecoderPool::IsWornOut(const WorkerProcess& worker) const {
          worker.CpuTime() > std::chrono::seconds(kLifeCpuSeconds / 2);
 }
 
-void DecoderPool::ReportDeath(const Attempt& attempt) {
+void DecoderPool::ReportDeath(int pid, const Attempt& attempt) {
   log::warn("a decoder process ended ({}): {}", DeathName(attempt.death), attempt.detail);
   std::scoped_lock lock(mutex_);
-  --busy_;
+  std::erase(busy_pids_, pid);
   counts_.cpu += attempt.cpu;
-  ++counts_.deaths.at(static_cast<size_t>(attempt.death));
-  if (attempt.death == Death::kViolation) ++counts_.violations;
-  respawn_.DiedOnImage(Clock::now());
+  CountDeath(attempt.death);
+}
+
+// With the lock held.
+void DecoderPool::CountDeath(Death death) {
+  ++counts_.deaths.at(static_cast<size_t>(death));
+  if (death == Death::kViolation) ++counts_.violations;
+  // One that was stopped or starved was ended by this server, at its own pace.
+  if (death != Death::kStopped && death != Death::kStarved) respawn_.DiedOnImage(Clock::now());
   wake_.notify_one();
 }
 
 DecoderPoolStats DecoderPool::stats() {
   std::scoped_lock lock(mutex_);
   DropDead();
+  LookAtStops();
   DecoderPoolStats stats = counts_;
-  stats.alive = static_cast<int>(idle_.size()) + busy_;
+  stats.alive = Alive();
+  stats.stopped = stopped_count_;
   stats.quarantined = quarantine_.size();
   stats.restarts = std::max<int64_t>(0, launched_ - (options_.workers + 1));
   return stats;
@@ -156,19 +167,54 @@ std::vector<int> DecoderPool::pids() {
   return pids;
 }
 
+std::vector<int> DecoderPool::busy_pids() {
+  std::scoped_lock lock(mutex_);
+  return busy_pids_;
+}
+
 // With the lock held.
 void DecoderPool::DropDead() {
-  std::erase_if(idle_, [&](const std::unique_ptr<WorkerProcess>& worker) {
-    if (!worker->HasEnded()) return false;
-    const Attempt end = worker->Bury();
-    ++counts_.deaths.at(static_cast<size_t>(end.death));
-    if (end.death == Death::kViolation) ++counts_.violations;
-    respawn_.DiedOnImage(Clock::now());
-    if (!started_ && ++deaths_at_start_ == kDeathsAtStart) {
-      FailStart({Code::kUnavailable, "decoder processes end as soon as they are started (" + end.detail +
-                                         "); `photovec doctor` says what this system lacks"});
-    }
-    wake_.notify_one();
+  std::erase_if(idle_, [&](const std::unique_ptr<WorkerProcess>& worker) { return DropIfDead(*worker); });
+  std::erase_if(parked_, [&](const Parked& parked) { return DropIfDead(*parked.worker); });
+}
+
+bool DecoderPool::DropIfDead(WorkerProcess& worker) {
+  if (!worker.HasEnded()) return false;
+  const Attempt end = worker.Bury();
+  CountDeath(end.death);
+  if (!started_ && ++deaths_at_start_ == kDeathsAtStart) {
+    FailStart({Code::kUnavailable, "decoder processes end as soon as they are started (" + end.detail +
+                                       "); `photovec doctor` says what this system lacks"});
+  }
+  return true;
+}
+
+// With the lock held. Stopped workers take no image; they come back when they run again, and are replaced when
+// that takes too long: soon if others can be stopped no more than they are, later if somebody stopped all.
+void DecoderPool::LookAtStops() {
+  const TimePoint now = Clock::now();
+  std::erase_if(idle_, [&](std::unique_ptr<WorkerProcess>& worker) {
+    if (!worker->IsStopped()) return false;
+    parked_.push_back({std::move(worker), now});
+    return true;
+  });
+  std::erase_if(parked_, [&](Parked& parked) {
+    if (parked.worker->IsStopped()) return false;
+    idle_.push_back(std::move(parked.worker));
+    idle_ready_.notify_one();
+    return true;
+  });
+  const auto busy = std::count_if(busy_pids_.begin(), busy_pids_.end(), IsStoppedChild);
+  stopped_count_ = static_cast<int>(parked_.size()) + static_cast<int>(busy);
+  all_stopped_ = stopped_count_ > 0 && stopped_count_ == Alive();
+  const AttemptLimits& limits = options_.attempt;
+  const Clock::duration patience = all_stopped_ ? limits.wall : std::min(limits.stopped, limits.wall);
+  std::erase_if(parked_, [&](Parked& parked) {
+    parked.stopped += std::min<Clock::duration>(now - parked.looked_at, StallWatch::kLongestStep);
+    parked.looked_at = now;
+    if (parked.stopped <= patience) return false;
+    log::warn("a decoder process was stopped while it waited; another one takes its place");
+    CountDeath(Death::kStopped);
     return true;
   });
 }
@@ -185,7 +231,8 @@ void DecoderPool::Supervise() {
   std::unique_lock lock(mutex_);
   while (!stopped_) {
     DropDead();
-    const int missing = options_.workers + 1 - static_cast<int>(idle_.size()) - busy_;
+    LookAtStops();
+    const int missing = options_.workers + 1 - Alive();
     if (missing > 0 && Clock::now() >= respawn_.next()) {
       lock.unlock();
       Launch();
@@ -202,6 +249,7 @@ void DecoderPool::Supervise() {
   // Here and not in the destructor: the kernel would kill them with this thread, and they would count as
   // dead.
   idle_.clear();
+  parked_.clear();
 }
 
 // On the supervisor's thread, without the lock.
@@ -213,7 +261,12 @@ void DecoderPool::Launch() {
   if (!status.ok()) {
     if (last_failure_.message() != status.message()) log::error("{}", status.message());
     last_failure_ = status;
-    respawn_.FailedToStart(Clock::now());
+    // One that was kept from starting says nothing about the installation.
+    if (status.code() == Code::kDecoderStalled) {
+      respawn_.DiedOnImage(Clock::now());
+    } else {
+      respawn_.FailedToStart(Clock::now());
+    }
     if (!started_) FailStart(status);
     return;
   }

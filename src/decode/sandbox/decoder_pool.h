@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -25,7 +26,7 @@ struct DecoderPoolOptions {
   std::string program;  ///< path of photovec-decoder; empty: beside this program, or where it is installed
   Limits limits;        ///< the largest image that will come
   size_t max_slot_bytes = size_t{2048} * 2048 * 3;  ///< address space only
-  AttemptLimits attempt;                            ///< twice the CPU for HEIC and AVIF
+  AttemptLimits attempt;  ///< twice the CPU for HEIC and AVIF
   int nice = 10;
   int64_t recycle_images = 10'000;
   uint64_t recycle_resident_bytes = 300ULL << 20;
@@ -40,7 +41,8 @@ struct DecoderPoolStats {
   std::array<int64_t, static_cast<size_t>(Death::kCount)> deaths{};
   int64_t restarts = 0;  ///< workers started beyond the first ones: after deaths and recycling
   int64_t violations = 0;
-  int alive = 0;   ///< processes, the spare included
+  int alive = 0;    ///< processes, the spare included
+  int stopped = 0;  ///< of these, those that somebody stopped (SIGSTOP)
   int wanted = 0;  ///< workers without the spare
   size_t quarantined = 0;
   Clock::duration cpu{};  ///< that the processes used for images
@@ -61,8 +63,9 @@ class DecoderPool {
 
   /// A decoder that uses this pool; results are those of MakeInProcessDecoder(), bit for bit, but that it
   /// also decodes HEIC and AVIF where libheif is installed. It adds the errors kDecoderCrashed,
-  /// kDecodeTimeout, kDecodeLimit (out of memory) after a second attempt in a fresh process, and kUnavailable
-  /// when no process can be had.
+  /// kDecodeTimeout, kDecodeLimit (out of memory) after a second attempt in a fresh process, kUnavailable when
+  /// no process can be had, and kDecoderStalled when processes were stopped, killed or kept from the CPU by
+  /// others than the image, several times or until the job's deadline.
   std::unique_ptr<Decoder> MakeDecoder();
 
   DecoderPoolStats stats();
@@ -71,7 +74,8 @@ class DecoderPool {
   const std::string& missing_why() const { return missing_why_; }
   /// What the workers decode with libheif: its version and decoders, or what is missing and what to do.
   const HeifSupport& heif() const { return heif_; }
-  std::vector<int> pids();  ///< of idle workers and the spare; for tests
+  std::vector<int> pids();       ///< of idle workers and the spare; for tests
+  std::vector<int> busy_pids();  ///< of those that decode; for tests
 
  private:
   friend class ProcessDecoder;
@@ -80,11 +84,16 @@ class DecoderPool {
   /// \param alone  set to whether no other one was busy then.
   std::unique_ptr<WorkerProcess> Take(Deadline deadline, bool* alone);
   void GiveBack(std::unique_ptr<WorkerProcess> worker, Clock::duration cpu);
-  void ReportDeath(const Attempt& attempt);
+  /// \param pid  the worker's, while it lived.
+  void ReportDeath(int pid, const Attempt& attempt);
+  void CountDeath(Death death);
   bool IsWornOut(const WorkerProcess& worker) const;
 
   void Supervise();
   void DropDead();
+  bool DropIfDead(WorkerProcess& worker);
+  void LookAtStops();
+  int Alive() const { return static_cast<int>(idle_.size() + parked_.size() + busy_pids_.size()); }
   void Launch();
   void FailStart(const Status& why);
   Status CheckLayers(const Hello& hello) const;
@@ -100,7 +109,15 @@ class DecoderPool {
   std::condition_variable idle_ready_;  // decoders wait on it
   std::condition_variable wake_;        // the supervisor waits on it
   std::vector<std::unique_ptr<WorkerProcess>> idle_;
-  int busy_ = 0;
+  struct Parked {
+    std::unique_ptr<WorkerProcess> worker;
+    TimePoint looked_at;
+    Clock::duration stopped{};
+  };
+  std::vector<Parked> parked_;  // idle ones that are stopped: nobody may take them
+  std::vector<int> busy_pids_;
+  int stopped_count_ = 0;
+  std::atomic<bool> all_stopped_{false};
   bool stopped_ = false;
   bool started_ = false;  // all the first workers are there, or one failed
   Status start_status_;

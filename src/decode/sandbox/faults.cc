@@ -71,6 +71,8 @@ void FaultPlan::At(Step step, std::span<const uint8_t> image) const {
     *reinterpret_cast<volatile int*>(nowhere) = 1;
   }
   if (Has("abort", image)) std::abort();
+  if (Has("stop", image)) (void)raise(SIGSTOP);
+  if (Has("kill", image)) (void)raise(SIGKILL);
   if (Has("loop", image)) Spin();
   if (Has("hang", image)) Hang();
   if (Has("memory", image)) EatMemory();

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -143,8 +144,12 @@ bool AddRules(scmp_filter_ctx filter) {
   allow_if(SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
   // dav1d counts the CPUs to choose its number of threads. Without an answer it takes one.
   ok = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(sched_getaffinity), 0) == 0 && ok;
-  // abort() and glibc's complaint before it, which goes to /dev/null: a crash must look like one.
-  allow_if(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid()), 0));
+  // abort() and glibc's complaint before it, which goes to /dev/null: a crash must look like one. No other
+  // signal: a worker that stopped or killed itself would look like somebody else's victim.
+  const std::array<scmp_arg_cmp, 2> abort_self = {
+      SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid()), 0), SCMP_A2(SCMP_CMP_EQ, SIGABRT, 0)};
+  ok = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), abort_self.size(), abort_self.data()) == 0 &&
+       ok;
   allow_if(SCMP_SYS(write), SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO, 0));
   allow_if(SCMP_SYS(writev), SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO, 0));
   return ok;

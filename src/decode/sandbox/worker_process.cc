@@ -33,11 +33,10 @@ constexpr timeval kTick{0, 50'000};
 constexpr int kFirstFd = 16;  // as in shared_region.cc
 /// Input pages beyond this are given back after a large image.
 constexpr size_t kKeptInputBytes = size_t{4} << 20;
+/// What a worker that gets no CPU may take to start.
+constexpr std::chrono::seconds kStarvedStart{30};
 /// A dying process closes its socket some microseconds before it can be reaped.
 constexpr int kReapPatienceMs = 200;
-
-constexpr std::array<std::string_view, static_cast<size_t>(Death::kCount)> kDeathNames = {
-    "crashed", "killed", "sandbox", "memory", "timeout", "cpu", "protocol"};
 
 Status Unavailable(const std::string& what, int error) {
   return {Code::kUnavailable, "cannot start a decoder process: " + what + ": " + std::strerror(error)};
@@ -108,14 +107,25 @@ Death DeathOf(int wait_status, bool killed_by_us) {
   return Death::kCrashed;
 }
 
+std::string Describe(Death late) {
+  switch (late) {
+    case Death::kCpu:
+      return "it used too much CPU time";
+    case Death::kStopped:
+      return "somebody stopped it";
+    case Death::kStarved:
+      return "the machine gave it hardly any CPU";
+    default:
+      return "it slept instead of answering";
+  }
+}
+
 std::string DescribeEnd(int wait_status) {
   if (WIFSIGNALED(wait_status)) return std::string("signal ") + strsignal(WTERMSIG(wait_status));
   return "exit code " + std::to_string(WEXITSTATUS(wait_status));
 }
 
 }  // namespace
-
-std::string_view DeathName(Death death) { return kDeathNames.at(static_cast<size_t>(death)); }
 
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(const WorkerStart& start) {
   ASSIGN_OR_RETURN(SharedRegion region, SharedRegion::Create(start.arguments.layout));
@@ -158,8 +168,10 @@ Status WorkerProcess::Spawn(const WorkerStart& start) {
   return Status::Ok();
 }
 
+// Starting takes some 30 ms of CPU. A worker that is kept from it, as the photos' are by the same machine, is no
+// broken installation.
 Status WorkerProcess::AwaitHello(Clock::duration limit) {
-  const Deadline deadline = Deadline::After(limit);
+  StallWatch watch({.wall = limit, .cpu = limit, .starved = kStarvedStart}, Deadline(), Clock::now());
   std::array<uint8_t, sizeof(Hello) + 1> bytes{};
   for (;;) {
     const ssize_t got = recv(socket_, bytes.data(), bytes.size(), 0);
@@ -168,31 +180,36 @@ Status WorkerProcess::AwaitHello(Clock::duration limit) {
       return Status::Ok();
     }
     const bool waiting = got < 0 && (errno == EAGAIN || errno == EINTR);
-    if (waiting && !deadline.Expired()) continue;
-    const Attempt end = waiting ? Died(Death::kTimeout, "it did not report in time") : Bury();
+    const std::optional<Death> late =
+        waiting ? watch.Judge({Clock::now(), CpuTime(), ReadProcessState(pid_)}) : std::nullopt;
+    if (waiting && !late) continue;
+    const Attempt end = waiting ? Died(*late, Describe(*late)) : Bury();
+    if (!SpeaksAgainstImage(end.death)) {
+      return {Code::kDecoderStalled, "a new decoder process was kept from starting: " + end.detail};
+    }
     return {Code::kUnavailable, "a decoder process ended before it was ready (" + end.detail +
                                     "); `photovec doctor` says what this system lacks"};
   }
 }
 
-Attempt WorkerProcess::Run(const DecodeJob& job, const AttemptLimits& limits, bool alone) {
+Attempt WorkerProcess::Run(const DecodeJob& job, const AttemptLimits& limits, const Surroundings& around) {
   const Clock::duration before = CpuTime();
-  Attempt attempt = RunOnce(job, limits, before, alone);
+  Attempt attempt = RunOnce(job, limits, before, around);
   attempt.cpu = CpuTime() - before;
   return attempt;
 }
 
 Attempt WorkerProcess::RunOnce(const DecodeJob& job, const AttemptLimits& limits, Clock::duration cpu_before,
-                               bool alone) {
+                               const Surroundings& around) {
   std::memcpy(region_.input().data(), job.encoded.data(), job.encoded.size());
   const JobMessage message = MakeJobMessage(job, ++sequence_);
   const TimePoint sent_at = Clock::now();
   std::optional<CpuHandover> handover;
-  if (alone) handover.emplace(pid_);
+  if (around.alone) handover.emplace(pid_);
   // A failure means that the worker is gone; Await() sees it too, and says why.
   (void)send(socket_, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (handover) handover->Sent();
-  Attempt attempt = Await(job, limits, sent_at, cpu_before);
+  Attempt attempt = Await(job, limits, sent_at, cpu_before, around.all_stopped);
   ++images_;
   if (!attempt.answered) return attempt;
   if (job.encoded.size() > kKeptInputBytes) region_.TrimInput(kKeptInputBytes);
@@ -203,7 +220,8 @@ Attempt WorkerProcess::RunOnce(const DecodeJob& job, const AttemptLimits& limits
 }
 
 Attempt WorkerProcess::Await(const DecodeJob& job, const AttemptLimits& limits, TimePoint sent_at,
-                             Clock::duration cpu_before) {
+                             Clock::duration cpu_before, const std::atomic<bool>* all_stopped) {
+  StallWatch watch(limits, job.deadline, sent_at);
   std::array<uint8_t, sizeof(ReplyMessage) + 1> bytes;  // one more than is right, to see what is too long
   for (;;) {
     const ssize_t got = recv(socket_, bytes.data(), bytes.size(), 0);
@@ -217,8 +235,9 @@ Attempt WorkerProcess::Await(const DecodeJob& job, const AttemptLimits& limits, 
       return attempt;
     }
     if (got == 0 || (errno != EAGAIN && errno != EINTR)) return Bury();
-    if (CpuTime() - cpu_before > limits.cpu) return Died(Death::kCpu, "it used too much CPU time");
-    if (Clock::now() - sent_at > limits.wall) return Died(Death::kTimeout, "it took too long");
+    StallWatch::Look look{Clock::now(), CpuTime() - cpu_before, ReadProcessState(pid_)};
+    look.all_stopped = all_stopped != nullptr && all_stopped->load();
+    if (const std::optional<Death> late = watch.Judge(look)) return Died(*late, Describe(*late));
   }
 }
 

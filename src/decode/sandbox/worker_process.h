@@ -1,28 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include "decode/sandbox/protocol.h"
 #include "decode/sandbox/shared_region.h"
+#include "decode/sandbox/stall_watch.h"
 #include "decode/sandbox/worker_arguments.h"
 
 namespace photovec::decode {
-
-/// Why a worker ended before its time.
-enum class Death : uint32_t {
-  kCrashed,    ///< a signal of its own making, or an unexpected exit
-  kKilled,     ///< SIGKILL from outside: an operator, or the kernel short of memory
-  kViolation,  ///< a forbidden system call
-  kMemory,     ///< out of its address space
-  kTimeout,    ///< too long by the clock; the server killed it
-  kCpu,        ///< too much CPU; the server killed it
-  kProtocol,   ///< it said something impossible; the server killed it
-  kCount,
-};
-std::string_view DeathName(Death death);
 
 /// How one attempt at an image ended.
 struct Attempt {
@@ -40,9 +29,10 @@ struct WorkerStart {
   Clock::duration hello_limit = std::chrono::seconds(5);
 };
 
-struct AttemptLimits {
-  Clock::duration wall = std::chrono::seconds(5);
-  Clock::duration cpu = std::chrono::seconds(2);
+/// What a worker's attempt depends on besides the image.
+struct Surroundings {
+  bool alone = false;  ///< no other image is being decoded: what counts is when this one is done (cpu_handover.h)
+  const std::atomic<bool>* all_stopped = nullptr;  ///< no worker could take the image instead; null: one could
 };
 
 /// One decoder process, seen from the server. Used by one thread at a time.
@@ -57,14 +47,13 @@ class WorkerProcess {
   WorkerProcess(const WorkerProcess&) = delete;
   WorkerProcess& operator=(const WorkerProcess&) = delete;
 
-  /// Decodes one image; blocks at most about limits.wall. When not answered, the process is dead and reaped.
-  /// The image must fit: see input_capacity() and output_capacity().
-  /// \param alone  no other image is being decoded: what counts is when this one is done (see
-  /// cpu_handover.h).
-  Attempt Run(const DecodeJob& job, const AttemptLimits& limits, bool alone);
+  /// Decodes one image; blocks as long as StallWatch allows. When not answered, the process is dead and
+  /// reaped. The image must fit: see input_capacity() and output_capacity().
+  Attempt Run(const DecodeJob& job, const AttemptLimits& limits, const Surroundings& around);
 
   /// Whether the process has ended (without waiting or reaping).
   bool HasEnded() const;
+  bool IsStopped() const { return pid_ >= 0 && IsStoppedChild(pid_); }
   /// Reaps a worker that ended by itself. \return why it ended.
   Attempt Bury();
   uint64_t ResidentBytes() const;
@@ -80,10 +69,11 @@ class WorkerProcess {
   Status Spawn(const WorkerStart& start);
   Status AwaitHello(Clock::duration limit);
   Attempt Await(const DecodeJob& job, const AttemptLimits& limits, TimePoint sent_at,
-                Clock::duration cpu_before);
+                Clock::duration cpu_before, const std::atomic<bool>* all_stopped);
   Attempt Died(Death death, std::string detail);
   void KillAndReap();
-  Attempt RunOnce(const DecodeJob& job, const AttemptLimits& limits, Clock::duration cpu_before, bool alone);
+  Attempt RunOnce(const DecodeJob& job, const AttemptLimits& limits, Clock::duration cpu_before,
+                  const Surroundings& around);
 
   SharedRegion region_;
   Hello hello_;

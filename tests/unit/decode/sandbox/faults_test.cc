@@ -71,6 +71,16 @@ INSTANTIATE_TEST_SUITE_P(Memory, Fault,
                          ::testing::Values(FaultCase{"memory", Code::kDecodeLimit, Death::kMemory}));
 #endif
 
+// With a sanitizer the list of system calls is a short one.
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+// Otherwise a captured worker could pass for one that others killed or stopped, and its image would be free to
+// come again.
+INSTANTIATE_TEST_SUITE_P(Signals, Fault,
+                         ::testing::Values(FaultCase{"stop", Code::kDecoderCrashed, Death::kViolation},
+                                           FaultCase{"kill", Code::kDecoderCrashed, Death::kViolation}),
+                         [](const auto& info) { return std::string(info.param.kind); });
+#endif
+
 TEST(Faults, AWorkerThatDiesAfterItsAnswerCostsNothing) {
   const auto pool = MakePool(PoolOptions(1, "die_after@EVIL"));
   const auto decoder = pool->MakeDecoder();
@@ -131,7 +141,63 @@ TEST(Faults, AStoppedWorkerIsReplacedAndItsImageDecodedElsewhere) {
   const auto oracle = MakeInProcessDecoder();
   kill(pool->pids().back(), SIGSTOP);
   ExpectSame(DecodeWith(*decoder, Marked("")), DecodeWith(*oracle, Marked("")), "SIGSTOP");
-  EXPECT_EQ(Deaths(*pool, Death::kTimeout), 1);
+  const Deadline patience = Deadline::After(std::chrono::seconds(20));
+  while (Deaths(*pool, Death::kStopped) == 0 && !patience.Expired()) std::this_thread::yield();
+  EXPECT_EQ(Deaths(*pool, Death::kStopped), 1);
+  EXPECT_EQ(pool->stats().quarantined, 0U);
+}
+
+TEST(Faults, WhenAllAreStoppedNoImageIsBlamedAndTheyGoOnTogether) {
+  const auto pool = MakePool(PoolOptions(2));
+  const auto decoder = pool->MakeDecoder();
+  const auto oracle = MakeInProcessDecoder();
+  const std::vector<int> pids = pool->pids();
+  ASSERT_EQ(pids.size(), 3U);
+  for (const int pid : pids) kill(pid, SIGSTOP);
+  const Deadline patience = Deadline::After(std::chrono::seconds(20));
+  while (pool->stats().stopped != 3 && !patience.Expired()) std::this_thread::yield();
+  EXPECT_EQ(pool->stats().stopped, 3);
+  const Answer stalled =
+      DecodeWith(*decoder, Marked(""), SmallSpec(), {}, Deadline::After(std::chrono::milliseconds(200)));
+  EXPECT_EQ(stalled.report.status().code(), Code::kDecoderStalled) << stalled.report.status().ToString();
+
+  for (const int pid : pids) kill(pid, SIGCONT);
+  ExpectSame(DecodeWith(*decoder, Marked("")), DecodeWith(*oracle, Marked("")), "SIGCONT");
+  const DecoderPoolStats stats = pool->stats();
+  EXPECT_EQ(stats.quarantined, 0U);
+  for (const int64_t deaths : stats.deaths) EXPECT_EQ(deaths, 0);
+}
+
+TEST(Faults, AllThatStayStoppedAreReplaced) {
+  DecoderPoolOptions options = PoolOptions(1);
+  options.attempt.wall = std::chrono::milliseconds(300);
+  const auto pool = MakePool(options);
+  for (const int pid : pool->pids()) kill(pid, SIGSTOP);
+  const auto oracle = MakeInProcessDecoder();
+  const auto decoder = pool->MakeDecoder();
+  const Deadline patience = Deadline::After(std::chrono::seconds(20));
+  while (Deaths(*pool, Death::kStopped) != 2 && !patience.Expired()) std::this_thread::yield();
+  while (pool->stats().alive != 2 && !patience.Expired()) std::this_thread::yield();
+  ExpectSame(DecodeWith(*decoder, Marked("")), DecodeWith(*oracle, Marked("")), "replaced");
+  EXPECT_EQ(pool->stats().quarantined, 0U);
+}
+
+TEST(Faults, AnImageWhoseWorkersAreKilledFromOutsideIsNotBlamed) {
+  // Each worker falls asleep over the image, and is killed as soon as it is the busy one.
+  const auto pool = MakePool(PoolOptions(1, "hang@EVIL"));
+  Answer answer{Status(Code::kInternal, "not decoded"), {}};
+  std::atomic<bool> done{false};
+  std::thread decoding([&] {
+    answer = DecodeWith(*pool->MakeDecoder(), Marked("EVIL"));
+    done = true;
+  });
+  while (!done) {
+    for (const int pid : pool->busy_pids()) kill(pid, SIGKILL);
+  }
+  decoding.join();
+  EXPECT_EQ(answer.report.status().code(), Code::kDecoderStalled) << answer.report.status().ToString();
+  EXPECT_EQ(pool->stats().quarantined, 0U);
+  EXPECT_GE(Deaths(*pool, Death::kKilled), 4);
 }
 
 /// Decodes an image in which the worker hangs; tells where its thread may run meanwhile.

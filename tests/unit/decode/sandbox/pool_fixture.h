@@ -30,13 +30,14 @@ inline preprocess::Spec SmallSpec() {
 }
 
 inline Answer DecodeWith(Decoder& decoder, const Encoded& encoded, const preprocess::Spec& spec = SmallSpec(),
-                         const DecodeOptions& options = {}) {
+                         const DecodeOptions& options = {}, Deadline deadline = {}) {
   std::vector<uint8_t> pixels(spec.slot_bytes());
   DecodeJob job;
   job.encoded = encoded;
   job.spec = &spec;
   job.options = options;
   job.out = pixels;
+  job.deadline = deadline;
   Result<DecodeReport> report = decoder.Decode(job);
   return {std::move(report), std::move(pixels)};
 }

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include "engine/self_test.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "metrics/names.h"
+#include "testing/fake_pipeline.h"
+
+namespace photovec::engine {
+namespace {
+
+using std::chrono::seconds;
+
+class SelfTestTest : public ::testing::Test {
+ protected:
+  SelfTestTest() : self_test_(pipeline_, *registry_, seconds(10)) {}
+
+  double Counted(const char* code) {
+    return registry_
+        ->GetCounter(metrics::name::kSelfTests, "",
+                     {{metrics::label::kModel, model()}, {metrics::label::kCode, code}})
+        ->Value();
+  }
+  std::string model() const { return std::string(pipeline_.models().front().name); }
+  /// Looks at that time until the answer that was given is taken.
+  bool LookUntilCounted(TimePoint at, const char* code, double count) {
+    const Deadline patience = Deadline::After(seconds(10));
+    bool works = self_test_.Look(at);
+    while (Counted(code) < count && !patience.Expired()) {
+      std::this_thread::yield();
+      works = self_test_.Look(at);
+    }
+    EXPECT_EQ(Counted(code), count);
+    return works;
+  }
+
+  test::FakePipeline pipeline_;
+  const std::unique_ptr<metrics::Registry> registry_ = metrics::Registry::Create();
+  const TimePoint start_ = Clock::now();
+  SelfTest self_test_;
+};
+
+TEST_F(SelfTestTest, AnIdleModelIsAskedOncePerInterval) {
+  EXPECT_TRUE(self_test_.Look(start_ + seconds(9)));
+  EXPECT_FALSE(pipeline_.last_options()) << "warm-up has just run it";
+  EXPECT_TRUE(LookUntilCounted(start_ + seconds(11), "ok", 1));
+  ASSERT_TRUE(pipeline_.last_options());
+  EXPECT_TRUE(pipeline_.last_options()->self_test);
+  EXPECT_TRUE(self_test_.Look(start_ + seconds(20)));
+  EXPECT_EQ(Counted("ok"), 1);
+  EXPECT_TRUE(LookUntilCounted(start_ + seconds(22), "ok", 2));
+}
+
+TEST_F(SelfTestTest, TrafficCountsInstead) {
+  pipeline_.set_last_encoded(start_ + seconds(15));
+  EXPECT_TRUE(self_test_.Look(start_ + seconds(24)));
+  EXPECT_FALSE(pipeline_.last_options());
+}
+
+TEST_F(SelfTestTest, AModelThatEncodesNothingIsStuckUntilItDoes) {
+  pipeline_.set_hold_all(true);
+  EXPECT_TRUE(self_test_.Look(start_ + seconds(11)));
+  ASSERT_TRUE(pipeline_.WaitForHeld(1));
+  EXPECT_TRUE(self_test_.Look(start_ + seconds(20))) << "its time is not over";
+  EXPECT_FALSE(self_test_.Look(start_ + seconds(22)));
+  EXPECT_FALSE(self_test_.Look(start_ + seconds(100)));
+  pipeline_.ReleaseHeld();
+  EXPECT_TRUE(LookUntilCounted(start_ + seconds(101), "ok", 1));
+}
+
+TEST_F(SelfTestTest, AnotherPhotosVectorProvesThatItIsOnlySlow) {
+  pipeline_.set_hold_all(true);
+  EXPECT_TRUE(self_test_.Look(start_ + seconds(11)));
+  ASSERT_TRUE(pipeline_.WaitForHeld(1));
+  pipeline_.set_last_encoded(start_ + seconds(15));
+  EXPECT_TRUE(self_test_.Look(start_ + seconds(22)));
+}
+
+TEST_F(SelfTestTest, WhatIsNotAnsweredIsTakenBack) {
+  pipeline_.set_hold_all(true);
+  {
+    SelfTest other(pipeline_, *registry_, seconds(10));
+    other.Look(Clock::now() + seconds(11));
+    ASSERT_TRUE(pipeline_.WaitForHeld(1));
+  }
+  EXPECT_TRUE(pipeline_.WaitForCancelled(1));
+}
+
+}  // namespace
+}  // namespace photovec::engine
