@@ -9,6 +9,7 @@
 #include "api/request_record.h"
 #include "api/routes.h"
 #include "base/log.h"
+#include "net/address_group.h"
 
 namespace photovec::api {
 namespace {
@@ -32,7 +33,7 @@ net::Task<net::Response> Dispatch(Exchange& exchange, const Route* route) {
   if (!MethodAllowed(*route, exchange.request.head.method)) co_return MethodNotAllowed(exchange, *route);
   if (route->method == "POST") {
     Status admitted = CheckEncoding(exchange.request.head);
-    if (admitted.ok()) admitted = exchange.request.body.Admit();
+    if (admitted.ok()) admitted = exchange.request.body.Admit(net::AddressGroup(exchange.caller.id));
     if (!admitted.ok()) co_return exchange.Error(admitted);
   }
   std::string failure;
@@ -53,6 +54,20 @@ void LogRequest(const net::RequestHead& head, const net::Response& response, con
               response.status, ms);
   } else {
     log::debug("{} {} {} in {:.1f} ms", head.method, head.path.substr(0, 128), response.status, ms);
+  }
+}
+
+/// Replies that nobody reads would pile up: what was not paid for before is paid for here.
+void PayForReply(const Exchange& exchange, net::Response& response) {
+  constexpr size_t kFree = 4096;
+  if (response.body.capacity() <= kFree || response.paid.bytes() > 0) return;
+  MemoryBudget& budget = exchange.services.pipeline.budget();
+  BudgetAccount& account = budget.AccountOf(net::AddressGroup(exchange.caller.id));
+  auto room = budget.TryReserve(response.body.capacity(), &account);
+  if (room) {
+    response.paid = *std::move(room);
+  } else {
+    response = exchange.Error(Status(Code::kOverloaded, "the memory for replies is in use: try again in a moment"));
   }
 }
 
@@ -82,6 +97,7 @@ net::Task<net::Response> HttpApi::Handle(net::ServerRequest& request) {
                     Caller{request.io.peer().address}};
   const Route* route = FindRoute(request.head.path);
   net::Response response = co_await Dispatch(exchange, route);
+  PayForReply(exchange, response);
   metrics_.CountRequest(route != nullptr ? route->label : "unknown", response.status);
   LogRequest(request.head, response, exchange.timing);
   if (route != nullptr) WriteRequestLog(options_.request_log, exchange, *route, response.status);

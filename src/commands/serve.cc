@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/http_api.h"
+#include "base/allocator.h"
 #include "base/log.h"
 #include "cli/exit.h"
 #include "cli/port_file.h"
@@ -70,6 +71,7 @@ class ServeCommand : public cli::Command {
   }
 
   int Run() override {
+    TuneAllocator();
     const auto choices = engine::ParseModelChoices(engine_.models);
     if (!choices.ok()) return cli::ReportUsage(choices.status());
     const auto slow = engine::ParseSlowStages(ProcessEnvironment()(engine::kSlowStagesVariable).value_or(""));
@@ -115,7 +117,11 @@ class ServeCommand : public cli::Command {
     api.SetReady(true);  // SetUpModel has run every stream
     log::info("listening on {}", cli::ServerUrl(server_.host, server.port()));
 
-    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) WatchDecoders(engine, api);
+    MemoryReturn memory;
+    while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) {
+      WatchDecoders(engine, api);
+      memory.Look(engine.pipeline->budget().used(), Clock::now());
+    }
     const bool failed = engine.pipeline->device_failed();
     if (failed) {
       log::error("the compute device failed: answering what is in flight, then exiting with code {}",

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/memory_budget.h"
+
 namespace photovec::net {
 
 /// A reply, complete before its first byte is sent.
@@ -14,6 +16,7 @@ struct Response {
   std::string_view content_type = "application/json";             ///< a literal
   std::vector<std::pair<std::string_view, std::string>> headers;  ///< names are literals
   std::string body;
+  Reservation paid = {};  ///< pays for `body` until it is sent
   bool close = false;   ///< close the connection afterwards
   bool silent = false;  ///< the client is gone: count the status, send nothing
 };

@@ -26,7 +26,7 @@ class EchoHandler final : public Handler {
     Response response;
     response.content_type = "text/plain";
     if (request.head.has_body()) {
-      const Status admitted = request.body.Admit();
+      const Status admitted = request.body.Admit("client");
       if (!admitted.ok()) co_return Refuse("body", HttpError{admitted});
       Result<OwnedBody> body = co_await request.body.ReadAll();
       if (!body.ok()) co_return Refuse("body", HttpError{body.status()});
