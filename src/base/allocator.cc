@@ -15,8 +15,8 @@ constexpr int kMapFrom = 256 * 1024;
 constexpr int kTrimFrom = 4 << 20;
 constexpr int kArenas = 4;
 
-constexpr auto kEvery = std::chrono::seconds(1);
-constexpr uint64_t kWorthIt = 8 << 20;  // less than that is not worth the walk
+constexpr auto kEvery = std::chrono::seconds(2);
+constexpr uint64_t kWorthIt = 4 << 20;  // less than that is not worth the walk
 
 }  // namespace
 
@@ -28,14 +28,19 @@ void TuneAllocator() {
 }
 
 void MemoryReturn::Look(uint64_t in_use, TimePoint now) {
-  peak_ = std::max(peak_, in_use);
   if (now < next_) return;
   next_ = now + kEvery;
-  if (peak_ < kWorthIt || in_use > peak_ / 2) return;
-  peak_ = in_use;
-  if (ResidentBytes() < floor_ + kWorthIt) return;
+  const auto beside_work = [in_use] {
+    const uint64_t resident = ResidentBytes();
+    return resident - std::min(resident, in_use);
+  };
+  const uint64_t beside = beside_work();
+  if (beside < rest_ + std::max(kWorthIt, rest_ / 32)) {
+    rest_ = std::min(rest_, beside);
+    return;
+  }
   malloc_trim(0);
-  floor_ = ResidentBytes();
+  rest_ = beside_work();
 }
 
 }  // namespace photovec

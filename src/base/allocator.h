@@ -12,19 +12,18 @@ namespace photovec {
 /// is started.
 void TuneAllocator();
 
-/// Gives memory back to the system after a storm. malloc keeps small blocks that were freed for the next
-/// storm; they are given back once the process has held more than before and the work has fallen. One thread.
+/// Gives memory back to the system after a storm. malloc keeps small blocks that were freed for the next one;
+/// they are given back when the process holds notably more than at rest and its work together. One thread.
 class MemoryReturn {
  public:
-  /// Call it some times a second. It gives back at most once a second: a walk over malloc's free blocks, some
+  /// Call it some times a second. It gives back at most every 2 s: a walk over malloc's free blocks, some
   /// ms, during which others may wait for an arena.
   /// \param in_use bytes that work holds now (MemoryBudget::used).
   void Look(uint64_t in_use, TimePoint now);
 
  private:
   TimePoint next_{};
-  uint64_t peak_ = 0;   // of `in_use` since memory was given back last
-  uint64_t floor_ = 0;  // resident bytes after that
+  uint64_t rest_ = 0;  // resident bytes beside the work, when memory was given back last
 };
 
 }  // namespace photovec
