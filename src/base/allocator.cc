@@ -16,6 +16,7 @@ constexpr int kTrimFrom = 4 << 20;
 constexpr int kArenas = 4;
 
 constexpr auto kEvery = std::chrono::seconds(2);
+constexpr int kAgain = 4;  // what is freed after a walk does not show: look a few times more
 constexpr uint64_t kWorthIt = 4 << 20;  // less than that is not worth the walk
 
 }  // namespace
@@ -35,10 +36,12 @@ void MemoryReturn::Look(uint64_t in_use, TimePoint now) {
     return resident - std::min(resident, in_use);
   };
   const uint64_t beside = beside_work();
-  if (beside < rest_ + std::max(kWorthIt, rest_ / 32)) {
+  if (beside >= rest_ + std::max(kWorthIt, rest_ / 32)) again_ = kAgain;
+  if (again_ == 0) {
     rest_ = std::min(rest_, beside);
     return;
   }
+  --again_;
   malloc_trim(0);
   rest_ = beside_work();
 }

@@ -24,6 +24,7 @@ class MemoryReturn {
  private:
   TimePoint next_{};
   uint64_t rest_ = 0;  // resident bytes beside the work, when memory was given back last
+  int again_ = 0;      // walks still to do
 };
 
 }  // namespace photovec
