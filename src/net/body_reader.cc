@@ -156,6 +156,7 @@ Task<Result<size_t>> BodyReader::Read(std::span<uint8_t> dest) {
   } else {
     got = co_await ReadSized(dest);
   }
+  if (!got.ok()) reservation_.Release();  // what is read so far goes with the error, the connection later
   co_return got;
 }
 
