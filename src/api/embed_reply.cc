@@ -30,8 +30,9 @@ net::Task<net::Response> Reply(Exchange& exchange, const pipeline::ModelView& mo
     StageClock clock(exchange.timing, HttpStage::kSerialise);
     const size_t values = result.items.size() * EmbeddingDim(model);
     const auto write = [&] { response.body = plan.write(result); };
-    const Status written = co_await exchange.request.RunSized(values * plan.bytes_per_value, write);
+    const Status written = co_await exchange.RunSized(values * plan.bytes_per_value, write);
     if (!written.ok()) co_return exchange.Error(written);
+    response.paid = exchange.work.Split(response.body.capacity());
   }
   exchange.timing.Stop();
   exchange.services.metrics.ObserveRequest(model.name, exchange.timing);

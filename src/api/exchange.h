@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,6 +15,8 @@
 #include "api/errors.h"
 #include "api/services.h"
 #include "api/timing.h"
+#include "base/json/checker.h"
+#include "base/memory_budget.h"
 #include "net/handler.h"
 #include "pipeline/request.h"
 
@@ -26,6 +30,18 @@ struct Caller {
   bool admin = false;                 ///< may see how the server is doing
 };
 
+/// A body of JSON that is within its limits.
+struct JsonBody {
+  net::OwnedBody text;
+  uint64_t document_bytes = 0;  ///< what its document takes
+  uint64_t string_bytes = 0;    ///< more than all that can be copied or decoded out of it
+  Reservation paid = {};        ///< for that, once it is parsed
+};
+
+/// What JSON of a request may have: enough for `max_images` images of `max_image_bytes` in the widest
+/// dialect.
+json::Limits JsonLimits(size_t max_images, uint64_t max_image_bytes);
+
 /// One HTTP request with its surroundings, as a handler sees it. Lives on the connection's loop.
 struct Exchange {
   Services& services;
@@ -36,10 +52,11 @@ struct Exchange {
   std::string_view model = {};  ///< set once a request was opened in the pipeline: the label of its metrics
   TimePoint opened = {};        ///< when that was; unset: never
   std::optional<pipeline::RequestResult> result = {};  ///< what came of it, for reply and request log
-  std::string request_id = {};         ///< X-Request-Id, the client's or ours
-  std::string_view traceparent = {};   ///< the client's, when it is one
-  size_t images = 0;                   ///< that were handed to the pipeline
-  QuotaHold hold = {};                 ///< what its key gets back when this ends
+  std::string request_id = {};                         ///< X-Request-Id, the client's or ours
+  std::string_view traceparent = {};                   ///< the client's, when it is one
+  size_t images = 0;                                   ///< that were handed to the pipeline
+  QuotaHold hold = {};                                 ///< what its key gets back when this ends
+  Reservation work = {};                               ///< pays for items, results and the reply
 
   net::Response Error(const Status& status) const { return Error(ApiError{status}); }
   /// An error reply; a client that has gone gets none.
@@ -50,16 +67,32 @@ struct Exchange {
 
   /// The whole body, timed as kReceive.
   net::Task<Result<net::OwnedBody>> ReceiveBody();
+  /// The same of JSON, held to the limits of a request while it arrives (JsonLimits).
+  net::Task<Result<JsonBody>> ReceiveJson();
 
-  /// `parse` of the body, which borrows from it, timed as kParse; a long one on the worker pool.
+  /// Memory for what `images` images take beside their bytes, until the reply is sent: items, results, the
+  /// reply. Waits for room like a body. Errors: as BodyReader::Reserve.
+  net::Task<Status> PayFor(size_t images, const pipeline::ModelView& model);
+
+  /// Runs `work` on `bytes` where it holds nobody up: here, on the workers, or, more than 1 MiB, in a lane of
+  /// its own. Errors: as ServerRequest::RunOn.
+  net::Task<Status> RunSized(size_t bytes, std::function<void()> work);
+
+  /// `parse` of the body, timed as kParse; a long one on the worker pool. Its document is paid for first.
+  /// Afterwards the body's text is gone, and its reservation pays for what was copied out of it.
   template <typename T>
-  net::Task<Result<T, ApiError>> Parse(const net::OwnedBody& body,
+  net::Task<Result<T, ApiError>> Parse(JsonBody& body,
                                        std::function<Result<T, ApiError>(std::string_view)> parse) {
     StageClock clock(timing, HttpStage::kParse);
+    Result<Reservation> room = co_await request.body.Reserve(body.document_bytes + body.string_bytes);
+    if (!room.ok()) co_return ApiError{room.status()};
     Result<T, ApiError> parsed = ApiError{Status(Code::kInternal, "the body was not read")};
-    const auto work = [&] { parsed = parse(body.text()); };
-    const Status worked = co_await request.RunSized(body.size, work);
+    const auto work = [&] { parsed = parse(body.text.text()); };
+    const Status worked = co_await RunSized(body.text.size(), work);
     if (!worked.ok()) parsed = ApiError{worked};
+    body.text = net::OwnedBody();
+    room->ShrinkTo(body.string_bytes);
+    body.paid = *std::move(room);
     co_return std::move(parsed);
   }
 };
@@ -88,10 +121,10 @@ class PendingRequest {
 };
 
 /// Opens a request, adds the images and waits for the results, which are left in exchange.result.
-/// \param body pays for what the images hold; may be empty.
+/// \param paid pays for what the images hold; may be empty.
 /// Returns the reply that ends the exchange when there are none, else nothing.
 net::Task<std::optional<net::Response>> RunImages(Exchange& exchange, const pipeline::ModelView& model,
                                                   const EmbedOptions& options, std::vector<ImageInput> images,
-                                                  net::OwnedBody body);
+                                                  Reservation paid);
 
 }  // namespace photovec::api

@@ -11,6 +11,7 @@
 #include "api/request_record.h"
 #include "api/routes.h"
 #include "base/log.h"
+#include "net/address_group.h"
 
 namespace photovec::api {
 namespace {
@@ -39,7 +40,7 @@ net::Task<net::Response> Dispatch(Exchange& exchange, const Route* route, Access
   if (auto refused = access.Enter(exchange, *route)) co_return *std::move(refused);
   if (route->method == "POST") {
     Status admitted = CheckEncoding(exchange.request.head);
-    if (admitted.ok()) admitted = exchange.request.body.Admit();
+    if (admitted.ok()) admitted = exchange.request.body.Admit(net::AddressGroup(exchange.caller.id));
     if (!admitted.ok()) co_return exchange.Error(admitted);
   }
   std::string failure;
@@ -63,6 +64,20 @@ void LogRequest(const Exchange& exchange, const net::Response& response) {
   } else {
     log::debug("{} {} {} in {:.1f} ms (request {})", head.method, head.path.substr(0, 128), response.status,
                ms, exchange.request_id);
+  }
+}
+
+/// Replies that nobody reads would pile up: what was not paid for before is paid for here.
+void PayForReply(const Exchange& exchange, net::Response& response) {
+  constexpr size_t kFree = 4096;
+  if (response.body.capacity() <= kFree || response.paid.bytes() > 0) return;
+  MemoryBudget& budget = exchange.services.pipeline.budget();
+  BudgetAccount& account = budget.AccountOf(net::AddressGroup(exchange.caller.id));
+  auto room = budget.TryReserve(response.body.capacity(), &account);
+  if (room) {
+    response.paid = *std::move(room);
+  } else {
+    response = exchange.Error(Status(Code::kOverloaded, "the memory for replies is in use: try again in a moment"));
   }
 }
 
@@ -104,6 +119,7 @@ net::Task<net::Response> HttpApi::Handle(net::ServerRequest& request) {
   exchange.traceparent = CheckedTraceparent(request.head.traceparent);
   const Route* route = FindRoute(request.head.path);
   net::Response response = co_await Dispatch(exchange, route, access_, options_.admin_only);
+  PayForReply(exchange, response);
   response.headers.emplace_back("X-Request-Id", exchange.request_id);
   if (!exchange.traceparent.empty()) response.headers.emplace_back("traceparent", exchange.traceparent);
   access_.origins().AddHeaders(request.head, response);

@@ -29,9 +29,11 @@ net::Task<net::Response> HandleRaw(Exchange& exchange, const pipeline::ModelView
                                    EmbedOptions options) {
   Result<net::OwnedBody> body = co_await exchange.ReceiveBody();
   if (!body.ok()) co_return exchange.Error(body.status());
-  if (body->size == 0) co_return exchange.Error(EmptyBody());
+  if (body->size() == 0) co_return exchange.Error(EmptyBody());
   if (const auto misnamed = MisnamedBody(body->text().substr(0, 64))) co_return exchange.Error(*misnamed);
 
+  const Status room = co_await exchange.PayFor(1, model);
+  if (!room.ok()) co_return exchange.Error(room);
   Result<PendingRequest> pending = PendingRequest::Open(exchange, model, options);
   if (!pending.ok()) co_return exchange.Error(pending.status());
   pending->request().Add(net::IntoBytes(*std::move(body)));
@@ -42,7 +44,7 @@ net::Task<net::Response> HandleRaw(Exchange& exchange, const pipeline::ModelView
 }
 
 net::Task<net::Response> HandleJson(Exchange& exchange, NativeOptions defaults) {
-  Result<net::OwnedBody> body = co_await exchange.ReceiveBody();
+  Result<JsonBody> body = co_await exchange.ReceiveJson();
   if (!body.ok()) co_return exchange.Error(body.status());
   const int max_images = exchange.services.embed.max_images();
   std::function<Result<NativeCall, ApiError>(std::string_view)> parse = [&](std::string_view text) {
@@ -54,7 +56,7 @@ net::Task<net::Response> HandleJson(Exchange& exchange, NativeOptions defaults) 
   if (!model.ok()) co_return exchange.Error(model.error());
   const EmbedOptions options{call->options.normalize};
   std::optional<net::Response> failure =
-      co_await RunImages(exchange, *model, options, std::move(call->images), *std::move(body));
+      co_await RunImages(exchange, *model, options, std::move(call->images), std::move(body->paid));
   if (failure) co_return *std::move(failure);
   net::Response response = co_await NativeReply(exchange, *model, options, Room::kMany);
   co_return std::move(response);

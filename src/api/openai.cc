@@ -186,7 +186,7 @@ void AppendModel(std::string& out, const pipeline::ModelView& model, int64_t cre
 }  // namespace
 
 net::Task<net::Response> HandleEmbeddings(Exchange& exchange) {
-  Result<net::OwnedBody> body = co_await exchange.ReceiveBody();
+  Result<JsonBody> body = co_await exchange.ReceiveJson();
   if (!body.ok()) co_return exchange.Error(body.status());
   const int max_images = exchange.services.embed.max_images();
   std::function<Result<EmbeddingsCall, ApiError>(std::string_view)> parse =
@@ -199,7 +199,7 @@ net::Task<net::Response> HandleEmbeddings(Exchange& exchange) {
 
   const bool base64 = call->base64;
   std::optional<net::Response> gone =
-      co_await RunImages(exchange, *model, EmbedOptions{}, std::move(call->images), *std::move(body));
+      co_await RunImages(exchange, *model, EmbedOptions{}, std::move(call->images), std::move(body->paid));
   if (gone) co_return *std::move(gone);
   if (const auto failure = WholeFailure(*exchange.result, true)) {
     co_return exchange.Error(ApiError{*failure, "input"});

@@ -4,13 +4,6 @@
 #include "api/handlers.h"
 
 namespace photovec::api {
-namespace {
-
-/// Expositions take about a millisecond: always on the worker pool.
-constexpr size_t kExposition = net::kInlineBytes + 1;
-
-}  // namespace
-
 std::string_view NotReadyReason(const Exchange& exchange) {
   if (exchange.services.pipeline.device_failed()) return "device_failed";
   if (exchange.request.draining) return "draining";
@@ -41,7 +34,7 @@ net::Task<net::Response> HandleMetrics(Exchange& exchange) {
   net::Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   const auto write = [&] { response.body = exchange.services.registry.PrometheusText(); };
-  const Status written = co_await exchange.request.RunSized(kExposition, write);
+  const Status written = co_await exchange.request.RunOn(exchange.services.expositions, write);
   if (!written.ok()) co_return exchange.Error(written);
   co_return response;
 }
@@ -50,7 +43,7 @@ net::Task<net::Response> HandleStats(Exchange& exchange) {
   net::Response response;
   response.headers.emplace_back("Cache-Control", "no-store");
   const auto write = [&] { response.body = exchange.services.registry.StatsJson(); };
-  const Status written = co_await exchange.request.RunSized(kExposition, write);
+  const Status written = co_await exchange.request.RunOn(exchange.services.expositions, write);
   if (!written.ok()) co_return exchange.Error(written);
   co_return response;
 }

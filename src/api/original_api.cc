@@ -102,7 +102,7 @@ net::Task<net::Response> HandleClipEmbedding(Exchange& exchange) {
   constexpr std::array kOffers = {net::ReplyOffer{"application/octet-stream", net::ReplyForm::kPickle},
                                   net::ReplyOffer{"application/json", net::ReplyForm::kJson}};
   const net::RequestHead& head = exchange.request.head;
-  Result<net::OwnedBody> body = co_await exchange.ReceiveBody();
+  Result<JsonBody> body = co_await exchange.ReceiveJson();
   if (!body.ok()) co_return exchange.Error(body.status());
   const int max_images = exchange.services.embed.max_images();
   std::function<Result<OriginalCall, ApiError>(std::string_view)> parse =
@@ -115,7 +115,7 @@ net::Task<net::Response> HandleClipEmbedding(Exchange& exchange) {
 
   const EmbedOptions options{false, pipeline::Preprocessing::kReplacedService};
   std::optional<net::Response> gone =
-      co_await RunImages(exchange, *model, options, std::move(call->images), *std::move(body));
+      co_await RunImages(exchange, *model, options, std::move(call->images), std::move(body->paid));
   if (gone) co_return *std::move(gone);
   if (const auto failure = WholeFailure(*exchange.result, true)) co_return exchange.Error(*failure);
 

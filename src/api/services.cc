@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "api/services.h"
 
+#include <algorithm>
+#include <thread>
+
 #include "metrics/names.h"
 
 namespace photovec::api {
@@ -45,5 +48,7 @@ void HttpMetrics::ObserveRequest(std::string_view model, const RequestTiming& ti
     stages[i]->Observe(static_cast<double>(timing.Micros(static_cast<HttpStage>(i))) * 1e-6);
   }
 }
+
+int LargeThreads() { return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 4); }
 
 }  // namespace photovec::api

@@ -12,6 +12,7 @@
 
 #include "api/embed_service.h"
 #include "api/timing.h"
+#include "base/thread_pool.h"
 #include "metrics/registry.h"
 #include "pipeline/pipeline.h"
 
@@ -45,6 +46,10 @@ enum class Readiness : uint8_t {
 /// As /readyz writes it: "warming_up", ...
 std::string_view ReadinessName(Readiness readiness);
 
+inline constexpr int kLargeNice = 7;  // behind the other workers, before decode and encode
+/// By CPUs, 1 to 4.
+int LargeThreads();
+
 /// What every request handler may use.
 struct Services {
   const EmbedService& embed;
@@ -53,6 +58,10 @@ struct Services {
   HttpMetrics& metrics;
   int64_t started_unix_s = 0;
   std::atomic<Readiness> readiness{Readiness::kWarmingUp};
+  /// Bodies and replies over 1 MiB: whoever sends small ones does not stand behind them.
+  ThreadPool large{"http-large", LargeThreads(), kLargeNice, 1024};
+  /// Expositions, which nobody else may hold up.
+  ThreadPool expositions{"http-stats", 1, 0, 256};
 };
 
 }  // namespace photovec::api

@@ -6,14 +6,14 @@
 #include <utility>
 
 #include "api/native.h"
-#include "base/bytes.h"
+#include "base/growing_bytes.h"
 #include "base/text/sizes.h"
 #include "net/multipart.h"
 
 namespace photovec::api {
 namespace {
 
-constexpr size_t kReadBytes = 128 * 1024;
+constexpr size_t kReadBytes = 64 * 1024;
 constexpr size_t kMaxFieldBytes = 1024;
 
 /// Takes the parts of an upload: a file enters the pipeline the moment its last byte is here, while later
@@ -27,7 +27,7 @@ class UploadSink final : public net::PartSink {
         max_images_(static_cast<size_t>(exchange.services.embed.max_images())) {}
 
   Status OnPartBegin(const net::PartHead& head) override {
-    data_.clear();
+    data_.Clear();
     too_large_ = false;
     is_file_ = head.has_filename || head.content_type.starts_with("image/");
     field_ = head.name;
@@ -37,9 +37,7 @@ class UploadSink final : public net::PartSink {
               "the upload has more than " + std::to_string(max_images_) + " images: split it"};
     }
     ++images_;
-    RETURN_IF_ERROR(Open());
-    data_.reserve(expected_bytes_);
-    return Status::Ok();
+    return Open();
   }
 
   Status OnPartData(std::string_view data) override {
@@ -48,16 +46,16 @@ class UploadSink final : public net::PartSink {
       too_large_ = too_large_ || data_.size() + data.size() > max_file_bytes_;
       if (too_large_) {
         dropped_ += data.size() + data_.size();
-        data_ = std::string();
+        data_.Clear();
       } else {
-        data_ += data;
+        data_.Append(data);
       }
       return Status::Ok();
     }
     if (data_.size() + data.size() > kMaxFieldBytes) {
       return {Code::kInvalidRequest, "the form field \"" + field_ + "\" is longer than 1 KiB"};
     }
-    data_ += data;
+    data_.Append(data);
     return Status::Ok();
   }
 
@@ -70,10 +68,9 @@ class UploadSink final : public net::PartSink {
           Status(Code::kBodyTooLarge, "the image is larger than " + HumanBytes(max_file_bytes_)));
       return Status::Ok();
     }
-    // Photos of one upload are alike: the next buffer is allocated once, with some room.
-    expected_bytes_ = data_.size() + data_.size() / 8;
+    data_.Fit();
     Reservation share = exchange_.request.body.Take(data_.size());
-    request.Add(WithReservation(Bytes::Own(std::exchange(data_, std::string())), std::move(share)));
+    request.Add(ShareBytes(std::move(data_), std::move(share)));
     return Status::Ok();
   }
 
@@ -114,10 +111,10 @@ class UploadSink final : public net::PartSink {
 
   Status TakeField() {
     if (field_ == "model") {
-      options_.model = data_;
+      options_.model = data_.text();
       return Status::Ok();
     }
-    ASSIGN_OR_RETURN(options_.normalize, ParseFlag(data_, "normalize"));
+    ASSIGN_OR_RETURN(options_.normalize, ParseFlag(data_.text(), "normalize"));
     return Status::Ok();
   }
 
@@ -128,17 +125,17 @@ class UploadSink final : public net::PartSink {
   pipeline::ModelView model_;
   std::unique_ptr<PendingRequest> pending_;
   std::optional<ApiError> special_error_;
-  std::string data_;
+  GrowingBytes data_;
   std::string field_;
   size_t images_ = 0;
-  size_t expected_bytes_ = 0;
   size_t dropped_ = 0;
   bool is_file_ = false;
   bool too_large_ = false;
 };
 
-net::Task<Status> ReceiveParts(Exchange& exchange, net::MultipartParser& parser) {
+net::Task<Status> ReceiveParts(Exchange& exchange, net::MultipartParser& parser, const UploadSink& sink) {
   StageClock clock(exchange.timing, HttpStage::kReceive);
+  size_t paid_images = 0;
   const auto buffer = std::make_unique_for_overwrite<uint8_t[]>(kReadBytes);
   const std::span<uint8_t> room(buffer.get(), kReadBytes);
   while (!exchange.request.body.complete()) {
@@ -146,6 +143,10 @@ net::Task<Status> ReceiveParts(Exchange& exchange, net::MultipartParser& parser)
     if (!got.ok()) co_return got.status();
     const Status fed = parser.Feed({reinterpret_cast<const char*>(buffer.get()), *got});
     if (!fed.ok()) co_return fed;
+    const size_t images = sink.images() - std::exchange(paid_images, sink.images());
+    if (images == 0) continue;
+    const Status room = co_await exchange.PayFor(images, sink.model());
+    if (!room.ok()) co_return room;
   }
   exchange.request.body.ReleaseRest();
   co_return parser.Finish();
@@ -158,7 +159,7 @@ net::Task<net::Response> HandleUpload(Exchange& exchange, NativeOptions options)
   if (!boundary.ok()) co_return exchange.Error(boundary.status());
   UploadSink sink(exchange, std::move(options));
   net::MultipartParser parser(*boundary, sink);
-  const Status received = co_await ReceiveParts(exchange, parser);
+  const Status received = co_await ReceiveParts(exchange, parser, sink);
   if (!received.ok()) {
     co_return exchange.Error(sink.special_error().value_or(ApiError{received}));
   }

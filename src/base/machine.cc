@@ -12,6 +12,8 @@
 #include <sstream>
 #include <utility>
 
+#include "base/cgroup.h"
+
 namespace photovec {
 namespace {
 
@@ -61,15 +63,11 @@ void ReadCpus(Machine& machine) {
 
 void ReadLimits(Machine& machine) {
   machine.cpu_quota = static_cast<double>(machine.cpus.size());
-  std::istringstream quota(ReadLine("/sys/fs/cgroup/cpu.max"));  // "200000 100000" or "max 100000"
-  double limit = 0;
-  double period = 0;
-  if (quota >> limit >> period && period > 0) machine.cpu_quota = std::min(machine.cpu_quota, limit / period);
+  const CgroupLimits limits = ReadCgroupLimits();
+  if (limits.cpus) machine.cpu_quota = std::min(machine.cpu_quota, *limits.cpus);
   machine.memory_bytes =
       static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  std::istringstream memory(ReadLine("/sys/fs/cgroup/memory.max"));
-  uint64_t bytes = 0;
-  if (memory >> bytes && bytes > 0) machine.memory_bytes = std::min(machine.memory_bytes, bytes);
+  if (limits.memory_bytes) machine.memory_bytes = std::min(machine.memory_bytes, *limits.memory_bytes);
 }
 
 void ReadIsa(Machine& machine) {

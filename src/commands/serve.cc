@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/http_api.h"
+#include "base/allocator.h"
 #include "base/log.h"
 #include "cli/exit.h"
 #include "cli/port_file.h"
@@ -84,6 +85,7 @@ class ServeCommand : public cli::Command {
   }
 
   int Run() override {
+    TuneAllocator();
     const auto choices = engine::ParseModelChoices(engine_.models);
     if (!choices.ok()) return cli::ReportUsage(choices.status());
     const auto slow = engine::ParseSlowStages(ProcessEnvironment()(engine::kSlowStagesVariable).value_or(""));
@@ -136,9 +138,11 @@ class ServeCommand : public cli::Command {
     manager.Ready("serving");
 
     Upkeep upkeep(server, manager);
+    MemoryReturn memory;
     while (!stop.WaitFor(kLook) && !engine.pipeline->device_failed()) {
       readiness->Look();
       upkeep.Look();
+      memory.Look(engine.pipeline->budget().used(), Clock::now());
       if (stop.TakeReload()) {
         manager.Reloading();
         access.ReloadKeys();

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text/sizes.h"
 #include "engine/device_choice.h"
+#include "pipeline/model_runtime.h"
 
 namespace photovec::engine {
 namespace {
@@ -38,11 +39,22 @@ void LogPlan(const Machine& machine, const MachinePlan& plan, const EngineOption
   log::info("device {} ({})", NameOf(plan.backend), plan.device_why);
   log::info("streams {} ({}), precision {} ({})", StreamsText(plan), plan.streams_why, NameOf(plan.precision),
             plan.precision_why);
-  log::info("decoders {} ({}), decode {}, jpeg scaling {}, alpha {}, color {}, memory budget {} ({})",
-            plan.decoders, plan.decoders_why, NameOf(options.decode_mode),
-            NameOf(options.decode.jpeg_scaling), NameOf(options.decode.alpha), NameOf(options.decode.color),
-            HumanBytes(plan.memory_budget_bytes), plan.memory_why);
+  log::info("decoders {} ({}), decode {}, jpeg scaling {}, alpha {}, color {}", plan.decoders,
+            plan.decoders_why, NameOf(options.decode_mode), NameOf(options.decode.jpeg_scaling),
+            NameOf(options.decode.alpha), NameOf(options.decode.color));
   if (options.cache_bytes > 0) log::info("result cache of {}", HumanBytes(options.cache_bytes));
+}
+
+/// Once the models are here: only then is it known what they leave.
+void SettleBudget(const Machine& machine, const EngineOptions& options,
+                  const std::vector<pipeline::ModelSetup>& models, MachinePlan& plan) {
+  MemoryNeeds needs{ResidentBytes(), 0, options.cache_bytes};
+  for (const pipeline::ModelSetup& model : models) {
+    needs.slots += pipeline::DefaultSlotBytes(model, plan.decode_threads);
+  }
+  const std::string warning = FitBudget(machine, options, needs, plan);
+  log::info("memory budget {} ({})", HumanBytes(plan.memory_budget_bytes), plan.memory_why);
+  if (!warning.empty()) log::warn("{}", warning);
 }
 
 }  // namespace
@@ -67,6 +79,7 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
     LogModel(engine->models.back());
     setups.push_back(std::move(loaded.setup));
   }
+  SettleBudget(machine, options, setups, engine->plan);
   pipeline::PipelineOptions pipeline;
   pipeline.decoders = engine->plan.decode_threads;
   pipeline.decode = options.decode;

@@ -13,6 +13,9 @@ namespace {
 using model::Precision;
 
 constexpr uint64_t kMostBudgetBytes = uint64_t{2} << 30;
+constexpr uint64_t kLeastBudgetBytes = uint64_t{64} << 20;
+// The process may take so much more than what is accounted: malloc's rounding, sockets, frames.
+constexpr double kOverhead = 1.15;
 
 // Whole CPUs that the quota is worth, at least one.
 int QuotaCpus(const Machine& machine) {
@@ -72,6 +75,32 @@ MachinePlan MakePlan(const Machine& machine, const EngineOptions& options) {
     plan.memory_why = "a quarter of " + HumanBytes(machine.memory_bytes) + ", at most 2 GiB";
   }
   return plan;
+}
+
+std::string FitBudget(const Machine& machine, const EngineOptions& options, const MemoryNeeds& needs,
+                      MachinePlan& plan) {
+  const uint64_t memory = machine.memory_bytes;
+  const auto scaled = [](uint64_t bytes) {
+    return static_cast<uint64_t>(static_cast<double>(bytes) * kOverhead);
+  };
+  const uint64_t model = scaled(needs.resident + needs.slots) + needs.cache;
+  const uint64_t left = memory - std::min(memory, model);
+  const bool processes = options.decode_mode == DecodeMode::kProcess;
+  const uint64_t decoders = static_cast<uint64_t>(plan.decoders) *
+                            static_cast<uint64_t>(options.decode.limits.max_decoder_bytes) *
+                            (processes ? 1 : 0);
+  const uint64_t free = left - std::min(decoders, left / 2);
+  const auto most = static_cast<uint64_t>(static_cast<double>(free) / kOverhead);
+  if (options.memory_budget_bytes == 0 && most < plan.memory_budget_bytes) {
+    plan.memory_budget_bytes = std::max(most, kLeastBudgetBytes);
+    plan.memory_why = "what the model and " + std::to_string(plan.decoders) + " decoders leave of " + HumanBytes(memory);
+  }
+  if (model + scaled(plan.memory_budget_bytes) + decoders <= memory) return {};
+  return "of " + HumanBytes(memory) + " memory, the model takes " + HumanBytes(model) +
+         ", the memory budget up to " + HumanBytes(scaled(plan.memory_budget_bytes)) + " and " +
+         std::to_string(plan.decoders) + " decoders up to " + HumanBytes(decoders) +
+         " (only the hardest photos need as much): that is more than there is. Fewer --decoders, a lower "
+         "--max-decoder-bytes, --memory-budget or --cache-mb, or more memory make it fit";
 }
 
 std::string StreamsText(const MachinePlan& plan) {

@@ -37,6 +37,20 @@ struct MachinePlan {
 /// since they share the CPUs with the streams at equal priority and whoever has work takes them.
 MachinePlan MakePlan(const Machine& machine, const EngineOptions& options);
 
+/// What takes memory beside the budget, in bytes.
+struct MemoryNeeds {
+  uint64_t resident = 0;  ///< of this process, its weights packed
+  uint64_t slots = 0;
+  uint64_t cache = 0;  ///< of results, when it is full
+};
+
+/// Lowers the default budget (a quarter of the memory, at most 2 GiB) to what `needs` and the decoder
+/// processes leave, which may take max_decoder_bytes each but are counted with at most half of what the model
+/// leaves; never below 64 MiB. A budget that was set stays.
+/// \return a warning when all of it together does not fit into the memory; else empty.
+std::string FitBudget(const Machine& machine, const EngineOptions& options, const MemoryNeeds& needs,
+                      MachinePlan& plan);
+
 /// "4 x 2 threads"; on a GPU, where streams have no threads, "2".
 std::string StreamsText(const MachinePlan& plan);
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstring>
 #include <string>
 #include <utility>
 
@@ -15,20 +14,27 @@ namespace photovec::net {
 namespace {
 
 constexpr uint64_t kMinReadBytesPerSecond = 8 * 1024;
-constexpr uint64_t kReserveStep =
-    256 * 1024;  // chunked bodies pay in steps, so that the counter rests between
+// Paid ahead: as much again as is here already. The first step is small, so that thousands who send nothing
+// hold nothing; the last is large, so that the counter rests between.
+constexpr uint64_t kFirstStep = 16 * 1024;
+constexpr uint64_t kLastStep = 256 * 1024;
+constexpr auto kPatience = std::chrono::seconds(2);         // of a body without room
+constexpr auto kOldestPatience = std::chrono::seconds(5);  // of the one that began before all others
+constexpr auto kFirstLook = std::chrono::milliseconds(5);
+constexpr auto kLastLook = std::chrono::milliseconds(50);
 constexpr uint64_t kDiscardLimit = 64 * 1024;  // more than this costs more than a new connection
 
 Status Gone() { return {Code::kCancelled, "the client went away while its request was being read"}; }
 
 Status TooSlow() { return {Code::kRequestTimeout, "the request body arrives too slowly or has stopped"}; }
 
+Status NoRoom() {
+  return {Code::kOverloaded, "the memory for requests, or this client's share of it, is in use: try again in a moment"};
+}
+
 }  // namespace
 
-Bytes IntoBytes(OwnedBody body) {
-  const auto owner = std::make_shared<const OwnedBody>(std::move(body));
-  return {owner, std::span<const uint8_t>(owner->data.get(), owner->size)};
-}
+Bytes IntoBytes(OwnedBody body) { return ShareBytes(std::move(body.bytes), std::move(body.reservation)); }
 
 BodyReader::BodyReader(ConnectionIo& io, RequestParser& parser, const RequestHead& head, MemoryBudget& budget,
                        BodyLimits limits)
@@ -42,33 +48,84 @@ BodyReader::BodyReader(ConnectionIo& io, RequestParser& parser, const RequestHea
       complete_(!head.has_body()) {}
 
 Status BodyReader::TooLarge() const {
-  return {Code::kBodyTooLarge, "the request body is larger than " + HumanBytes(limits_.max_bytes) +
-                                   ": send fewer or smaller images per request, or raise --max-body"};
+  const bool by_memory = limits_.max_bytes > budget_.most_of_one();
+  const uint64_t most = std::min(limits_.max_bytes, budget_.most_of_one());
+  return {Code::kBodyTooLarge,
+          "the request body is larger than " + HumanBytes(most) +
+              (by_memory ? ", one client's share of memory: send fewer or smaller images per request, or raise "
+                           "--memory-budget"
+                         : ": send fewer or smaller images per request, or raise --max-body")};
 }
 
-Status BodyReader::Admit() {
+Status BodyReader::Admit(std::string_view client) {
   started_ = Clock::now();
-  if (complete_ || head_.chunked) return Status::Ok();
-  const uint64_t length = *head_.content_length;
-  if (length > limits_.max_bytes || length > budget_.limit()) return TooLarge();
-  auto reservation = budget_.TryReserve(length);
-  if (!reservation) {
-    return {Code::kOverloaded, "the memory for request bodies is in use: try again in a moment"};
-  }
-  reservation_ = *std::move(reservation);
+  account_ = &budget_.AccountOf(client);
+  if (complete_) return Status::Ok();
+  const uint64_t length = head_.content_length.value_or(0);
+  if (length > std::min(limits_.max_bytes, budget_.most_of_one())) return TooLarge();
+  // Bodies of this client that are half here come first. The room for the whole is looked for, not taken.
+  if (account_->waiting.load(std::memory_order_relaxed) > 0) return NoRoom();
+  auto room = budget_.TryReserve(kRequestBytes + length, account_);
+  if (!room) return NoRoom();
+  room->ShrinkTo(kRequestBytes);
+  overhead_ = *std::move(room);
+  turn_ = budget_.NextTurn();
   return Status::Ok();
 }
 
-Status BodyReader::Pay(uint64_t bytes) {
-  const uint64_t held = reservation_.bytes();
-  const uint64_t needed = received_ - taken_ + bytes;
-  if (held >= needed) return Status::Ok();
-  auto more = budget_.TryReserve(std::max(needed - held, kReserveStep));
-  if (!more) {
-    return {Code::kOverloaded, "the memory for request bodies is in use: try again in a moment"};
+Result<Reservation> BodyReader::ReserveNow(uint64_t bytes) {
+  if (bytes > budget_.most_of_one()) {
+    return Status(Code::kBodyTooLarge, "the request would take " + HumanBytes(bytes) +
+                                           " of memory, and one client has " +
+                                           HumanBytes(budget_.most_of_one()) +
+                                           " at most: send fewer or smaller images per request, or raise "
+                                           "--memory-budget");
   }
-  reservation_.Absorb(*std::move(more));
-  return Status::Ok();
+  auto got = budget_.TryReserve(bytes, account_);
+  if (!got) return NoRoom();
+  return *std::move(got);
+}
+
+Task<Result<Reservation>> BodyReader::Reserve(uint64_t bytes) {
+  Result<Reservation> got = ReserveNow(bytes);
+  if (got.status().code() == Code::kOverloaded) got = co_await WaitForRoom(bytes);
+  co_return std::move(got);
+}
+
+Task<Result<Reservation>> BodyReader::WaitForRoom(uint64_t bytes) {
+  if (account_ == nullptr || !budget_.EnterLine(turn_)) co_return NoRoom();
+  account_->waiting.fetch_add(1, std::memory_order_relaxed);
+  const TimePoint began = Clock::now();
+  Clock::duration pause = kFirstLook;
+  Result<Reservation> got = NoRoom();
+  for (;;) {
+    io_.WatchPeer();
+    if (io_.peer_gone()) got = Gone();
+    if (io_.peer_gone()) break;
+    co_await io_.WaitForEvent(Deadline::After(pause));
+    got = ReserveNow(bytes);
+    const Clock::duration waited = Clock::now() - began;
+    if (got.ok() || waited > kOldestPatience) break;
+    if (waited > kPatience && !budget_.IsOldestInLine(turn_)) break;
+    pause = std::min<Clock::duration>(pause * 2, kLastLook);
+  }
+  account_->waiting.fetch_sub(1, std::memory_order_relaxed);
+  budget_.LeaveLine(turn_);
+  started_ += Clock::now() - began;  // the client's time stood still
+  co_return std::move(got);
+}
+
+Task<Result<size_t>> BodyReader::Pay(size_t wanted) {
+  uint64_t paid = reservation_.bytes() - std::min(reservation_.bytes(), received_ - taken_);
+  if (paid == 0) {
+    const uint64_t step = std::clamp(received_, kFirstStep, kLastStep);
+    const uint64_t left = head_.chunked ? step : *head_.content_length - received_;
+    Result<Reservation> more = co_await Reserve(std::min(step, left));
+    if (!more.ok()) co_return more.status();
+    paid = more->bytes();
+    reservation_.Absorb(*std::move(more));
+  }
+  co_return static_cast<size_t>(std::min<uint64_t>(wanted, paid));
 }
 
 Reservation BodyReader::Take(uint64_t bytes) {
@@ -99,14 +156,16 @@ Task<Result<size_t>> BodyReader::Read(std::span<uint8_t> dest) {
   } else {
     got = co_await ReadSized(dest);
   }
+  if (!got.ok()) reservation_.Release();  // what is read so far goes with the error, the connection later
   co_return got;
 }
 
 Task<Result<size_t>> BodyReader::ReadSized(std::span<uint8_t> dest) {
   const uint64_t left = *head_.content_length - received_;
-  const size_t want = static_cast<size_t>(std::min<uint64_t>(left, dest.size()));
+  const Result<size_t> want = co_await Pay(static_cast<size_t>(std::min<uint64_t>(left, dest.size())));
+  if (!want.ok()) co_return want.status();
   size_t got = 0;
-  const IoResult result = co_await io_.ReadSome(dest.first(want), &got, CurrentDeadline());
+  const IoResult result = co_await io_.ReadSome(dest.first(*want), &got, CurrentDeadline());
   if (result == IoResult::kEnd) co_return Gone();
   if (result == IoResult::kTimeout) co_return TooSlow();
   received_ += got;
@@ -115,16 +174,16 @@ Task<Result<size_t>> BodyReader::ReadSized(std::span<uint8_t> dest) {
 }
 
 Task<Result<size_t>> BodyReader::ReadChunked(std::span<uint8_t> dest) {
-  dest = dest.first(std::min<size_t>(dest.size(), kReserveStep));
-  const Status paid = Pay(dest.size());
-  if (!paid.ok()) co_return paid;
+  const Result<size_t> want = co_await Pay(dest.size());
+  if (!want.ok()) co_return want.status();
+  dest = dest.first(*want);
   for (;;) {
     const RequestParser::ChunkProgress progress = parser_.FeedChunks(io_.buffered(), dest);
     io_.Consume(progress.used);
     if (!progress.status.ok()) co_return progress.status;
     received_ += progress.written;
     complete_ = parser_.body_done();
-    if (received_ > limits_.max_bytes) co_return TooLarge();
+    if (received_ > std::min(limits_.max_bytes, budget_.most_of_one())) co_return TooLarge();
     if (progress.written > 0 || complete_) co_return progress.written;
     if (io_.BufferFull()) {
       co_return Status(Code::kInvalidRequest, "malformed chunked body: a chunk header is too long");
@@ -135,41 +194,20 @@ Task<Result<size_t>> BodyReader::ReadChunked(std::span<uint8_t> dest) {
   }
 }
 
-Task<Result<OwnedBody>> BodyReader::ReadAll() {
-  if (head_.chunked) {
-    Result<OwnedBody> chunked = co_await ReadAllChunked();
-    co_return std::move(chunked);
-  }
+Task<Result<OwnedBody>> BodyReader::ReadAll(std::function<Status(std::string_view)> inspect) {
   OwnedBody body;
-  const uint64_t length = head_.content_length.value_or(0);
-  body.data = std::make_unique_for_overwrite<uint8_t[]>(static_cast<size_t>(length));
+  const uint64_t most = head_.chunked ? UINT64_MAX : head_.content_length.value_or(0);
   while (!complete_) {
-    const std::span<uint8_t> rest(body.data.get() + body.size, static_cast<size_t>(length) - body.size);
-    const Result<size_t> got = co_await Read(rest);
+    const std::span<uint8_t> room = body.bytes.Room(most);
+    const Result<size_t> got = co_await Read(room);
     if (!got.ok()) co_return got.status();
-    body.size += *got;
+    body.bytes.Commit(*got);
+    if (!inspect) continue;
+    const Status fine = inspect(body.text().substr(body.size() - *got));
+    if (!fine.ok()) co_return fine;
   }
-  body.reservation = Take(length);
-  co_return Result<OwnedBody>(std::move(body));
-}
-
-Task<Result<OwnedBody>> BodyReader::ReadAllChunked() {
-  OwnedBody body;
-  size_t capacity = 64 * 1024;
-  body.data = std::make_unique_for_overwrite<uint8_t[]>(capacity);
-  while (!complete_) {
-    if (body.size == capacity) {
-      auto larger = std::make_unique_for_overwrite<uint8_t[]>(capacity * 2);
-      std::memcpy(larger.get(), body.data.get(), body.size);
-      body.data = std::move(larger);
-      capacity *= 2;
-    }
-    const std::span<uint8_t> rest(body.data.get() + body.size, capacity - body.size);
-    const Result<size_t> got = co_await Read(rest);
-    if (!got.ok()) co_return got.status();
-    body.size += *got;
-  }
-  body.reservation = Take(body.size);
+  body.bytes.Fit();
+  body.reservation = Take(body.size());
   reservation_.Release();
   co_return Result<OwnedBody>(std::move(body));
 }

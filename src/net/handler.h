@@ -28,10 +28,12 @@ struct ServerRequest {
   bool draining = false;             ///< the server takes no new work
   TimePoint started = Clock::now();  ///< the end of the request's head
 
-  /// Runs `work` here when `bytes` is small, else on the worker pool while the loop goes on. `work` borrows
-  /// from the caller's frame.
-  /// Errors: kOverloaded when the pool is full; kInternal for an exception in `work`.
+  /// Runs `work` here when `bytes` is small, else on the worker pool (RunOn).
   Task<Status> RunSized(size_t bytes, std::function<void()> work);
+  /// Runs `work` on a pool while the loop goes on; `work` borrows from the caller's frame. It is left out when
+  /// the client has gone before its turn comes.
+  /// Errors: kOverloaded when the pool is full; kCancelled; kInternal for an exception in `work`.
+  Task<Status> RunOn(ThreadPool& pool, std::function<void()> work);
 };
 
 /// What a Server serves: the protocols, which net/ knows nothing of. Called on the event loops; thread-safe,

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/memory_budget.h"
+
 namespace photovec::net {
 
 /// A reply, complete before its first byte is sent.
@@ -15,8 +17,9 @@ struct Response {
   std::vector<std::pair<std::string_view, std::string>> headers;  ///< names are literals
   std::string body;
   std::string_view code = "ok";  ///< the error's name, for logs; a literal
-  bool close = false;   ///< close the connection afterwards
-  bool silent = false;  ///< the client is gone: count the status, send nothing
+  Reservation paid = {};         ///< pays for `body` until it is sent
+  bool close = false;            ///< close the connection afterwards
+  bool silent = false;           ///< the client is gone: count the status, send nothing
 };
 
 /// How the head of a reply is written.

@@ -52,6 +52,10 @@ void LogSlots(const std::string& model, const SlotPool& slots, int full_batches,
 
 }  // namespace
 
+uint64_t DefaultSlotBytes(const ModelSetup& setup, int decoders) {
+  return static_cast<uint64_t>(DefaultSlots(*setup.encoder, decoders)) * setup.spec.slot_bytes();
+}
+
 ModelRuntime::ModelRuntime(int index, ModelSetup setup, const PipelineOptions& options,
                            metrics::Registry& registry)
     : index_(index),

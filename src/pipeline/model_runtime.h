@@ -17,6 +17,9 @@
 
 namespace photovec::pipeline {
 
+/// The bytes of the slots that a model gets by default. The encoder is warmed up.
+uint64_t DefaultSlotBytes(const ModelSetup& setup, int decoders);
+
 /// Everything that belongs to one model: how its pixels are made, the slots they lie in, the batcher and the
 /// encoder streams. Thread-safe once wired.
 class ModelRuntime {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/json/checker.h"
 #include "base/json/reader.h"
 #include "fuzz/fuzz_target.h"
 
@@ -38,11 +39,30 @@ void ReadFields(const bjson::object& object) {
   Check(reader.ok() || reader.status().code() == Code::kInvalidRequest, "a wrong field is the client's");
 }
 
+/// The checker that judges bodies as they arrive agrees with the parser of whole ones.
+void CheckStream(std::string_view text, const Result<bjson::value>& document) {
+  const size_t piece = text.size() < 2 ? 1 : 1 + static_cast<unsigned char>(text.back()) % text.size();
+  json::Limits limits;
+  limits.values = text.size() + 1;
+  json::Checker checker(limits);
+  Status status;
+  for (size_t at = 0; at < text.size() && status.ok(); at += piece) status = checker.Feed(text.substr(at, piece));
+  Check(status.ok() || !document.ok(), "what is refused while it comes cannot be read");
+  if (status.ok() && !document.ok()) {
+    // It may still have been whole: "{" is, as far as it goes. Then no more may be wrong with it than its end.
+    Check(document.status().message().find("incomplete") != std::string::npos ||
+              document.status().message().find("empty") != std::string::npos,
+          "what the parser refuses is refused while it comes");
+  }
+  if (document.ok()) Check(checker.string_bytes() <= text.size() * 2, "strings are counted once");
+}
+
 }  // namespace
 
 void FuzzOne(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const Result<bjson::value> document = json::Parse(text);
+  CheckStream(text, document);
   if (!document.ok()) {
     Check(document.status().code() == Code::kInvalidRequest, "a wrong document is the client's");
     return Check(!document.status().message().empty(), "errors say what is wrong");

@@ -3,134 +3,26 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
-#include <boost/json/basic_parser_impl.hpp>
-#include <boost/json/error.hpp>
 #include <boost/json/kind.hpp>
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parse_options.hpp>
 #include <boost/json/storage_ptr.hpp>
-#include <boost/json/string.hpp>
-#include <boost/json/value_stack.hpp>
-#include <cmath>
 #include <exception>
 #include <string>
-#include <unordered_set>
 #include <utility>
-#include <vector>
+
+#include "base/json/handler.h"
 
 namespace photovec::json {
 namespace {
 
 namespace bjson = boost::json;
-using ErrorCode = boost::system::error_code;
-
-/// Builds the document, and refuses a key that an object already has: Boost.JSON alone keeps the last one,
-/// and two readers that disagree about which one counts are a way around checks.
-struct Builder {
-  static constexpr size_t max_object_size = bjson::object::max_size();
-  static constexpr size_t max_array_size = bjson::array::max_size();
-  static constexpr size_t max_key_size = bjson::string::max_size();
-  static constexpr size_t max_string_size = bjson::string::max_size();
-
-  bjson::value_stack stack;
-  std::vector<std::unordered_set<std::string>> keys;  // of each object that is open
-  std::string key;
-  std::string duplicate;
-
-  bool on_document_begin(ErrorCode&) { return true; }
-  bool on_document_end(ErrorCode&) { return true; }
-  bool on_object_begin(ErrorCode&) {
-    keys.emplace_back();
-    return true;
-  }
-  bool on_object_end(size_t n, ErrorCode&) {
-    keys.pop_back();
-    stack.push_object(n);
-    return true;
-  }
-  bool on_array_begin(ErrorCode&) { return true; }
-  bool on_array_end(size_t n, ErrorCode&) {
-    stack.push_array(n);
-    return true;
-  }
-  bool on_key_part(bjson::string_view text, size_t n, ErrorCode&) {
-    if (n == text.size()) key.clear();
-    key.append(text.data(), text.size());
-    stack.push_chars(text);
-    return true;
-  }
-  bool on_key(bjson::string_view text, size_t n, ErrorCode& error) {
-    if (n == text.size()) key.clear();
-    key.append(text.data(), text.size());
-    if (!keys.back().insert(key).second) {
-      duplicate = key;
-      error = bjson::make_error_code(bjson::error::syntax);
-      return false;
-    }
-    stack.push_key(text);
-    return true;
-  }
-  bool on_string_part(bjson::string_view text, size_t, ErrorCode&) {
-    stack.push_chars(text);
-    return true;
-  }
-  bool on_string(bjson::string_view text, size_t, ErrorCode&) {
-    stack.push_string(text);
-    return true;
-  }
-  bool on_number_part(bjson::string_view, ErrorCode&) { return true; }
-  bool on_int64(int64_t value, bjson::string_view, ErrorCode&) {
-    stack.push_int64(value);
-    return true;
-  }
-  bool on_uint64(uint64_t value, bjson::string_view, ErrorCode&) {
-    stack.push_uint64(value);
-    return true;
-  }
-  bool on_double(double value, bjson::string_view, ErrorCode& error) {
-    if (!std::isfinite(value)) {  // Boost.JSON makes 1e999 an infinity
-      error = bjson::make_error_code(bjson::error::exponent_overflow);
-      return false;
-    }
-    stack.push_double(value);
-    return true;
-  }
-  bool on_bool(bool value, ErrorCode&) {
-    stack.push_bool(value);
-    return true;
-  }
-  bool on_null(ErrorCode&) {
-    stack.push_null();
-    return true;
-  }
-  bool on_comment_part(bjson::string_view, ErrorCode&) { return true; }
-  bool on_comment(bjson::string_view, ErrorCode&) { return true; }
-};
-
-std::string Position(std::string_view text, size_t offset) {
+Place PlaceOf(std::string_view text, size_t offset) {
   const std::string_view before = text.substr(0, offset);
-  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const auto newlines = std::count(before.begin(), before.end(), '\n');
   const size_t newline = before.rfind('\n');
   const size_t column = newline == std::string_view::npos ? offset + 1 : offset - newline;
-  return "line " + std::to_string(line) + ", column " + std::to_string(column);
-}
-
-/// What is wrong, after "malformed JSON" or the like.
-std::string Explain(std::string_view text, size_t offset, const ErrorCode& error, const Builder& builder) {
-  const std::string where = " at " + Position(text, offset) + ": ";
-  if (!builder.duplicate.empty()) {
-    return where + "the key \"" + builder.duplicate.substr(0, 64) + "\" occurs twice";
-  }
-  if (error == bjson::error::too_deep) {
-    return where + "nested more than " + std::to_string(kMaxDepth) + " levels deep";
-  }
-  std::string message = where + error.message();
-  if (!builder.key.empty()) message += ", in or after the field \"" + builder.key.substr(0, 64) + "\"";
-  const std::string_view rest = text.substr(std::min(offset, text.size()));
-  for (const std::string_view word : {"NaN", "Infinity", "-Infinity", "nan", "inf"}) {
-    if (rest.starts_with(word)) message += "; NaN and Infinity are not JSON";
-  }
-  return message;
+  return {static_cast<size_t>(newlines) + 1, column};
 }
 
 /// \param verdict how errors begin.
@@ -138,13 +30,16 @@ Result<bjson::value> Read(std::string_view text, const std::string& verdict) {
   try {
     bjson::parse_options options;
     options.max_depth = kMaxDepth;
-    bjson::basic_parser<Builder> parser(options);
-    Builder& builder = parser.handler();
+    bjson::basic_parser<Handler<true>> parser(options);
+    Handler<true>& builder = parser.handler();
     builder.stack.reset(bjson::make_shared_resource<bjson::monotonic_resource>());
     ErrorCode error;
     const size_t used = parser.write_some(false, text.data(), text.size(), error);
     if (!error && used < text.size()) error = bjson::make_error_code(bjson::error::extra_data);
-    if (error) return Status(Code::kInvalidRequest, verdict + Explain(text, used, error, builder));
+    if (error) {
+      return Status(Code::kInvalidRequest,
+                    verdict + Explain(PlaceOf(text, used), text.substr(used), error, builder));
+    }
     return builder.stack.release();
   } catch (const std::exception& exception) {
     return Status(Code::kInvalidRequest, verdict + ": it cannot be read: " + exception.what());

@@ -48,6 +48,13 @@ class ServerTest : public testing::Test {
                      {{metrics::label::kRoute, route}, {metrics::label::kStatus, std::to_string(status)}})
         ->Value();
   }
+  /// What a reply took is given back when it has been sent, a moment after its client has it: waits up to 10 s.
+  bool BudgetIsGivenBack() {
+    for (int i = 0; i < 10'000 && pipeline_->budget().used() > 0; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return pipeline_->budget().used() == 0;
+  }
   /// Waits until no connection is left; false after 10 s.
   bool WaitForNoConnections() {
     for (int i = 0; i < 1000 && server_->connections() > 0; ++i) {

@@ -178,6 +178,28 @@ TEST(MachinePlan, BudgetIsAQuarterUpToTwoGiB) {
   EXPECT_EQ(MakePlan(MachineOf(2, 2, uint64_t{64} << 30), {}).memory_budget_bytes, uint64_t{2} << 30);
 }
 
+TEST(MachinePlan, BudgetIsWhatModelAndDecodersLeave) {
+  constexpr uint64_t kMiB = uint64_t{1} << 20;
+  EngineOptions options;  // decoders of up to 256 MiB
+  const auto fit = [&](uint64_t memory, const MemoryNeeds& needs, MachinePlan* plan) {
+    const Machine machine = MachineOf(2, 2, memory);
+    *plan = MakePlan(machine, options);
+    return FitBudget(machine, options, needs, *plan);
+  };
+  MachinePlan plan;
+  EXPECT_EQ(fit(1536 * kMiB, {400 * kMiB, 30 * kMiB, 0}, &plan), "") << "a container of 1.5 GiB";
+  EXPECT_EQ(plan.memory_budget_bytes, 384 * kMiB) << "a quarter fits";
+  options.decode.limits.max_decoder_bytes = 64 << 20;
+  EXPECT_EQ(fit(1536 * kMiB, {1000 * kMiB, 30 * kMiB, 0}, &plan), "");
+  EXPECT_LT(plan.memory_budget_bytes, 200 * kMiB) << "less is left";
+  EXPECT_THAT(plan.memory_why, HasSubstr("leave of 1.5 GiB"));
+  EXPECT_THAT(fit(768 * kMiB, {600 * kMiB, 30 * kMiB, 0}, &plan), HasSubstr("Fewer --decoders"));
+  EXPECT_EQ(plan.memory_budget_bytes, 64 * kMiB) << "a server must be able to work at all";
+  options.memory_budget_bytes = 1024 * kMiB;
+  EXPECT_THAT(fit(1536 * kMiB, {400 * kMiB, 30 * kMiB, 0}, &plan), HasSubstr("--memory-budget"));
+  EXPECT_EQ(plan.memory_budget_bytes, 1024 * kMiB) << "as set";
+}
+
 TEST(MachineReport, LibraryFileNames) {
   EXPECT_EQ(ParseLibraryFile("libjpeg.so.62.3.0").name, "jpeg");
   EXPECT_EQ(ParseLibraryFile("libjpeg.so.62.3.0").version, "62.3.0");

@@ -7,11 +7,14 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "base/memory_budget.h"
 #include "metrics/registry.h"
+#include "net/address_group.h"
 #include "testing/test_client.h"
 
 namespace photovec::net {
@@ -28,7 +31,7 @@ class EchoHandler final : public Handler {
     if (request.head.has_body()) {
       bodies.fetch_add(1);
       bodies.notify_all();
-      const Status admitted = request.body.Admit();
+      const Status admitted = request.body.Admit("client");
       if (!admitted.ok()) co_return Refuse("body", HttpError{admitted});
       Result<OwnedBody> body = co_await request.body.ReadAll();
       if (!body.ok()) co_return Refuse("body", HttpError{body.status()});
@@ -109,6 +112,60 @@ TEST_F(NetServerTest, BodiesArePaidForOutOfTheBudget) {
   EXPECT_EQ(Ask(test::Post("/b", std::string(2 << 20, 'x'))).status, 413);
   const auto held = budget_.TryReserve(1 << 20);
   EXPECT_EQ(Ask(test::Post("/b", "x")).status, 429);
+}
+
+std::string Head(size_t length) {
+  return "POST /b HTTP/1.1\r\nHost: t\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n";
+}
+
+TEST_F(NetServerTest, BodiesThatWaitForEachOthersMemoryEndAndTheOldestGoesOn) {
+  Launch();
+  const auto wait_for_used = [&](uint64_t bytes) {
+    for (int i = 0; i < 10'000 && budget_.used() < bytes; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return budget_.used() >= bytes;
+  };
+  // One after the other, while there is room for each; together they are more than their client's half.
+  test::TestClient older(server_->port());
+  older.Send(Head(400'000));
+  ASSERT_TRUE(wait_for_used(kRequestBytes));
+  test::TestClient younger(server_->port());
+  younger.Send(Head(400'000));
+  ASSERT_TRUE(wait_for_used(2 * kRequestBytes));
+  older.Send(std::string(250'000, 'a'));
+  ASSERT_TRUE(wait_for_used(250'000 + 2 * kRequestBytes));
+  younger.Send(std::string(150'000, 'b'));
+  ASSERT_TRUE(wait_for_used(370'000 + 2 * kRequestBytes));
+  older.Send(std::string(150'000, 'a'));
+  EXPECT_EQ(Ask(test::Post("/b", "newcomer")).status, 429) << "those that are half here come first";
+  EXPECT_EQ(younger.Read().status, 429);
+  EXPECT_EQ(older.Read().status, 200);
+}
+
+TEST_F(NetServerTest, ABodyThatWaitsForRoomGoesOnWhenThereIsSome) {
+  Launch();
+  test::TestClient client(server_->port());
+  client.Send(Head(400'000) + std::string(100'000, 'a'));
+  for (int i = 0; i < 10'000 && budget_.used() < 100'000; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  auto others = budget_.TryReserve(700'000);
+  ASSERT_TRUE(others.has_value());
+  client.Send(std::string(300'000, 'a'));
+  EXPECT_EQ(Ask(test::Get("/meanwhile")).status, 200);
+  others.reset();
+  const test::TestReply reply = client.Read();
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.body.size(), 400'000U);
+}
+
+TEST(AddressGroup, AnIpV6ClientIsItsNetwork) {
+  EXPECT_EQ(AddressGroup("10.1.2.3"), "10.1.2.3");
+  EXPECT_EQ(AddressGroup("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+  EXPECT_EQ(AddressGroup("2001:db8:1:2::9"), "2001:db8:1:2::/64");
+  EXPECT_EQ(AddressGroup("::ffff:10.1.2.3"), "::ffff:10.1.2.3") << "an IPv4 address in disguise";
+  EXPECT_EQ(AddressGroup("key:7"), "key:7");
 }
 
 TEST_F(NetServerTest, DrainAnswersWhatIsInFlightAndTakesNothingNew) {
