@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "api/errors.h"
 
+#include <algorithm>
 #include <array>
+#include <string>
 #include <utility>
 
 #include "base/json/writer.h"
@@ -59,7 +61,9 @@ net::Response ErrorResponse(Dialect dialect, const ApiError& error) {
   net::Response response;
   response.status = error.HttpStatusCode();
   response.body = ErrorBody(dialect, error);
-  if (IsRetryable(response.status)) response.headers.emplace_back("Retry-After", "1");
+  if (IsRetryable(response.status)) {
+    response.headers.emplace_back("Retry-After", std::to_string(std::max(1, error.retry_after_s)));
+  }
   return response;
 }
 

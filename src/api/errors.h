@@ -24,6 +24,7 @@ struct ApiError {
   std::string param = {};  ///< the request field at fault, when one is
   std::string code = {};   ///< instead of the status's name, where a protocol prescribes one
   int http_status = 0;     ///< instead of the table's; only for 431, which no Code stands for
+  int retry_after_s = 0;   ///< what Retry-After says with 429 and 503; 0: nobody has an estimate, so 1
 
   int HttpStatusCode() const { return http_status != 0 ? http_status : HttpStatus(status.code()); }
 };
@@ -43,7 +44,7 @@ std::string_view OpenAiErrorType(int http_status);
 /// True for statuses after which a client should come back (429, 503): they carry Retry-After.
 bool IsRetryable(int http_status);
 
-/// An error in a protocol's own words; 429 and 503 get Retry-After.
+/// An error in a protocol's own words; 429 and 503 get Retry-After, of at least a second.
 net::Response ErrorResponse(Dialect dialect, const ApiError& error);
 
 }  // namespace photovec::api
