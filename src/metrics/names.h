@@ -29,6 +29,13 @@ inline constexpr std::string_view kCacheEntries = "photovec_cache_entries";
 inline constexpr std::string_view kCacheEvictions = "photovec_cache_evictions_total";
 inline constexpr std::string_view kConnections = "photovec_http_connections";
 inline constexpr std::string_view kRequestsInFlight = "photovec_requests_in_flight";
+inline constexpr std::string_view kRequestsByState = "photovec_requests";                ///< model, priority, state
+inline constexpr std::string_view kRequestsRefused = "photovec_requests_refused_total";  ///< model, reason
+inline constexpr std::string_view kImagesDropped = "photovec_images_dropped_total";      ///< model, queue
+inline constexpr std::string_view kAdmissionWait = "photovec_admission_wait_seconds";    ///< model, priority
+inline constexpr std::string_view kAdmissionMaxWait =
+    "photovec_admission_max_wait_seconds";                                                   ///< model, priority
+inline constexpr std::string_view kAdmissionRate = "photovec_admission_images_per_second";  ///< model
 inline constexpr std::string_view kResidentBytes = "process_resident_memory_bytes";
 inline constexpr std::string_view kCpuSeconds = "process_cpu_seconds_total";
 inline constexpr std::string_view kCpuRatio = "photovec_process_cpu_ratio";         ///< CPUs' worth in use
@@ -66,6 +73,8 @@ inline constexpr std::string_view kStream = "stream";
 inline constexpr std::string_view kSource = "source";
 inline constexpr std::string_view kVersion = "version";
 inline constexpr std::string_view kReason = "reason";
+inline constexpr std::string_view kPriority = "priority";
+inline constexpr std::string_view kState = "state";
 inline constexpr std::string_view kDecodedBy = "decoded_by";
 }  // namespace label
 

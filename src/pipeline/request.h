@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/deadline.h"
+#include "base/fair_queue.h"
 #include "base/stage_times.h"
 #include "base/status.h"
 
@@ -46,12 +48,18 @@ enum class Preprocessing : uint8_t {
   kReplacedService,  ///< as the service that photovec replaces did: squashed to a square, decoded exactly
 };
 
+class Ticket;  // admission.h
+
 /// How the items of a request are to be treated.
 struct RequestOptions {
   int model = 0;          ///< ModelView::index
   bool normalize = true;  ///< L2-normalise
   Preprocessing preprocessing = Preprocessing::kModel;
   Deadline deadline;
+  Lane lane = Lane::kInteractive;  ///< bulk: it asks to be
+  uint64_t client = 0;             ///< whose it is: clients take turns
+  /// From Admission::Ask, for this model. Null: what is never refused, and says nothing of its size.
+  std::shared_ptr<Ticket> ticket = {};
 };
 
 /// Handed to a request's owner exactly once, when every item has its result.
