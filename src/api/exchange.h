@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 
 #include "api/embed_service.h"
 #include "api/errors.h"
+#include "api/request_terms.h"
 #include "api/services.h"
 #include "api/timing.h"
 #include "net/handler.h"
@@ -32,10 +34,19 @@ struct Exchange {
   std::string_view model = {};  ///< set once a request was opened in the pipeline: the label of its metrics
   TimePoint opened = {};        ///< when that was; unset: never
   std::optional<pipeline::RequestResult> result = {};  ///< what came of it, for reply and request log
+  RequestTerms terms = {};                             ///< set by AdmitHead()
+  std::shared_ptr<pipeline::Ticket> ticket = {};       ///< the place in line, once there is one
+  int promised = 0;                                    ///< how many images the ticket was asked for
 
   net::Response Error(const Status& status) const { return Error(ApiError{status}); }
-  /// An error reply; a client that has gone gets none.
+  /// An error reply; a client that has gone gets none. What memory refused says when to come back, too.
   net::Response Error(const ApiError& error) const;
+
+  /// Reads the request's terms, and judges it by its head as far as that tells how many images there are: no
+  /// byte of the body is read for what cannot be done in time. Returns the error that ends the exchange.
+  std::optional<ApiError> AdmitHead();
+  /// Asks for a place in line for so many images, where there is none yet for as many of this model.
+  std::optional<ApiError> Admit(const pipeline::ModelView& model, int images, bool by_reference);
 
   /// The whole body, timed as kReceive.
   net::Task<Result<net::OwnedBody>> ReceiveBody();
@@ -57,8 +68,9 @@ struct Exchange {
 /// request up if its answer was not awaited.
 class PendingRequest {
  public:
-  /// Errors: those of EmbedService::Open.
-  static Result<PendingRequest> Open(Exchange& exchange, const pipeline::ModelView& model,
+  /// Asks for a place in line if the exchange has none.
+  /// Errors: those of EmbedService::Open; kOverloaded.
+  static Result<PendingRequest, ApiError> Open(Exchange& exchange, const pipeline::ModelView& model,
                                      const EmbedOptions& options);
 
   pipeline::Request& request() { return *request_; }

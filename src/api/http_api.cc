@@ -32,7 +32,10 @@ net::Task<net::Response> Dispatch(Exchange& exchange, const Route* route) {
   if (!MethodAllowed(*route, exchange.request.head.method)) co_return MethodNotAllowed(exchange, *route);
   if (route->method == "POST") {
     Status admitted = CheckEncoding(exchange.request.head);
-    if (admitted.ok()) admitted = exchange.request.body.Admit();
+    if (admitted.ok()) {
+      if (const auto refused = exchange.AdmitHead()) co_return exchange.Error(*refused);
+      admitted = exchange.request.body.Admit();
+    }
     if (!admitted.ok()) co_return exchange.Error(admitted);
   }
   std::string failure;
@@ -75,7 +78,9 @@ HttpApi::HttpApi(pipeline::Pipeline& pipeline, metrics::Registry& registry, Http
     : options_(options),
       embed_(pipeline, options.request_deadline),
       metrics_(registry),
-      services_{embed_, pipeline, registry, metrics_, UnixSeconds(), {}} {}
+      services_{embed_, pipeline, registry, metrics_, UnixSeconds(), {}} {
+  services_.limits = {options.request_deadline, options.default_deadline};
+}
 
 net::Task<net::Response> HttpApi::Handle(net::ServerRequest& request) {
   Exchange exchange{services_, request, DialectOf(request.head.path), RequestTiming(request.started),

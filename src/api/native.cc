@@ -32,8 +32,8 @@ net::Task<net::Response> HandleRaw(Exchange& exchange, const pipeline::ModelView
   if (body->size == 0) co_return exchange.Error(EmptyBody());
   if (const auto misnamed = MisnamedBody(body->text().substr(0, 64))) co_return exchange.Error(*misnamed);
 
-  Result<PendingRequest> pending = PendingRequest::Open(exchange, model, options);
-  if (!pending.ok()) co_return exchange.Error(pending.status());
+  Result<PendingRequest, ApiError> pending = PendingRequest::Open(exchange, model, options);
+  if (!pending.ok()) co_return exchange.Error(pending.error());
   pending->request().Add(net::IntoBytes(*std::move(body)));
   const bool answered = co_await pending->Await();
   if (!answered) co_return net::ClientGone();

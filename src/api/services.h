@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "api/embed_service.h"
+#include "api/request_terms.h"
 #include "api/timing.h"
 #include "metrics/registry.h"
 #include "pipeline/pipeline.h"
@@ -23,7 +24,8 @@ class HttpMetrics {
   explicit HttpMetrics(metrics::Registry& registry) : registry_(registry) {}
   /// \param route a route label from the table in routes.cc: few and fixed, never what a client sent.
   void CountRequest(std::string_view route, int status);
-  /// \param model an existing model's name.
+  /// \param reason "queue_time", "deadline" or "memory".
+  void CountRefusal(std::string_view model, std::string_view reason);
   void ObserveRequest(std::string_view model, const RequestTiming& timing);
 
  private:
@@ -43,6 +45,8 @@ struct Services {
   HttpMetrics& metrics;
   int64_t started_unix_s = 0;
   std::atomic<bool> ready{false};
+  TimeLimits limits = {};
+  ImageGuess guess = {};
 };
 
 }  // namespace photovec::api

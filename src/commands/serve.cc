@@ -12,6 +12,7 @@
 #include "cli/port_file.h"
 #include "cli/settings.h"
 #include "cli/stop_signal.h"
+#include "commands/admission_flags.h"
 #include "commands/commands.h"
 #include "commands/engine_flags.h"
 #include "commands/source_flags.h"
@@ -65,6 +66,7 @@ class ServeCommand : public cli::Command {
     flags.Number("body-timeout", &body_seconds_, 0.001, 86'400,
                  "seconds for a request's body, plus 1 for each 8 KiB received");
     flags.Number("idle-timeout", &idle_seconds_, 0.001, 86'400, "seconds between requests of a connection");
+    DeclareAdmissionFlags(flags, &admission_);
     DeclareSourceFlags(flags, &sources_);
     DeclareEngineFlags(flags, &engine_);
   }
@@ -75,6 +77,7 @@ class ServeCommand : public cli::Command {
     const auto slow = engine::ParseSlowStages(ProcessEnvironment()(engine::kSlowStagesVariable).value_or(""));
     if (!slow.ok()) return cli::ReportUsage(slow.status());
     engine::LogSlowStages(*slow);
+    ApplyAdmissionFlags(admission_, &engine_, &api_);
     engine_.cache_bytes = static_cast<uint64_t>(cache_mib_) << 20U;
     auto fetch = ToFetchOptions(sources_);
     if (!fetch.ok()) return cli::ReportUsage(fetch.status());
@@ -158,6 +161,7 @@ class ServeCommand : public cli::Command {
 
   net::ServerOptions server_;
   api::HttpApiOptions api_;
+  AdmissionFlags admission_;
   SourceOptions sources_;
   engine::EngineOptions engine_;
   std::string port_file_;

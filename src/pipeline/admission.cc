@@ -142,6 +142,7 @@ std::shared_ptr<Ticket> Admission::Open(const AdmissionAsk& ask, TimePoint now) 
   request.model = ask.model;
   request.lane = LaneOf(ask);
   request.client = ask.client;
+  request.asked_bulk = ask.lane == Lane::kBulk;
   request.opened = now;
   ++models_[static_cast<size_t>(ask.model)]->requests[Index(request.lane)];
   Rank(request, ask.images);
@@ -217,15 +218,15 @@ void Admission::LearnPatience(Model& model, const Request& request, TimePoint no
   patience += (std::max(age * kOfPatience, limit * kLeastPatience) - patience) / kPatienceOver;
 }
 
-// It said that it was small, and goes on.
-void Admission::MoveToBulk(Request& request) {
+// It proves larger or smaller than it was said to be.
+void Admission::Move(Request& request, Lane lane) {
   Model& model = *models_[static_cast<size_t>(request.model)];
   const double announced = request.announced;
   Announce(request, -announced);
   Unrank(request);
   --model.requests[Index(request.lane)];
   if (request.running) --model.running[Index(request.lane)];
-  request.lane = Lane::kBulk;
+  request.lane = lane;
   ++model.requests[Index(request.lane)];
   if (request.running) ++model.running[Index(request.lane)];
   Rank(request, announced);
@@ -236,7 +237,9 @@ Charge Admission::Add(uint64_t id, uint64_t bytes, bool by_reference, TimePoint 
   std::scoped_lock lock(mutex_);
   Request& request = requests_.at(id);
   Model& model = *models_[static_cast<size_t>(request.model)];
-  if (++request.added > kMostInteractiveImages && request.lane == Lane::kInteractive) MoveToBulk(request);
+  if (++request.added > kMostInteractiveImages && request.lane == Lane::kInteractive) {
+    Move(request, Lane::kBulk);
+  }
   if (request.announced >= 1) {
     Announce(request, -1);
   } else {
@@ -252,6 +255,16 @@ Charge Admission::Add(uint64_t id, uint64_t bytes, bool by_reference, TimePoint 
     if (model.Busy()) model.served.OnBusy(now);
   }
   return charge;
+}
+
+void Admission::Expect(uint64_t id, double images) {
+  std::scoped_lock lock(mutex_);
+  Request& request = requests_.at(id);
+  const bool small = request.added + images <= kMostInteractiveImages;
+  if (small && request.lane == Lane::kBulk && request.added == 0 && !request.asked_bulk) {
+    Move(request, Lane::kInteractive);
+  }
+  Announce(request, std::max(0.0, images) - request.announced);
 }
 
 void Admission::Skip(uint64_t id) {
@@ -365,6 +378,8 @@ Ticket::~Ticket() { admission_->Close(id_); }
 Charge Ticket::Add(uint64_t bytes, bool by_reference, TimePoint now) {
   return admission_->Add(id_, bytes, by_reference, now);
 }
+
+void Ticket::Expect(double images) { admission_->Expect(id_, images); }
 
 void Ticket::Skip() { admission_->Skip(id_); }
 

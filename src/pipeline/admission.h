@@ -90,6 +90,9 @@ class Ticket {
   Clock::duration RestFromEncode() const;
   /// An image came; the result goes with it.
   Charge Add(uint64_t bytes, bool by_reference, TimePoint now = Clock::now());
+  /// So many images are still to come, as far as anybody can tell now. What turns out to be small before it
+  /// began goes by the interactive lane, unless it asked to be bulk.
+  void Expect(double images);
   /// One of the images came, but failed before it was one.
   void Skip();
   /// No more images.
@@ -152,6 +155,7 @@ class Admission : public std::enable_shared_from_this<Admission> {
     double rank = 0;
     double announced = 0;  // images that are said to come
     int added = 0;
+    bool asked_bulk = false;
     bool running = false;
     bool left = false;
     TimePoint opened;
@@ -170,7 +174,7 @@ class Admission : public std::enable_shared_from_this<Admission> {
   void Unrank(const Request& request);
   void Announce(Request& request, double images);
   void ForgetSilent(TimePoint now);
-  void MoveToBulk(Request& request);
+  void Move(Request& request, Lane lane);
   static double RatePerSecond(const Model& model, Lane lane, TimePoint now);
   static double WaitSeconds(const Model& model, const AdmissionAsk& ask, TimePoint now);
   static int Book(Bookings& bookings, const AdmissionAsk& ask, double excess, double rate, TimePoint now);
@@ -179,6 +183,7 @@ class Admission : public std::enable_shared_from_this<Admission> {
 
   // For tickets.
   Charge Add(uint64_t id, uint64_t bytes, bool by_reference, TimePoint now);
+  void Expect(uint64_t id, double images);
   void Skip(uint64_t id);
   void Finish(uint64_t id);
   void OnFetched(uint64_t id, Charge& charge, uint64_t bytes, TimePoint now);

@@ -49,6 +49,8 @@ Status Core::AddModel(ModelSetup setup) {
                                                     options, options.decoders, registry, std::move(hooks)));
   AdmissionModel load = model->load();
   load.decoders = options.decoders;
+  // Both may stand on the same CPUs, so their times add up. A decoder takes about 100 photos a second.
+  if (load.first_rate > 0) load.first_rate = 1 / (1 / load.first_rate + 1 / (100.0 * options.decoders));
   load.fetch_ahead = kLookAheadPerDecoder * options.decoders;
   admission->AddModel(load);
   models.push_back(std::move(model));
