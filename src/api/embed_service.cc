@@ -20,7 +20,10 @@ Result<std::unique_ptr<pipeline::Request>> EmbedService::Open(const pipeline::Mo
   request.model = model.index;
   request.normalize = options.normalize;
   request.preprocessing = options.preprocessing;
-  request.deadline = Deadline::After(deadline_);
+  request.deadline = options.deadline.infinite() ? Deadline::After(deadline_) : options.deadline;
+  request.lane = options.lane;
+  request.client = options.client;
+  request.ticket = options.ticket;
   return pipeline_.Open(request, std::move(done));
 }
 

@@ -20,6 +20,10 @@ namespace photovec::api {
 struct EmbedOptions {
   bool normalize = true;
   pipeline::Preprocessing preprocessing = pipeline::Preprocessing::kModel;
+  Deadline deadline = {};                              ///< infinite: the service's
+  Lane lane = Lane::kInteractive;                      ///< bulk: it asks to be
+  uint64_t client = 0;                                 ///< ClientKey() of whoever asks
+  std::shared_ptr<pipeline::Ticket> ticket = nullptr;  ///< null: admitted in any case
 };
 
 /// What every protocol does between its parser and its writer; knows no transport. Thread-safe.

@@ -1,16 +1,38 @@
 // SPDX-License-Identifier: MIT
 #include "api/exchange.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
+#include <string>
 #include <utility>
+#include <variant>
 
 #include "base/json/writer.h"
+#include "net/media_type.h"
 
 namespace photovec::api {
 
 namespace asio = boost::asio;
-
 namespace {
+
+// A shorter JSON body is read and parsed before it is judged: that costs next to nothing, and tells how many
+// images it names. Fifty references are 5 KB.
+constexpr uint64_t kParsedFirst = 32 * 1024;
+
+std::string ModelInHead(const net::RequestHead& head) {
+  return head.QueryParameter("model").value_or(head.model_header);
+}
+
+pipeline::AdmissionAsk Ask(const Exchange& exchange, const pipeline::ModelView& model, int images) {
+  pipeline::AdmissionAsk ask;
+  ask.model = model.index;
+  ask.lane = exchange.terms.lane;
+  ask.client = ClientKey(exchange.caller.id);
+  ask.images = images;
+  ask.deadline = exchange.terms.deadline;
+  ask.retry_key = RetryKey(ask.client, exchange.request.head);
+  return ask;
+}
 
 constexpr size_t kLeastValues = 256;
 constexpr size_t kValuesPerImage = 32;
@@ -24,7 +46,54 @@ constexpr uint64_t kItemBytes = 1024;
 
 net::Response Exchange::Error(const ApiError& error) const {
   if (error.status.code() == Code::kCancelled) return net::ClientGone();
-  return ErrorResponse(dialect, error);
+  if (error.status.code() != Code::kOverloaded || error.retry_after_s > 0)
+    return ErrorResponse(dialect, error);
+  ApiError dated = error;
+  const auto named = services.embed.FindModel(ModelInHead(request.head));
+  if (const auto model = named.ok() ? named : services.embed.FindModel(""); model.ok()) {
+    dated.retry_after_s = services.pipeline.admission().RetryAfter(Ask(*this, *model, std::max(1, promised)));
+    services.metrics.CountRefusal(model->name, "memory");
+  }
+  return ErrorResponse(dialect, dated);
+}
+
+std::optional<ApiError> Exchange::AdmitHead() {
+  const net::RequestHead& head = request.head;
+  const Result<RequestTerms> asked = TermsOf(head, services.limits, request.started);
+  if (!asked.ok()) return ApiError{asked.status()};
+  terms = *asked;
+  const auto model = services.embed.FindModel(ModelInHead(head));
+  if (!model.ok()) return std::nullopt;  // the handler says so
+  const std::string essence = net::ParseParameterised(head.content_type).value;
+  const uint64_t bytes = head.content_length.value_or(0);
+  if (dialect != Dialect::kNative || net::IsJson(essence)) {
+    if (bytes <= kParsedFirst) return std::nullopt;
+    return Admit(*model, services.guess.Images(ImageGuess::Form::kJson, bytes), false);
+  }
+  const bool form = essence == "multipart/form-data";
+  return Admit(*model, form ? services.guess.Images(ImageGuess::Form::kMultipart, bytes) : 1, false);
+}
+
+std::optional<ApiError> Exchange::Admit(const pipeline::ModelView& model, int images, bool by_reference) {
+  const auto is_bulk = [](int count) { return count > pipeline::kMostInteractiveImages; };
+  const bool fits =
+      ticket != nullptr && ticket->model() == model.index && is_bulk(images) == is_bulk(promised);
+  if (fits && !by_reference) return std::nullopt;
+  ticket.reset();
+  promised = images;
+  pipeline::AdmissionAsk ask = Ask(*this, model, images);
+  ask.by_reference = by_reference;
+  auto answer = services.pipeline.admission().Ask(ask);
+  if (answer.ok()) {
+    ticket = *std::move(answer);
+    return std::nullopt;
+  }
+  const pipeline::Refusal& refusal = answer.error();
+  const bool late = refusal.reason == pipeline::Refusal::Reason::kDeadline;
+  services.metrics.CountRefusal(model.name, late ? "deadline" : "queue_time");
+  ApiError error{refusal.status};
+  error.retry_after_s = refusal.retry_after_s;
+  return error;
 }
 
 void Exchange::CountImages(size_t count) {
@@ -51,7 +120,8 @@ json::Limits JsonLimits(size_t max_images, uint64_t max_image_bytes) {
 
 net::Task<Result<JsonBody>> Exchange::ReceiveJson() {
   StageClock clock(timing, HttpStage::kReceive);
-  json::Checker checker(JsonLimits(static_cast<size_t>(services.embed.max_images()), services.embed.max_image_bytes()));
+  json::Checker checker(
+      JsonLimits(static_cast<size_t>(services.embed.max_images()), services.embed.max_image_bytes()));
   std::function<Status(std::string_view)> check = [&checker](std::string_view piece) {
     return checker.Feed(piece);
   };
@@ -65,8 +135,7 @@ net::Task<Result<JsonBody>> Exchange::ReceiveJson() {
 }
 
 net::Task<Status> Exchange::PayFor(size_t images, const pipeline::ModelView& image_model) {
-  const uint64_t each =
-      kItemBytes + EmbeddingDim(image_model) * (sizeof(float) + json::kBytesPerFloat);
+  const uint64_t each = kItemBytes + EmbeddingDim(image_model) * (sizeof(float) + json::kBytesPerFloat);
   Result<Reservation> room = co_await request.body.Reserve(images * each);
   if (!room.ok()) co_return room.status();
   work.Absorb(*std::move(room));
@@ -89,8 +158,16 @@ struct PendingRequest::Shared {
   std::optional<pipeline::RequestResult> result;
 };
 
-Result<PendingRequest> PendingRequest::Open(Exchange& exchange, const pipeline::ModelView& model,
-                                            const EmbedOptions& options) {
+Result<PendingRequest, ApiError> PendingRequest::Open(Exchange& exchange, const pipeline::ModelView& model,
+                                                      const EmbedOptions& given) {
+  if (exchange.ticket == nullptr || exchange.ticket->model() != model.index) {
+    if (auto refused = exchange.Admit(model, 1, false)) return *std::move(refused);
+  }
+  EmbedOptions options = given;
+  options.deadline = exchange.terms.deadline;
+  options.lane = exchange.terms.lane;
+  options.client = ClientKey(exchange.caller.id);
+  options.ticket = exchange.ticket;
   auto shared = std::make_shared<Shared>();
   shared->io = exchange.request.io.shared_from_this();
   // The loop is held until this callback is gone: asio::post may still be leaving when the answer has long
@@ -104,10 +181,11 @@ Result<PendingRequest> PendingRequest::Open(Exchange& exchange, const pipeline::
     asio::post(executor, std::move(deliver));
   };
   const TimePoint opened = Clock::now();
-  ASSIGN_OR_RETURN(auto request, exchange.services.embed.Open(model, options, std::move(done)));
+  auto request = exchange.services.embed.Open(model, options, std::move(done));
+  if (!request.ok()) return ApiError{request.status()};
   exchange.opened = opened;
   exchange.model = model.name;
-  return PendingRequest(exchange, std::move(shared), std::move(request));
+  return PendingRequest(exchange, std::move(shared), *std::move(request));
 }
 
 PendingRequest::PendingRequest(Exchange& exchange, std::shared_ptr<Shared> shared,
@@ -134,16 +212,23 @@ net::Task<bool> PendingRequest::Await() {
 
 net::Task<std::optional<net::Response>> RunImages(Exchange& exchange, const pipeline::ModelView& model,
                                                   const EmbedOptions& options, std::vector<ImageInput> images,
-                                                  Reservation paid) {
+  const bool by_reference = std::any_of(images.begin(), images.end(), [](const ImageInput& image) {
+  return image.status.ok() && std::holds_alternative<pipeline::Reference>(image.source);
+  });
+  if (const uint64_t bytes = exchange.request.body.received(); bytes > kParsedFirst) {
+  exchange.services.guess.Learn(ImageGuess::Form::kJson, bytes, images.size());
+  }
+  const auto refused = exchange.Admit(model, static_cast<int>(images.size()), by_reference);
+  if (refused) co_return exchange.Error(*refused);
   const Status room = co_await exchange.PayFor(images.size(), model);
   if (!room.ok()) co_return exchange.Error(room);
-  Result<PendingRequest> pending = PendingRequest::Open(exchange, model, options);
-  if (!pending.ok()) co_return exchange.Error(pending.status());
+  Result<PendingRequest, ApiError> pending = PendingRequest::Open(exchange, model, options);
+  if (!pending.ok()) co_return exchange.Error(pending.error());
   for (ImageInput& image : images) {
-    if (const auto* reference = std::get_if<pipeline::Reference>(&image.source)) {
-      exchange.work.Absorb(paid.Split(reference->text.size()));
-    }
-    AddImage(pending->request(), std::move(image), paid);
+  if (const auto* reference = std::get_if<pipeline::Reference>(&image.source)) {
+    exchange.work.Absorb(paid.Split(reference->text.size()));
+  }
+  AddImage(pending->request(), std::move(image), paid);
   }
   images = {};
   paid.Release();

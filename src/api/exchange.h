@@ -13,6 +13,7 @@
 #include "api/access_keys.h"
 #include "api/embed_service.h"
 #include "api/errors.h"
+#include "api/request_terms.h"
 #include "api/services.h"
 #include "api/timing.h"
 #include "base/json/checker.h"
@@ -57,13 +58,21 @@ struct Exchange {
   size_t images = 0;                                   ///< that were handed to the pipeline
   QuotaHold hold = {};                                 ///< what its key gets back when this ends
   Reservation work = {};                               ///< pays for items, results and the reply
+  RequestTerms terms = {};                             ///< set by AdmitHead()
+  std::shared_ptr<pipeline::Ticket> ticket = {};       ///< the place in line, once there is one
+  int promised = 0;                                    ///< how many images the ticket was asked for
 
   net::Response Error(const Status& status) const { return Error(ApiError{status}); }
-  /// An error reply; a client that has gone gets none.
+  /// An error reply; a client that has gone gets none. What memory refused says when to come back, too.
   net::Response Error(const ApiError& error) const;
 
   /// The request has so many images: its key pays for them. Call once.
   void CountImages(size_t count);
+  /// Reads the request's terms, and judges it by its head as far as that tells how many images there are: no
+  /// byte of the body is read for what cannot be done in time. Returns the error that ends the exchange.
+  std::optional<ApiError> AdmitHead();
+  /// Asks for a place in line for so many images, where there is none yet for as many of this model.
+  std::optional<ApiError> Admit(const pipeline::ModelView& model, int images, bool by_reference);
 
   /// The whole body, timed as kReceive.
   net::Task<Result<net::OwnedBody>> ReceiveBody();
@@ -101,9 +110,10 @@ struct Exchange {
 /// request up if its answer was not awaited.
 class PendingRequest {
  public:
-  /// Errors: those of EmbedService::Open.
-  static Result<PendingRequest> Open(Exchange& exchange, const pipeline::ModelView& model,
-                                     const EmbedOptions& options);
+  /// Asks for a place in line if the exchange has none.
+  /// Errors: those of EmbedService::Open; kOverloaded.
+  static Result<PendingRequest, ApiError> Open(Exchange& exchange, const pipeline::ModelView& model,
+                                               const EmbedOptions& options);
 
   pipeline::Request& request() { return *request_; }
   /// Finishes the request and waits for all results, which are left in exchange.result. False: the client

@@ -40,7 +40,10 @@ net::Task<net::Response> Dispatch(Exchange& exchange, const Route* route, Access
   if (auto refused = access.Enter(exchange, *route)) co_return *std::move(refused);
   if (route->method == "POST") {
     Status admitted = CheckEncoding(exchange.request.head);
-    if (admitted.ok()) admitted = exchange.request.body.Admit(net::AddressGroup(exchange.caller.id));
+    if (admitted.ok()) {
+      if (const auto refused = exchange.AdmitHead()) co_return exchange.Error(*refused);
+      admitted = exchange.request.body.Admit(net::AddressGroup(exchange.caller.id));
+    }
     if (!admitted.ok()) co_return exchange.Error(admitted);
   }
   std::string failure;
@@ -77,7 +80,8 @@ void PayForReply(const Exchange& exchange, net::Response& response) {
   if (room) {
     response.paid = *std::move(room);
   } else {
-    response = exchange.Error(Status(Code::kOverloaded, "the memory for replies is in use: try again in a moment"));
+    response =
+        exchange.Error(Status(Code::kOverloaded, "the memory for replies is in use: try again in a moment"));
   }
 }
 
@@ -110,7 +114,9 @@ HttpApi::HttpApi(pipeline::Pipeline& pipeline, metrics::Registry& registry, Http
       metrics_(registry),
       access_(options.access, registry),
       log_metrics_(registry, LogSources(options)),
-      services_{embed_, pipeline, registry, metrics_, UnixSeconds(), {}} {}
+      services_{embed_, pipeline, registry, metrics_, UnixSeconds(), {}} {
+  services_.limits = {options.request_deadline, options.default_deadline};
+}
 
 net::Task<net::Response> HttpApi::Handle(net::ServerRequest& request) {
   Exchange exchange{services_, request, DialectOf(request.head.path), RequestTiming(request.started),

@@ -20,6 +20,7 @@ struct HttpApiOptions {
       300'000};  ///< after that an image not yet encoded is deadline_exceeded
   bool admin_only =
       false;  ///< /metrics, /stats and the dashboard are served to the admin listener's peers alone
+  std::chrono::milliseconds default_deadline{0};   ///< for a request that names no time; 0: none of its own
   request_log::RequestLog* request_log = nullptr;  ///< borrowed; must outlive the API; null: off
   AccessLog* access_log = nullptr;                 ///< the same
   AccessOptions access = {};

@@ -34,8 +34,8 @@ net::Task<net::Response> HandleRaw(Exchange& exchange, const pipeline::ModelView
 
   const Status room = co_await exchange.PayFor(1, model);
   if (!room.ok()) co_return exchange.Error(room);
-  Result<PendingRequest> pending = PendingRequest::Open(exchange, model, options);
-  if (!pending.ok()) co_return exchange.Error(pending.status());
+  Result<PendingRequest, ApiError> pending = PendingRequest::Open(exchange, model, options);
+  if (!pending.ok()) co_return exchange.Error(pending.error());
   pending->request().Add(net::IntoBytes(*std::move(body)));
   const bool answered = co_await pending->Await();
   if (!answered) co_return net::ClientGone();

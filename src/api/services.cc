@@ -28,6 +28,14 @@ void HttpMetrics::CountRequest(std::string_view route, int status) {
   counter->Add();
 }
 
+void HttpMetrics::CountRefusal(std::string_view model, std::string_view reason) {
+  registry_
+      .GetCounter(
+          metrics::name::kRequestsRefused, "Requests refused with 429, by what there was too little of",
+          {{metrics::label::kModel, std::string(model)}, {metrics::label::kReason, std::string(reason)}})
+      ->Add();
+}
+
 void HttpMetrics::ObserveRequest(std::string_view model, const RequestTiming& timing) {
   StageDistributions stages;
   {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "api/embed_service.h"
+#include "api/request_terms.h"
 #include "api/timing.h"
 #include "base/thread_pool.h"
 #include "metrics/registry.h"
@@ -24,7 +25,8 @@ class HttpMetrics {
   explicit HttpMetrics(metrics::Registry& registry) : registry_(registry) {}
   /// \param route a route label from the table in routes.cc: few and fixed, never what a client sent.
   void CountRequest(std::string_view route, int status);
-  /// \param model an existing model's name.
+  /// \param reason "queue_time", "deadline" or "memory".
+  void CountRefusal(std::string_view model, std::string_view reason);
   void ObserveRequest(std::string_view model, const RequestTiming& timing);
 
  private:
@@ -62,6 +64,9 @@ struct Services {
   ThreadPool large{"http-large", LargeThreads(), kLargeNice, 1024};
   /// Expositions, which nobody else may hold up.
   ThreadPool expositions{"http-stats", 1, 0, 256};
+  std::atomic<bool> ready{false};
+  TimeLimits limits = {};
+  ImageGuess guess = {};
 };
 
 }  // namespace photovec::api

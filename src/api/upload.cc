@@ -70,6 +70,7 @@ class UploadSink final : public net::PartSink {
     }
     data_.Fit();
     Reservation share = exchange_.request.body.Take(data_.size());
+    Expect();
     request.Add(ShareBytes(std::move(data_), std::move(share)));
     return Status::Ok();
   }
@@ -82,6 +83,14 @@ class UploadSink final : public net::PartSink {
   const std::optional<ApiError>& special_error() const { return special_error_; }
 
  private:
+  /// Corrects what was promised by what is still to come: one large photo is no upload of many.
+  void Expect() {
+    const auto length = exchange_.request.head.content_length;
+    if (!length) return;
+    const uint64_t rest = *length - std::min(*length, exchange_.request.body.received());
+    exchange_.ticket->Expect(1 + exchange_.services.guess.More(ImageGuess::Form::kMultipart, rest));
+  }
+
   Status Open() {
     if (pending_) return Status::Ok();
     auto model = exchange_.services.embed.FindModel(options_.model);
@@ -91,7 +100,10 @@ class UploadSink final : public net::PartSink {
     }
     model_ = *model;
     auto pending = PendingRequest::Open(exchange_, model_, embed_options());
-    if (!pending.ok()) return pending.status();
+    if (!pending.ok()) {
+      special_error_ = pending.error();
+      return pending.status();
+    }
     pending_ = std::make_unique<PendingRequest>(*std::move(pending));
     return Status::Ok();
   }
@@ -167,6 +179,8 @@ net::Task<net::Response> HandleUpload(Exchange& exchange, NativeOptions options)
     co_return exchange.Error(
         Status(Code::kInvalidRequest, "the upload has no image: add one with curl -F image=@cat.jpg"));
   }
+  exchange.services.guess.Learn(ImageGuess::Form::kMultipart, exchange.request.body.received(),
+                                sink.images());
   const bool answered = co_await sink.pending().Await();
   if (!answered) co_return net::ClientGone();
   net::Response response = co_await NativeReply(exchange, sink.model(), sink.embed_options(), Room::kMany);

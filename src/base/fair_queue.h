@@ -1,66 +1,152 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <list>
+#include <iterator>
+#include <limits>
+#include <map>
 #include <optional>
-#include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace photovec {
 
-/// Values in flows (a flow is a request): FIFO within a flow, round robin between flows, so that a request of
-/// 1,000 images cannot starve a request of one. Push and Pop are O(1) amortised.
+/// The two kinds of work that share a server. Each has its lane in every queue.
+enum class Lane : uint8_t { kInteractive, kBulk };
+inline constexpr size_t kLaneCount = 2;
+
+/// Whose turn it is: the lane, in it the lower rank, among equals the older flow (a flow is a request).
+/// Ranks are given once, when a request is opened (pipeline/admission.h), so a request that still uploads
+/// keeps its place and is in the same order in every queue.
+struct Turn {
+  Lane lane = Lane::kInteractive;
+  double rank = 0;
+  uint64_t flow = 0;
+};
+
+/// What PopIf is told of a value.
+enum class Look : uint8_t {
+  kTake,
+  kSkip,  ///< this flow not now; another may
+  kStop,  ///< nothing may be taken now
+};
+
+/// Values in flows: FIFO within a flow; flows in the order of their turn, kRunning of a lane at a time round
+/// robin, so that flows end one after another and a short one does not wait for a long one to end.
+/// While both lanes have values, kShare of them leave by the interactive lane for each of the other: neither
+/// starves. Push and Pop are O(log flows).
 /// Not thread-safe and not bounded: its owner locks it and bounds what goes in.
 template <typename T>
 class FairQueue {
  public:
-  void Push(uint64_t flow, T value) {
-    auto [it, fresh] = index_.try_emplace(flow);
-    if (fresh) it->second = flows_.insert(flows_.end(), Flow{flow, {}});
-    it->second->items.push_back(std::move(value));
-    ++size_;
+  /// Flows of a lane that are served at a time. With one, twenty photos would wait for all of the
+  /// thousand before them; with all, two hundred requests would end together, and late.
+  static constexpr size_t kRunning = 4;
+  /// Values of the interactive lane for each of the bulk lane.
+  static constexpr double kShare = 4;
+
+  void Push(const Turn& turn, T value) {
+    LaneQueue& lane = lanes_[static_cast<size_t>(turn.lane)];
+    if (lane.size == 0) lane.served = std::max(lane.served, Other(turn.lane).served);
+    lane.flows[{turn.rank, turn.flow}].push_back(std::move(value));
+    ++lane.size;
   }
 
-  /// The next value of the flow whose turn it is; that flow then goes to the back.
+  /// The next value whose turn it is.
   std::optional<T> Pop() {
-    return PopIf([](const T&) { return true; });
+    return PopIf([](const T&) { return Look::kTake; });
   }
 
-  /// As Pop, but skips flows whose first value does not satisfy `ready`. Skipped flows keep their turn.
-  /// O(flows) when many are skipped.
-  template <typename Ready>
-  std::optional<T> PopIf(Ready ready) {
-    for (auto flow = flows_.begin(); flow != flows_.end(); ++flow) {
-      if (!ready(flow->items.front())) continue;
-      std::optional<T> value(std::move(flow->items.front()));
-      flow->items.pop_front();
-      --size_;
-      if (flow->items.empty()) {
-        index_.erase(flow->id);
-        flows_.erase(flow);
-      } else {
-        flows_.splice(flows_.end(), flows_, flow);
-      }
-      return value;
+  /// As Pop, but asks `look` of the first value of each flow, in turn. O(flows) when many are skipped.
+  template <typename Ask>
+  std::optional<T> PopIf(Ask look) {
+    const size_t first = Turned();
+    for (const size_t index : {first, 1 - first}) {
+      bool stop = false;
+      std::optional<T> value = PopFrom(index, look, stop);
+      if (value || stop) return value;
     }
     return std::nullopt;
   }
 
-  size_t size() const { return size_; }
-  bool empty() const { return size_ == 0; }
-  size_t flows() const { return flows_.size(); }
+  /// Moves every value that satisfies `unwanted` to `out`, wherever it waits. O(size).
+  template <typename Predicate>
+  void Extract(Predicate unwanted, std::vector<T>& out) {
+    for (LaneQueue& lane : lanes_) {
+      for (auto flow = lane.flows.begin(); flow != lane.flows.end();) {
+        std::deque<T>& items = flow->second;
+        const auto kept =
+            std::stable_partition(items.begin(), items.end(), [&](const T& item) { return !unwanted(item); });
+        lane.size -= static_cast<size_t>(items.end() - kept);
+        std::move(kept, items.end(), std::back_inserter(out));
+        items.erase(kept, items.end());
+        flow = items.empty() ? lane.flows.erase(flow) : std::next(flow);
+      }
+    }
+  }
+
+  size_t size() const { return lanes_[0].size + lanes_[1].size; }
+  bool empty() const { return size() == 0; }
+  size_t flows() const { return lanes_[0].flows.size() + lanes_[1].flows.size(); }
 
  private:
-  struct Flow {
-    uint64_t id;
-    std::deque<T> items;  // never empty while the flow is listed
+  using Key = std::pair<double, uint64_t>;  // rank, flow
+  struct LaneQueue {
+    std::map<Key, std::deque<T>> flows;  // none is empty
+    size_t size = 0;
+    double served = 0;  // values so far, each by what it counts for; kept level with the other lane's
+    Key last{-std::numeric_limits<double>::infinity(), 0};  // the flow served last
   };
-  std::list<Flow> flows_;
-  std::unordered_map<uint64_t, typename std::list<Flow>::iterator> index_;
-  size_t size_ = 0;
+
+  LaneQueue& Other(Lane lane) { return lanes_[1 - static_cast<size_t>(lane)]; }
+
+  // The lane that had less of its share.
+  size_t Turned() const {
+    const LaneQueue& interactive = lanes_[0];
+    const LaneQueue& bulk = lanes_[1];
+    if (interactive.size == 0 || bulk.size == 0) return interactive.size == 0 ? 1 : 0;
+    return interactive.served <= bulk.served ? 0 : 1;
+  }
+
+  template <typename Ask>
+  std::optional<T> PopFrom(size_t index, Ask& look, bool& stop) {
+    LaneQueue& lane = lanes_[index];
+    // Round robin among those that run: first the ones behind the flow served last, then the ones before.
+    const auto end = lane.flows.end();
+    auto line = lane.flows.begin();  // where the line of those that wait begins
+    for (size_t i = 0; i < kRunning && line != end; ++i) ++line;
+    for (int turn = 0; turn < 2; ++turn) {
+      for (auto flow = lane.flows.begin(); flow != line; ++flow) {
+        if ((flow->first > lane.last) != (turn == 0)) continue;
+        const Look verdict = look(flow->second.front());
+        if (verdict == Look::kTake) return Take(index, flow);
+        if (verdict == Look::kStop) return stop = true, std::nullopt;
+      }
+    }
+    for (auto flow = line; flow != end; ++flow) {
+      const Look verdict = look(flow->second.front());
+      if (verdict == Look::kTake) return Take(index, flow);
+      if (verdict == Look::kStop) return stop = true, std::nullopt;
+    }
+    return std::nullopt;
+  }
+
+  std::optional<T> Take(size_t index, typename std::map<Key, std::deque<T>>::iterator flow) {
+    LaneQueue& lane = lanes_[index];
+    std::optional<T> value(std::move(flow->second.front()));
+    flow->second.pop_front();
+    --lane.size;
+    lane.served += index == static_cast<size_t>(Lane::kBulk) ? 1 : 1 / kShare;
+    lane.last = flow->first;
+    if (flow->second.empty()) lane.flows.erase(flow);
+    return value;
+  }
+
+  std::array<LaneQueue, kLaneCount> lanes_;
 };
 
 }  // namespace photovec

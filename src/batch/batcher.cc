@@ -7,10 +7,10 @@
 
 namespace photovec::batch {
 
-void Batcher::Push(uint64_t flow, Ready item) {
+void Batcher::Push(const Turn& turn, Ready item) {
   {
     std::scoped_lock lock(mutex_);
-    queue_.Push(flow, std::move(item));
+    queue_.Push(turn, std::move(item));
   }
   ready_.notify_one();
 }

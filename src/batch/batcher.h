@@ -44,15 +44,14 @@ struct Ready {
 };
 
 /// Greedy, fair batching: a free stream takes what is ready, up to its limit, at once; nobody waits for a
-/// timer while a stream is idle. Fair between flows (requests), FIFO within one. Bounded by the slot pool:
+/// timer while a stream is idle. In the order of base/fair_queue.h. Bounded by the slot pool:
 /// there are never more items than slots. Thread-safe.
 class Batcher {
  public:
   /// \param max_wait how long Take may wait for more after the first item (0: not at all, the default).
   explicit Batcher(Clock::duration max_wait = {}) : max_wait_(max_wait) {}
 
-  /// \param flow the request's id.
-  void Push(uint64_t flow, Ready item);
+  void Push(const Turn& turn, Ready item);
   /// Blocks until something is ready; appends 1..max_batch items to `out` (cleared first). Items no longer
   /// wanted are dropped on the way. False when closed and empty. `block` false: returns at once, true with
   /// `out` empty when nothing is ready.

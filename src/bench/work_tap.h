@@ -54,6 +54,7 @@ class TappedPipeline : public pipeline::Pipeline {
     });
   }
   MemoryBudget& budget() override { return inner_.budget(); }
+  pipeline::Admission& admission() override { return inner_.admission(); }
   std::vector<pipeline::ModelView> models() const override { return inner_.models(); }
   std::optional<pipeline::ModelView> FindModel(std::string_view name) const override {
     return inner_.FindModel(name);

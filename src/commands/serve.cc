@@ -18,6 +18,7 @@
 #include "cli/settings.h"
 #include "cli/stop_signal.h"
 #include "commands/access_flags.h"
+#include "commands/admission_flags.h"
 #include "commands/commands.h"
 #include "commands/engine_flags.h"
 #include "commands/listener_flags.h"
@@ -80,6 +81,7 @@ class ServeCommand : public cli::Command {
                  "/metrics, /stats and the dashboard on the admin listener alone");
     DeclareAccessFlags(flags, &access_flags_);
     DeclareReadinessFlags(flags, &readiness_);
+    DeclareAdmissionFlags(flags, &admission_);
     DeclareSourceFlags(flags, &sources_);
     DeclareEngineFlags(flags, &engine_);
   }
@@ -91,6 +93,7 @@ class ServeCommand : public cli::Command {
     const auto slow = engine::ParseSlowStages(ProcessEnvironment()(engine::kSlowStagesVariable).value_or(""));
     if (!slow.ok()) return cli::ReportUsage(slow.status());
     engine::LogSlowStages(*slow);
+    ApplyAdmissionFlags(admission_, &engine_, &api_);
     engine_.cache_bytes = static_cast<uint64_t>(cache_mib_) << 20U;
     auto fetch = ToFetchOptions(sources_);
     if (!fetch.ok()) return cli::ReportUsage(fetch.status());
@@ -197,6 +200,7 @@ class ServeCommand : public cli::Command {
   ListenerFlags listeners_;
   api::HttpApiOptions api_;
   AccessFlags access_flags_;
+  AdmissionFlags admission_;
   SourceOptions sources_;
   engine::EngineOptions engine_;
   ReadinessOptions readiness_;

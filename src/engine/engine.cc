@@ -85,6 +85,7 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
   pipeline.decode = options.decode;
   pipeline.memory_budget_bytes = engine->plan.memory_budget_bytes;
   pipeline.cache_bytes = options.cache_bytes;
+  pipeline.admission = options.admission;
   pipeline.batch_wait_us = options.batch_wait_us;
   pipeline.max_items_per_request = max_items_per_request;
   engine->registry = registry != nullptr ? std::move(registry) : metrics::Registry::Create();

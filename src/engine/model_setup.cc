@@ -11,6 +11,7 @@
 
 #include "base/checksum/digest.h"
 #include "base/deadline.h"
+#include "base/slot_pool.h"
 #include "encode/factory.h"
 #include "engine/device_choice.h"
 #include "model/vision_model.h"
@@ -59,6 +60,26 @@ encode::EncoderOptions ToEncoderOptions(const EngineOptions& options, const Mach
   encoder.pin_threads = pin_threads;
   encoder.normalization = spec.normalization;
   return encoder;
+}
+
+// What the streams do together, by one small batch on one of them: enough to admit by until real photos were
+// timed. 0 when it fails, which the first photos will tell in full.
+double MeasureRate(encode::Encoder& encoder, size_t slot_bytes) {
+  const auto batch = static_cast<size_t>(std::min(4, encoder.info().max_batch));
+  const auto pixels = SlotPool::Create(slot_bytes, static_cast<int>(batch));
+  if (!pixels.ok()) return 0;
+  std::vector<SlotRef> slots;
+  std::vector<PixelSlot> views;
+  for (size_t i = 0; i < batch; ++i) {
+    slots.push_back(*(*pixels)->TryAcquire());
+    views.push_back(slots.back().view());
+  }
+  std::vector<float> out(batch * static_cast<size_t>(encoder.info().embedding_dim));
+  const TimePoint begin = Clock::now();
+  const auto ticket = encoder.stream(0).Submit(views, out);
+  if (!ticket.ok() || !encoder.stream(0).Wait(*ticket).ok()) return 0;
+  const double seconds = std::max(1e-6, Seconds(Clock::now() - begin));
+  return static_cast<double>(batch) * encoder.stream_count() / seconds;
 }
 
 }  // namespace
@@ -142,6 +163,7 @@ Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& o
     loaded.weights_sha256 = vision.weights_sha256;
   }  // the checkpoint's files are unmapped here
   RETURN_IF_ERROR(loaded.setup.encoder->Warmup().WithContext(choice.dir + ": warm-up"));
+  loaded.setup.images_per_second = MeasureRate(*loaded.setup.encoder, spec.slot_bytes());
   malloc_trim(0);  // packing left large free blocks behind
   loaded.setup.name = choice.name;
   loaded.setup.spec = spec;

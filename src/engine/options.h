@@ -10,6 +10,7 @@
 #include "decode/decoder.h"
 #include "decode/gpu/jpeg_scheduler.h"
 #include "model/precision.h"
+#include "pipeline/admission.h"
 
 namespace photovec::engine {
 
@@ -61,6 +62,7 @@ struct EngineOptions {
   uint64_t memory_budget_bytes = 0;
   uint64_t cache_bytes = 0;  ///< result cache; 0: none
   int64_t batch_wait_us = 0;
+  pipeline::AdmissionOptions admission;  ///< by default nothing is refused
 };
 
 }  // namespace photovec::engine

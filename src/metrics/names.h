@@ -34,6 +34,13 @@ inline constexpr std::string_view kAcceptErrors = "photovec_accept_errors_total"
 inline constexpr std::string_view kTlsHandshakes = "photovec_tls_handshakes_total";  ///< result
 inline constexpr std::string_view kTlsCertificateExpiry = "photovec_tls_certificate_expiry_timestamp_seconds";
 inline constexpr std::string_view kRequestsInFlight = "photovec_requests_in_flight";
+inline constexpr std::string_view kRequestsByState = "photovec_requests";  ///< model, priority, state
+inline constexpr std::string_view kRequestsRefused = "photovec_requests_refused_total";  ///< model, reason
+inline constexpr std::string_view kImagesDropped = "photovec_images_dropped_total";      ///< model, queue
+inline constexpr std::string_view kAdmissionWait = "photovec_admission_wait_seconds";    ///< model, priority
+inline constexpr std::string_view kAdmissionMaxWait =
+    "photovec_admission_max_wait_seconds";  ///< model, priority
+inline constexpr std::string_view kAdmissionRate = "photovec_admission_images_per_second";  ///< model
 inline constexpr std::string_view kResidentBytes = "process_resident_memory_bytes";
 inline constexpr std::string_view kCpuSeconds = "process_cpu_seconds_total";
 inline constexpr std::string_view kCpuRatio = "photovec_process_cpu_ratio";         ///< CPUs' worth in use
@@ -59,12 +66,12 @@ inline constexpr std::string_view kGpuDecodeImages = "photovec_gpu_decode_images
 inline constexpr std::string_view kGpuDecodeBatches = "photovec_gpu_decode_batches_total";
 inline constexpr std::string_view kGpuDecodeSeconds = "photovec_gpu_decode_seconds_total";  ///< stage
 inline constexpr std::string_view kGpuDecodeAllocations = "photovec_gpu_decode_allocations_total";
-inline constexpr std::string_view kAuthFailures = "photovec_auth_failures_total";           ///< reason
-inline constexpr std::string_view kKeyRequests = "photovec_key_requests_total";             ///< key
-inline constexpr std::string_view kKeyImages = "photovec_key_images_total";                 ///< key
-inline constexpr std::string_view kKeyRefused = "photovec_key_refused_total";               ///< key
-inline constexpr std::string_view kLogLinesDropped = "photovec_log_lines_dropped_total";    ///< log, reason
-inline constexpr std::string_view kBuildInfo = "photovec_build_info";  ///< version
+inline constexpr std::string_view kAuthFailures = "photovec_auth_failures_total";         ///< reason
+inline constexpr std::string_view kKeyRequests = "photovec_key_requests_total";           ///< key
+inline constexpr std::string_view kKeyImages = "photovec_key_images_total";               ///< key
+inline constexpr std::string_view kKeyRefused = "photovec_key_refused_total";             ///< key
+inline constexpr std::string_view kLogLinesDropped = "photovec_log_lines_dropped_total";  ///< log, reason
+inline constexpr std::string_view kBuildInfo = "photovec_build_info";                     ///< version
 }  // namespace name
 
 namespace label {
@@ -81,6 +88,8 @@ inline constexpr std::string_view kReason = "reason";
 inline constexpr std::string_view kResult = "result";
 inline constexpr std::string_view kKey = "key";
 inline constexpr std::string_view kLog = "log";
+inline constexpr std::string_view kPriority = "priority";
+inline constexpr std::string_view kState = "state";
 inline constexpr std::string_view kDecodedBy = "decoded_by";
 }  // namespace label
 

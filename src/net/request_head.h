@@ -39,6 +39,7 @@ struct RequestHead {
   std::string request_id;       ///< X-Request-Id, as sent: not checked
   std::string traceparent;      ///< as sent: not checked
   std::string timeout_header;   ///< X-Request-Timeout-Ms
+  std::string openai_timeout;   ///< X-Stainless-Read-Timeout or X-Stainless-Timeout: seconds
   std::string priority_header;  ///< X-Priority
   bool http11 = true;
   bool keep_alive = true;

@@ -138,6 +138,8 @@ Result<RequestHead> RequestParser::Extract() const {
   head.request_id = Get(fields, std::string_view("X-Request-Id"));
   head.traceparent = Get(fields, std::string_view("traceparent"));
   head.timeout_header = Get(fields, std::string_view("X-Request-Timeout-Ms"));
+  head.openai_timeout = Get(fields, std::string_view("X-Stainless-Read-Timeout"));
+  if (head.openai_timeout.empty()) head.openai_timeout = Get(fields, std::string_view("X-Stainless-Timeout"));
   head.priority_header = Get(fields, std::string_view("X-Priority"));
   head.keep_alive = message.keep_alive();
   head.expect_continue =

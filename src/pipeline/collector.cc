@@ -15,7 +15,7 @@ Collector::Collector(uint64_t id, RequestOptions options, std::shared_ptr<Cancel
                      ModelRuntime& model, RequestTable& table, std::shared_ptr<const void> pipeline,
                      RequestDone done)
     : id_(id),
-      options_(options),
+      options_(std::move(options)),
       cancel_(std::move(cancel)),
       model_(model),
       table_(table),
@@ -34,20 +34,22 @@ void Collector::OnItemEnded() {
 }
 
 void Collector::Finish() {
+  ticket().Finish();
   table_.OnFinish();
   Release();
 }
 
 void Collector::Cancel() {
+  ticket().OnLeft();
   cancel_->Cancel();
   table_.Wake();
 }
 
-Status Collector::GivenUp(TimePoint now) const {
+Status Collector::GivenUp(TimePoint now, Clock::duration rest) const {
   if (cancel_->cancelled())
     return {Code::kCancelled, "the request was cancelled before this image was encoded"};
-  if (now >= options_.deadline.at()) {
-    return {Code::kDeadlineExceeded, "the request's deadline passed before this image was encoded"};
+  if (IsGivenUp(now, rest)) {
+    return {Code::kDeadlineExceeded, "the request's time is over before this image could be encoded"};
   }
   return Status::Ok();
 }

@@ -9,6 +9,7 @@
 
 #include "base/deadline.h"
 #include "base/status.h"
+#include "pipeline/admission.h"
 #include "pipeline/model_runtime.h"
 #include "pipeline/request.h"
 #include "pipeline/request_table.h"
@@ -20,12 +21,14 @@ namespace photovec::pipeline {
 /// ends an image; the only thing they share is one atomic count.
 class Collector {
  public:
+  /// \param options with a ticket.
   /// \param pipeline keeps model and table alive as long as an image of this request is anywhere.
   Collector(uint64_t id, RequestOptions options, std::shared_ptr<CancelFlag> cancel, ModelRuntime& model,
             RequestTable& table, std::shared_ptr<const void> pipeline, RequestDone done);
 
   uint64_t id() const { return id_; }
   const RequestOptions& options() const { return options_; }
+  Ticket& ticket() const { return *options_.ticket; }
   ModelRuntime& model() { return model_; }
   std::shared_ptr<const CancelFlag> cancel_flag() const { return cancel_; }
 
@@ -38,9 +41,13 @@ class Collector {
   void Finish();
 
   void Cancel();
-  /// Why images of this request are not worth more work at `now`; OK when they are.
-  Status GivenUp(TimePoint now) const;
-  bool IsGivenUp(TimePoint now) const { return cancel_->cancelled() || now >= options_.deadline.at(); }
+  /// Why an image of this request is not worth more work at `now`, when it needs `rest` at the least until
+  /// it is answered; OK when it is.
+  Status GivenUp(TimePoint now, Clock::duration rest = {}) const;
+  bool IsGivenUp(TimePoint now, Clock::duration rest = {}) const {
+    if (cancel_->cancelled()) return true;
+    return !options_.deadline.infinite() && now + rest >= options_.deadline.at();
+  }
 
  private:
   void Release();

@@ -18,8 +18,8 @@ constexpr int kLookAheadPerDecoder = 32;
 // ends in its request's Collector, as every item does.
 void ToBatch(ItemPtr item, SlotRef slot) {
   batch::Batcher& batcher = item->model().batcher();
-  const uint64_t flow = item->flow();
-  batcher.Push(flow, {std::move(slot), std::move(item)});
+  const Turn turn = item->turn();
+  batcher.Push(turn, {std::move(slot), std::move(item)});
 }
 
 }  // namespace
@@ -29,9 +29,10 @@ Core::Core(PipelineOptions given, fetch::Fetcher& fetcher, metrics::Registry& me
     : options(std::move(given)),
       registry(metrics_registry),
       budget(options.memory_budget_bytes),
+      admission(std::make_shared<Admission>(options.admission)),
       cache(options.cache_bytes > 0 ? std::make_unique<ResultCache>(options.cache_bytes) : nullptr),
       decode(
-          std::move(decoders), options.decode, cache.get(), [this] { fetch.Wake(); },
+          std::move(decoders), options.decode, model_count, cache.get(), [this] { fetch.Wake(); },
           [](ItemPtr item, SlotRef slot) { ToBatch(std::move(item), std::move(slot)); }),
       fetch(fetcher, budget, {kLookAheadPerDecoder * options.decoders, options.decode.limits.max_file_bytes},
             model_count, [this](ItemPtr item) { decode.Push(std::move(item)); }),
@@ -46,6 +47,12 @@ Status Core::AddModel(ModelSetup setup) {
   hooks.on_device_failure = [this](const Status& status) { OnDeviceFailure(status); };
   ASSIGN_OR_RETURN(auto model, ModelRuntime::Create(static_cast<int>(models.size()), std::move(setup),
                                                     options, options.decoders, registry, std::move(hooks)));
+  AdmissionModel load = model->load();
+  load.decoders = options.decoders;
+  // Both may stand on the same CPUs, so their times add up. A decoder takes about 100 photos a second.
+  if (load.first_rate > 0) load.first_rate = 1 / (1 / load.first_rate + 1 / (100.0 * options.decoders));
+  load.fetch_ahead = kLookAheadPerDecoder * options.decoders;
+  admission->AddModel(load);
   models.push_back(std::move(model));
   return Status::Ok();
 }
@@ -54,10 +61,12 @@ void Core::Enter(ItemPtr item, ImageSource source) {
   if (auto* reference = std::get_if<Reference>(&source)) {
     item->trail().by_reference = true;
     item->reference = std::move(reference->text);
+    item->Charge(0, true);
     return fetch.Push(std::move(item));
   }
   item->bytes = std::move(std::get<Bytes>(source));
   item->trail().bytes = item->bytes.size();
+  item->Charge(item->bytes.size(), false);
   const TimePoint admitted = item->times().At(Border::kAdmitted);
   item->times().MarkAt(Border::kFetchStart, admitted);
   item->times().MarkAt(Border::kFetchEnd, admitted);
@@ -97,6 +106,7 @@ void Core::StartSampling() {
 void Core::Sample() {
   std::scoped_lock lock(sampling_);
   for (const auto& model : models) model->Sample();
+  for (const auto& model : models) model->metrics().SampleAdmission(admission->State(model->index()));
   budget_used_->Set(static_cast<double>(budget.used()));
   in_flight_->Set(static_cast<double>(requests.size()));
   if (cache == nullptr) return;

@@ -10,6 +10,7 @@
 #include "base/memory_budget.h"
 #include "fetch/fetcher.h"
 #include "metrics/registry.h"
+#include "pipeline/admission.h"
 #include "pipeline/decode_stage.h"
 #include "pipeline/fetch_stage.h"
 #include "pipeline/model_runtime.h"
@@ -43,6 +44,7 @@ struct Core {
   const PipelineOptions options;
   metrics::Registry& registry;
   MemoryBudget budget;
+  const std::shared_ptr<Admission> admission;
   std::vector<std::unique_ptr<ModelRuntime>> models;
   std::atomic<bool> device_failed{false};
   std::unique_ptr<ResultCache> cache;  ///< null: none

@@ -30,9 +30,10 @@ Result<decode::DecodeReport> RunDecoder(decode::Decoder& decoder, const decode::
 }  // namespace
 
 DecodeStage::DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders,
-                         decode::DecodeOptions options, ResultCache* cache,
+                         decode::DecodeOptions options, int models, ResultCache* cache,
                          std::function<void()> on_bytes_dropped, Next next)
     : options_(options),
+      models_(static_cast<size_t>(models)),
       cache_(cache),
       on_bytes_dropped_(std::move(on_bytes_dropped)),
       next_(std::move(next)),
@@ -44,13 +45,13 @@ DecodeStage::DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders,
 
 void DecodeStage::Push(ItemPtr item) {
   item->model().decode_waiting.fetch_add(1, std::memory_order_relaxed);
-  const uint64_t flow = item->flow();
+  const Turn turn = item->turn();
   const bool look_up = cache_ != nullptr && !item->request().self_test;
   std::scoped_lock lock(mutex_);
   if (look_up) {
-    lookups_.Push(flow, std::move(item));
+    lookups_.Push(turn, std::move(item));
   } else {
-    queue_.Push(flow, std::move(item));
+    queue_.Push(turn, std::move(item));
     waiting_.fetch_add(1);
   }
   ready_.notify_one();
@@ -58,24 +59,18 @@ void DecodeStage::Push(ItemPtr item) {
 
 void DecodeStage::Sweep() {
   const TimePoint now = Clock::now();
-  for (;;) {
-    std::optional<ItemPtr> item;
-    {
-      std::scoped_lock lock(mutex_);
-      item = TakeGivenUp(now);
-      if (!item) return;
-    }
-    (*item)->model().decode_waiting.fetch_sub(1, std::memory_order_relaxed);
-    (*item)->EndIfGivenUp();
+  const auto unwanted = [&](const ItemPtr& waiting) { return waiting->IsGivenUp(now); };
+  std::vector<ItemPtr> given_up;
+  {
+    std::scoped_lock lock(mutex_);
+    queue_.Extract(unwanted, given_up);
+    waiting_.fetch_sub(static_cast<int>(given_up.size()));
+    lookups_.Extract(unwanted, given_up);
   }
-}
-
-std::optional<ItemPtr> DecodeStage::TakeGivenUp(TimePoint now) {
-  const auto given_up = [&](const ItemPtr& waiting) { return waiting->IsGivenUp(now); };
-  if (std::optional<ItemPtr> item = lookups_.PopIf(given_up)) return item;
-  std::optional<ItemPtr> item = queue_.PopIf(given_up);
-  if (item) waiting_.fetch_sub(1);
-  return item;
+  for (const ItemPtr& item : given_up) {
+    item->model().decode_waiting.fetch_sub(1, std::memory_order_relaxed);
+    item->EndGivenUp(DropQueue::kDecode);
+  }
 }
 
 void DecodeStage::Wake() {
@@ -103,7 +98,10 @@ void DecodeStage::Run(int index, decode::Decoder& decoder) {
     lookups = work.look_up ? lookups + 1 : 0;
     ModelRuntime& model = work.item->model();
     model.decode_waiting.fetch_sub(1, std::memory_order_relaxed);
-    if (work.item->EndIfGivenUp()) continue;
+    if (work.item->IsGivenUp(Clock::now()) || !(work.look_up || work.slot)) {
+      work.item->EndGivenUp(DropQueue::kDecode);
+      continue;
+    }
     if (work.look_up) {
       LookUp(std::move(work.item));
     } else {
@@ -137,12 +135,13 @@ bool DecodeStage::TakeDecode(Work& work) {
   const TimePoint now = Clock::now();
   full_models_.clear();
   std::optional<ItemPtr> item = queue_.PopIf([&](const ItemPtr& waiting) {
-    if (waiting->IsGivenUp(now)) return true;
+    if (waiting->IsGivenUp(now)) return Look::kTake;
     ModelRuntime& model = waiting->model();
-    if (std::find(full_models_.begin(), full_models_.end(), &model) != full_models_.end()) return false;
+    if (std::find(full_models_.begin(), full_models_.end(), &model) != full_models_.end()) return Look::kSkip;
     work.slot = model.slots().TryAcquire();
-    if (!work.slot) full_models_.push_back(&model);
-    return work.slot.has_value();
+    if (work.slot) return Look::kTake;
+    full_models_.push_back(&model);
+    return full_models_.size() < models_ ? Look::kSkip : Look::kStop;  // thousands may wait behind it
   });
   if (!item) return false;
   waiting_.fetch_sub(1);
@@ -169,15 +168,16 @@ void DecodeStage::LookUp(ItemPtr item) {
     item->keep_in = cache_;
   }
   item->model().decode_waiting.fetch_add(1, std::memory_order_relaxed);
-  const uint64_t flow = item->flow();
+  const Turn turn = item->turn();
   std::scoped_lock lock(mutex_);
-  queue_.Push(flow, std::move(item));
+  queue_.Push(turn, std::move(item));
   waiting_.fetch_add(1);
   ready_.notify_one();
 }
 
 void DecodeStage::Decode(Work work, int index, decode::Decoder& decoder) {
   Item& item = *work.item;
+  item.OnStarted();
   item.trail().decoder = index;
   const RequestOptions& request = item.request();
   decode::DecodeJob job;

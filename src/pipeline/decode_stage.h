@@ -32,10 +32,11 @@ class DecodeStage {
   using Next = std::function<void(ItemPtr, SlotRef)>;
 
   /// \param decoders one per thread.
+  /// \param models   how many there are.
   /// \param on_bytes_dropped called after a photo's bytes were let go, with no lock held.
   /// \param cache null: none; else it outlives this stage and the items.
   DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders, decode::DecodeOptions options,
-              ResultCache* cache, std::function<void()> on_bytes_dropped, Next next);
+              int models, ResultCache* cache, std::function<void()> on_bytes_dropped, Next next);
   ~DecodeStage() { Stop(); }
   DecodeStage(const DecodeStage&) = delete;
   DecodeStage& operator=(const DecodeStage&) = delete;
@@ -60,11 +61,11 @@ class DecodeStage {
   bool TakeReady(Work& work, int lookups);
   bool TakeLookup(Work& work);
   bool TakeDecode(Work& work);
-  std::optional<ItemPtr> TakeGivenUp(TimePoint now);
   void LookUp(ItemPtr item);
   void Decode(Work work, int index, decode::Decoder& decoder);
 
   const decode::DecodeOptions options_;
+  const size_t models_;
   ResultCache* const cache_;
   const std::function<void()> on_bytes_dropped_;
   const Next next_;

@@ -34,6 +34,7 @@ class FetchPermit {
   }
   ~FetchPermit() { Release(); }
 
+  bool held() const { return stage_ != nullptr; }
   uint64_t bytes() const { return memory_.bytes(); }
   void Release();
   /// The photo is here and smaller than it might have been: the rest of the memory goes back.

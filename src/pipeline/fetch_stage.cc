@@ -51,25 +51,24 @@ FetchStage::FetchStage(fetch::Fetcher& fetcher, MemoryBudget& budget, Limits lim
 
 void FetchStage::Push(ItemPtr item) {
   item->model().fetch_waiting.fetch_add(1, std::memory_order_relaxed);
-  const uint64_t flow = item->flow();
+  const Turn turn = item->turn();
   std::scoped_lock lock(mutex_);
-  queue_.Push(flow, std::move(item));
+  queue_.Push(turn, std::move(item));
   waiting_.fetch_add(1);
   wake_.notify_one();
 }
 
 void FetchStage::Sweep() {
   const TimePoint now = Clock::now();
-  for (;;) {
-    std::optional<ItemPtr> item;
-    {
-      std::scoped_lock lock(mutex_);
-      item = queue_.PopIf([&](const ItemPtr& waiting) { return waiting->IsGivenUp(now); });
-      if (!item) return;
-      waiting_.fetch_sub(1);
-    }
-    (*item)->model().fetch_waiting.fetch_sub(1, std::memory_order_relaxed);
-    (*item)->EndIfGivenUp();
+  std::vector<ItemPtr> given_up;
+  {
+    std::scoped_lock lock(mutex_);
+    queue_.Extract([&](const ItemPtr& waiting) { return waiting->IsGivenUp(now); }, given_up);
+    waiting_.fetch_sub(static_cast<int>(given_up.size()));
+  }
+  for (const ItemPtr& item : given_up) {
+    item->model().fetch_waiting.fetch_sub(1, std::memory_order_relaxed);
+    item->EndGivenUp(DropQueue::kFetch);
   }
 }
 
@@ -100,7 +99,11 @@ void FetchStage::Run() {
     }
     lock.unlock();
     item->model().fetch_waiting.fetch_sub(1, std::memory_order_relaxed);
-    if (!item->EndIfGivenUp()) Start(item);
+    if (item->permit.held()) {
+      Start(item);
+    } else {
+      item->EndGivenUp(DropQueue::kFetch);
+    }
     item.reset();
     lock.lock();
   }
@@ -114,8 +117,9 @@ ItemPtr FetchStage::TakeStartable() {
   if (std::all_of(permits_.begin(), permits_.end(), full)) return nullptr;
   const TimePoint now = Clock::now();
   bool memory_full = false;
-  std::optional<ItemPtr> item = queue_.PopIf(
-      [&](const ItemPtr& waiting) { return waiting->IsGivenUp(now) || Permit(*waiting, memory_full); });
+  std::optional<ItemPtr> item = queue_.PopIf([&](const ItemPtr& waiting) {
+    return waiting->IsGivenUp(now) || Permit(*waiting, memory_full) ? Look::kTake : Look::kSkip;
+  });
   if (!item) return nullptr;
   waiting_.fetch_sub(1);
   return std::move(*item);
@@ -183,6 +187,7 @@ void FetchStage::OnFetched(const ItemPtr& item, bool last_try, Result<Bytes> byt
   item->bytes = std::move(*bytes);
   item->trail().bytes = item->bytes.size();
   LearnSize(item->bytes.size());
+  item->OnFetched(item->bytes.size());
   item->permit.ShrinkTo(item->bytes.size());
   next_(item);
 }

@@ -7,11 +7,36 @@
 
 namespace photovec::pipeline {
 
-bool Item::EndIfGivenUp() {
-  Status status = collector_->GivenUp(Clock::now());
-  if (status.ok()) return false;
-  Fail(std::move(status));
-  return true;
+namespace {
+
+// A stage's time; -1 where the image did not get to its end.
+double StageMicros(const StageTimes& times, Border from, Border to) {
+  if (!times.Has(from) || !times.Has(to)) return -1;
+  return static_cast<double>(MicrosBetween(times.At(from), times.At(to)));
+}
+
+// Whether work was done for it; what was dropped says nothing of how fast work is done.
+bool WasServed(Code code) {
+  return code != Code::kCancelled && code != Code::kDeadlineExceeded && code != Code::kUnavailable;
+}
+
+}  // namespace
+
+void Item::Charge(uint64_t bytes, bool by_reference) {
+  charge_ = collector_->ticket().Add(bytes, by_reference);
+  charged_ = true;
+}
+
+// What the rest takes may have been learnt to be less since it was found too long: it stays given up.
+Status Item::WhyGivenUp() const {
+  Status status = collector_->GivenUp(Clock::now(), collector_->ticket().RestFromDecode());
+  if (!status.ok()) return status;
+  return {Code::kDeadlineExceeded, "the request's time is over before this image could be encoded"};
+}
+
+void Item::EndGivenUp(DropQueue queue) {
+  model().metrics().ObserveDrop(queue);
+  Fail(WhyGivenUp());
 }
 
 void Item::DropBytes() {
@@ -49,7 +74,7 @@ Status Item::Normalize() {
   return {Code::kNanEmbedding, "the model gave a vector of zeros, which has no direction to normalise"};
 }
 
-void Item::OnDropped() { End(collector_->GivenUp(Clock::now())); }
+void Item::OnDropped() { EndGivenUp(DropQueue::kBatch); }
 
 void Item::End(Status status) {
   DropBytes();
@@ -57,6 +82,14 @@ void Item::End(Status status) {
   result_.status = std::move(status);
   result_.times.Mark(Border::kCollected);
   if (!request().self_test) model().metrics().ObserveItem(result_);
+  if (charged_) {
+    const StageTimes& at = result_.times;
+    const ItemTrail& trail = result_.trail;
+    collector_->ticket().OnEnded(
+        charge_,
+        {WasServed(result_.status.code()), StageMicros(at, Border::kDecodeStart, Border::kPreprocessEnd),
+         StageMicros(at, Border::kEncodeStart, Border::kEncodeEnd), trail.batch_size, trail.bytes});
+  }
   collector_->OnItemEnded();
 }
 

@@ -26,13 +26,22 @@ class Item final : public batch::Client {
   Item(std::shared_ptr<Collector> collector, ItemResult& result)
       : collector_(std::move(collector)), result_(result) {}
 
-  uint64_t flow() const { return collector_->id(); }  ///< for fair queues
+  /// Its place in the fair queues.
+  const Turn& turn() const { return charge_.turn; }
+  /// It enters the pipeline: from now on it counts as work that waits. Once, first.
+  void Charge(uint64_t bytes, bool by_reference);
+  void OnFetched(uint64_t bytes) { collector_->ticket().OnFetched(charge_, bytes); }
+  void OnStarted() { collector_->ticket().OnStarted(charge_); }
   ModelRuntime& model() const { return collector_->model(); }
   const RequestOptions& request() const { return collector_->options(); }
   std::shared_ptr<const CancelFlag> cancel_flag() const { return collector_->cancel_flag(); }
-  bool IsGivenUp(TimePoint now) const { return collector_->IsGivenUp(now); }
-  /// Ends the item when nobody wants it any more; says whether it did.
-  bool EndIfGivenUp();
+  /// Nobody wants it any more, or it cannot be done in time from here: it is cancelled or too late for a
+  /// decode and its batch.
+  bool IsGivenUp(TimePoint now) const {
+    return collector_->IsGivenUp(now, collector_->ticket().RestFromDecode());
+  }
+  /// Ends the item, which was found given up while it waited.
+  void EndGivenUp(DropQueue queue);
 
   StageTimes& times() { return result_.times; }
   ItemTrail& trail() { return result_.trail; }
@@ -58,17 +67,22 @@ class Item final : public batch::Client {
   void AnswerFromCache(std::vector<float> embedding);
 
   // batch::Client
-  bool StillWanted() const override { return !IsGivenUp(Clock::now()); }
+  bool StillWanted() const override {
+    return !collector_->IsGivenUp(Clock::now(), collector_->ticket().RestFromEncode());
+  }
   void OnTaken(const batch::Taken& taken) override;
   void OnEncoded(const Status& status, std::span<const float> embedding, TimePoint at) override;
   void OnDropped() override;
 
  private:
+  Status WhyGivenUp() const;
   Status Normalize();
   void End(Status status);
 
   const std::shared_ptr<Collector> collector_;
   ItemResult& result_;
+  pipeline::Charge charge_;
+  bool charged_ = false;
 };
 
 using ItemPtr = std::shared_ptr<Item>;

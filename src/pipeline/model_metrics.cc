@@ -19,6 +19,9 @@ metrics::Gauge* QueueGauge(metrics::Registry& registry, const std::string& model
                            Labels{{label::kModel, model}, {label::kQueue, queue}});
 }
 
+constexpr std::array<const char*, kDropQueueCount> kDropQueues = {"fetch", "decode", "batch"};
+constexpr std::array<const char*, kLaneCount> kLanes = {"interactive", "bulk"};
+
 }  // namespace
 
 ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model, int streams, bool cache)
@@ -46,6 +49,24 @@ ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model
   decode_queue_ = QueueGauge(registry, model, "decode");
   batch_queue_ = QueueGauge(registry, model, "batch");
   slots_free_ = registry.GetGauge(name::kSlotsFree, "Pixel slots that are free", {{label::kModel, model}});
+  for (size_t i = 0; i < kDropQueues.size(); ++i) {
+    dropped_[i] = registry.GetCounter(name::kImagesDropped, "Images given up while they waited",
+                                      {{label::kModel, model}, {label::kQueue, kDropQueues[i]}});
+  }
+  for (size_t i = 0; i < kLanes.size(); ++i) {
+    const Labels lane{{label::kModel, model}, {label::kPriority, kLanes[i]}};
+    const auto requests = [&](const char* state) {
+      return registry.GetGauge(
+          name::kRequestsByState, "Requests that wait, and of which an image was taken by a decoder",
+          {{label::kModel, model}, {label::kPriority, kLanes[i]}, {label::kState, state}});
+    };
+    lanes_[i] = {
+        registry.GetGauge(name::kAdmissionWait, "Until all that was admitted would be done", lane),
+        registry.GetGauge(name::kAdmissionMaxWait, "How long a request may wait to be admitted", lane),
+        requests("waiting"), requests("running")};
+  }
+  rate_ = registry.GetGauge(name::kAdmissionRate, "Images a second when there is enough to do",
+                            {{label::kModel, model}});
   for (int i = 0; i < streams; ++i) {
     const Labels labels{{label::kModel, model}, {label::kStream, std::to_string(i)}};
     streams_.push_back(
@@ -92,6 +113,22 @@ void ModelMetrics::ObserveBatch(int size) {
 
 void ModelMetrics::ObserveLookup(bool found) {
   if (attached_.load(std::memory_order_relaxed)) (found ? cache_hits_ : cache_misses_)->Add();
+}
+
+void ModelMetrics::ObserveDrop(DropQueue queue) {
+  if (attached_.load(std::memory_order_relaxed)) dropped_[static_cast<size_t>(queue)]->Add();
+}
+
+void ModelMetrics::SampleAdmission(const ModelState& state) {
+  if (!attached_.load(std::memory_order_relaxed)) return;
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    const LaneState& lane = state.lanes[i];
+    lanes_[i].wait->Set(lane.wait_s);
+    lanes_[i].limit->Set(lane.max_wait_s);
+    lanes_[i].waiting->Set(lane.waiting);
+    lanes_[i].running->Set(lane.running);
+  }
+  rate_->Set(state.images_per_second);
 }
 
 void ModelMetrics::Sample(const ModelSample& sample) {

@@ -11,6 +11,7 @@
 #include "base/stage_times.h"
 #include "base/status.h"
 #include "metrics/registry.h"
+#include "pipeline/admission.h"
 #include "pipeline/request.h"
 #include "pipeline/request_stages.h"
 
@@ -25,6 +26,10 @@ struct ModelSample {
   std::vector<int64_t> stream_busy_us;  ///< so far, per stream
   TimePoint at;
 };
+
+/// Where an image was given up, before it cost anything more.
+enum class DropQueue : uint8_t { kFetch, kDecode, kBatch };
+inline constexpr int kDropQueueCount = 3;
 
 /// The metrics of one model. Observe*: any thread, no lock of its own. Sample: one thread at a time.
 /// Names, labels and buckets: metrics/names.h; meanings: docs/metrics.md.
@@ -41,6 +46,9 @@ class ModelMetrics {
   void ObserveBatch(int size);
   /// The result cache was asked for an image. Only with a cache.
   void ObserveLookup(bool found);
+  void ObserveDrop(DropQueue queue);
+  /// Refreshes what Admission says of the model.
+  void SampleAdmission(const ModelState& state);
   /// Refreshes the gauges. Stream busy ratios are over the time since the last call.
   void Sample(const ModelSample& sample);
   /// From now on nothing touches the registry. Not concurrent with Observe* or Sample.
@@ -68,6 +76,15 @@ class ModelMetrics {
   metrics::Gauge* decode_queue_;
   metrics::Gauge* batch_queue_;
   metrics::Gauge* slots_free_;
+  std::array<metrics::Counter*, kDropQueueCount> dropped_{};
+  struct LaneGauges {
+    metrics::Gauge* wait;
+    metrics::Gauge* limit;
+    metrics::Gauge* waiting;
+    metrics::Gauge* running;
+  };
+  std::array<LaneGauges, kLaneCount> lanes_{};
+  metrics::Gauge* rate_;
   std::vector<Stream> streams_;
   TimePoint sampled_at_;
 };

@@ -92,6 +92,13 @@ Result<std::unique_ptr<ModelRuntime>> ModelRuntime::Create(int index, ModelSetup
   return model;
 }
 
+AdmissionModel ModelRuntime::load() const {
+  AdmissionModel load;
+  load.first_rate = setup_.images_per_second;
+  load.streams = setup_.encoder->stream_count();
+  return load;
+}
+
 void ModelRuntime::Sample() {
   ModelSample sample;
   sample.fetch_waiting = fetch_waiting.load(std::memory_order_relaxed);

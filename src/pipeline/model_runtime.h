@@ -11,6 +11,7 @@
 #include "batch/batcher.h"
 #include "batch/streams.h"
 #include "metrics/registry.h"
+#include "pipeline/admission.h"
 #include "pipeline/model_metrics.h"
 #include "pipeline/pipeline.h"
 #include "preprocess/spec.h"
@@ -49,6 +50,8 @@ class ModelRuntime {
   batch::Batcher& batcher() { return batcher_; }
   ModelMetrics& metrics() { return metrics_; }
   TimePoint last_encoded() const { return last_encoded_.load(); }
+  /// What Admission is told of it at the start; the pipeline adds what the models share.
+  AdmissionModel load() const;
 
   /// How many images wait in the shared queues, kept by the stages for metrics.
   std::atomic<int> fetch_waiting{0};

@@ -39,13 +39,17 @@ std::pair<ItemPtr, Status> OpenRequest::Admit() {
 void OpenRequest::Add(ImageSource source) {
   auto [item, refusal] = Admit();
   if (item == nullptr) return;
-  if (!refusal.ok()) return item->Fail(std::move(refusal));
+  if (!refusal.ok()) {
+    collector_->ticket().Skip();
+    return item->Fail(std::move(refusal));
+  }
   core_->Enter(std::move(item), std::move(source));
 }
 
 void OpenRequest::AddFailed(Status status) {
   ItemPtr item = Admit().first;
   if (item == nullptr) return;
+  collector_->ticket().Skip();
   if (status.ok()) status = Status(Code::kInternal, "an image was reported as failed without a reason");
   item->Fail(std::move(status));
 }

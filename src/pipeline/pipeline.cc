@@ -62,14 +62,23 @@ class PipelineImpl final : public Pipeline {
       return Status(Code::kDeviceFailed, "a device failed and this server is about to end; retry elsewhere");
     }
     ModelRuntime& model = *core_->models[static_cast<size_t>(options.model)];
+    if (options.ticket == nullptr) {
+      AdmissionAsk ask;
+      ask.model = options.model;
+      ask.lane = options.lane;
+      ask.client = options.client;
+      ask.images = 0;
+      options.ticket = core_->admission->Enter(ask);
+    }
     auto cancel = std::make_shared<CancelFlag>();
     ASSIGN_OR_RETURN(const uint64_t id, core_->requests.Register(cancel, options.deadline));
-    auto collector = std::make_shared<Collector>(id, options, std::move(cancel), model, core_->requests,
-                                                 core_, std::move(done));
+    auto collector = std::make_shared<Collector>(id, std::move(options), std::move(cancel), model,
+                                                 core_->requests, core_, std::move(done));
     return std::unique_ptr<Request>(std::make_unique<OpenRequest>(core_, std::move(collector)));
   }
 
   MemoryBudget& budget() override { return core_->budget; }
+  Admission& admission() override { return *core_->admission; }
 
   std::vector<ModelView> models() const override {
     std::vector<ModelView> views;

@@ -15,6 +15,7 @@
 #include "decode/decoder.h"
 #include "fetch/fetcher.h"
 #include "metrics/registry.h"
+#include "pipeline/admission.h"
 #include "pipeline/request.h"
 #include "preprocess/spec.h"
 
@@ -25,7 +26,8 @@ struct ModelSetup {
   std::string name;                          ///< as clients name it
   std::unique_ptr<encode::Encoder> encoder;  ///< warmed up
   preprocess::Spec spec;
-  std::string fingerprint;  ///< short id of weights + preprocessing + scaling mode
+  std::string fingerprint;       ///< short id of weights + preprocessing + scaling mode
+  double images_per_second = 0;  ///< what the encoder did at warm-up; 0: not known
 };
 
 struct PipelineOptions {
@@ -36,6 +38,7 @@ struct PipelineOptions {
   uint64_t cache_bytes = 0;  ///< what the result cache may hold, beside the memory budget; 0: there is none
   int64_t batch_wait_us = 0;
   int max_items_per_request = 1000;
+  AdmissionOptions admission;
   /// Called once, on a stream thread, when a device failed; device_failed() is already true. May be empty.
   std::function<void(const Status&)> on_device_failure;
 };
@@ -74,6 +77,8 @@ class Pipeline {
 
   /// The memory that waiting bytes count against; http/ reserves body bytes here before it reads them.
   virtual MemoryBudget& budget() = 0;
+  /// Who may come, and in which order they are served.
+  virtual Admission& admission() = 0;
   virtual std::vector<ModelView> models() const = 0;
   virtual std::optional<ModelView> FindModel(std::string_view name) const = 0;  ///< empty name: the first
   virtual const PipelineOptions& options() const = 0;

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/deadline.h"
+#include "base/fair_queue.h"
 #include "base/stage_times.h"
 #include "base/status.h"
 
@@ -46,6 +48,8 @@ enum class Preprocessing : uint8_t {
   kReplacedService,  ///< as the service that photovec replaces did: squashed to a square, decoded exactly
 };
 
+class Ticket;  // admission.h
+
 /// How the items of a request are to be treated.
 struct RequestOptions {
   int model = 0;          ///< ModelView::index
@@ -54,6 +58,10 @@ struct RequestOptions {
   Deadline deadline;
   /// The server asks itself whether it works: not counted in metrics, and never answered from the cache.
   bool self_test = false;
+  Lane lane = Lane::kInteractive;  ///< bulk: it asks to be
+  uint64_t client = 0;             ///< whose it is: clients take turns
+  /// From Admission::Ask, for this model. Null: what is never refused, and says nothing of its size.
+  std::shared_ptr<Ticket> ticket = {};
 };
 
 /// Handed to a request's owner exactly once, when every item has its result.

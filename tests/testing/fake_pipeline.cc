@@ -123,6 +123,7 @@ FakePipeline::FakePipeline(uint64_t budget_bytes) : budget_(budget_bytes) {
   info_.precision = "f32";
   info_.image_size = 8;
   info_.embedding_dim = kDim;
+  admission_->AddModel({});
 }
 
 FakePipeline::~FakePipeline() { ReleaseHeld(); }

@@ -30,6 +30,7 @@ class FakePipeline final : public pipeline::Pipeline {
   Result<std::unique_ptr<pipeline::Request>> Open(pipeline::RequestOptions options,
                                                   pipeline::RequestDone done) override;
   MemoryBudget& budget() override { return budget_; }
+  pipeline::Admission& admission() override { return *admission_; }
   std::vector<pipeline::ModelView> models() const override;
   std::optional<pipeline::ModelView> FindModel(std::string_view name) const override;
   const pipeline::PipelineOptions& options() const override { return options_; }
@@ -69,6 +70,7 @@ class FakePipeline final : public pipeline::Pipeline {
 
  private:
   MemoryBudget budget_;
+  std::shared_ptr<pipeline::Admission> admission_ = std::make_shared<pipeline::Admission>(pipeline::AdmissionOptions{});
   pipeline::PipelineOptions options_;
   encode::EncoderInfo info_;
   std::atomic<bool> device_failed_{false};

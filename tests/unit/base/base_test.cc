@@ -98,9 +98,9 @@ TEST(Tensor, HalfPrecisionRoundTripsEveryValue) {
 
 TEST(FairQueue, RoundRobinBetweenFlowsFifoWithin) {
   FairQueue<int> queue;
-  for (int i = 0; i < 4; ++i) queue.Push(1, 10 + i);
-  queue.Push(2, 20);
-  queue.Push(3, 30);
+  for (int i = 0; i < 4; ++i) queue.Push({.flow = 1}, 10 + i);
+  queue.Push({.flow = 2}, 20);
+  queue.Push({.flow = 3}, 30);
   std::vector<int> order;
   while (auto value = queue.Pop()) order.push_back(*value);
   EXPECT_EQ(order, (std::vector<int>{10, 20, 30, 11, 12, 13}));
@@ -108,10 +108,10 @@ TEST(FairQueue, RoundRobinBetweenFlowsFifoWithin) {
 
 TEST(FairQueue, PopIfSkipsFlowsThatAreNotReady) {
   FairQueue<int> queue;
-  queue.Push(1, 1);
-  queue.Push(2, 2);
-  EXPECT_EQ(queue.PopIf([](int v) { return v == 2; }), 2);
-  EXPECT_EQ(queue.PopIf([](int v) { return v == 2; }), std::nullopt);
+  queue.Push({.flow = 1}, 1);
+  queue.Push({.flow = 2}, 2);
+  EXPECT_EQ(queue.PopIf([](int v) { return v == 2 ? Look::kTake : Look::kSkip; }), 2);
+  EXPECT_EQ(queue.PopIf([](int v) { return v == 2 ? Look::kTake : Look::kSkip; }), std::nullopt);
   EXPECT_EQ(queue.size(), 1U);
 }
 

@@ -29,7 +29,7 @@ std::vector<std::string> Texts(const std::vector<Ready>& items) {
 class BatcherTest : public ::testing::Test {
  protected:
   void Push(Batcher& batcher, uint64_t flow, const std::string& text) {
-    batcher.Push(flow, MakeReady(*slots_, text));
+    batcher.Push({.flow = flow}, MakeReady(*slots_, text));
   }
   std::unique_ptr<SlotPool> slots_ = MakeSlots(32);
   std::vector<Ready> out_;
@@ -84,7 +84,7 @@ TEST_F(BatcherTest, DropsTheUnwantedAndFreesTheirSlots) {
   Batcher batcher;
   auto unwanted = std::make_shared<FakeClient>();
   unwanted->wanted = false;
-  batcher.Push(1, MakeReady(*slots_, "gone", unwanted));
+  batcher.Push({.flow = 1}, MakeReady(*slots_, "gone", unwanted));
   Push(batcher, 1, "kept");
   ASSERT_TRUE(batcher.Take(1, true, out_));
   EXPECT_THAT(Texts(out_), ElementsAre("kept")) << "a dropped item must not use up a place in the batch";
@@ -96,7 +96,7 @@ TEST_F(BatcherTest, GoesOnWaitingWhenAllWereUnwanted) {
   Batcher batcher;
   auto unwanted = std::make_shared<FakeClient>();
   unwanted->wanted = false;
-  batcher.Push(1, MakeReady(*slots_, "gone", unwanted));
+  batcher.Push({.flow = 1}, MakeReady(*slots_, "gone", unwanted));
   auto taken = std::async(std::launch::async, [&] { return batcher.Take(4, true, out_); });
   EXPECT_TRUE(unwanted->Get().dropped);
   Push(batcher, 1, "wanted");

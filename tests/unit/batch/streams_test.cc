@@ -53,7 +53,7 @@ class StreamsTest : public ::testing::Test {
  protected:
   std::shared_ptr<FakeClient> Push(const std::string& text, uint64_t flow = 1) {
     auto client = std::make_shared<FakeClient>();
-    batcher_.Push(flow, MakeReady(*slots_, text, client));
+    batcher_.Push({.flow = flow}, MakeReady(*slots_, text, client));
     return client;
   }
   std::unique_ptr<SlotPool> slots_ = MakeSlots(64);
@@ -143,11 +143,11 @@ TEST_F(StreamsTest, AFailedBatchFailsItsItemsAndNothingElse) {
     Batcher batcher;
     const Streams streams(encoder, batcher, recorder_.Hooks());
     auto a = std::make_shared<FakeClient>();
-    batcher.Push(1, MakeReady(*slots_, "a", a));
+    batcher.Push({.flow = 1}, MakeReady(*slots_, "a", a));
     EXPECT_EQ(a->Get().status.code(), Code::kDeviceOutOfMemory);
     in_submit ? encoder.FailSubmit({}) : encoder.FailWait({});
     auto b = std::make_shared<FakeClient>();
-    batcher.Push(1, MakeReady(*slots_, "b", b));
+    batcher.Push({.flow = 1}, MakeReady(*slots_, "b", b));
     EXPECT_TRUE(b->Get().status.ok()) << "the stream lives on";
   }
   EXPECT_TRUE(recorder_.failures.empty()) << "out of memory is not a broken device";
