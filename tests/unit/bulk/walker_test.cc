@@ -135,6 +135,16 @@ TEST_F(PathWalkerTest, TheOrderOfTwoPathsIsThatOfTheWalk) {
   }
 }
 
+TEST_F(PathWalkerTest, OneFolderIsLeftOut) {
+  Write("d/a.jpg");
+  Write("d/v.partial/b.jpg");
+  PathWalker walker({Path("d")}, true);
+  walker.LeaveOut(Path("d/v.partial"));
+  walker.LeaveOut(Path("none"));
+  EXPECT_EQ(walker.Next()->path, Path("d/a.jpg"));
+  EXPECT_FALSE(walker.Next());
+}
+
 TEST_F(PathWalkerTest, NothingIsInAnEmptyFolder) { EXPECT_THAT(Walk({root_.string()}), IsEmpty()); }
 
 TEST(PathWalker, ImageExtensions) {
