@@ -34,13 +34,14 @@ class InputCounter {
  public:
   InputCounter(const EmbedOptions& options, const bulk::OutputNames& names, bool enabled) {
     if (!enabled) return;
-    thread_ = std::thread([this, inputs = options.inputs, all_files = options.all_files, partial = names.partial] {
-      bulk::PathWalker walker(inputs, all_files, bulk::PathWalker::Warnings::kOff);
-      walker.LeaveOut(partial);
-      int64_t count = 0;
-      while (!abandoned_ && walker.Next()) ++count;
-      if (!abandoned_) total_ = count;
-    });
+    thread_ =
+        std::thread([this, inputs = options.inputs, all_files = options.all_files, partial = names.partial] {
+          bulk::PathWalker walker(inputs, all_files, bulk::PathWalker::Warnings::kOff);
+          walker.LeaveOut(partial);
+          int64_t count = 0;
+          while (!abandoned_ && walker.Next()) ++count;
+          if (!abandoned_) total_ = count;
+        });
   }
   ~InputCounter() {
     abandoned_ = true;
@@ -56,7 +57,8 @@ class InputCounter {
   std::thread thread_;
 };
 
-Result<std::unique_ptr<bulk::Source>> OpenSource(const EmbedOptions& options, const bulk::OutputNames& names) {
+Result<std::unique_ptr<bulk::Source>> OpenSource(const EmbedOptions& options,
+                                                 const bulk::OutputNames& names) {
   if (options.from.empty()) {
     auto walker = std::make_unique<bulk::PathWalker>(options.inputs, options.all_files);
     walker->LeaveOut(names.partial);
@@ -171,10 +173,9 @@ class EmbedJob {
     options.earlier_milliseconds = output.checkpoint().milliseconds + earlier_ms;
     auto run = std::make_unique<bulk::EmbedRun>(
         *engine_->pipeline, *resumed_, output, options,
-        bulk::EmbedRun::Hooks{[this] { return stop_.requested(); },
-                              [this](int64_t done, int64_t failed) {
-                                progress_.Update(done, failed, counter_->total());
-                              }});
+        bulk::EmbedRun::Hooks{
+            [this] { return stop_.requested(); },
+            [this](int64_t done, int64_t failed) { progress_.Update(done, failed, counter_->total()); }});
     run->summary().AddEarlier(output.lines(), output.checkpoint().failures);
     return run;
   }
@@ -216,7 +217,8 @@ class EmbedJob {
     partial_.reset();
     const Status removed = bulk::RemoveLeftover(names_);
     if (!removed.ok()) log::warn("{}", removed.message());
-    return cli::ReportFailure({Code::kNotFound, why + "; no result is written, " + names_.npy + " is as it was before"});
+    return cli::ReportFailure(
+        {Code::kNotFound, why + "; no result is written, " + names_.npy + " is as it was before"});
   }
 
   int Complete(bulk::EmbedRun& run) {
@@ -226,8 +228,8 @@ class EmbedJob {
     if (!digests.ok()) {
       return cli::ReportFailure({digests.status().code(), digests.status().message() + Afterwards()});
     }
-    const Status finished = partial_->Finish(MetaJson(options_, model(), *digests, summary,
-                                                      resumed_->passed_over(), run.milliseconds()));
+    const Status finished = partial_->Finish(
+        MetaJson(options_, model(), *digests, summary, resumed_->passed_over(), run.milliseconds()));
     if (!finished.ok()) return cli::ReportFailure({finished.code(), finished.message() + Afterwards()});
     partial_.reset();
     const Status placed = bulk::PutInPlace(names_);
@@ -280,10 +282,12 @@ int RunEmbedCheck(const std::string& npy_path) {
   if (!names.ok()) return cli::ReportUsage(names.status());
   const auto checked = bulk::CheckResult(*names);
   if (!checked.ok()) return cli::ReportFailure(checked.status());
-  std::printf("%s, its .jsonl and its .meta.json belong together and are whole: %s vectors of %s inputs, generation %s, "
-              "fingerprint %s\n",
-              names->npy.c_str(), cli::Grouped(checked->vectors).c_str(), cli::Grouped(checked->inputs).c_str(),
-              checked->generation.c_str(), checked->fingerprint.c_str());
+  std::printf(
+      "%s, its .jsonl and its .meta.json belong together and are whole: %s vectors of %s inputs, generation "
+      "%s, "
+      "fingerprint %s\n",
+      names->npy.c_str(), cli::Grouped(checked->vectors).c_str(), cli::Grouped(checked->inputs).c_str(),
+      checked->generation.c_str(), checked->fingerprint.c_str());
   return cli::kExitOk;
 }
 

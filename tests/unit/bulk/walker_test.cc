@@ -125,7 +125,8 @@ TEST_F(PathWalkerTest, NamesTooLongForTheSystemAreErrors) {
 }
 
 TEST_F(PathWalkerTest, TheOrderOfTwoPathsIsThatOfTheWalk) {
-  for (const char* name : {"a/z.jpg", "a-b.jpg", "a.jpg", "aa/b.jpg", "B/a.jpg", "a/b/c.jpg", "a/b.jpg", "\xff.jpg"}) {
+  for (const char* name :
+       {"a/z.jpg", "a-b.jpg", "a.jpg", "aa/b.jpg", "B/a.jpg", "a/b/c.jpg", "a/b.jpg", "\xff.jpg"}) {
     Write(std::string("t/") + name);
   }
   const auto names = Walk({Path("t")});
