@@ -79,7 +79,8 @@ Result<std::string> ReadFile(const std::string& path, uint64_t limit, FileKind k
 std::string FolderOf(const std::string& path) { return std::filesystem::path(path).parent_path().string(); }
 
 Status SyncFolder(const std::string& folder) {
-  const FileDescriptor opened(open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor opened(
+      open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (opened.valid() && fsync(opened.get()) == 0) return Status::Ok();
   if (opened.valid() && (errno == EINVAL || errno == EROFS || errno == ENOTSUP)) return Status::Ok();
   return {Code::kUnavailable, "cannot sync the folder " + folder + ": " + std::strerror(errno)};

@@ -52,8 +52,9 @@ Result<std::unique_ptr<EarlierLines>> EarlierLines::Open(const std::string& fold
 }
 
 Status EarlierLines::Broken(const std::string& name) const {
-  return {Code::kUnavailable, folder_ + name + " cannot be read, or is not what was written; without --resume the run "
-                              "begins anew"};
+  return {Code::kUnavailable, folder_ + name +
+                                  " cannot be read, or is not what was written; without --resume the run "
+                                  "begins anew"};
 }
 
 Result<std::optional<Found>> EarlierLines::Next() {

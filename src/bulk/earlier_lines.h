@@ -21,7 +21,9 @@ std::string FileRecord(const Found& found);
 /// Errors: kUnavailable when a file of the folder is not what was written.
 class EarlierLines {
  public:
-  /// \param folder of a PartialResult. \param lines of its checkpoint. \param columns D.
+  /// \param folder of a PartialResult.
+  /// \param lines of its checkpoint.
+  /// \param columns D.
   static Result<std::unique_ptr<EarlierLines>> Open(const std::string& folder, int64_t lines, int columns);
 
   /// Path and id of the next line; nullopt after the last.

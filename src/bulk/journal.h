@@ -22,7 +22,7 @@ struct Checkpoint {
   uint32_t rows_crc = 0;
   uint32_t lines_crc = 0;
   uint32_t files_crc = 0;
-  int64_t milliseconds = 0;  ///< of work so far, earlier runs included
+  int64_t milliseconds = 0;                 ///< of work so far, earlier runs included
   std::map<std::string, int64_t> failures;  ///< by code
   uint64_t journal_end = 0;                 ///< where its line ends in the journal
 };
@@ -41,7 +41,8 @@ struct JournalContent {
 
 /// The journal of a partial result: one line a record, "<CRC-32C of the JSON, 8 hex digits> <JSON>". The
 /// first names the run, each further one is a checkpoint, the last may say that the run is finished.
-/// Whatever does not read as such a line, and all that follows it, was never written: a power cut tears tails.
+/// Whatever does not read as such a line, and all that follows it, was never written: a power cut tears
+/// tails.
 /// Errors: kNotFound; kUnavailable when it cannot be read, or its first line is none.
 Result<JournalContent> ReadJournal(const std::string& path);
 

@@ -41,8 +41,8 @@ class LineReader {
   std::string name_;
   char separator_;
   std::string buffer_;
-  size_t begin_ = 0;      // of what is not handed out yet
-  size_t searched_ = 0;   // no separator between begin_ and here
+  size_t begin_ = 0;       // of what is not handed out yet
+  size_t searched_ = 0;    // no separator between begin_ and here
   uint64_t position_ = 0;  // of begin_ in the input
   bool ended_ = false;
   int error_ = 0;

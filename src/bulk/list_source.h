@@ -15,7 +15,9 @@ namespace photovec::bulk {
 /// passed over. A list that cannot be read to its end, or has a line that is no path, ends with an error.
 class ListSource : public Source {
  public:
-  /// \param path "-": stdin. \param separator '\n' or '\0'. Errors: kNotFound, kUnavailable.
+  /// \param path "-": stdin.
+  /// \param separator '\n' or '\0'.
+  /// Errors: kNotFound, kUnavailable.
   static Result<std::unique_ptr<ListSource>> Open(const std::string& path, char separator);
 
   std::optional<Found> Next() override;

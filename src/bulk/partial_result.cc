@@ -178,8 +178,8 @@ Status PartialResult::Add(const Found& found, const pipeline::ItemResult& result
 
 Status PartialResult::AddRow(std::span<const float> row) {
   if (row.size() != static_cast<size_t>(columns_)) {
-    return {Code::kInternal, rows_->path() + ": a row of " + std::to_string(row.size()) + " floats among rows of " +
-                                 std::to_string(columns_)};
+    return {Code::kInternal, rows_->path() + ": a row of " + std::to_string(row.size()) +
+                                 " floats among rows of " + std::to_string(columns_)};
   }
   const std::string_view bytes = FloatBytes(row);
   now_.rows_crc = Crc32c(AsBytes(bytes), now_.rows_crc);
@@ -206,9 +206,10 @@ Result<ResultDigests> PartialResult::Seal(int64_t milliseconds) {
   ASSIGN_OR_RETURN(digests.npy, DigestFile(rows_->path(), HeaderBytes(), &rows_crc));
   ASSIGN_OR_RETURN(digests.jsonl, DigestFile(lines_->path(), 0, &lines_crc));
   if (rows_crc != now_.rows_crc || lines_crc != now_.lines_crc) {
-    return Status(Code::kUnavailable, (rows_crc != now_.rows_crc ? rows_ : lines_)->path() +
-                                          " does not hold what was written to it: look at the disk, and at who else "
-                                          "writes there; --resume goes on from what is whole");
+    return Status(Code::kUnavailable,
+                  (rows_crc != now_.rows_crc ? rows_ : lines_)->path() +
+                      " does not hold what was written to it: look at the disk, and at who else "
+                      "writes there; --resume goes on from what is whole");
   }
   return digests;
 }

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "base/files.h"
@@ -36,7 +36,8 @@ struct ResultDigests {
 /// its last checkpoint is.
 class PartialResult {
  public:
-  /// Makes the folder, which is not there. \param columns D.
+  /// Makes the folder, which is not there.
+  /// \param columns D.
   static Result<std::unique_ptr<PartialResult>> Create(const std::string& folder, const RunFacts& run,
                                                        int columns);
   /// Goes on at the last checkpoint whose bytes are what they were (each is read and checked); from the
@@ -74,7 +75,8 @@ class PartialResult {
   Checkpoint saved_;
 };
 
-/// SHA-256 and size of a file; \param crc the CRC-32C of what follows the first `skip` bytes, may be null.
+/// SHA-256 and size of a file.
+/// \param crc gets the CRC-32C of what follows the first `skip` bytes; may be null.
 /// Errors: kNotFound, kUnavailable naming the file.
 Result<FileDigest> DigestFile(const std::string& path, uint64_t skip = 0, uint32_t* crc = nullptr);
 

@@ -32,7 +32,8 @@ bool WrittenJustNow(int fd) {
   struct stat info {};
   timespec now{};
   if (fstat(fd, &info) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0) return false;
-  const int64_t age = (now.tv_sec - info.st_mtim.tv_sec) * 1'000'000'000 + (now.tv_nsec - info.st_mtim.tv_nsec);
+  const int64_t age =
+      (now.tv_sec - info.st_mtim.tv_sec) * 1'000'000'000 + (now.tv_nsec - info.st_mtim.tv_nsec);
   return age >= 0 && age < kFreshNs;
 }
 
@@ -76,7 +77,8 @@ void PathReader::Fetch(fetch::FetchRequest request, fetch::FetchCallback done) {
   std::function<void()> task = [request = std::move(request), shared] {
     const auto still_wanted = [&] { return fetch::StillWanted(request); };
     const Status wanted = still_wanted();
-    (*shared)(wanted.ok() ? ReadWholeFile(request.reference, request.max_bytes, still_wanted) : Result<Bytes>(wanted));
+    (*shared)(wanted.ok() ? ReadWholeFile(request.reference, request.max_bytes, still_wanted)
+                          : Result<Bytes>(wanted));
   };
   if (!pool_.TryPost(task)) (*shared)(Status(Code::kOverloaded, "too many files wait to be read"));
 }

@@ -140,17 +140,18 @@ Status CheckFile(const std::string& path, const boost::json::object& files, cons
   }
   return {Code::kChecksumMismatch,
           path + " (" + std::to_string(digest.bytes) + " bytes, SHA-256 " + digest.sha256.substr(0, 12) +
-              "...) is not the file that its .meta.json names (" + std::to_string(bytes.value_or(0)) + " bytes, " +
-              std::string(wanted.String("sha256").substr(0, 12)) + "...)"};
+              "...) is not the file that its .meta.json names (" + std::to_string(bytes.value_or(0)) +
+              " bytes, " + std::string(wanted.String("sha256").substr(0, 12)) + "...)"};
 }
 
 Result<CheckedResult> CheckAgainst(const boost::json::object& meta, const OutputNames& names) {
   const boost::json::object files = ObjectAt(meta, "files");
   json::FieldReader fields(meta);
   if (files.empty() || fields.String("generation").empty()) {
-    return Status(Code::kInvalidRequest, names.meta +
-                                             " does not say which files it belongs to (photovec 0.1 wrote such): "
-                                             "embed anew to have a result that can be checked");
+    return Status(Code::kInvalidRequest,
+                  names.meta +
+                      " does not say which files it belongs to (photovec 0.1 wrote such): "
+                      "embed anew to have a result that can be checked");
   }
   ResultDigests digests;
   RETURN_IF_ERROR(CheckFile(names.npy, files, "npy", digests.npy));
@@ -162,7 +163,8 @@ Result<CheckedResult> CheckAgainst(const boost::json::object& meta, const Output
   result.inputs = fields.Int("inputs").value_or(-1);
   result.failed = fields.Int("failed").value_or(-1);
   if (digests.Generation() != result.generation || !fields.ok()) {
-    return Status(Code::kChecksumMismatch, names.meta + " was changed: its generation is not that of its files");
+    return Status(Code::kChecksumMismatch,
+                  names.meta + " was changed: its generation is not that of its files");
   }
   return result;
 }

@@ -18,8 +18,9 @@ bool ComesBefore(const Found& a, const Found& b) {
 }  // namespace
 
 Status ResumedSource::ListDiffers(int64_t line, const std::string& before, const std::optional<Found>& now) {
-  return {Code::kInvalidRequest, "the list is another one: its name number " + std::to_string(line) + " was '" +
-                                     before + "', and " + (now ? "is '" + now->path + "'" : "is not there any more") +
+  return {Code::kInvalidRequest, "the list is another one: its name number " + std::to_string(line) +
+                                     " was '" + before + "', and " +
+                                     (now ? "is '" + now->path + "'" : "is not there any more") +
                                      "; give the same list, or begin anew without --resume"};
 }
 

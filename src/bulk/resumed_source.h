@@ -20,8 +20,8 @@ enum class InputKind { kNamed, kList };
 ///
 /// Compare() goes through the inputs as far as the earlier run came. Mostly nothing differs; then Next() goes
 /// on behind it, and the earlier files are appended to. Else Next() first hands out the earlier part anew,
-/// `kept` where a file is still what it was, and ends; then, called again, what comes behind it. So the result
-/// is that of a run that begins now.
+/// `kept` where a file is still what it was, and ends; then, called again, what comes behind it. So the
+/// result is that of a run that begins now.
 class ResumedSource : public Source {
  public:
   struct Counts {
@@ -54,9 +54,9 @@ class ResumedSource : public Source {
   Source& source_;
   const InputKind kind_;
   std::unique_ptr<EarlierLines> earlier_;
-  int64_t same_ = 0;             // lines of the earlier part that Compare() found as they were
-  int64_t handed_out_ = 0;       // of these
-  std::optional<Found> before_;  // the earlier part's line that is compared next
+  int64_t same_ = 0;              // lines of the earlier part that Compare() found as they were
+  int64_t handed_out_ = 0;        // of these
+  std::optional<Found> before_;   // the earlier part's line that is compared next
   std::optional<Found> pending_;  // what the source had there
   bool in_earlier_ = false;
   Status status_;

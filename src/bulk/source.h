@@ -29,17 +29,18 @@ struct Found {
   bool is_regular = false;
   dev_t device = 0;
   ino_t inode = 0;
-  std::optional<pipeline::ItemResult> kept = {};  ///< what an earlier run made of it; only resumed runs have it
+  std::optional<pipeline::ItemResult> kept =
+      {};  ///< what an earlier run made of it; only resumed runs have it
 };
 
 /// What was passed over inside folders, by reason.
 struct PassedOver {
-  int64_t by_name = 0;      ///< hidden, or not a name that photos have
-  int64_t not_files = 0;    ///< devices, sockets, pipes
-  int64_t loops = 0;        ///< links to a folder that they lie in
+  int64_t by_name = 0;       ///< hidden, or not a name that photos have
+  int64_t not_files = 0;     ///< devices, sockets, pipes
+  int64_t loops = 0;         ///< links to a folder that they lie in
   int64_t seen_folders = 0;  ///< links to a folder that another link led to before
-  int64_t vanished = 0;     ///< removed between listing and looking
-  int64_t empty_lines = 0;  ///< of a list
+  int64_t vanished = 0;      ///< removed between listing and looking
+  int64_t empty_lines = 0;   ///< of a list
 };
 
 /// Where files to embed come from, in an order that is always the same. Not thread-safe.

@@ -120,8 +120,14 @@ std::optional<Found> PathWalker::VisitInside(const std::string& folder, const st
   return found;
 }
 
+void PathWalker::LeaveOut(const std::string& folder) {
+  const Found found = LookAt(folder, 0);
+  if (found.is_folder) left_out_ = {found.device, found.inode};
+}
+
 bool PathWalker::MayEnter(const Found& folder) {
   const FolderId id(folder.device, folder.inode);
+  if (id == left_out_) return false;
   if (std::any_of(levels_.begin(), levels_.end(), [&](const Level& l) { return l.id == id; })) {
     CountLink(passed_over_.loops, folder.path, "leads back to a folder that it lies in");
     return false;

@@ -43,6 +43,10 @@ class PathWalker : public Source {
   /// \param all_files also files without an image's extension and hidden names (.something).
   PathWalker(std::vector<std::string> inputs, bool all_files, Warnings warnings = Warnings::kOn);
 
+  /// Passes over a folder wherever it is met, without counting it: the one that the result is made in. Does
+  /// nothing when there is no such folder. Call before Next().
+  void LeaveOut(const std::string& folder);
+
   /// Devices, sockets and pipes inside folders are passed over.
   std::optional<Found> Next() override;
   const PassedOver& passed_over() const override { return passed_over_; }
@@ -68,6 +72,7 @@ class PathWalker : public Source {
   uint32_t input_ = 0;  // how many were begun
   std::vector<Level> levels_;
   std::set<FolderId> followed_;  // in this input
+  std::optional<FolderId> left_out_;
   PassedOver passed_over_;
 };
 

@@ -22,16 +22,19 @@ class EmbedCommand : public cli::Command {
   void Declare(cli::FlagSet& flags) override {
     flags.Positionals("INPUT", &options_.inputs, false, "folders (searched recursively) and files");
     flags.Group("Output");
-    flags.Text("output", &options_.output, "FILE", "where the vectors go; .jsonl and .meta.json lie beside it")
+    flags
+        .Text("output", &options_.output, "FILE", "where the vectors go; .jsonl and .meta.json lie beside it")
         .short_name = "o";
-    flags.Switch("resume", &options_.resume,
-                 "go on where the same command was interrupted; from the beginning if there is nothing to go on "
-                 "with");
+    flags.Switch(
+        "resume", &options_.resume,
+        "go on where the same command was interrupted; from the beginning if there is nothing to go on "
+        "with");
     flags.Integer("checkpoint-every", &options_.checkpoint_images, 0, 1'000'000'000,
                   "images after which what is done is made safe; 0: only by time");
     flags.Number("checkpoint-seconds", &options_.checkpoint_seconds, 0, 86'400,
                  "the same by time, whichever comes first; 0: only by images");
-    flags.Text("check", &check_, "FILE", "only look whether FILE and the two files beside it belong together");
+    flags.Text("check", &check_, "FILE",
+               "only look whether FILE and the two files beside it belong together");
     flags.Group("Input");
     flags.Text("from", &options_.from, "FILE", "a list of files instead of INPUT, one a line; -: on stdin");
     flags.Switch("null", &options_.null_separated, "the names of the list end with NUL (find -print0)");

@@ -32,14 +32,16 @@ constexpr size_t kMaxReads = bulk::EmbedRun::kChunk * bulk::EmbedRun::kMaxHeld;
 // Counts the input beside the work, so that the progress line can say how much is left.
 class InputCounter {
  public:
-  InputCounter(const std::vector<std::string>& inputs, bool all_files, bool enabled) {
+  InputCounter(const EmbedOptions& options, const bulk::OutputNames& names, bool enabled) {
     if (!enabled) return;
-    thread_ = std::thread([this, inputs, all_files] {
-      bulk::PathWalker walker(inputs, all_files, bulk::PathWalker::Warnings::kOff);
-      int64_t count = 0;
-      while (!abandoned_ && walker.Next()) ++count;
-      if (!abandoned_) total_ = count;
-    });
+    thread_ =
+        std::thread([this, inputs = options.inputs, all_files = options.all_files, partial = names.partial] {
+          bulk::PathWalker walker(inputs, all_files, bulk::PathWalker::Warnings::kOff);
+          walker.LeaveOut(partial);
+          int64_t count = 0;
+          while (!abandoned_ && walker.Next()) ++count;
+          if (!abandoned_) total_ = count;
+        });
   }
   ~InputCounter() {
     abandoned_ = true;
@@ -55,10 +57,12 @@ class InputCounter {
   std::thread thread_;
 };
 
-Result<std::unique_ptr<bulk::Source>> OpenSource(const EmbedOptions& options) {
+Result<std::unique_ptr<bulk::Source>> OpenSource(const EmbedOptions& options,
+                                                 const bulk::OutputNames& names) {
   if (options.from.empty()) {
-    return std::unique_ptr<bulk::Source>(
-        std::make_unique<bulk::PathWalker>(options.inputs, options.all_files));
+    auto walker = std::make_unique<bulk::PathWalker>(options.inputs, options.all_files);
+    walker->LeaveOut(names.partial);
+    return std::unique_ptr<bulk::Source>(std::move(walker));
   }
   ASSIGN_OR_RETURN(auto list, bulk::ListSource::Open(options.from, options.null_separated ? '\0' : '\n'));
   return std::unique_ptr<bulk::Source>(std::move(list));
@@ -91,8 +95,7 @@ class EmbedJob {
     resumed_.emplace(source, options_.from.empty() ? bulk::InputKind::kNamed : bulk::InputKind::kList);
     const Status prepared = Prepare();
     if (!prepared.ok()) return cli::ReportFailure(prepared);
-    const InputCounter counter(options_.inputs, options_.all_files,
-                               progress_.enabled() && options_.from.empty());
+    const InputCounter counter(options_, names_, progress_.enabled() && options_.from.empty());
     counter_ = &counter;
     if (rebuild_) {
       if (const auto code = Rebuild()) return *code;
@@ -170,10 +173,9 @@ class EmbedJob {
     options.earlier_milliseconds = output.checkpoint().milliseconds + earlier_ms;
     auto run = std::make_unique<bulk::EmbedRun>(
         *engine_->pipeline, *resumed_, output, options,
-        bulk::EmbedRun::Hooks{[this] { return stop_.requested(); },
-                              [this](int64_t done, int64_t failed) {
-                                progress_.Update(done, failed, counter_->total());
-                              }});
+        bulk::EmbedRun::Hooks{
+            [this] { return stop_.requested(); },
+            [this](int64_t done, int64_t failed) { progress_.Update(done, failed, counter_->total()); }});
     run->summary().AddEarlier(output.lines(), output.checkpoint().failures);
     return run;
   }
@@ -194,29 +196,40 @@ class EmbedJob {
   }
 
   // What a run that ends early leaves.
-  std::string Afterwards() const {
+  std::string Afterwards() {
+    if (partial_->lines() == 0) {
+      partial_.reset();
+      const Status removed = bulk::RemoveLeftover(names_);
+      if (!removed.ok()) log::warn("{}", removed.message());
+      return "; nothing was done yet, and " + names_.npy + " is as it was before";
+    }
     return "; " + names_.npy + " is as it was before. What was done up to the last checkpoint (" +
            cli::Grouped(partial_->checkpoint().lines) + " images) lies in " + names_.partial +
            ": the same command with --resume goes on from there";
   }
 
-  int Complete(bulk::EmbedRun& run) {
-    const int64_t lines = partial_->lines();
-    const bulk::StageSummary& summary = run.summary();
-    if (lines > 0 && summary.unreadable() == lines) {
-      partial_.reset();
-      const Status removed = bulk::RemoveLeftover(names_);
-      if (!removed.ok()) return cli::ReportFailure(removed);
-      std::fprintf(stderr, "photovec: nothing could be read (%s): %s; no result is written, %s is as it was before\n",
-                   summary.FailuresText().c_str(), summary.first_failure().c_str(), names_.npy.c_str());
-      return cli::kExitFailure;
+  // An unmounted disk or a mistyped folder: an older result is worth more than an empty one.
+  int GiveUp(const bulk::StageSummary& summary) {
+    std::string why = "no images were found";
+    if (summary.images() > 0) {
+      why = "nothing could be read (" + summary.FailuresText() + "): " + summary.first_failure();
     }
+    partial_.reset();
+    const Status removed = bulk::RemoveLeftover(names_);
+    if (!removed.ok()) log::warn("{}", removed.message());
+    return cli::ReportFailure(
+        {Code::kNotFound, why + "; no result is written, " + names_.npy + " is as it was before"});
+  }
+
+  int Complete(bulk::EmbedRun& run) {
+    const bulk::StageSummary& summary = run.summary();
+    if (summary.unreadable() == partial_->lines()) return GiveUp(summary);
     const auto digests = partial_->Seal(run.milliseconds());
     if (!digests.ok()) {
       return cli::ReportFailure({digests.status().code(), digests.status().message() + Afterwards()});
     }
-    const Status finished = partial_->Finish(MetaJson(options_, model(), *digests, summary,
-                                                      resumed_->passed_over(), run.milliseconds()));
+    const Status finished = partial_->Finish(
+        MetaJson(options_, model(), *digests, summary, resumed_->passed_over(), run.milliseconds()));
     if (!finished.ok()) return cli::ReportFailure({finished.code(), finished.message() + Afterwards()});
     partial_.reset();
     const Status placed = bulk::PutInPlace(names_);
@@ -247,10 +260,10 @@ int RunEmbed(const EmbedOptions& options) {
   const auto names = bulk::OutputNames::Of(options.output);
   if (!names.ok()) return cli::ReportUsage(names.status());
   const cli::StopSignal stop;
-  auto source = OpenSource(options);
-  if (!source.ok()) return cli::ReportFailure(source.status());
   auto lock = bulk::OutputLock::Take(*names);
   if (!lock.ok()) return cli::ReportFailure(lock.status());
+  auto source = OpenSource(options, *names);
+  if (!source.ok()) return cli::ReportFailure(source.status());
   EmbedJob job(options, *names, stop);
   if (const auto code = job.Recover()) return *code;
   auto engine = engine::StartEngine(options.engine, std::make_unique<bulk::PathReader>(kReaders, kMaxReads),
@@ -269,10 +282,12 @@ int RunEmbedCheck(const std::string& npy_path) {
   if (!names.ok()) return cli::ReportUsage(names.status());
   const auto checked = bulk::CheckResult(*names);
   if (!checked.ok()) return cli::ReportFailure(checked.status());
-  std::printf("%s, its .jsonl and its .meta.json belong together and are whole: %s vectors of %s inputs, generation %s, "
-              "fingerprint %s\n",
-              names->npy.c_str(), cli::Grouped(checked->vectors).c_str(), cli::Grouped(checked->inputs).c_str(),
-              checked->generation.c_str(), checked->fingerprint.c_str());
+  std::printf(
+      "%s, its .jsonl and its .meta.json belong together and are whole: %s vectors of %s inputs, generation "
+      "%s, "
+      "fingerprint %s\n",
+      names->npy.c_str(), cli::Grouped(checked->vectors).c_str(), cli::Grouped(checked->inputs).c_str(),
+      checked->generation.c_str(), checked->fingerprint.c_str());
   return cli::kExitOk;
 }
 

@@ -77,9 +77,8 @@ Status SameFacts(const bulk::RunFacts& before, const bulk::RunFacts& now) {
     if (!now.contains(name)) differs(name, value, "not given");
   }
   if (differences.empty()) return Status::Ok();
-  return {Code::kInvalidRequest,
-          "the interrupted run cannot be resumed with this command: " + differences +
-              "; repeat the command of then with --resume, or begin anew without it"};
+  return {Code::kInvalidRequest, "the interrupted run cannot be resumed with this command: " + differences +
+                                     "; repeat the command of then with --resume, or begin anew without it"};
 }
 
 std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& model,
@@ -89,7 +88,12 @@ std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& mo
   json::Writer writer(out);
   const auto add = [&](std::string_view key, const auto& value) { writer.Line(2).Field(key, value); };
   const auto add_file = [&](std::string_view key, const bulk::FileDigest& digest) {
-    writer.Line(4).Key(key).BeginObject().Field("bytes", digest.bytes).Field("sha256", digest.sha256).EndObject();
+    writer.Line(4)
+        .Key(key)
+        .BeginObject()
+        .Field("bytes", digest.bytes)
+        .Field("sha256", digest.sha256)
+        .EndObject();
   };
   writer.BeginObject();
   add("photovec", PHOTOVEC_VERSION);
@@ -152,10 +156,10 @@ void PrintSummary(const std::string& output, const bulk::StageSummary& summary,
 }
 
 void PrintResumed(const bulk::ResumedSource::Counts& counts, int64_t lines) {
-  std::printf("resumed after %s images: %s kept, %s changed since and embedded anew, %s new among them, %s gone\n",
-              cli::Grouped(lines).c_str(), cli::Grouped(counts.kept).c_str(),
-              cli::Grouped(counts.changed).c_str(), cli::Grouped(counts.added).c_str(),
-              cli::Grouped(counts.gone).c_str());
+  std::printf(
+      "resumed after %s images: %s kept, %s changed since and embedded anew, %s new among them, %s gone\n",
+      cli::Grouped(lines).c_str(), cli::Grouped(counts.kept).c_str(), cli::Grouped(counts.changed).c_str(),
+      cli::Grouped(counts.added).c_str(), cli::Grouped(counts.gone).c_str());
 }
 
 }  // namespace photovec::commands

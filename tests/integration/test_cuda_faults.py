@@ -142,22 +142,40 @@ def photos(folder, count=40):
     return folder
 
 
-@pytest.mark.parametrize("faults, streams, wanted", [("sticky=2", 2, DEVICE_FAILED), ("hang=0", 1, DEVICE_FAILED),
-                                                     ("hang=1", 2, 3)])
-def test_embed_writes_what_was_done_and_ends(model, tmp_path, faults, streams, wanted):
-    """Also after a hang, when nothing that the GPU holds can be given back."""
-    inputs = tmp_path / "photos"
-    inputs.mkdir()
-    done = photovec("embed", "--model", model, "-o", tmp_path / "v.npy", "--device", "cuda", "--max-batch", "4",
-                    "--streams", streams, photos(inputs), environment=with_gpu(faults))
-    assert done.returncode == wanted, done.stderr
+def embed(model, folder, streams, faults, *flags):
+    """Embeds folder/photos; returns how it ended, and the names beside the photos."""
+    done = photovec("embed", "--model", model, "-o", folder / "v.npy", "--device", "cuda", "--max-batch", "4",
+                    "--streams", streams, folder / "photos", *flags, environment=with_gpu(faults))
+    return done, sorted(path.name for path in folder.iterdir() if path.name != "photos")
+
+
+@pytest.mark.parametrize("faults, streams", [("sticky=2", 2), ("hang=0", 1)])
+def test_embed_keeps_what_was_done_for_a_device_that_works(model, tmp_path, faults, streams):
+    """Also after a hang, when nothing that the GPU holds can be given back. No photo is blamed."""
+    (tmp_path / "photos").mkdir()
+    photos(tmp_path / "photos")
+    done, names = embed(model, tmp_path, streams, faults)
+    assert done.returncode == DEVICE_FAILED and "the compute device failed" in done.stderr, done.stderr
+    assert names in ([], ["v.partial"])
+    if names:
+        lines = [json.loads(line) for line in (tmp_path / "v.partial" / "run" / "vectors.jsonl").read_text().splitlines()]
+        assert len(lines) < 40 and all(line["error"] is None for line in lines)
+        assert len(numpy.load(tmp_path / "v.partial" / "run" / "vectors.npy")) == len(lines)
+    done, names = embed(model, tmp_path, streams, "", "--resume")
+    assert (done.returncode, names) == (0, ["v.jsonl", "v.meta.json", "v.npy"]), done.stderr
+    assert len(numpy.load(tmp_path / "v.npy")) == 40
+
+
+def test_embed_goes_on_without_a_hanging_stream(model, tmp_path):
+    (tmp_path / "photos").mkdir()
+    photos(tmp_path / "photos")
+    done, names = embed(model, tmp_path, 2, "hang=1")
+    assert (done.returncode, names) == (3, ["v.jsonl", "v.meta.json", "v.npy"]), done.stderr
     lines = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
     good = [line for line in lines if line["error"] is None]
     assert {line["error"]["code"] for line in lines if line["error"]} == {"device_failed"}
+    assert len(lines) == 40 and len(good) >= 32, "one stream holds no more than two batches"
     assert len(numpy.load(tmp_path / "v.npy")) == len(good)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "v.jsonl", "v.meta.json", "v.npy"]
-    if wanted == 3:
-        assert len(lines) == 40 and len(good) >= 32, "one stream holds no more than two batches"
 
 
 def test_slots_beyond_the_budget_are_told(model, tmp_path):

@@ -222,7 +222,17 @@ def test_nothing_that_can_be_read_replaces_nothing(few, model, tmp_path):
     before = embed.bytes()
     done = Embed(BINARY, model, tmp_path / "typo", tmp_path / "out").run()
     assert done.returncode == 1 and "nothing could be read (not_found 1)" in done.err and "typo: No such file" in done.err, done.err
+    (tmp_path / "unmounted").mkdir()
+    done = Embed(BINARY, model, tmp_path / "unmounted", tmp_path / "out").run()
+    assert done.returncode == 1 and "no images were found; no result is written" in done.err, done.err
     assert embed.bytes() == before and embed.leftovers() == []
+
+
+def test_the_folder_of_its_own_making_is_no_input(few, model, tmp_path):
+    shutil.copytree(few, tmp_path / "out")
+    embed = Embed(BINARY, model, tmp_path / "out", tmp_path / "out", "--all-files", "--checkpoint-every", 1)
+    assert embed.run().returncode == 3
+    assert len(lines(embed.out)) == 8 and json.loads((embed.out / "v.meta.json").read_text())["passed_over"]["by_name"] == 0
 
 
 def test_check_names_what_does_not_belong(few, model, tmp_path):

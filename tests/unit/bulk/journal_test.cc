@@ -95,8 +95,8 @@ TEST_F(JournalTest, AnyByteThatChangedEndsIt) {
 TEST_F(JournalTest, GarbageBehindItIsCutWhenItGoesOn) {
   const std::string bytes = Make();
   const uint64_t end = ReadBack().checkpoints[1].journal_end;
-  for (const std::string& garbage : {std::string("\0\0\0\0", 4), std::string("deadbeef {}\n"), std::string(2 << 20, 'x'),
-                                     std::string("\n\n\n")}) {
+  for (const std::string& garbage : {std::string("\0\0\0\0", 4), std::string("deadbeef {}\n"),
+                                     std::string(2 << 20, 'x'), std::string("\n\n\n")}) {
     Write("j", bytes + garbage);
     EXPECT_EQ(ReadBack().checkpoints.size(), 3U);
   }

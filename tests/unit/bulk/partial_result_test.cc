@@ -162,7 +162,8 @@ TEST_F(PartialResultTest, EarlierLinesComeBackAsTheyWere) {
     if (i % 3 == 2) {
       EXPECT_EQ((*found)->kept->status.ToString(), "image_corrupt: cut at " + std::to_string(i));
     } else {
-      EXPECT_EQ((*found)->kept->embedding, (std::vector<float>{static_cast<float>(i), static_cast<float>(-i)}));
+      EXPECT_EQ((*found)->kept->embedding,
+                (std::vector<float>{static_cast<float>(i), static_cast<float>(-i)}));
     }
   }
   const auto last = (*earlier)->NextWithResult();

@@ -72,7 +72,8 @@ TEST_F(ResultFilesTest, WhenAStepFailsTheOlderResultIsPutBack) {
   fs::remove(root_ / "v.meta.json");
   fs::create_directory(root_ / "v.meta.json");
   const Status placed = PutInPlace(names_);
-  EXPECT_THAT(placed.message(), HasSubstr("v.meta.json: a folder has that name; what was there before is as it was"));
+  EXPECT_THAT(placed.message(),
+              HasSubstr("v.meta.json: a folder has that name; what was there before is as it was"));
   fs::remove(root_ / "v.meta.json");
   Write("v.meta.json", meta);
   EXPECT_EQ(Rows(), 3);
@@ -174,7 +175,8 @@ TEST_F(ResultFilesTest, OneRunAtATime) {
   ASSERT_TRUE(first.ok()) << first.status().ToString();
   const Status second = OutputLock::Take(names_).status();
   EXPECT_EQ(second.code(), Code::kUnavailable);
-  EXPECT_THAT(second.message(), HasSubstr("another run (process " + std::to_string(getpid()) + ") is writing"));
+  EXPECT_THAT(second.message(),
+              HasSubstr("another run (process " + std::to_string(getpid()) + ") is writing"));
   first->reset();
   EXPECT_FALSE(Exists("v.partial")) << "nothing is left of it";
   EXPECT_TRUE(OutputLock::Take(names_).ok());

@@ -20,10 +20,13 @@ class ResumedSourceTest : public FolderTest {
  protected:
   void SetUp() override {
     FolderTest::SetUp();
-    for (const char* name : {"d/a.jpg", "d/b/1.jpg", "d/b/2.jpg", "d/c.jpg", "e/a.jpg", "e/z.jpg"}) Write(name, name);
+    for (const char* name : {"d/a.jpg", "d/b/1.jpg", "d/b/2.jpg", "d/c.jpg", "e/a.jpg", "e/z.jpg"})
+      Write(name, name);
     Open();
   }
-  void Open() { walker_ = std::make_unique<PathWalker>(std::vector{Path("d"), Path("e"), Path("gone")}, false); }
+  void Open() {
+    walker_ = std::make_unique<PathWalker>(std::vector{Path("d"), Path("e"), Path("gone")}, false);
+  }
 
   // An earlier run that came so far; each row is the file's number.
   void Done(Source& source, int lines) {
@@ -43,7 +46,9 @@ class ResumedSourceTest : public FolderTest {
   std::vector<std::string> Rest(ResumedSource& source) const {
     std::vector<std::string> names;
     while (const auto found = source.Next()) {
-      std::string name = found->path.starts_with(root_.string()) ? found->path.substr(root_.string().size() + 1) : found->path;
+      std::string name = found->path.starts_with(root_.string())
+                             ? found->path.substr(root_.string().size() + 1)
+                             : found->path;
       if (found->kept) name += "=" + std::to_string(static_cast<int>(found->kept->embedding.at(0)));
       names.push_back(name);
     }
@@ -81,7 +86,8 @@ TEST_F(ResumedSourceTest, ChangedAddedAndRemovedFilesAreMerged) {
   Open();
   ResumedSource resumed(*walker_, InputKind::kNamed);
   EXPECT_FALSE(resumed.Compare(Path("p"), 5, 1).value());
-  EXPECT_THAT(Rest(resumed), ElementsAre("d/0.jpg", "d/a.jpg=0", "d/b/1.jpg", "d/b/2.jpg=2", "d/b/3.jpg", "e/a.jpg=4"));
+  EXPECT_THAT(Rest(resumed),
+              ElementsAre("d/0.jpg", "d/a.jpg=0", "d/b/1.jpg", "d/b/2.jpg=2", "d/b/3.jpg", "e/a.jpg=4"));
   EXPECT_EQ(resumed.counts().kept, 3);
   EXPECT_EQ(resumed.counts().changed, 1);
   EXPECT_EQ(resumed.counts().added, 2);
@@ -123,7 +129,8 @@ TEST_F(ResumedSourceTest, AListMustBeTheSame) {
   Done(**list, 3);
   EXPECT_EQ(resume(a + "\nnone.jpg\n" + c + "\n" + a + "\n"), "same d/a.jpg|");
   EXPECT_THAT(resume(a + "\n" + c + "\n"), HasSubstr("its name number 2 was 'none.jpg', and is '" + c + "'"));
-  EXPECT_THAT(resume(a + "\nnone.jpg\n"), HasSubstr("its name number 3 was '" + c + "', and is not there any more"));
+  EXPECT_THAT(resume(a + "\nnone.jpg\n"),
+              HasSubstr("its name number 3 was '" + c + "', and is not there any more"));
   Write("d/a.jpg", "longer than before");
   EXPECT_EQ(resume(a + "\nnone.jpg\n" + c + "\n" + a + "\n"), "rebuilt d/a.jpg|none.jpg|d/c.jpg=2|d/a.jpg|");
   EXPECT_THAT(resume(a + "\nnone.jpg\n" + a + "\n"), HasSubstr("its name number 3 was '" + c + "'"));

@@ -16,8 +16,9 @@ class FolderTest : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    root_ = std::filesystem::path(::testing::TempDir()) /
-            ("photovec_" + std::string(info->test_suite_name()) + "_" + info->name() + std::to_string(getpid()));
+    root_ =
+        std::filesystem::path(::testing::TempDir()) /
+        ("photovec_" + std::string(info->test_suite_name()) + "_" + info->name() + std::to_string(getpid()));
     std::filesystem::remove_all(root_);
     std::filesystem::create_directories(root_);
   }

@@ -125,7 +125,8 @@ TEST_F(PathWalkerTest, NamesTooLongForTheSystemAreErrors) {
 }
 
 TEST_F(PathWalkerTest, TheOrderOfTwoPathsIsThatOfTheWalk) {
-  for (const char* name : {"a/z.jpg", "a-b.jpg", "a.jpg", "aa/b.jpg", "B/a.jpg", "a/b/c.jpg", "a/b.jpg", "\xff.jpg"}) {
+  for (const char* name :
+       {"a/z.jpg", "a-b.jpg", "a.jpg", "aa/b.jpg", "B/a.jpg", "a/b/c.jpg", "a/b.jpg", "\xff.jpg"}) {
     Write(std::string("t/") + name);
   }
   const auto names = Walk({Path("t")});
@@ -133,6 +134,16 @@ TEST_F(PathWalkerTest, TheOrderOfTwoPathsIsThatOfTheWalk) {
   for (size_t i = 0; i < names.size(); ++i) {
     for (size_t k = 0; k < names.size(); ++k) EXPECT_EQ(WalkedBefore(names[i], names[k]), i < k) << names[i];
   }
+}
+
+TEST_F(PathWalkerTest, OneFolderIsLeftOut) {
+  Write("d/a.jpg");
+  Write("d/v.partial/b.jpg");
+  PathWalker walker({Path("d")}, true);
+  walker.LeaveOut(Path("d/v.partial"));
+  walker.LeaveOut(Path("none"));
+  EXPECT_EQ(walker.Next()->path, Path("d/a.jpg"));
+  EXPECT_FALSE(walker.Next());
 }
 
 TEST_F(PathWalkerTest, NothingIsInAnEmptyFolder) { EXPECT_THAT(Walk({root_.string()}), IsEmpty()); }
