@@ -35,14 +35,15 @@ class Server:
     """`photovec serve`, or another `command` with its options, on a free loopback port; use as a context manager. Fails with
     the log's last lines."""
 
-    def __init__(self, model, *flags, binary=None, command=None):
+    def __init__(self, model, *flags, binary=None, command=None, popen=None):
+        """:param popen: more for subprocess.Popen, such as another stderr."""
         self.folder = tempfile.TemporaryDirectory(prefix="photovec-")
         port_file = pathlib.Path(self.folder.name, "port")
         self.log_path = pathlib.Path(self.folder.name, "log")
         command = [*(command or [str(binary or find_binary()), "serve"]), "--model", str(model), "--port", "0", "--port-file",
                    str(port_file), *map(str, flags)]
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(command, stderr=log, stdout=log)
+            self.process = subprocess.Popen(command, **{"stderr": log, "stdout": log, **(popen or {})})
         deadline = time.monotonic() + 120
         while not port_file.exists() or not port_file.read_text().strip():
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -69,7 +69,8 @@ struct DecodeJob {
   const preprocess::Spec* spec = nullptr;
   DecodeOptions options;
   std::span<uint8_t> out;  ///< spec->slot_bytes() bytes of a slot
-  Deadline deadline = {};  ///< when nobody wants it any more; only a decoder process that does not get on looks
+  Deadline deadline =
+      {};  ///< when nobody wants it any more; only a decoder process that does not get on looks
 };
 
 /// What happened, for stage times, logs and metrics.

@@ -189,8 +189,9 @@ bool DecoderPool::DropIfDead(WorkerProcess& worker) {
   return true;
 }
 
-// With the lock held. Stopped workers take no image; they come back when they run again, and are replaced when
-// that takes too long: soon if others can be stopped no more than they are, later if somebody stopped all.
+// With the lock held. Stopped workers take no image; they come back when they run again, and are replaced
+// when that takes too long: soon if others can be stopped no more than they are, later if somebody stopped
+// all.
 void DecoderPool::LookAtStops() {
   const TimePoint now = Clock::now();
   std::erase_if(idle_, [&](std::unique_ptr<WorkerProcess>& worker) {

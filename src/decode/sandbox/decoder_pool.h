@@ -26,7 +26,7 @@ struct DecoderPoolOptions {
   std::string program;  ///< path of photovec-decoder; empty: beside this program, or where it is installed
   Limits limits;        ///< the largest image that will come
   size_t max_slot_bytes = size_t{2048} * 2048 * 3;  ///< address space only
-  AttemptLimits attempt;  ///< twice the CPU for HEIC and AVIF
+  AttemptLimits attempt;                            ///< twice the CPU for HEIC and AVIF
   int nice = 10;
   int64_t recycle_images = 10'000;
   uint64_t recycle_resident_bytes = 300ULL << 20;
@@ -43,7 +43,7 @@ struct DecoderPoolStats {
   int64_t violations = 0;
   int alive = 0;    ///< processes, the spare included
   int stopped = 0;  ///< of these, those that somebody stopped (SIGSTOP)
-  int wanted = 0;  ///< workers without the spare
+  int wanted = 0;   ///< workers without the spare
   size_t quarantined = 0;
   Clock::duration cpu{};  ///< that the processes used for images
 };
@@ -63,9 +63,9 @@ class DecoderPool {
 
   /// A decoder that uses this pool; results are those of MakeInProcessDecoder(), bit for bit, but that it
   /// also decodes HEIC and AVIF where libheif is installed. It adds the errors kDecoderCrashed,
-  /// kDecodeTimeout, kDecodeLimit (out of memory) after a second attempt in a fresh process, kUnavailable when
-  /// no process can be had, and kDecoderStalled when processes were stopped, killed or kept from the CPU by
-  /// others than the image, several times or until the job's deadline.
+  /// kDecodeTimeout, kDecodeLimit (out of memory) after a second attempt in a fresh process, kUnavailable
+  /// when no process can be had, and kDecoderStalled when processes were stopped, killed or kept from the CPU
+  /// by others than the image, several times or until the job's deadline.
   std::unique_ptr<Decoder> MakeDecoder();
 
   DecoderPoolStats stats();

@@ -19,9 +19,9 @@ inline constexpr const char* kFaultVariable = "PHOTOVEC_DECODER_FAULT";
 enum class Step { kBeforeHello, kAfterHello, kBeforeDecode, kBeforeReply, kAfterReply };
 
 /// "KIND@TEXT", several separated by commas: images that contain TEXT suffer KIND; without "@TEXT" all do.
-/// Kinds: segv, abort, stop, kill (itself), loop, hang, memory, socket, file, exec; die_hello, die_ready, die_decode, die_reply,
-/// die_after (end at a step); lie_sequence, lie_size, lie_format, lie_code, lie_text, lie_length, lie_time,
-/// lie_twice.
+/// Kinds: segv, abort, stop, kill (itself), loop, hang, memory, socket, file, exec; die_hello, die_ready,
+/// die_decode, die_reply, die_after (end at a step); lie_sequence, lie_size, lie_format, lie_code, lie_text,
+/// lie_length, lie_time, lie_twice.
 class FaultPlan {
  public:
   explicit FaultPlan(std::string_view text);

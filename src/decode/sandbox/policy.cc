@@ -148,7 +148,8 @@ bool AddRules(scmp_filter_ctx filter) {
   // signal: a worker that stopped or killed itself would look like somebody else's victim.
   const std::array<scmp_arg_cmp, 2> abort_self = {
       SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid()), 0), SCMP_A2(SCMP_CMP_EQ, SIGABRT, 0)};
-  ok = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), abort_self.size(), abort_self.data()) == 0 &&
+  ok = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), abort_self.size(),
+                              abort_self.data()) == 0 &&
        ok;
   allow_if(SCMP_SYS(write), SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO, 0));
   allow_if(SCMP_SYS(writev), SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO, 0));

@@ -168,8 +168,8 @@ Status WorkerProcess::Spawn(const WorkerStart& start) {
   return Status::Ok();
 }
 
-// Starting takes some 30 ms of CPU. A worker that is kept from it, as the photos' are by the same machine, is no
-// broken installation.
+// Starting takes some 30 ms of CPU. A worker that is kept from it, as the photos' are by the same machine, is
+// no broken installation.
 Status WorkerProcess::AwaitHello(Clock::duration limit) {
   StallWatch watch({.wall = limit, .cpu = limit, .starved = kStarvedStart}, Deadline(), Clock::now());
   std::array<uint8_t, sizeof(Hello) + 1> bytes{};

@@ -31,8 +31,10 @@ struct WorkerStart {
 
 /// What a worker's attempt depends on besides the image.
 struct Surroundings {
-  bool alone = false;  ///< no other image is being decoded: what counts is when this one is done (cpu_handover.h)
-  const std::atomic<bool>* all_stopped = nullptr;  ///< no worker could take the image instead; null: one could
+  bool alone =
+      false;  ///< no other image is being decoded: what counts is when this one is done (cpu_handover.h)
+  const std::atomic<bool>* all_stopped =
+      nullptr;  ///< no worker could take the image instead; null: one could
 };
 
 /// One decoder process, seen from the server. Used by one thread at a time.

@@ -73,8 +73,8 @@ INSTANTIATE_TEST_SUITE_P(Memory, Fault,
 
 // With a sanitizer the list of system calls is a short one.
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-// Otherwise a captured worker could pass for one that others killed or stopped, and its image would be free to
-// come again.
+// Otherwise a captured worker could pass for one that others killed or stopped, and its image would be free
+// to come again.
 INSTANTIATE_TEST_SUITE_P(Signals, Fault,
                          ::testing::Values(FaultCase{"stop", Code::kDecoderCrashed, Death::kViolation},
                                            FaultCase{"kill", Code::kDecoderCrashed, Death::kViolation}),
