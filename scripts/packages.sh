@@ -25,6 +25,7 @@ test_packages=(
   python3 python3-venv python3-numpy python3-pil python3-opencv python3-torch curl
   libheif-examples "${heif_encoders[@]}"   # heif-enc and heif-convert: make and judge HEIC and AVIF
   "${bundle_packages[@]}"   # the bundle is made, moved and run
+  openssl   # makes the certificates of tests
   python3-jwt python3-cryptography   # judge and make the tokens of pretended Google accounts
   libopenblas0-pthread   # without it torch multiplies matrices with the reference BLAS, 30 times slower
 )
