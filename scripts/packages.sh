@@ -26,6 +26,7 @@ test_packages=(
   libheif-examples "${heif_encoders[@]}"   # heif-enc and heif-convert: make and judge HEIC and AVIF
   "${bundle_packages[@]}"   # the bundle is made, moved and run
   python3-hypothesis   # draws the bodies of tests/integration/test_fuzz_api.py
+  openssl   # makes the certificates of tests
   python3-jwt python3-cryptography   # judge and make the tokens of pretended Google accounts
   libopenblas0-pthread   # without it torch multiplies matrices with the reference BLAS, 30 times slower
 )

@@ -104,7 +104,7 @@ Door::Step Door::NoRoom(int error) {
     last_warning_ = now;
     unreported_ = 0;
   }
-  if (plan_.table.EvictOne()) return Step::kNoFiles;
+  if (plan_.table.EvictOne() || (plan_.relief != nullptr && plan_.relief->EvictOne())) return Step::kNoFiles;
   spare_ = FileDescriptor();
   const ListenSocket::Accepted newcomer = socket_.Accept();
   if (newcomer.socket.valid()) Refuse(newcomer.socket);

@@ -30,7 +30,8 @@ struct DoorPlan {
   HostRules hosts = {};
   const Certificates* certificates = nullptr;  ///< null: no TLS
   bool admin = false;
-  bool count_loopback = false;  ///< clients on this machine count against the limit per address, too
+  bool count_loopback = false;        ///< clients on this machine count against the limit per address, too
+  ConnectionTable* relief = nullptr;  ///< whose connections give up their files when none of `table` waits
   metrics::Counter* accept_errors = nullptr;
 };
 

@@ -19,7 +19,8 @@ namespace photovec::net {
 /// One event loop: a context, its thread, and the connections that live on it.
 class EventLoop {
  public:
-  /// \param name of its thread. \param lag how late its timers run is observed here; may be null.
+  /// \param name of its thread.
+  /// \param lag  how late its timers run is observed here; may be null.
   EventLoop(std::string name, LoopPriority priority, metrics::Distribution* lag);
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;

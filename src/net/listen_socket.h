@@ -23,7 +23,8 @@ class ListenSocket {
     std::string host = "--host";
     std::string port = "--port";
   };
-  /// \param host an IPv4 or IPv6 address, or "localhost". \param port 0: any free one.
+  /// \param host an IPv4 or IPv6 address, or "localhost".
+  /// \param port 0: any free one.
   /// Errors: kUnavailable (the port is in use), kInvalidRequest (an address that is none, or not this machine's; a port
   /// that needs rights).
   static Result<ListenSocket> Tcp(const std::string& host, uint16_t port, const FlagNames& flags);

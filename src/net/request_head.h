@@ -14,10 +14,11 @@ namespace photovec::net {
 inline constexpr size_t kMaxHeaderBytes = 16 * 1024;
 inline constexpr size_t kMaxHeaderFields = 100;
 
-/// A request that could not be understood as HTTP, or not taken: 400, 408, 431, 503.
+/// A request that could not be understood as HTTP, or not taken: 400, 408, 421, 431, 503.
 struct HttpError {
   Status status;
-  int http_status = 0;  ///< instead of the table's (base/status.h); only for 431, which no Code stands for
+  int http_status =
+      0;  ///< instead of the table's (base/status.h); only for 421 and 431, which no Code stands for
   std::string_view code = {};  ///< instead of the status's name; a literal
 };
 

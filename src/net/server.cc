@@ -276,6 +276,7 @@ class Server::Impl {
     plan.hosts = RulesFor(socket, options_, admin ? options_.admin.host : options_.host);
     plan.certificates = tls ? &*certificates_ : nullptr;
     plan.admin = admin;
+    plan.relief = &table_;
     plan.count_loopback = options_.max_connections_per_address > 0;
     plan.accept_errors = registry_.GetCounter(
         metrics::name::kAcceptErrors, "Times that no file or memory was left for a new connection", {});

@@ -63,7 +63,9 @@ std::optional<HttpError> CheckHost(const SessionContext& context, const RequestH
 }
 
 /// Not written where it is used: g++ 12 destroys the parts of such a temporary twice in a coroutine.
-HttpError SpeaksTls() { return HttpError{Status(Code::kInvalidRequest, "this port speaks TLS: use https://")}; }
+HttpError SpeaksTls() {
+  return HttpError{Status(Code::kInvalidRequest, "this port speaks TLS: use https://")};
+}
 
 /// What one request after the other of a connection needs.
 struct Connection {

@@ -4,6 +4,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509err.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
@@ -120,11 +121,12 @@ Status LoadFiles(SSL_CTX* context, const TlsOptions& options) {
     return Wrong("tls-certificate", options.certificate_file, TakeError() + "; it takes certificates in PEM");
   }
   if (SSL_CTX_use_PrivateKey_file(context, options.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+    const int reason = ERR_GET_REASON(ERR_peek_last_error());
+    if (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH) {
+      return Wrong("tls-key", options.key_file, "it is not the key of " + options.certificate_file);
+    }
     return Wrong("tls-key", options.key_file,
                  TakeError() + "; it takes a private key in PEM without a passphrase");
-  }
-  if (SSL_CTX_check_private_key(context) != 1) {
-    return Wrong("tls-key", options.key_file, "it is not the key of " + options.certificate_file);
   }
   if (options.client_ca_file.empty()) return Status::Ok();
   const char* file = options.client_ca_file.c_str();

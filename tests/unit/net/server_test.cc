@@ -6,15 +6,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include <chrono>
-#include <memory>
+#include <cstring>
+#include <fstream>
 #include <string>
 #include <thread>
+#include <vector>
 
-#include "base/memory_budget.h"
-#include "metrics/registry.h"
 #include "net/address_group.h"
+#include "net/listen_socket.h"
+#include "testing/net_fixture.h"
 #include "testing/test_client.h"
 
 namespace photovec::net {
@@ -22,64 +28,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-/// Answers with the request's path and body; "/slow" on the worker pool; counts what never became a request.
-class EchoHandler final : public Handler {
- public:
-  Task<Response> Handle(ServerRequest& request) override {
-    Response response;
-    response.content_type = "text/plain";
-    if (request.head.has_body()) {
-      bodies.fetch_add(1);
-      bodies.notify_all();
-      const Status admitted = request.body.Admit("client");
-      if (!admitted.ok()) co_return Refuse("body", HttpError{admitted});
-      Result<OwnedBody> body = co_await request.body.ReadAll();
-      if (!body.ok()) co_return Refuse("body", HttpError{body.status()});
-      response.body = body->text();
-      co_return response;
-    }
-    const size_t bytes = request.head.path == "/slow" ? kInlineBytes + 1 : 0;
-    const auto work = [&] { response.body = request.head.path; };
-    const Status worked = co_await request.RunSized(bytes, work);
-    if (!worked.ok()) co_return Refuse("work", HttpError{worked});
-    if (request.head.path == "/throws") {
-      const auto fail = [] { throw std::runtime_error("on purpose"); };
-      const Status failed = co_await request.RunSized(kInlineBytes + 1, fail);
-      co_return Refuse("work", HttpError{failed});
-    }
-    co_return response;
-  }
-  Response Refuse(std::string_view label, const HttpError& error) override {
-    ++refused;
-    Response response;
-    response.status = error.http_status != 0 ? error.http_status : HttpStatus(error.status.code());
-    response.body = std::string(label) + ": " + error.status.message();
-    return response;
-  }
-  /// Blocks until so many requests with a body have begun.
-  bool WaitForBodies(int count) {
-    for (int seen = bodies; seen < count; seen = bodies) bodies.wait(seen);
-    return true;
-  }
-  std::atomic<int> refused{0};
-  std::atomic<int> bodies{0};
-};
-
-class NetServerTest : public ::testing::Test {
- protected:
-  void Launch(ServerOptions options = {}) {
-    options.port = 0;
-    server_ = std::make_unique<Server>(handler_, budget_, *registry_, options);
-    const Status started = server_->Start();
-    ASSERT_TRUE(started.ok()) << started.ToString();
-  }
-  test::TestReply Ask(std::string_view request) { return test::TestClient(server_->port()).Ask(request); }
-
-  EchoHandler handler_;
-  MemoryBudget budget_{1 << 20};
-  std::unique_ptr<metrics::Registry> registry_ = metrics::Registry::Create();
-  std::unique_ptr<Server> server_;
-};
+class NetServerTest : public test::NetFixture {};
 
 TEST_F(NetServerTest, ServesItsHandlerOnTheLoopAndOnTheWorkerPool) {
   Launch();
@@ -100,7 +49,7 @@ TEST_F(NetServerTest, WhatIsNoRequestIsTheHandlersToWord) {
   test::TestClient only(server_->port());
   EXPECT_EQ(only.Ask(test::Get("/kept")).status, 200);
   only.Send("POST /b HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nab");
-  ASSERT_TRUE(handler_.WaitForBodies(1));
+  handler_.WaitForBodies(1);
   const test::TestReply refused = Ask(test::Get("/a"));
   EXPECT_EQ(refused.status, 503);
   EXPECT_THAT(refused.body, HasSubstr("refused: too many connections"));
@@ -109,8 +58,8 @@ TEST_F(NetServerTest, WhatIsNoRequestIsTheHandlersToWord) {
 
 TEST_F(NetServerTest, BodiesArePaidForOutOfTheBudget) {
   Launch();
-  EXPECT_EQ(Ask(test::Post("/b", std::string(2 << 20, 'x'))).status, 413);
-  const auto held = budget_.TryReserve(1 << 20);
+  EXPECT_EQ(Ask(test::Post("/b", std::string(17 << 20, 'x'))).status, 413);
+  const auto held = budget_.TryReserve(16 << 20);
   EXPECT_EQ(Ask(test::Post("/b", "x")).status, 429);
 }
 
@@ -176,6 +125,143 @@ TEST_F(NetServerTest, DrainAnswersWhatIsInFlightAndTakesNothingNew) {
   EXPECT_TRUE(client.Closed());
   EXPECT_EQ(server_->connections(), 0U);
   EXPECT_EQ(budget_.used(), 0U);
+}
+
+std::string TempSocket(const std::string& name) { return ::testing::TempDir() + "net_test_" + name; }
+
+/// One request over a Unix socket, "" when nobody listens.
+std::string AskUnix(const std::string& path, const std::string& request) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
+  const FileDescriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return "";
+  EXPECT_EQ(send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(request.size()));
+  std::string reply;
+  char chunk[4096];
+  for (ssize_t got = 0; (got = recv(fd.get(), chunk, sizeof(chunk), 0)) > 0;)
+    reply.append(chunk, static_cast<size_t>(got));
+  return reply;
+}
+
+TEST_F(NetServerTest, TheAdminListenerHasALoopOfItsOwn) {
+  ServerOptions options;
+  options.admin.port = 0;
+  options.io_threads = 1;
+  Launch(options);
+  test::TestClient admin(server_->admin_port());
+  EXPECT_EQ(admin.Ask(test::Get("/who")).body, "127.0.0.1 admin ");
+  EXPECT_EQ(Ask(test::Get("/who")).body, "127.0.0.1 ");
+  test::TestClient hangs(server_->port());
+  hangs.Send(test::Get("/hang"));
+  while (server_->LoopsTurn(std::chrono::milliseconds(300))) std::this_thread::yield();
+  EXPECT_EQ(admin.Ask(test::Get("/slow")).body, "/slow") << "with a worker of its own";
+  handler_.Release();
+  EXPECT_EQ(hangs.Read().body, "/hang");
+  while (!server_->LoopsTurn(std::chrono::milliseconds(300))) std::this_thread::yield();
+}
+
+TEST_F(NetServerTest, UnixSocketsReplaceStaleFilesAndLeaveNone) {
+  ServerOptions options;
+  options.unix_socket = TempSocket("main");
+  options.unix_mode = 0600;
+  options.admin.unix_socket = TempSocket("admin");
+  options.tcp = false;
+  {
+    auto stale = ListenSocket::Unix(options.unix_socket, 0600);
+    ASSERT_TRUE(stale.ok()) << stale.status().ToString();
+    server_ = std::make_unique<Server>(handler_, budget_, *registry_, options);
+    EXPECT_EQ(server_->Start().code(), Code::kUnavailable) << "somebody listens";
+    ASSERT_EQ(rename(options.unix_socket.c_str(), TempSocket("moved").c_str()), 0);
+  }
+  ASSERT_EQ(rename(TempSocket("moved").c_str(), options.unix_socket.c_str()), 0);
+  Launch(options);
+  struct stat info {};
+  ASSERT_EQ(stat(options.unix_socket.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0600U);
+  const std::string who = test::Get("/who", "Connection: close\r\n");
+  EXPECT_THAT(AskUnix(options.unix_socket, who), HasSubstr("\r\n\r\nunix "));
+  EXPECT_THAT(AskUnix(options.admin.unix_socket, who), HasSubstr("\r\n\r\nunix admin "));
+  EXPECT_EQ(server_->port(), 0);
+  server_->Stop(Deadline());
+  EXPECT_NE(stat(options.unix_socket.c_str(), &info), 0);
+  EXPECT_NE(stat(options.admin.unix_socket.c_str(), &info), 0);
+}
+
+TEST_F(NetServerTest, AUnixSocketsFileOfASuccessorStays) {
+  const std::string path = TempSocket("successor");
+  auto first = ListenSocket::Unix(path, 0600);
+  ASSERT_TRUE(first.ok());
+  ASSERT_EQ(unlink(path.c_str()), 0);
+  auto second = ListenSocket::Unix(path, 0600);
+  ASSERT_TRUE(second.ok());
+  first->Close();
+  struct stat info {};
+  EXPECT_EQ(stat(path.c_str(), &info), 0);
+  const std::string file = TempSocket("file");
+  std::ofstream(file) << "precious";
+  EXPECT_EQ(ListenSocket::Unix(file, 0600).status().code(), Code::kInvalidRequest);
+  EXPECT_EQ(stat(file.c_str(), &info), 0);
+}
+
+TEST_F(NetServerTest, ALameDuckServesEverybodyOnce) {
+  Launch();
+  test::TestClient kept(server_->port());
+  EXPECT_EQ(kept.Ask(test::Get("/draining")).body, "no");
+  server_->BeginLameDuck();
+  const test::TestReply last = kept.Ask(test::Get("/draining"));
+  EXPECT_EQ(last.body, "yes");
+  EXPECT_EQ(last.Header("connection"), "close");
+  EXPECT_EQ(Ask(test::Get("/a")).body, "/a");
+  server_->Stop(Deadline());
+  EXPECT_EQ(test::TestClient(server_->port()).Ask(test::Get("/a")).status, 0);
+}
+
+TEST_F(NetServerTest, ADrainLetsInWhoIsOnTheWay) {
+  Launch();
+  test::TestClient kept(server_->port());
+  EXPECT_EQ(kept.Ask(test::Get("/a")).status, 200);
+  test::TestClient silent(server_->port());
+  server_->BeginDrain();
+  EXPECT_EQ(silent.Ask(test::Get("/b")).body, "/b") << "its connection was there";
+  EXPECT_EQ(kept.Ask(test::Get("/c")).body, "/c") << "it could not know yet";
+  server_->Stop(Deadline());
+}
+
+TEST_F(NetServerTest, HostsAreJudgedByListener) {
+  Launch();
+  const std::string evil = "GET /a HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+  const test::TestReply refused = Ask(evil);
+  EXPECT_EQ(refused.status, 421);
+  EXPECT_THAT(refused.body, HasSubstr("--allow-server-host"));
+  EXPECT_EQ(Ask("GET /a HTTP/1.1\r\nHost: localhost:1\r\n\r\n").status, 200);
+  EXPECT_EQ(Ask("GET http://evil.example/a HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 421);
+  ServerOptions open;
+  open.host = "0.0.0.0";
+  Launch(open);
+  EXPECT_EQ(Ask(evil).status, 200);
+  EXPECT_TRUE(server_->exposure().outside && server_->exposure().outside_without_tls);
+  open.server_names = {"photos.example"};
+  Launch(open);
+  EXPECT_EQ(Ask(evil).status, 421);
+}
+
+TEST_F(NetServerTest, ACrowdOfSilentConnectionsCostsNobodyElse) {
+  ServerOptions options;
+  options.max_connections = 20;
+  Launch(options);
+  test::TestClient kept(server_->port());
+  EXPECT_EQ(kept.Ask(test::Get("/a")).status, 200);
+  std::vector<FileDescriptor> crowd;
+  for (int i = 0; i < 100; ++i) {
+    crowd.push_back(test::ConnectTo(server_->port()));
+    if (i % 10 == 0) {
+      EXPECT_EQ(Ask(test::Get("/b")).status, 200);
+    }
+  }
+  EXPECT_EQ(kept.Ask(test::Get("/a")).status, 200);
+  EXPECT_EQ(handler_.refused, 0);
 }
 
 }  // namespace
