@@ -119,8 +119,8 @@ net::Response AccessControl::TurnAway(const Exchange& exchange, const Route& rou
       ->Add();
   const std::string& address = exchange.request.io.peer().address;
   if (const auto times = failures_.Note(address, Clock::now())) {
-    log::warn("{} from {}, {} times since the last such line: {} (request {})", route.label, address, *times,
-              status.message(), exchange.request_id);
+    log::warn("{} was refused to {}: {} (request {}; {} refusals since the last such line)", route.label,
+              address, status.message(), exchange.request_id, *times);
   }
   ApiError error{std::move(status)};
   const bool unknown = error.status.code() == Code::kUnauthorized;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,9 +84,15 @@ class LineWriter::Impl {
   Impl(std::string path, Opened opened, LineWriterOptions options)
       : path_(std::move(path)), options_(std::move(options)), opened_(std::move(opened)) {}
 
-  // The thread holds its own share, since it may have to be left behind.
+  // The thread holds its own share, since it may have to be left behind. It takes no signal: those of the
+  // process belong to whoever waits for them, and may not be blocked yet when the first log is opened.
   static void Start(const std::shared_ptr<Impl>& impl) {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     impl->thread_ = std::thread([impl] { impl->Run(); });
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
   bool Write(std::string_view line) {
