@@ -65,7 +65,8 @@ class AccessControl {
   Status CheckBrowser(const Exchange& exchange, const Route& route) const;
   std::optional<net::Response> CheckKey(Exchange& exchange, const Route& route);
   std::optional<net::Response> CheckQuota(Exchange& exchange);
-  net::Response TurnAway(const Exchange& exchange, const Route& route, std::string_view reason, Status status);
+  net::Response TurnAway(const Exchange& exchange, const Route& route, std::string_view reason,
+                         Status status);
   KeyCounters CountersOf(const std::string& id);
 
   const AccessOptions options_;

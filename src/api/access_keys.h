@@ -41,7 +41,8 @@ Status CheckKeyId(std::string_view id);
 
 inline constexpr size_t kMaxApiKeys = 1000;  ///< labels of metrics come from it, and each key is compared
 
-/// The lines of a key file: `id:scopes:hash` or `id:scopes:hash:quotas`; empty lines and those that begin with
+/// The lines of a key file: `id:scopes:hash` or `id:scopes:hash:quotas`; empty lines and those that begin
+/// with
 /// '#' are skipped. Errors: kInvalidRequest as "line 3: what".
 Result<std::vector<ApiKey>> ParseApiKeys(std::string_view text);
 

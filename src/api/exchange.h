@@ -36,10 +36,10 @@ struct Exchange {
   std::string_view model = {};  ///< set once a request was opened in the pipeline: the label of its metrics
   TimePoint opened = {};        ///< when that was; unset: never
   std::optional<pipeline::RequestResult> result = {};  ///< what came of it, for reply and request log
-  std::string request_id = {};         ///< X-Request-Id, the client's or ours
-  std::string_view traceparent = {};   ///< the client's, when it is one
-  size_t images = 0;                   ///< that were handed to the pipeline
-  QuotaHold hold = {};                 ///< what its key gets back when this ends
+  std::string request_id = {};                         ///< X-Request-Id, the client's or ours
+  std::string_view traceparent = {};                   ///< the client's, when it is one
+  size_t images = 0;                                   ///< that were handed to the pipeline
+  QuotaHold hold = {};                                 ///< what its key gets back when this ends
 
   net::Response Error(const Status& status) const { return Error(ApiError{status}); }
   /// An error reply; a client that has gone gets none.

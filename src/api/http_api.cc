@@ -67,9 +67,9 @@ void LogRequest(const Exchange& exchange, const net::Response& response) {
 void WriteRequestLog(request_log::RequestLog* log, Exchange& exchange, const Route& route, int status) {
   if (log == nullptr || exchange.opened == TimePoint{}) return;
   exchange.timing.Stop();  // an error's body is written by now
-  log->Write(ToRecord({exchange.model, route.path, status, exchange.timing, exchange.opened,
-                       exchange.result ? &*exchange.result : nullptr, exchange.request_id,
-                       exchange.traceparent}));
+  log->Write(
+      ToRecord({exchange.model, route.path, status, exchange.timing, exchange.opened,
+                exchange.result ? &*exchange.result : nullptr, exchange.request_id, exchange.traceparent}));
 }
 
 std::vector<LogMetrics::Source> LogSources(const HttpApiOptions& options) {
@@ -121,7 +121,7 @@ net::Response HttpApi::Refuse(std::string_view label, const net::HttpError& erro
   net::Response response = ErrorResponse(Dialect::kNative, refusal);
   const std::string id = RequestIdOf({});
   response.headers.emplace_back("X-Request-Id", id);
-  if (options_.access_log != nullptr) options_.access_log->WriteRefusal(id, response);
+  if (options_.access_log != nullptr) options_.access_log->WriteRefusal(error.peer, id, response);
   metrics_.CountRequest(label, response.status);
   return response;
 }

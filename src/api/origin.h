@@ -21,7 +21,8 @@ class OriginRules {
   /// Errors: kInvalidRequest for what is no origin. "*" is none: it would let every page on the web in.
   static Status Check(std::string_view origin);
 
-  /// Whether the request may do work. A browser tells where a page is from in Origin or Sec-Fetch-Site; a page
+  /// Whether the request may do work. A browser tells where a page is from in Origin or Sec-Fetch-Site; a
+  /// page
   /// of elsewhere may read nothing and send nothing but harmless navigation. Errors: kForbidden.
   Status Judge(const net::RequestHead& head) const;
   /// A preflight of a page that is allowed: it asks before it sends.

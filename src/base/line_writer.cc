@@ -132,7 +132,8 @@ class LineWriter::Impl {
     stop_at_.store(Clock::now() + options_.patience);
     wake_.notify_one();
     // Beyond its patience a thread still runs only inside a write to a disk that hangs.
-    const bool ended = idle_.wait_for(lock, options_.patience + std::chrono::seconds(1), [&] { return ended_; });
+    const bool ended =
+        idle_.wait_for(lock, options_.patience + std::chrono::seconds(1), [&] { return ended_; });
     lock.unlock();
     if (ended) {
       thread_.join();

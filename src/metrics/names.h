@@ -52,12 +52,12 @@ inline constexpr std::string_view kGpuDecodeImages = "photovec_gpu_decode_images
 inline constexpr std::string_view kGpuDecodeBatches = "photovec_gpu_decode_batches_total";
 inline constexpr std::string_view kGpuDecodeSeconds = "photovec_gpu_decode_seconds_total";  ///< stage
 inline constexpr std::string_view kGpuDecodeAllocations = "photovec_gpu_decode_allocations_total";
-inline constexpr std::string_view kAuthFailures = "photovec_auth_failures_total";           ///< reason
-inline constexpr std::string_view kKeyRequests = "photovec_key_requests_total";             ///< key
-inline constexpr std::string_view kKeyImages = "photovec_key_images_total";                 ///< key
-inline constexpr std::string_view kKeyRefused = "photovec_key_refused_total";               ///< key
-inline constexpr std::string_view kLogLinesDropped = "photovec_log_lines_dropped_total";    ///< log, reason
-inline constexpr std::string_view kBuildInfo = "photovec_build_info";  ///< version
+inline constexpr std::string_view kAuthFailures = "photovec_auth_failures_total";         ///< reason
+inline constexpr std::string_view kKeyRequests = "photovec_key_requests_total";           ///< key
+inline constexpr std::string_view kKeyImages = "photovec_key_images_total";               ///< key
+inline constexpr std::string_view kKeyRefused = "photovec_key_refused_total";             ///< key
+inline constexpr std::string_view kLogLinesDropped = "photovec_log_lines_dropped_total";  ///< log, reason
+inline constexpr std::string_view kBuildInfo = "photovec_build_info";                     ///< version
 }  // namespace name
 
 namespace label {

@@ -19,6 +19,7 @@ struct HttpError {
   Status status;
   int http_status = 0;  ///< instead of the table's (base/status.h); only for 431, which no Code stands for
   std::string_view code = {};  ///< instead of the status's name; a literal
+  std::string peer = {};       ///< the address whose request it was, for logs
 };
 
 /// What photovec looks at in a request's head. Owned copies: valid as long as it lives.

@@ -15,8 +15,8 @@ struct Response {
   std::vector<std::pair<std::string_view, std::string>> headers;  ///< names are literals
   std::string body;
   std::string_view code = "ok";  ///< the error's name, for logs; a literal
-  bool close = false;   ///< close the connection afterwards
-  bool silent = false;  ///< the client is gone: count the status, send nothing
+  bool close = false;            ///< close the connection afterwards
+  bool silent = false;           ///< the client is gone: count the status, send nothing
 };
 
 /// How the head of a reply is written.

@@ -268,7 +268,9 @@ class Server::Impl {
 
   /// Too many connections: one try to say so, without waiting.
   void Refuse(tcp::socket& socket) {
-    const HttpError error{Status(Code::kUnavailable, "too many connections are open")};
+    HttpError error{Status(Code::kUnavailable, "too many connections are open")};
+    ErrorCode gone;  // one that broke at once has no address
+    error.peer = socket.remote_endpoint(gone).address().to_string();
     const Response response = context_.handler.Refuse("refused", error);
     HeadOptions options;
     options.keep_alive = false;

@@ -211,7 +211,9 @@ def test_every_reply_has_a_request_id(guarded, jpegs):
     assert "traceparent" not in guarded.ask("GET", "/healthz", headers={"traceparent": "00-1-2-3"}).headers
     with guarded.server.connect() as connection:
         connection.sendall(b"garbage\r\n\r\n")
-        assert b"\r\nX-Request-Id: " in connection.recv(1000)
+        malformed = re.search(rb"\r\nX-Request-Id: (\S+)\r\n", connection.recv(1000))[1].decode()
+    line = guarded.line_of(malformed)
+    assert (line["peer"], line["status"], line["code"]) == ("127.0.0.1", 400, "invalid_request")
 
 
 def test_the_access_log_has_all_of_a_request_and_no_secret(guarded, jpegs):

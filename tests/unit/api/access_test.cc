@@ -31,8 +31,9 @@ const TimePoint kStart{seconds(1'000)};
 std::string HashOf(std::string_view key) { return *HashApiKey(key); }
 
 TEST(ApiKeys, ALineHasIdScopesHashAndPerhapsQuotas) {
-  const auto keys = ParseApiKeys("# people\n\nweb:embed:" + HashOf("a") + "\r\n  ops.1 : embed,admin : " +
-                                 HashOf("b") + " : requests=5/s,bytes=1MiB  \n");
+  const auto keys =
+      ParseApiKeys("# people\n\nweb:embed:" + HashOf("a") + "\r\n  ops.1 : embed,admin : " + HashOf("b") +
+                   " : requests=5/s,bytes=1MiB  \n");
   ASSERT_TRUE(keys.ok()) << keys.status().ToString();
   ASSERT_EQ(keys->size(), 2U);
   EXPECT_EQ(keys->at(0).id, "web");
@@ -163,9 +164,9 @@ TEST(Quota, IsReadFromText) {
   EXPECT_EQ(quota->bytes_in_flight, 64U << 20);
   EXPECT_TRUE(ParseQuota("").ok());
   EXPECT_EQ(ParseQuota("requests=0.5/h")->requests.seconds, 3'600);
-  for (const char* bad : {"requests", "requests=5", "requests=/s", "requests=0/s", "requests=-1/s", "requests=nan/s",
-                          "requests=1e300/s", "requests=5/day", "requests=5x/s", "bytes=0", "bytes=5/s", "foo=1/s",
-                          "images=1/s;bytes=1", "=1/s"}) {
+  for (const char* bad : {"requests", "requests=5", "requests=/s", "requests=0/s", "requests=-1/s",
+                          "requests=nan/s", "requests=1e300/s", "requests=5/day", "requests=5x/s", "bytes=0",
+                          "bytes=5/s", "foo=1/s", "images=1/s;bytes=1", "=1/s"}) {
     EXPECT_FALSE(ParseQuota(bad).ok()) << bad;
   }
 }
@@ -181,7 +182,8 @@ TEST(QuotaUse, RequestsComeInABurstThenAtTheirRate) {
   EXPECT_EQ(refused->retry_after_s, 1);
   EXPECT_TRUE(use.Begin(quota, 0, kStart + milliseconds(333), &held));
   EXPECT_FALSE(use.Begin(quota, 0, kStart + milliseconds(334), &held));
-  EXPECT_TRUE(use.Begin(quota, 0, kStart + milliseconds(334), &held)) << "a refusal uses nothing, a success does";
+  EXPECT_TRUE(use.Begin(quota, 0, kStart + milliseconds(334), &held))
+      << "a refusal uses nothing, a success does";
   for (int i = 0; i < 3; ++i) EXPECT_FALSE(use.Begin(quota, 0, kStart + seconds(100), &held)) << i;
   EXPECT_TRUE(use.Begin(quota, 0, kStart + seconds(100), &held)) << "a rest saves up one burst, not more";
 }
@@ -277,8 +279,9 @@ TEST(Origins, OnlyTheServersOwnPagesAndThoseAllowedGetIn) {
   EXPECT_TRUE(none.Judge(Head("POST", "")).ok()) << "programs send none";
   EXPECT_TRUE(none.Judge(Head("POST", "http://photos.example:8080")).ok());
   EXPECT_TRUE(none.Judge(Head("POST", "https://PHOTOS.example:8080")).ok()) << "TLS may end at a proxy";
-  for (const char* foreign : {"null", "http://evil.example", "http://photos.example", "http://photos.example:80801",
-                              "http://xphotos.example:8080", "photos.example:8080", "file://", "https://app.example"}) {
+  for (const char* foreign :
+       {"null", "http://evil.example", "http://photos.example", "http://photos.example:80801",
+        "http://xphotos.example:8080", "photos.example:8080", "file://", "https://app.example"}) {
     EXPECT_EQ(none.Judge(Head("POST", foreign)).code(), Code::kForbidden) << foreign;
     EXPECT_EQ(none.Judge(Head("GET", foreign)).code(), Code::kForbidden) << foreign;
   }
@@ -306,7 +309,8 @@ TEST(Origins, HeadersAreForThoseAllowedAlone) {
   ASSERT_EQ(response.headers.size(), 1U);
   EXPECT_EQ(response.headers[0].first, "Vary");
   some.AddHeaders(Head("GET", "https://app.example"), response);
-  EXPECT_THAT(response.headers, testing::Contains(testing::Pair("Access-Control-Allow-Origin", "https://app.example")));
+  EXPECT_THAT(response.headers,
+              testing::Contains(testing::Pair("Access-Control-Allow-Origin", "https://app.example")));
   EXPECT_TRUE(some.IsPreflight(Head("OPTIONS", "https://app.example")));
   EXPECT_FALSE(some.IsPreflight(Head("OPTIONS", "https://evil.example")));
   EXPECT_FALSE(some.IsPreflight(Head("GET", "https://app.example")));
@@ -314,7 +318,8 @@ TEST(Origins, HeadersAreForThoseAllowedAlone) {
 
 TEST(Origins, WhatIsNoneIsRefusedAtTheStart) {
   EXPECT_TRUE(OriginRules::Check("https://app.example:8443").ok());
-  for (const char* bad : {"*", "app.example", "https://", "https://a/", "https://*.a", "ftp://a", "null", "https://a b"}) {
+  for (const char* bad :
+       {"*", "app.example", "https://", "https://a/", "https://*.a", "ftp://a", "null", "https://a b"}) {
     EXPECT_THAT(OriginRules::Check(bad).message(), HasSubstr("--cors-origin")) << bad;
   }
 }
@@ -323,8 +328,8 @@ TEST(RequestIds, SaneOnesAreKeptOthersAreMade) {
   EXPECT_EQ(RequestIdOf("abc.D-9_"), "abc.D-9_");
   EXPECT_EQ(RequestIdOf(std::string(128, 'a')), std::string(128, 'a'));
   std::set<std::string> made;
-  for (const std::string& bad : {std::string(), std::string(129, 'a'), std::string("a b"), std::string("a\"b"),
-                                 std::string("a\r\nb"), std::string("\xC3\xA9")}) {
+  for (const std::string& bad : {std::string(), std::string(129, 'a'), std::string("a b"),
+                                 std::string("a\"b"), std::string("a\r\nb"), std::string("\xC3\xA9")}) {
     const std::string id = RequestIdOf(bad);
     EXPECT_THAT(id, testing::MatchesRegex("[0-9a-f]+-[0-9]+"));
     EXPECT_TRUE(made.insert(id).second);
@@ -334,12 +339,12 @@ TEST(RequestIds, SaneOnesAreKeptOthersAreMade) {
 TEST(Traceparents, OnlyWellFormedOnesCount) {
   const std::string good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   EXPECT_EQ(CheckedTraceparent(good), good);
-  for (const std::string& bad : std::initializer_list<std::string>{
-                          "", good + "-x", "ff" + good.substr(2), good.substr(0, 54),
-                          "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-                          "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
-                          "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-                          "00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01"}) {
+  for (const std::string& bad :
+       std::initializer_list<std::string>{"", good + "-x", "ff" + good.substr(2), good.substr(0, 54),
+                                          "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+                                          "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+                                          "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                                          "00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01"}) {
     EXPECT_EQ(CheckedTraceparent(bad), "") << bad;
   }
 }
