@@ -22,8 +22,8 @@ std::string_view CredentialsOf(std::string_view authorization, std::string_view 
   return TrimAscii(authorization.substr(scheme.size()));
 }
 
-// Browsers cannot be told to send a bearer token, but ask for a password. It opens pages only: a browser sends
-// it by itself, also when another site makes it.
+// Browsers cannot be told to send a bearer token, but ask for a password. It opens pages only: a browser
+// sends it by itself, also when another site makes it.
 bool TakesPassword(const Route& route) { return route.scope == Scope::kAdmin && route.method == "GET"; }
 
 /// The key that the client sent, wherever it stands; empty: none.
@@ -90,9 +90,10 @@ std::optional<net::Response> AccessControl::Enter(Exchange& exchange, const Rout
 std::optional<net::Response> AccessControl::CheckKey(Exchange& exchange, const Route& route) {
   const std::string sent = SentKey(exchange.request.head, route);
   if (sent.empty()) {
-    return TurnAway(exchange, route, "missing",
-                    Status(Code::kUnauthorized,
-                           "this server asks for an API key: send Authorization: Bearer KEY, or X-API-Key: KEY"));
+    return TurnAway(
+        exchange, route, "missing",
+        Status(Code::kUnauthorized,
+               "this server asks for an API key: send Authorization: Bearer KEY, or X-API-Key: KEY"));
   }
   auto key = options_.keys->Find(sent);
   if (key == nullptr) {
@@ -119,8 +120,8 @@ net::Response AccessControl::TurnAway(const Exchange& exchange, const Route& rou
       ->Add();
   const std::string& address = exchange.request.io.peer().address;
   if (const auto times = failures_.Note(address, Clock::now())) {
-    log::warn("{} from {}, {} times since the last such line: {} (request {})", route.label, address, *times,
-              status.message(), exchange.request_id);
+    log::warn("{} was refused to {}: {} (request {}; {} refusals since the last such line)", route.label,
+              address, status.message(), exchange.request_id, *times);
   }
   ApiError error{std::move(status)};
   const bool unknown = error.status.code() == Code::kUnauthorized;
@@ -144,12 +145,12 @@ std::optional<net::Response> AccessControl::CheckQuota(Exchange& exchange) {
   CountersOf(caller.id).refused->Add();
   const std::string key = "the API key \"" + caller.id + "\"";
   if (refusal->never) {
-    return exchange.Error(Status(Code::kBodyTooLarge, "the body is larger than " + key +
-                                                          " may have in flight: send fewer images at a time"));
+    return exchange.Error(
+        Status(Code::kBodyTooLarge,
+               "the body is larger than " + key + " may have in flight: send fewer images at a time"));
   }
-  ApiError error{
-      Status(Code::kRateLimited, key + " has used up its quota of " + std::string(refusal->what) +
-                                     ": come back after the time in Retry-After")};
+  ApiError error{Status(Code::kRateLimited, key + " has used up its quota of " + std::string(refusal->what) +
+                                                ": come back after the time in Retry-After")};
   error.retry_after_s = refusal->retry_after_s;
   return exchange.Error(error);
 }
@@ -171,8 +172,8 @@ AccessControl::KeyCounters AccessControl::CountersOf(const std::string& id) {
       registry_.GetCounter(metrics::name::kKeyRequests, "Requests with an API key, by its id", labels);
   counters.images =
       registry_.GetCounter(metrics::name::kKeyImages, "Images of requests with an API key", labels);
-  counters.refused = registry_.GetCounter(metrics::name::kKeyRefused,
-                                          "Requests with an API key that lacked the scope or the quota", labels);
+  counters.refused = registry_.GetCounter(
+      metrics::name::kKeyRefused, "Requests with an API key that lacked the scope or the quota", labels);
   counters_.emplace(id, counters);
   return counters;
 }

@@ -95,7 +95,8 @@ Result<Scopes> ParseScopes(std::string_view text) {
 Result<std::string> MakeApiKey() {
   std::array<uint8_t, 32> bytes{};
   if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-    return Status(Code::kUnavailable, std::string("the kernel gives no random numbers: ") + std::strerror(errno));
+    return Status(Code::kUnavailable,
+                  std::string("the kernel gives no random numbers: ") + std::strerror(errno));
   }
   std::string text = Base64Encode(bytes);
   text.resize(text.find('='));

@@ -89,11 +89,12 @@ void AccessLog::Write(const Exchange& exchange, std::string_view route, const ne
   lines_->Write(text);
 }
 
-void AccessLog::WriteRefusal(std::string_view request_id, const net::Response& response) {
+void AccessLog::WriteRefusal(std::string_view peer, std::string_view request_id,
+                             const net::Response& response) {
   std::string text;
   json::Writer line(text);
   line.BeginObject().Field("time", UtcTime(std::chrono::system_clock::now()));
-  line.Field("request_id", request_id);
+  line.Field("peer", peer).Field("request_id", request_id);
   AppendOutcome(line, response);
   line.Field("bytes_out", response.body.size()).EndObject();
   text += '\n';

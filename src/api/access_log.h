@@ -23,7 +23,7 @@ class AccessLog {
   /// \param route its path in the table of routes; what the client asked for when it is none.
   void Write(const Exchange& exchange, std::string_view route, const net::Response& response);
   /// A connection that never came to a request.
-  void WriteRefusal(std::string_view request_id, const net::Response& response);
+  void WriteRefusal(std::string_view peer, std::string_view request_id, const net::Response& response);
   /// Goes on in a new file of the same name.
   void Reopen() { lines_->Reopen(); }
   /// As LineWriter::Stop.

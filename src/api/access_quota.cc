@@ -15,10 +15,11 @@ constexpr double kMostCount = 1e9;
 constexpr int kMostRetrySeconds = 3'600;
 
 Status Wrong(std::string_view part) {
-  return {Code::kInvalidRequest,
-          "\"" + std::string(part.substr(0, 64)) +
-              "\" is no quota: give requests=N/s, images=N/min and bytes=SIZE, parted by commas; a rate is per "
-              "s, min or h"};
+  return {
+      Code::kInvalidRequest,
+      "\"" + std::string(part.substr(0, 64)) +
+          "\" is no quota: give requests=N/s, images=N/min and bytes=SIZE, parted by commas; a rate is per "
+          "s, min or h"};
 }
 
 std::optional<Rate> ParseRate(std::string_view text) {

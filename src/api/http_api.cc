@@ -146,7 +146,7 @@ net::Response HttpApi::Refuse(std::string_view label, const net::HttpError& erro
   net::Response response = ErrorResponse(Dialect::kNative, refusal);
   const std::string id = RequestIdOf({});
   response.headers.emplace_back("X-Request-Id", id);
-  if (options_.access_log != nullptr) options_.access_log->WriteRefusal(id, response);
+  if (options_.access_log != nullptr) options_.access_log->WriteRefusal(error.peer, id, response);
   metrics_.CountRequest(label, response.status);
   return response;
 }

@@ -17,7 +17,8 @@ class LogMetrics {
     std::string_view log;  ///< a literal: "request", "access"
     std::function<LostLines()> lost;
   };
-  /// stderr is there by itself. \param registry borrowed; must outlive it, as must whatever `sources` ask.
+  /// stderr is there by itself.
+  /// \param registry borrowed; must outlive it, as must whatever `sources` ask.
   LogMetrics(metrics::Registry& registry, std::vector<Source> sources);
   ~LogMetrics() { registry_.RemoveSampler(sampler_); }
   LogMetrics(const LogMetrics&) = delete;

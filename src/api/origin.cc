@@ -11,7 +11,8 @@ namespace {
 
 // What a page may send and read beyond the few fields that it always may.
 constexpr std::string_view kRequestFields =
-    "Authorization, Content-Type, X-API-Key, X-Photovec-Model, X-Photovec-Normalize, X-Priority, X-Request-Id, "
+    "Authorization, Content-Type, X-API-Key, X-Photovec-Model, X-Photovec-Normalize, X-Priority, "
+    "X-Request-Id, "
     "X-Request-Timeout-Ms, traceparent";
 constexpr std::string_view kReplyFields =
     "Retry-After, Server-Timing, X-Photovec-Cache, X-Photovec-Error-Count, X-Photovec-Errors, "

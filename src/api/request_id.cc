@@ -52,7 +52,8 @@ std::string_view CheckedTraceparent(std::string_view sent) {
   if (sent.size() != 55 || !sent.starts_with("00-") || sent[35] != '-' || sent[52] != '-') return {};
   const std::string_view trace = sent.substr(3, 32);
   const std::string_view parent = sent.substr(36, 16);
-  if (!IsHex(trace) || !IsHex(parent) || !IsHex(sent.substr(53)) || IsZero(trace) || IsZero(parent)) return {};
+  if (!IsHex(trace) || !IsHex(parent) || !IsHex(sent.substr(53)) || IsZero(trace) || IsZero(parent))
+    return {};
   return sent;
 }
 

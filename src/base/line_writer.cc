@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,9 +84,15 @@ class LineWriter::Impl {
   Impl(std::string path, Opened opened, LineWriterOptions options)
       : path_(std::move(path)), options_(std::move(options)), opened_(std::move(opened)) {}
 
-  // The thread holds its own share, since it may have to be left behind.
+  // The thread holds its own share, since it may have to be left behind. It takes no signal: those of the
+  // process belong to whoever waits for them, and may not be blocked yet when the first log is opened.
   static void Start(const std::shared_ptr<Impl>& impl) {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     impl->thread_ = std::thread([impl] { impl->Run(); });
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
   bool Write(std::string_view line) {
@@ -125,7 +132,8 @@ class LineWriter::Impl {
     stop_at_.store(Clock::now() + options_.patience);
     wake_.notify_one();
     // Beyond its patience a thread still runs only inside a write to a disk that hangs.
-    const bool ended = idle_.wait_for(lock, options_.patience + std::chrono::seconds(1), [&] { return ended_; });
+    const bool ended =
+        idle_.wait_for(lock, options_.patience + std::chrono::seconds(1), [&] { return ended_; });
     lock.unlock();
     if (ended) {
       thread_.join();

@@ -26,7 +26,8 @@ class LogLimiter {
     uint64_t suppressed = 0;  ///< lines since the last summary
   };
 
-  /// Whether a line is written. \param kind a literal, known by its address, such as the format string.
+  /// Whether a line is written.
+  /// \param kind a literal, known by its address, such as the format string.
   /// \param level comes back with the summary.
   bool Allow(std::string_view kind, int level, TimePoint now);
   /// What was suppressed and not told for kSummaryEvery; with `all` also what is younger.

@@ -18,7 +18,8 @@ class ApiKeyCommand : public cli::Command {
 
   void Declare(cli::FlagSet& flags) override {
     flags.Positional("ID", &id_, "how logs and metrics name it");
-    flags.Text("scopes", &scopes_, "LIST", "what it opens: embed, admin (metrics, statistics), or embed,admin");
+    flags.Text("scopes", &scopes_, "LIST",
+               "what it opens: embed, admin (metrics, statistics), or embed,admin");
     flags.Text("quota", &quota_, "QUOTA",
                "what it may use: requests=50/s,images=6000/min,bytes=64MiB, or some of it; empty: "
                "--default-quota of the server");

@@ -107,31 +107,32 @@ Door::Step Door::NoRoom(int error) {
   if (plan_.table.EvictOne() || (plan_.relief != nullptr && plan_.relief->EvictOne())) return Step::kNoFiles;
   spare_ = FileDescriptor();
   const ListenSocket::Accepted newcomer = socket_.Accept();
-  if (newcomer.socket.valid()) Refuse(newcomer.socket);
+  if (newcomer.socket.valid()) Refuse(newcomer);
   spare_ = OpenSpare();
   return Step::kNoFiles;
 }
 
 /// Too many connections: one try to say so, without waiting.
-void Door::Refuse(const FileDescriptor& socket) {
+void Door::Refuse(const ListenSocket::Accepted& newcomer) {
   if (tls()) return;  // nothing can be said before a handshake
-  const HttpError error{
+  HttpError error{
       Status(Code::kUnavailable, "too many connections are open, and requests are in work on all")};
+  error.peer = newcomer.address;
   const Response response = context_.handler.Refuse("refused", error);
   HeadOptions options;
   options.keep_alive = false;
   const std::string reply = WriteHead(response, options) + response.body;
   // A client that has left does not mind.
   [[maybe_unused]] const ssize_t sent =
-      send(socket.get(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  shutdown(socket.get(), SHUT_WR);
+      send(newcomer.socket.get(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  shutdown(newcomer.socket.get(), SHUT_WR);
 }
 
 void Door::Admit(ListenSocket::Accepted accepted) {
   const bool counted = !accepted.loopback || plan_.count_loopback;
   auto slot = plan_.table.Enter(counted ? accepted.group : std::string());
   if (!slot) {
-    Refuse(accepted.socket);
+    Refuse(accepted);
     return;
   }
   const std::shared_ptr<EventLoop>& loop = plan_.loops[next_loop_++ % plan_.loops.size()];

@@ -60,7 +60,7 @@ class Door {
   Step AcceptOne();
   Step NoRoom(int error);
   void Admit(ListenSocket::Accepted accepted);
-  void Refuse(const FileDescriptor& socket);
+  void Refuse(const ListenSocket::Accepted& newcomer);
   void Serve(const std::shared_ptr<EventLoop>& loop, ListenSocket::Accepted accepted,
              std::unique_ptr<ConnectionTable::Slot> slot);
   void CloseNow();

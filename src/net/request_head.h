@@ -20,6 +20,7 @@ struct HttpError {
   int http_status =
       0;  ///< instead of the table's (base/status.h); only for 421 and 431, which no Code stands for
   std::string_view code = {};  ///< instead of the status's name; a literal
+  std::string peer = {};       ///< the address whose request it was, for logs
 };
 
 /// What photovec looks at in a request's head. Owned copies: valid as long as it lives.

@@ -89,7 +89,9 @@ Task<IoResult> Send(Connection& connection, const Response& response, bool keep,
 
 /// A request whose header cannot be trusted: nobody knows where the next one begins, so the connection ends.
 Task<void> Refuse(Connection& connection, const HttpError& error) {
-  const Response response = connection.context.handler.Refuse("malformed", error);
+  HttpError refusal = error;
+  refusal.peer = connection.io.peer().address;
+  const Response response = connection.context.handler.Refuse("malformed", refusal);
   const IoResult sent = co_await Send(connection, response, false, true, true);
   if (sent == IoResult::kOk) co_await connection.io.LingeringClose();
 }

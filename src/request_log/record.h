@@ -63,8 +63,8 @@ struct Record {
   int64_t embed_us = -1;
   int64_t load_decode_us = -1;
   int64_t pool_wait_us = -1;  ///< between its steps, for a thread to run the next one
-  std::string request_id;   ///< X-Request-Id; empty: not known
-  std::string traceparent;  ///< W3C Trace Context; empty: the client sent none
+  std::string request_id;     ///< X-Request-Id; empty: not known
+  std::string traceparent;    ///< W3C Trace Context; empty: the client sent none
   std::vector<ItemRecord> items;
 
   /// The server measures whole steps of a request, of which only the lengths are known.

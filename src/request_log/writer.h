@@ -21,8 +21,8 @@ struct RequestLogOptions {
 };
 
 /// A file with the raw times of every request, one JSON line each: docs/metrics.md, "Request log". Whoever
-/// writes only formats the line; a LineWriter brings it to the disk. What comes faster than the disk takes it,
-/// or finds the disk full, is lost and counted, with a warning now and then, and the server goes on.
+/// writes only formats the line; a LineWriter brings it to the disk. What comes faster than the disk takes
+/// it, or finds the disk full, is lost and counted, with a warning now and then, and the server goes on.
 /// Thread-safe.
 class RequestLog {
  public:

@@ -76,7 +76,8 @@ TEST_F(LogTest, AFloodOfOneKindIsCutAndTheOthersAreNot) {
   const size_t written = lines_.size();
   log::Flush();
   ASSERT_EQ(lines_.size(), written + 1) << "what was left out is told at the end";
-  EXPECT_THAT(lines_.back(), HasSubstr(std::to_string(10'001 - written) + " more of these in the last 10 s: a flood {}"));
+  EXPECT_THAT(lines_.back(),
+              HasSubstr(std::to_string(10'001 - written) + " more of these in the last 10 s: a flood {}"));
 }
 
 TEST_F(LogTest, PlainLinesHaveNoPrefixAndNoLevel) {

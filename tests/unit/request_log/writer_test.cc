@@ -285,7 +285,8 @@ TEST_F(RequestLogTest, ADiskThatFillsInsideALineDamagesNone) {
   small.rlim_cur = bytes + bytes / 2;
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
   for (int i = 0; i < 3; ++i) log->Write(MakeRecord());
-  while (log->lost().total() == 0) std::this_thread::yield();  // the third: it began behind the end of the disk
+  while (log->lost().total() == 0)
+    std::this_thread::yield();  // the third: it began behind the end of the disk
   EXPECT_EQ(Text().size(), bytes + bytes / 2);
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
   log->Write(MakeRecord());
@@ -325,8 +326,7 @@ TEST_F(RequestLogTest, AFullQueueLosesLinesAndBlocksNobody) {
   EXPECT_EQ(static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n')), written - log->lost().total());
   EXPECT_EQ(text.back(), '\n');
   ASSERT_EQ(captured.Lines().size(), 1U);
-  EXPECT_THAT(captured.Lines()[0],
-              HasSubstr("1 lines lost so far: they came faster than they were taken"));
+  EXPECT_THAT(captured.Lines()[0], HasSubstr("1 lines lost so far: they came faster than they were taken"));
 }
 
 }  // namespace
