@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "net/connection_io.h"
 
+#include <netinet/tcp.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/asio/error.hpp>
@@ -21,6 +23,8 @@ using asio::ip::tcp;
 // A fast sender must not keep the loop from its other connections for longer than about 0.1 ms.
 constexpr size_t kYieldBytes = 256 * 1024;
 
+constexpr int kMostUnsentBytes = 256 * 1024;
+
 // A reader slower than this is holding our memory, not reading.
 constexpr uint64_t kMinWriteBytesPerSecond = 8 * 1024;
 
@@ -35,11 +39,12 @@ ConnectionIo::ConnectionIo(tcp::socket socket, Peer peer, std::shared_ptr<const 
       loop_(std::move(loop)),
       socket_(std::move(socket)),
       wake_(socket_.get_executor()),
-      on_close_(std::move(on_close)),
-      buffer_(std::make_unique_for_overwrite<char[]>(kBufferBytes)) {
+      on_close_(std::move(on_close)) {
   ErrorCode ignored;  // a socket that died already shows it at the first read
   socket_.non_blocking(true, ignored);
   socket_.set_option(tcp::no_delay(true), ignored);
+  // What a client does not read waits here, where it is paid for, not in the kernel.
+  setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kMostUnsentBytes, sizeof(int));
 }
 
 ConnectionIo::~ConnectionIo() { on_close_(*this); }
@@ -95,7 +100,15 @@ Task<IoResult> ConnectionIo::WaitWritable(Deadline deadline) {
   co_return IoResult::kOk;
 }
 
+void ConnectionIo::set_idle(bool idle) {
+  idle_ = idle;
+  if (!idle || begin_ != end_) return;
+  buffer_.reset();
+  begin_ = end_ = 0;
+}
+
 void ConnectionIo::Compact() {
+  if (buffer_ == nullptr) buffer_ = std::make_unique_for_overwrite<char[]>(kBufferBytes);
   if (begin_ == 0) return;
   std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
   end_ -= begin_;
@@ -103,6 +116,10 @@ void ConnectionIo::Compact() {
 }
 
 Task<IoResult> ConnectionIo::Fill(Deadline deadline) {
+  if (buffer_ == nullptr) {  // idle until now: most likely there is nothing yet, and nothing needs a buffer
+    const IoResult result = co_await WaitReadable(deadline);
+    if (result != IoResult::kOk) co_return result;
+  }
   while (!gone_) {
     Compact();
     size_t got = 0;

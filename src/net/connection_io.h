@@ -73,7 +73,7 @@ class ConnectionIo : public std::enable_shared_from_this<ConnectionIo> {
 
   const Peer& peer() const { return peer_; }
   bool idle() const { return idle_; }  ///< between two requests
-  void set_idle(bool idle) { idle_ = idle; }
+  void set_idle(bool idle);             ///< an idle connection has no buffer
   boost::asio::any_io_executor executor() { return socket_.get_executor(); }
   const std::shared_ptr<const void>& loop() const { return loop_; }
 
@@ -90,7 +90,7 @@ class ConnectionIo : public std::enable_shared_from_this<ConnectionIo> {
   boost::asio::ip::tcp::socket socket_;
   boost::asio::steady_timer wake_;
   std::function<void(ConnectionIo&)> on_close_;
-  std::unique_ptr<char[]> buffer_;  // [kBufferBytes]; pages that are never used are never touched
+  std::unique_ptr<char[]> buffer_;  // [kBufferBytes]; null: none until something comes
   size_t begin_ = 0;
   size_t end_ = 0;
   size_t unyielded_bytes_ = 0;  // read since this connection last let others run
