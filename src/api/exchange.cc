@@ -46,7 +46,8 @@ json::Limits JsonLimits(size_t max_images, uint64_t max_image_bytes) {
 
 net::Task<Result<JsonBody>> Exchange::ReceiveJson() {
   StageClock clock(timing, HttpStage::kReceive);
-  json::Checker checker(JsonLimits(static_cast<size_t>(services.embed.max_images()), services.embed.max_image_bytes()));
+  json::Checker checker(
+      JsonLimits(static_cast<size_t>(services.embed.max_images()), services.embed.max_image_bytes()));
   std::function<Status(std::string_view)> check = [&checker](std::string_view piece) {
     return checker.Feed(piece);
   };
@@ -62,8 +63,7 @@ net::Task<Result<JsonBody>> Exchange::ReceiveJson() {
 }
 
 net::Task<Status> Exchange::PayFor(size_t images, const pipeline::ModelView& image_model) {
-  const uint64_t each =
-      kItemBytes + EmbeddingDim(image_model) * (sizeof(float) + json::kBytesPerFloat);
+  const uint64_t each = kItemBytes + EmbeddingDim(image_model) * (sizeof(float) + json::kBytesPerFloat);
   Result<Reservation> room = co_await request.body.Reserve(images * each);
   if (!room.ok()) co_return room.status();
   work.Absorb(*std::move(room));

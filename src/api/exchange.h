@@ -34,7 +34,8 @@ struct JsonBody {
   Reservation paid = {};        ///< for that, once it is parsed
 };
 
-/// What JSON of a request may have: enough for `max_images` images of `max_image_bytes` in the widest dialect.
+/// What JSON of a request may have: enough for `max_images` images of `max_image_bytes` in the widest
+/// dialect.
 json::Limits JsonLimits(size_t max_images, uint64_t max_image_bytes);
 
 /// One HTTP request with its surroundings, as a handler sees it. Lives on the connection's loop.
@@ -47,7 +48,7 @@ struct Exchange {
   std::string_view model = {};  ///< set once a request was opened in the pipeline: the label of its metrics
   TimePoint opened = {};        ///< when that was; unset: never
   std::optional<pipeline::RequestResult> result = {};  ///< what came of it, for reply and request log
-  Reservation work = {};  ///< pays for items, results and the reply
+  Reservation work = {};                               ///< pays for items, results and the reply
 
   net::Response Error(const Status& status) const { return Error(ApiError{status}); }
   /// An error reply; a client that has gone gets none.

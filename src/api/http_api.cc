@@ -67,7 +67,8 @@ void PayForReply(const Exchange& exchange, net::Response& response) {
   if (room) {
     response.paid = *std::move(room);
   } else {
-    response = exchange.Error(Status(Code::kOverloaded, "the memory for replies is in use: try again in a moment"));
+    response =
+        exchange.Error(Status(Code::kOverloaded, "the memory for replies is in use: try again in a moment"));
   }
 }
 

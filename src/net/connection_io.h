@@ -73,7 +73,7 @@ class ConnectionIo : public std::enable_shared_from_this<ConnectionIo> {
 
   const Peer& peer() const { return peer_; }
   bool idle() const { return idle_; }  ///< between two requests
-  void set_idle(bool idle);             ///< an idle connection has no buffer
+  void set_idle(bool idle);            ///< an idle connection has no buffer
   boost::asio::any_io_executor executor() { return socket_.get_executor(); }
   const std::shared_ptr<const void>& loop() const { return loop_; }
 

@@ -17,8 +17,8 @@ struct Response {
   std::vector<std::pair<std::string_view, std::string>> headers;  ///< names are literals
   std::string body;
   Reservation paid = {};  ///< pays for `body` until it is sent
-  bool close = false;   ///< close the connection afterwards
-  bool silent = false;  ///< the client is gone: count the status, send nothing
+  bool close = false;     ///< close the connection afterwards
+  bool silent = false;    ///< the client is gone: count the status, send nothing
 };
 
 /// How the head of a reply is written.

@@ -46,7 +46,8 @@ void CheckStream(std::string_view text, const Result<bjson::value>& document) {
   limits.values = text.size() + 1;
   json::Checker checker(limits);
   Status status;
-  for (size_t at = 0; at < text.size() && status.ok(); at += piece) status = checker.Feed(text.substr(at, piece));
+  for (size_t at = 0; at < text.size() && status.ok(); at += piece)
+    status = checker.Feed(text.substr(at, piece));
   if (status.ok()) status = checker.Finish();
   Check(status.ok() == document.ok(), "whole or as it comes, a document is JSON or not");
   if (document.ok()) Check(checker.string_bytes() <= text.size() * 2, "strings are counted once");

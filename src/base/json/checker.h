@@ -12,9 +12,9 @@ namespace photovec::json {
 
 /// What a document may have at most; depth: kMaxDepth (reader.h).
 struct Limits {
-  size_t values = SIZE_MAX;        ///< of any kind, lists and objects included
-  size_t members = SIZE_MAX;       ///< keys of one object
-  size_t key_bytes = SIZE_MAX;     ///< of one key
+  size_t values = SIZE_MAX;            ///< of any kind, lists and objects included
+  size_t members = SIZE_MAX;           ///< keys of one object
+  size_t key_bytes = SIZE_MAX;         ///< of one key
   uint64_t string_bytes = UINT64_MAX;  ///< of one string, escapes resolved
 };
 

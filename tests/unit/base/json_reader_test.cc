@@ -43,8 +43,9 @@ Status Check(std::string_view text, size_t piece, const Limits& limits = {}, boo
 
 TEST(JsonChecker, SaysWhatTheParserSaysHoweverTheTextIsCut) {
   for (const std::string_view text :
-       {R"({"a":[1,-2.5e3,true,null,"x\u00e9\ud83d\ude00",18446744073709551615],"b":{"c":{}}})", "{\n \"a\": }",
-        R"({"x":{"a":1,"\u0061":2}})", "{\"a\":NaN}", "{\"a\":1e999}", "1e999", "{\"a\":", "[-", "{} x", "{\"a\":\"\xff\"}", "[1,]"}) {
+       {R"({"a":[1,-2.5e3,true,null,"x\u00e9\ud83d\ude00",18446744073709551615],"b":{"c":{}}})",
+        "{\n \"a\": }", R"({"x":{"a":1,"\u0061":2}})", "{\"a\":NaN}", "{\"a\":1e999}", "1e999",
+        "{\"a\":", "[-", "{} x", "{\"a\":\"\xff\"}", "[1,]"}) {
     const Status parsed = Parse(text).status();
     EXPECT_EQ(Check(text, text.size(), {}, true).message(), parsed.message()) << text;
     for (size_t piece = 1; piece < text.size(); ++piece) {
