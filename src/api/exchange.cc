@@ -127,6 +127,8 @@ net::Task<Result<JsonBody>> Exchange::ReceiveJson() {
   };
   Result<net::OwnedBody> received = co_await request.body.ReadAll(std::move(check));
   if (!received.ok()) co_return received.status();
+  const Status whole = received->size() == 0 ? Status::Ok() : checker.Finish();  // Parse() has words for none
+  if (!whole.ok()) co_return whole;
   JsonBody body;
   body.text = *std::move(received);
   body.document_bytes = checker.DocumentBytes();

@@ -3,6 +3,7 @@
 #include "api/original_api.h"
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -112,6 +113,13 @@ net::Task<net::Response> HandleClipEmbedding(Exchange& exchange) {
   const std::string name = head.QueryParameter("model").value_or(head.model_header);
   const auto model = exchange.services.embed.FindModel(name);
   if (!model.ok()) co_return exchange.Error(model.error());
+
+  // The reply repeats the names, however long; escaped, twofold or more.
+  uint64_t name_bytes = 0;
+  for (const std::string& given : call->names) name_bytes += given.size();
+  Result<Reservation> names_paid = co_await exchange.request.body.Reserve(3 * name_bytes);
+  if (!names_paid.ok()) co_return exchange.Error(names_paid.status());
+  exchange.work.Absorb(*std::move(names_paid));
 
   const EmbedOptions options{false, pipeline::Preprocessing::kReplacedService};
   std::optional<net::Response> gone =

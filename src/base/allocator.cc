@@ -16,7 +16,7 @@ constexpr int kTrimFrom = 4 << 20;
 constexpr int kArenas = 4;
 
 constexpr auto kEvery = std::chrono::seconds(2);
-constexpr int kAgain = 4;  // what is freed after a walk does not show: look a few times more
+constexpr int kAgain = 4;               // what is freed after a walk does not show: look a few times more
 constexpr uint64_t kWorthIt = 4 << 20;  // less than that is not worth the walk
 
 }  // namespace

@@ -137,7 +137,9 @@ CgroupLimits ReadCgroupLimits(const std::string& root) {
       const bool same = group.controllers.empty()
                             ? hierarchy.v2
                             : !hierarchy.v2 && std::any_of(group.controllers.begin(), group.controllers.end(),
-                                                           [&](const std::string& name) { return Has(hierarchy.options, name); });
+                                                           [&](const std::string& name) {
+                                                             return Has(hierarchy.options, name);
+                                                           });
       if (!same) continue;
       std::string path = Below(group.path, hierarchy.root);
       for (;;) {

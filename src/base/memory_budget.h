@@ -54,10 +54,10 @@ class Reservation {
 /// thread-safe.
 ///
 /// Clients share it by a dynamic threshold (Choudhury and Hahne, "Dynamic queue length thresholds for
-/// shared-memory packet switches", 1998, with alpha = 1): a client may hold as much as then is still free. One
-/// alone gets half, two a third each, n of them 1/(n+1); a newcomer always finds room, and nobody must be told
-/// how many clients there are. Accounts are a fixed table that clients are hashed into with a seed drawn at
-/// the start: two clients in one account (1 in 4,096) share a share, and nobody can choose whose.
+/// shared-memory packet switches", 1998, with alpha = 1): a client may hold as much as then is still free.
+/// One alone gets half, two a third each, n of them 1/(n+1); a newcomer always finds room, and nobody must be
+/// told how many clients there are. Accounts are a fixed table that clients are hashed into with a seed drawn
+/// at the start: two clients in one account (1 in 4,096) share a share, and nobody can choose whose.
 class MemoryBudget {
  public:
   explicit MemoryBudget(uint64_t limit_bytes);
@@ -81,7 +81,8 @@ class MemoryBudget {
     used_.fetch_add(bytes, std::memory_order_relaxed);
     return Reservation(this, nullptr, bytes);
   }
-  /// The account of a client. \param client its address, or the id of its key.
+  /// The account of a client.
+  /// \param client its address, or the id of its key.
   BudgetAccount& AccountOf(std::string_view client);
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
   uint64_t limit() const { return limit_; }

@@ -63,8 +63,11 @@ void DeclareEngineFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
   flags.Integer("max-batch", &options->max_batch, 0, 1024, "images in one batch; 0: the backend's choice");
   flags.Integer("batch-wait-us", &options->batch_wait_us, 0, 10'000'000,
                 "microseconds that a free stream waits for a fuller batch");
-  flags.Size("memory-budget", &options->memory_budget_bytes, 0,
-             "memory for photos that wait; 0: a quarter of the machine's, at most 2 GiB", "0");
+  flags.Size(
+      "memory-budget", &options->memory_budget_bytes, 0,
+      "memory that requests may take: bodies, photos, results, replies; 0: a quarter of the machine's or "
+      "the container's, at most 2 GiB and what model and decoders leave",
+      "0");
   DeclareDecodeFlags(flags, options);
 }
 

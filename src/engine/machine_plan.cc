@@ -93,7 +93,8 @@ std::string FitBudget(const Machine& machine, const EngineOptions& options, cons
   const auto most = static_cast<uint64_t>(static_cast<double>(free) / kOverhead);
   if (options.memory_budget_bytes == 0 && most < plan.memory_budget_bytes) {
     plan.memory_budget_bytes = std::max(most, kLeastBudgetBytes);
-    plan.memory_why = "what the model and " + std::to_string(plan.decoders) + " decoders leave of " + HumanBytes(memory);
+    plan.memory_why =
+        "what the model and " + std::to_string(plan.decoders) + " decoders leave of " + HumanBytes(memory);
   }
   if (model + scaled(plan.memory_budget_bytes) + decoders <= memory) return {};
   return "of " + HumanBytes(memory) + " memory, the model takes " + HumanBytes(model) +

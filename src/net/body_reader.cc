@@ -18,7 +18,7 @@ constexpr uint64_t kMinReadBytesPerSecond = 8 * 1024;
 // hold nothing; the last is large, so that the counter rests between.
 constexpr uint64_t kFirstStep = 16 * 1024;
 constexpr uint64_t kLastStep = 256 * 1024;
-constexpr auto kPatience = std::chrono::seconds(2);         // of a body without room
+constexpr auto kPatience = std::chrono::seconds(2);        // of a body without room
 constexpr auto kOldestPatience = std::chrono::seconds(5);  // of the one that began before all others
 constexpr auto kFirstLook = std::chrono::milliseconds(5);
 constexpr auto kLastLook = std::chrono::milliseconds(50);
@@ -29,7 +29,8 @@ Status Gone() { return {Code::kCancelled, "the client went away while its reques
 Status TooSlow() { return {Code::kRequestTimeout, "the request body arrives too slowly or has stopped"}; }
 
 Status NoRoom() {
-  return {Code::kOverloaded, "the memory for requests, or this client's share of it, is in use: try again in a moment"};
+  return {Code::kOverloaded,
+          "the memory for requests, or this client's share of it, is in use: try again in a moment"};
 }
 
 }  // namespace
@@ -50,11 +51,12 @@ BodyReader::BodyReader(ConnectionIo& io, RequestParser& parser, const RequestHea
 Status BodyReader::TooLarge() const {
   const bool by_memory = limits_.max_bytes > budget_.most_of_one();
   const uint64_t most = std::min(limits_.max_bytes, budget_.most_of_one());
-  return {Code::kBodyTooLarge,
-          "the request body is larger than " + HumanBytes(most) +
-              (by_memory ? ", one client's share of memory: send fewer or smaller images per request, or raise "
-                           "--memory-budget"
-                         : ": send fewer or smaller images per request, or raise --max-body")};
+  return {
+      Code::kBodyTooLarge,
+      "the request body is larger than " + HumanBytes(most) +
+          (by_memory ? ", one client's share of memory: send fewer or smaller images per request, or raise "
+                       "--memory-budget"
+                     : ": send fewer or smaller images per request, or raise --max-body")};
 }
 
 Status BodyReader::Admit(std::string_view client) {

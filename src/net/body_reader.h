@@ -70,7 +70,8 @@ class BodyReader {
   /// Reads and drops what is left; true when the connection can go on to the next request.
   Task<bool> Discard();
 
-  /// Memory for something else that this request needs, from the same client's share; waits for room as a body
+  /// Memory for something else that this request needs, from the same client's share; waits for room as a
+  /// body
   /// does. Errors: kOverloaded, kBodyTooLarge (more than a client may ever hold), kCancelled.
   Task<Result<Reservation>> Reserve(uint64_t bytes);
   /// The same without waiting. Errors: kOverloaded, kBodyTooLarge.

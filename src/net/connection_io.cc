@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "net/connection_io.h"
 
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -26,6 +27,7 @@ constexpr size_t kYieldBytes = 256 * 1024;
 
 // What one record of TLS holds. A reply's head and the beginning of its body go out in one.
 constexpr size_t kRecordBytes = 16 * 1024;
+constexpr int kMostUnsentBytes = 256 * 1024;
 
 // A reader slower than this is holding our memory, not reading.
 constexpr uint64_t kMinWriteBytesPerSecond = 8 * 1024;
@@ -42,11 +44,12 @@ ConnectionIo::ConnectionIo(Socket socket, Peer peer, std::unique_ptr<ConnectionT
       loop_(std::move(loop)),
       socket_(std::move(socket)),
       wake_(socket_.get_executor()),
-      on_close_(std::move(on_close)),
-      buffer_(std::make_unique_for_overwrite<char[]>(kBufferBytes)) {
+      on_close_(std::move(on_close)) {
   ErrorCode ignored;  // a socket that died already shows it at the first read, and a Unix socket has no Nagle
   socket_.non_blocking(true, ignored);
   socket_.set_option(tcp::no_delay(true), ignored);
+  // What a client does not read waits here, where it is paid for, not in the kernel.
+  setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kMostUnsentBytes, sizeof(int));
 }
 
 ConnectionIo::~ConnectionIo() { on_close_(*this); }
@@ -167,7 +170,15 @@ Task<IoResult> ConnectionIo::WaitWritable(Deadline deadline) {
   co_return IoResult::kOk;
 }
 
+void ConnectionIo::set_idle(bool idle) {
+  idle_ = idle;
+  if (!idle || begin_ != end_) return;
+  buffer_.reset();
+  begin_ = end_ = 0;
+}
+
 void ConnectionIo::Compact() {
+  if (buffer_ == nullptr) buffer_ = std::make_unique_for_overwrite<char[]>(kBufferBytes);
   if (begin_ == 0) return;
   std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
   end_ -= begin_;
@@ -175,6 +186,10 @@ void ConnectionIo::Compact() {
 }
 
 Task<IoResult> ConnectionIo::Fill(Deadline deadline) {
+  if (buffer_ == nullptr) {  // idle until now: most likely there is nothing yet, and nothing needs a buffer
+    const IoResult result = co_await WaitReadable(deadline);
+    if (result != IoResult::kOk) co_return result;
+  }
   while (!gone_) {
     Compact();
     size_t got = 0;

@@ -90,7 +90,8 @@ class ConnectionIo : public std::enable_shared_from_this<ConnectionIo> {
   const Peer& peer() const { return peer_; }
   ConnectionTable::Slot& slot() { return *slot_; }
   bool idle() const { return idle_; }  ///< between two requests
-  void set_idle(bool idle) { idle_ = idle; }
+  /// An idle connection has no buffer.
+  void set_idle(bool idle);
   /// Whether bytes have come that nobody has read: an idle connection with them is about to have a request.
   bool HasInput();
   boost::asio::any_io_executor executor() { return socket_.get_executor(); }
@@ -113,7 +114,7 @@ class ConnectionIo : public std::enable_shared_from_this<ConnectionIo> {
   std::unique_ptr<TlsStream> tls_;
   boost::asio::steady_timer wake_;
   std::function<void(ConnectionIo&)> on_close_;
-  std::unique_ptr<char[]> buffer_;  // [kBufferBytes]; pages that are never used are never touched
+  std::unique_ptr<char[]> buffer_;  // [kBufferBytes]; null: none until something comes
   size_t begin_ = 0;
   size_t end_ = 0;
   size_t unyielded_bytes_ = 0;  // read, or encrypted, since this connection last let others run

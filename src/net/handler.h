@@ -30,8 +30,8 @@ struct ServerRequest {
 
   /// Runs `work` here when `bytes` is small, else on the worker pool (RunOn).
   Task<Status> RunSized(size_t bytes, std::function<void()> work);
-  /// Runs `work` on a pool while the loop goes on; `work` borrows from the caller's frame. It is left out when
-  /// the client has gone before its turn comes.
+  /// Runs `work` on a pool while the loop goes on; `work` borrows from the caller's frame. It is left out
+  /// when the client has gone before its turn comes.
   /// Errors: kOverloaded when the pool is full; kCancelled; kInternal for an exception in `work`.
   Task<Status> RunOn(ThreadPool& pool, std::function<void()> work);
 };

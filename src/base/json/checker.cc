@@ -40,10 +40,14 @@ Checker::Checker(const Limits& limits) : state_(std::make_unique<State>()) {
 
 Checker::~Checker() = default;
 
-Status Checker::Feed(std::string_view piece) {
+Status Checker::Feed(std::string_view piece) { return Write(piece, true); }
+
+Status Checker::Finish() { return Write({}, false); }
+
+Status Checker::Write(std::string_view piece, bool more) {
   try {
     ErrorCode error;
-    const size_t used = state_->parser.write_some(true, piece.data(), piece.size(), error);
+    const size_t used = state_->parser.write_some(more, piece.data(), piece.size(), error);
     if (!error && used < piece.size()) error = boost::json::make_error_code(boost::json::error::extra_data);
     state_->Pass(piece.substr(0, used));
     if (!error) return Status::Ok();

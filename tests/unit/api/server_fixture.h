@@ -48,7 +48,8 @@ class ServerTest : public testing::Test {
                      {{metrics::label::kRoute, route}, {metrics::label::kStatus, std::to_string(status)}})
         ->Value();
   }
-  /// What a reply took is given back when it has been sent, a moment after its client has it: waits up to 10 s.
+  /// What a reply took is given back when it has been sent, a moment after its client has it: waits up to 10
+  /// s.
   bool BudgetIsGivenBack() {
     for (int i = 0; i < 10'000 && pipeline_->budget().used() > 0; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -17,7 +17,8 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 /// A /proc and a /sys of the test's own.
 class CgroupTest : public testing::Test {
  protected:
-  CgroupTest() : root_(fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name()) {
+  CgroupTest()
+      : root_(fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name()) {
     fs::remove_all(root_);
   }
   void Write(const std::string& path, const std::string& text) {
@@ -37,7 +38,8 @@ TEST_F(CgroupTest, WithoutGroupsThereIsNoLimit) {
 
 TEST_F(CgroupTest, Version2TakesTheSmallestOnThePath) {
   Write("/proc/self/cgroup", "0::/system.slice/photovec.service\n");
-  Write("/proc/self/mountinfo", "30 20 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n");
+  Write("/proc/self/mountinfo",
+        "30 20 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n");
   Write("/sys/fs/cgroup/system.slice/photovec.service/memory.max", "max\n");
   Write("/sys/fs/cgroup/system.slice/photovec.service/memory.high", "1610612736\n");
   Write("/sys/fs/cgroup/system.slice/photovec.service/cpu.max", "max 100000\n");
@@ -77,7 +79,8 @@ TEST_F(CgroupTest, Version1HasAHierarchyForEachController) {
 
 TEST_F(CgroupTest, Version1InAContainerMountsItsOwnGroup) {
   Write("/proc/self/cgroup", "4:memory:/docker/abc\n");
-  Write("/proc/self/mountinfo", "35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n");
+  Write("/proc/self/mountinfo",
+        "35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n");
   Write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
   Write("/sys/fs/cgroup/memory/memory.stat", "cache 1\nhierarchical_memory_limit 805306368\nrss 2\n");
   EXPECT_EQ(Read().memory_bytes, 768 * kMiB) << "a limit of a group that the container cannot see";

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <memory>
-#include <string>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
