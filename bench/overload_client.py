@@ -141,6 +141,12 @@ class Closed:
         if call is not None and call.status == 200:
             self.answered += 1
         if self.open:
+            # A server so slow that it refuses eight clients: they obey.
+            pause = call.retry_after if call is not None and call.status == 429 else 0
+            self.loop.at(time.monotonic() + pause, self.start)
+
+    def start(self):
+        if self.open:
             self.loop.start(Call(self.chance.choice(self.payloads), None, self.next))
 
     def rate(self, seconds):

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <deque>
 #include <iterator>
-#include <limits>
 #include <map>
 #include <optional>
 #include <utility>
@@ -52,7 +51,7 @@ class FairQueue {
   void Push(const Turn& turn, T value) {
     LaneQueue& lane = lanes_[static_cast<size_t>(turn.lane)];
     if (lane.size == 0) lane.served = std::max(lane.served, Other(turn.lane).served);
-    lane.flows[{turn.rank, turn.flow}].push_back(std::move(value));
+    lane.flows[{turn.rank, turn.flow}].items.push_back(std::move(value));
     ++lane.size;
   }
 
@@ -78,9 +77,9 @@ class FairQueue {
   void Extract(Predicate unwanted, std::vector<T>& out) {
     for (LaneQueue& lane : lanes_) {
       for (auto flow = lane.flows.begin(); flow != lane.flows.end();) {
-        std::deque<T>& items = flow->second;
-        const auto kept =
-            std::stable_partition(items.begin(), items.end(), [&](const T& item) { return !unwanted(item); });
+        std::deque<T>& items = flow->second.items;
+        const auto kept = std::stable_partition(items.begin(), items.end(),
+                                                [&](const T& item) { return !unwanted(item); });
         lane.size -= static_cast<size_t>(items.end() - kept);
         std::move(kept, items.end(), std::back_inserter(out));
         items.erase(kept, items.end());
@@ -95,11 +94,15 @@ class FairQueue {
 
  private:
   using Key = std::pair<double, uint64_t>;  // rank, flow
+  struct Flow {
+    std::deque<T> items;  // never empty
+    uint64_t served = 0;  // the turn at which it was served last, or began to run; 0: it waits in line
+  };
+  using Flows = std::map<Key, Flow>;
   struct LaneQueue {
-    std::map<Key, std::deque<T>> flows;  // none is empty
+    Flows flows;
     size_t size = 0;
     double served = 0;  // values so far, each by what it counts for; kept level with the other lane's
-    Key last{-std::numeric_limits<double>::infinity(), 0};  // the flow served last
   };
 
   LaneQueue& Other(Lane lane) { return lanes_[1 - static_cast<size_t>(lane)]; }
@@ -115,38 +118,45 @@ class FairQueue {
   template <typename Ask>
   std::optional<T> PopFrom(size_t index, Ask& look, bool& stop) {
     LaneQueue& lane = lanes_[index];
-    // Round robin among those that run: first the ones behind the flow served last, then the ones before.
-    const auto end = lane.flows.end();
+    std::array<typename Flows::iterator, kRunning> running;
+    size_t count = 0;
     auto line = lane.flows.begin();  // where the line of those that wait begins
-    for (size_t i = 0; i < kRunning && line != end; ++i) ++line;
-    for (int turn = 0; turn < 2; ++turn) {
-      for (auto flow = lane.flows.begin(); flow != line; ++flow) {
-        if ((flow->first > lane.last) != (turn == 0)) continue;
-        const Look verdict = look(flow->second.front());
-        if (verdict == Look::kTake) return Take(index, flow);
-        if (verdict == Look::kStop) return stop = true, std::nullopt;
-      }
+    for (; count < kRunning && line != lane.flows.end(); ++line) {
+      if (line->second.served == 0) line->second.served = ++turns_;
+      running[count++] = line;
     }
-    for (auto flow = line; flow != end; ++flow) {
-      const Look verdict = look(flow->second.front());
-      if (verdict == Look::kTake) return Take(index, flow);
-      if (verdict == Look::kStop) return stop = true, std::nullopt;
+    std::sort(running.begin(), running.begin() + static_cast<std::ptrdiff_t>(count),
+              [](const auto& a, const auto& b) { return a->second.served < b->second.served; });
+    for (size_t i = 0; i < count && !stop; ++i) {
+      if (Wants(running[i], look, stop)) return Take(index, running[i]);
+    }
+    for (auto flow = line; flow != lane.flows.end() && !stop; ++flow) {
+      if (Wants(flow, look, stop)) return Take(index, flow);
     }
     return std::nullopt;
   }
 
-  std::optional<T> Take(size_t index, typename std::map<Key, std::deque<T>>::iterator flow) {
+  template <typename Ask>
+  static bool Wants(typename Flows::iterator flow, Ask& look, bool& stop) {
+    const Look verdict = look(flow->second.items.front());
+    stop = verdict == Look::kStop;
+    return verdict == Look::kTake;
+  }
+
+  std::optional<T> Take(size_t index, typename Flows::iterator flow) {
     LaneQueue& lane = lanes_[index];
-    std::optional<T> value(std::move(flow->second.front()));
-    flow->second.pop_front();
+    std::deque<T>& items = flow->second.items;
+    std::optional<T> value(std::move(items.front()));
+    items.pop_front();
     --lane.size;
     lane.served += index == static_cast<size_t>(Lane::kBulk) ? 1 : 1 / kShare;
-    lane.last = flow->first;
-    if (flow->second.empty()) lane.flows.erase(flow);
+    flow->second.served = ++turns_;
+    if (items.empty()) lane.flows.erase(flow);
     return value;
   }
 
   std::array<LaneQueue, kLaneCount> lanes_;
+  uint64_t turns_ = 0;
 };
 
 }  // namespace photovec

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -75,10 +76,13 @@ double MeasureRate(encode::Encoder& encoder, size_t slot_bytes) {
     views.push_back(slots.back().view());
   }
   std::vector<float> out(batch * static_cast<size_t>(encoder.info().embedding_dim));
-  const TimePoint begin = Clock::now();
-  const auto ticket = encoder.stream(0).Submit(views, out);
-  if (!ticket.ok() || !encoder.stream(0).Wait(*ticket).ok()) return 0;
-  const double seconds = std::max(1e-6, Seconds(Clock::now() - begin));
+  double seconds = std::numeric_limits<double>::max();
+  for (int round = 0; round < 2; ++round) {  // the faster one: others may use this machine, too
+    const TimePoint begin = Clock::now();
+    const auto ticket = encoder.stream(0).Submit(views, out);
+    if (!ticket.ok() || !encoder.stream(0).Wait(*ticket).ok()) return 0;
+    seconds = std::min(seconds, std::max(1e-6, Seconds(Clock::now() - begin)));
+  }
   return static_cast<double>(batch) * encoder.stream_count() / seconds;
 }
 

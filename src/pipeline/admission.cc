@@ -26,6 +26,11 @@ constexpr double kLaneFadeSeconds = 5;
 constexpr double kLearnOver = 64;  // images
 constexpr double kBulkShare = 0.2;
 constexpr int kLongestRetryAfter = 600;
+// Those who are expected put off others by so many times what may wait, within these bounds: if they never
+// come that is soon learnt, so clients that come back at once and over and over cannot send others far away.
+constexpr double kLongestLine = 5;
+constexpr double kLeastLineSeconds = 30;
+constexpr double kMostLineSeconds = 300;
 
 constexpr size_t Index(Lane lane) { return static_cast<size_t>(lane); }
 constexpr Lane Other(Lane lane) { return lane == Lane::kBulk ? Lane::kInteractive : Lane::kBulk; }
@@ -88,8 +93,7 @@ Result<std::shared_ptr<Ticket>, Refusal> Admission::Ask(const AdmissionAsk& ask,
   ForgetSilent(now);
   Model& model = *models_[static_cast<size_t>(ask.model)];
   const Lane lane = LaneOf(ask);
-  Bookings& bookings = model.bookings[Index(lane)];
-  const bool expected = bookings.Claim(ask.retry_key, now);
+  const bool expected = model.bookings[Index(lane)].Claim(ask.retry_key, now);
   const double wait = WaitSeconds(model, ask, now);
   const double allowed = Patience(model, lane, now) * (expected ? 1 : kNewcomersShare);
   double excess = wait - allowed;
@@ -106,7 +110,7 @@ Result<std::shared_ptr<Ticket>, Refusal> Admission::Ask(const AdmissionAsk& ask,
   if (excess <= 0) return Open(ask, now);
   Refusal refusal;
   refusal.reason = reason;
-  refusal.retry_after_s = Book(bookings, ask, excess, rate, now);
+  refusal.retry_after_s = Book(model, ask, excess, now);
   const std::string when = "; try again in " + std::to_string(refusal.retry_after_s) + " s";
   refusal.status =
       reason == Refusal::Reason::kDeadline
@@ -118,14 +122,18 @@ Result<std::shared_ptr<Ticket>, Refusal> Admission::Ask(const AdmissionAsk& ask,
 int Admission::RetryAfter(const AdmissionAsk& ask, TimePoint now) {
   std::scoped_lock lock(mutex_);
   Model& model = *models_[static_cast<size_t>(ask.model)];
-  const Lane lane = LaneOf(ask);
-  const double rate = RatePerSecond(model, lane, now);
-  return Book(model.bookings[Index(lane)], ask, rate > 0 ? ask.images / rate : 0, rate, now);
+  const double rate = RatePerSecond(model, LaneOf(ask), now);
+  return Book(model, ask, rate > 0 ? ask.images / rate : 0, now);
 }
 
 // After the excess is done, and those who are expected before.
-int Admission::Book(Bookings& bookings, const AdmissionAsk& ask, double excess, double rate, TimePoint now) {
-  const double line = rate > 0 ? bookings.Expected(now) / rate : 0;
+int Admission::Book(Model& model, const AdmissionAsk& ask, double excess, TimePoint now) const {
+  const Lane lane = LaneOf(ask);
+  const double rate = RatePerSecond(model, lane, now);
+  Bookings& bookings = model.bookings[Index(lane)];
+  const double longest = std::clamp(kLongestLine * Seconds(options_.max_wait[Index(lane)]), kLeastLineSeconds,
+                                    kMostLineSeconds);
+  const double line = rate > 0 ? std::min(longest, bookings.Expected(now) / rate) : 0;
   const auto after = static_cast<int>(std::clamp(std::ceil(excess + line), 1.0, double{kLongestRetryAfter}));
   bookings.Book(ask.retry_key, ask.images, now, now + seconds(after));
   return after;
@@ -192,6 +200,9 @@ double Admission::RatePerSecond(const Model& model, Lane lane, TimePoint now) {
 double Admission::WaitSeconds(const Model& model, const AdmissionAsk& ask, TimePoint now) {
   const Lane lane = LaneOf(ask);
   double wait = 0;
+  // What decoders and streams hold does not wait, nor does whoever comes while they have room.
+  const double held = model.waiting[0].total() + model.waiting[1].total();
+  if (held <= model.given.decoders + model.given.streams) return 0;
   const double rate = RatePerSecond(model, lane, now);
   if (rate > 0) wait = model.waiting[Index(lane)].Ahead(ask.client, ask.images) / rate;
   const double fetches = ask.by_reference ? model.fetched.PerSecond(now) : 0;

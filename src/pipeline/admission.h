@@ -177,7 +177,7 @@ class Admission : public std::enable_shared_from_this<Admission> {
   void Move(Request& request, Lane lane);
   static double RatePerSecond(const Model& model, Lane lane, TimePoint now);
   static double WaitSeconds(const Model& model, const AdmissionAsk& ask, TimePoint now);
-  static int Book(Bookings& bookings, const AdmissionAsk& ask, double excess, double rate, TimePoint now);
+  int Book(Model& model, const AdmissionAsk& ask, double excess, TimePoint now) const;
   double Patience(Model& model, Lane lane, TimePoint now) const;
   void LearnPatience(Model& model, const Request& request, TimePoint now);
 

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <limits>
@@ -113,6 +114,71 @@ TEST(FairQueue, PopIfSkipsFlowsThatAreNotReady) {
   EXPECT_EQ(queue.PopIf([](int v) { return v == 2 ? Look::kTake : Look::kSkip; }), 2);
   EXPECT_EQ(queue.PopIf([](int v) { return v == 2 ? Look::kTake : Look::kSkip; }), std::nullopt);
   EXPECT_EQ(queue.size(), 1U);
+}
+
+TEST(FairQueue, FlowsEndOneAfterAnotherInTheOrderOfTheirRank) {
+  FairQueue<uint64_t> queue;
+  // 200 requests of 50: were all to take turns, none would end before all do.
+  for (uint64_t flow = 200; flow > 0; --flow) {
+    for (int i = 0; i < 50; ++i) queue.Push({Lane::kBulk, static_cast<double>(flow), flow}, flow);
+  }
+  std::map<uint64_t, int> served;
+  for (int i = 0; i < 5000; ++i) ++served[*queue.Pop()];
+  const auto ended = std::count_if(served.begin(), served.end(), [](const auto& flow) { return flow.second == 50; });
+  EXPECT_GE(ended, 100 - static_cast<int>(FairQueue<uint64_t>::kRunning));
+  EXPECT_EQ(served.rbegin()->first, served.size()) << "those of the lowest rank";
+}
+
+TEST(FairQueue, AFlowThatRunsDryKeepsItsPlace) {
+  FairQueue<uint64_t> queue;
+  const auto push = [&](uint64_t flow) { queue.Push({Lane::kBulk, static_cast<double>(flow), flow}, flow); };
+  for (uint64_t flow = 1; flow <= 1000; ++flow) push(flow);
+  EXPECT_EQ(queue.Pop(), 1U);
+  push(1);  // its upload goes on
+  std::vector<uint64_t> order;
+  for (int i = 0; i < 10; ++i) order.push_back(*queue.Pop());
+  EXPECT_NE(std::find(order.begin(), order.end(), 1U), order.end()) << "however many short ones follow each other";
+}
+
+TEST(FairQueue, LanesShareFourToOneAndNeitherStarves) {
+  FairQueue<int> queue;
+  for (int i = 0; i < 1000; ++i) {
+    queue.Push({Lane::kInteractive, 0, 1}, 0);
+    queue.Push({Lane::kBulk, 0, 2}, 1);
+  }
+  int bulk = 0;
+  for (int i = 0; i < 500; ++i) bulk += *queue.Pop();
+  EXPECT_NEAR(bulk, 100, 1);
+  // Alone, a lane gets all; and what it had meanwhile is not held against it afterwards.
+  while (queue.size() > 0) queue.Pop();
+  for (int i = 0; i < 1000; ++i) queue.Push({Lane::kBulk, 0, 3}, 1);
+  for (int i = 0; i < 500; ++i) queue.Pop();
+  for (int i = 0; i < 1000; ++i) queue.Push({Lane::kInteractive, 0, 4}, 0);
+  bulk = 0;
+  for (int i = 0; i < 500; ++i) bulk += *queue.Pop();
+  EXPECT_NEAR(bulk, 100, 1);
+}
+
+TEST(FairQueue, ExtractTakesWhatIsUnwantedWhereverItWaits) {
+  FairQueue<int> queue;
+  for (int i = 0; i < 10; ++i) queue.Push({i % 2 == 0 ? Lane::kBulk : Lane::kInteractive, 0, static_cast<uint64_t>(i / 4)}, i);
+  std::vector<int> out;
+  queue.Extract([](int value) { return value >= 3; }, out);
+  EXPECT_EQ(out.size(), 7U);
+  EXPECT_EQ(queue.size(), 3U);
+  EXPECT_EQ(queue.flows(), 2U);
+  std::vector<int> kept;
+  while (auto value = queue.Pop()) kept.push_back(*value);
+  std::sort(kept.begin(), kept.end());
+  EXPECT_EQ(kept, (std::vector<int>{0, 1, 2}));
+}
+
+TEST(FairQueue, StopEndsTheSearch) {
+  FairQueue<int> queue;
+  for (uint64_t flow = 0; flow < 100; ++flow) queue.Push({.flow = flow}, 0);
+  int asked = 0;
+  EXPECT_EQ(queue.PopIf([&](int) { return ++asked, Look::kStop; }), std::nullopt);
+  EXPECT_EQ(asked, 1);
 }
 
 TEST(BoundedQueue, BoundsAndCloses) {

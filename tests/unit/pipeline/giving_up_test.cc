@@ -193,6 +193,24 @@ TEST_F(GivingUpTest, ADeadlinePassesWhileWaitingForAFetch) {
   EXPECT_THAT(Codes(first.Get()), Each(Code::kOk));
 }
 
+TEST_F(GivingUpTest, WhatCannotBeDoneInTheTimeThatIsLeftIsNotBegun) {
+  Make(4);
+  {  // It is learnt that a decode takes ten minutes.
+    AdmissionAsk ask;
+    const auto ticket = pipe->admission().Enter(ask);
+    const Charge charge = ticket->Add(1, false);
+    ticket->OnEnded(charge, {true, 600e6, 10, 1, 1});
+  }
+  RequestOptions soon;
+  soon.deadline = Deadline::After(std::chrono::minutes(9));
+  EXPECT_THAT(Codes(Embed({"a", "b"}, soon)), Each(Code::kDeadlineExceeded));
+  EXPECT_TRUE(decoders.Decoded().empty());
+  registry.Sample();
+  EXPECT_EQ(registry.Value("photovec_images_dropped_total,model=clip,queue=decode"), 2);
+  soon.deadline = Deadline::After(std::chrono::minutes(11));
+  EXPECT_THAT(Codes(Embed({"a"}, soon)), Each(Code::kOk));
+}
+
 TEST_F(GivingUpTest, TheFetcherHearsOfTheDeadline) {
   Make(4);
   RequestOptions bounded;
