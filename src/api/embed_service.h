@@ -20,9 +20,9 @@ namespace photovec::api {
 struct EmbedOptions {
   bool normalize = true;
   pipeline::Preprocessing preprocessing = pipeline::Preprocessing::kModel;
-  Deadline deadline = {};                             ///< infinite: the service's
-  Lane lane = Lane::kInteractive;                     ///< bulk: it asks to be
-  uint64_t client = 0;                                ///< ClientKey() of whoever asks
+  Deadline deadline = {};                              ///< infinite: the service's
+  Lane lane = Lane::kInteractive;                      ///< bulk: it asks to be
+  uint64_t client = 0;                                 ///< ClientKey() of whoever asks
   std::shared_ptr<pipeline::Ticket> ticket = nullptr;  ///< null: admitted in any case
 };
 

@@ -36,7 +36,8 @@ pipeline::AdmissionAsk Ask(const Exchange& exchange, const pipeline::ModelView& 
 
 net::Response Exchange::Error(const ApiError& error) const {
   if (error.status.code() == Code::kCancelled) return net::ClientGone();
-  if (error.status.code() != Code::kOverloaded || error.retry_after_s > 0) return ErrorResponse(dialect, error);
+  if (error.status.code() != Code::kOverloaded || error.retry_after_s > 0)
+    return ErrorResponse(dialect, error);
   ApiError dated = error;
   const auto named = services.embed.FindModel(ModelInHead(request.head));
   if (const auto model = named.ok() ? named : services.embed.FindModel(""); model.ok()) {
@@ -65,7 +66,8 @@ std::optional<ApiError> Exchange::AdmitHead() {
 
 std::optional<ApiError> Exchange::Admit(const pipeline::ModelView& model, int images, bool by_reference) {
   const auto is_bulk = [](int count) { return count > pipeline::kMostInteractiveImages; };
-  const bool fits = ticket != nullptr && ticket->model() == model.index && is_bulk(images) == is_bulk(promised);
+  const bool fits =
+      ticket != nullptr && ticket->model() == model.index && is_bulk(images) == is_bulk(promised);
   if (fits && !by_reference) return std::nullopt;
   ticket.reset();
   promised = images;

@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <memory>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -71,7 +70,7 @@ class PendingRequest {
   /// Asks for a place in line if the exchange has none.
   /// Errors: those of EmbedService::Open; kOverloaded.
   static Result<PendingRequest, ApiError> Open(Exchange& exchange, const pipeline::ModelView& model,
-                                     const EmbedOptions& options);
+                                               const EmbedOptions& options);
 
   pipeline::Request& request() { return *request_; }
   /// Finishes the request and waits for all results, which are left in exchange.result. False: the client

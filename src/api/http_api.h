@@ -15,7 +15,7 @@ namespace photovec::api {
 struct HttpApiOptions {
   std::chrono::milliseconds request_deadline{
       300'000};  ///< after that an image not yet encoded is deadline_exceeded
-  std::chrono::milliseconds default_deadline{0};  ///< for a request that names no time; 0: none of its own
+  std::chrono::milliseconds default_deadline{0};   ///< for a request that names no time; 0: none of its own
   request_log::RequestLog* request_log = nullptr;  ///< borrowed; must outlive the API; null: off
 };
 

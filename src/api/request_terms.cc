@@ -33,7 +33,8 @@ Result<milliseconds> TimeOf(const net::RequestHead& head, const TimeLimits& limi
   if (!head.timeout_header.empty()) {
     const auto ms = Number(head.timeout_header);
     if (!ms || !IsWhole(head.timeout_header)) {
-      return Status(Code::kInvalidRequest, "X-Request-Timeout-Ms must be a whole number of milliseconds, 1 or more");
+      return Status(Code::kInvalidRequest,
+                    "X-Request-Timeout-Ms must be a whole number of milliseconds, 1 or more");
     }
     return milliseconds(static_cast<int64_t>(*ms));
   }

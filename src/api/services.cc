@@ -22,8 +22,9 @@ void HttpMetrics::CountRequest(std::string_view route, int status) {
 
 void HttpMetrics::CountRefusal(std::string_view model, std::string_view reason) {
   registry_
-      .GetCounter(metrics::name::kRequestsRefused, "Requests refused with 429, by what there was too little of",
-                  {{metrics::label::kModel, std::string(model)}, {metrics::label::kReason, std::string(reason)}})
+      .GetCounter(
+          metrics::name::kRequestsRefused, "Requests refused with 429, by what there was too little of",
+          {{metrics::label::kModel, std::string(model)}, {metrics::label::kReason, std::string(reason)}})
       ->Add();
 }
 

@@ -178,7 +178,8 @@ net::Task<net::Response> HandleUpload(Exchange& exchange, NativeOptions options)
     co_return exchange.Error(
         Status(Code::kInvalidRequest, "the upload has no image: add one with curl -F image=@cat.jpg"));
   }
-  exchange.services.guess.Learn(ImageGuess::Form::kMultipart, exchange.request.body.received(), sink.images());
+  exchange.services.guess.Learn(ImageGuess::Form::kMultipart, exchange.request.body.received(),
+                                sink.images());
   const bool answered = co_await sink.pending().Await();
   if (!answered) co_return net::ClientGone();
   net::Response response = co_await NativeReply(exchange, sink.model(), sink.embed_options(), Room::kMany);

@@ -15,16 +15,18 @@ Clock::duration WaitOf(double seconds) {
 
 void DeclareAdmissionFlags(cli::FlagSet& flags, AdmissionFlags* options) {
   flags.Group("Overload");
-  flags.Number("max-queue-time", &options->queue_seconds, 0, 86'400,
-               "seconds that a request of up to 8 images may have to wait; beyond that it is refused at once with "
-               "429 and Retry-After; 0: no limit");
+  flags.Number(
+      "max-queue-time", &options->queue_seconds, 0, 86'400,
+      "seconds that a request of up to 8 images may have to wait; beyond that it is refused at once with "
+      "429 and Retry-After; 0: no limit");
   flags.Number("max-bulk-queue-time", &options->bulk_queue_seconds, 0, 86'400,
                "the same for larger requests and those with X-Priority: bulk");
   flags.Number("default-timeout", &options->default_seconds, 0, 86'400,
                "seconds that a request without X-Request-Timeout-Ms may take; 0: as --request-timeout");
 }
 
-void ApplyAdmissionFlags(const AdmissionFlags& options, engine::EngineOptions* engine, api::HttpApiOptions* api) {
+void ApplyAdmissionFlags(const AdmissionFlags& options, engine::EngineOptions* engine,
+                         api::HttpApiOptions* api) {
   engine->admission.max_wait = {WaitOf(options.queue_seconds), WaitOf(options.bulk_queue_seconds)};
   api->default_deadline = std::chrono::milliseconds(static_cast<int64_t>(options.default_seconds * 1e3));
 }

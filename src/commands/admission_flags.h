@@ -19,6 +19,7 @@ struct AdmissionFlags {
 void DeclareAdmissionFlags(cli::FlagSet& flags, AdmissionFlags* options);
 
 /// Puts them where they belong.
-void ApplyAdmissionFlags(const AdmissionFlags& options, engine::EngineOptions* engine, api::HttpApiOptions* api);
+void ApplyAdmissionFlags(const AdmissionFlags& options, engine::EngineOptions* engine,
+                         api::HttpApiOptions* api);
 
 }  // namespace photovec::commands

@@ -29,12 +29,12 @@ inline constexpr std::string_view kCacheEntries = "photovec_cache_entries";
 inline constexpr std::string_view kCacheEvictions = "photovec_cache_evictions_total";
 inline constexpr std::string_view kConnections = "photovec_http_connections";
 inline constexpr std::string_view kRequestsInFlight = "photovec_requests_in_flight";
-inline constexpr std::string_view kRequestsByState = "photovec_requests";                ///< model, priority, state
+inline constexpr std::string_view kRequestsByState = "photovec_requests";  ///< model, priority, state
 inline constexpr std::string_view kRequestsRefused = "photovec_requests_refused_total";  ///< model, reason
 inline constexpr std::string_view kImagesDropped = "photovec_images_dropped_total";      ///< model, queue
 inline constexpr std::string_view kAdmissionWait = "photovec_admission_wait_seconds";    ///< model, priority
 inline constexpr std::string_view kAdmissionMaxWait =
-    "photovec_admission_max_wait_seconds";                                                   ///< model, priority
+    "photovec_admission_max_wait_seconds";  ///< model, priority
 inline constexpr std::string_view kAdmissionRate = "photovec_admission_images_per_second";  ///< model
 inline constexpr std::string_view kResidentBytes = "process_resident_memory_bytes";
 inline constexpr std::string_view kCpuSeconds = "process_cpu_seconds_total";

@@ -37,9 +37,7 @@ constexpr Lane Other(Lane lane) { return lane == Lane::kBulk ? Lane::kInteractiv
 
 void Learn(double& mean, double value) { mean += (value - mean) / (mean == 0 ? 1 : kLearnOver); }
 
-Lane LaneOf(const AdmissionAsk& ask) {
-  return ask.images > kMostInteractiveImages ? Lane::kBulk : ask.lane;
-}
+Lane LaneOf(const AdmissionAsk& ask) { return ask.images > kMostInteractiveImages ? Lane::kBulk : ask.lane; }
 
 }  // namespace
 
@@ -56,14 +54,16 @@ struct Admission::Model {
     return std::clamp((encode + decode * relative) / (encode + decode), 0.05, 20.0);
   }
   bool Busy() const { return here > given.decoders + given.streams; }
-  double Recent(TimePoint now) const { return recent * std::exp(-Seconds(now - recent_at) / kLaneFadeSeconds); }
+  double Recent(TimePoint now) const {
+    return recent * std::exp(-Seconds(now - recent_at) / kLaneFadeSeconds);
+  }
 
   const AdmissionModel given;
   std::array<FairLoad, kLaneCount> waiting;  // announced, waiting or in work
   FairLoad fetching;                         // in images
   RateMeter served;
   RateMeter fetched;
-  int here = 0;  // images that are fetched and not ended
+  int here = 0;       // images that are fetched and not ended
   double recent = 0;  // interactive work done lately, fading
   TimePoint recent_at{};
   double decode_us = 0;  // means
@@ -99,7 +99,9 @@ Result<std::shared_ptr<Ticket>, Refusal> Admission::Ask(const AdmissionAsk& ask,
   double excess = wait - allowed;
   Refusal::Reason reason = Refusal::Reason::kQueueTime;
   const double rate = RatePerSecond(model, lane, now);
-  if (wait > 0 && !ask.deadline.infinite()) {
+  // A few images on an idle server are tried in any case: they are dropped in time if it was too little.
+  const bool alone = wait <= 0 && ask.images <= model.given.decoders + model.given.streams;
+  if (!alone && rate > 0 && !ask.deadline.infinite()) {
     const double left = Seconds(ask.deadline.at() - now);
     const double needed = wait + ask.images / rate + 1e-6 * static_cast<double>(model.rest_from_decode_us);
     if (needed - left > std::max(0.0, excess)) {
@@ -114,7 +116,8 @@ Result<std::shared_ptr<Ticket>, Refusal> Admission::Ask(const AdmissionAsk& ask,
   const std::string when = "; try again in " + std::to_string(refusal.retry_after_s) + " s";
   refusal.status =
       reason == Refusal::Reason::kDeadline
-          ? Status(Code::kOverloaded, "too much waits already for an answer within the request's time" + when)
+          ? Status(Code::kOverloaded,
+                   "it cannot be answered within the request's time: allow more, or send fewer images" + when)
           : Status(Code::kOverloaded, "too much waits already (--max-queue-time)" + when);
   return refusal;
 }
@@ -131,8 +134,8 @@ int Admission::Book(Model& model, const AdmissionAsk& ask, double excess, TimePo
   const Lane lane = LaneOf(ask);
   const double rate = RatePerSecond(model, lane, now);
   Bookings& bookings = model.bookings[Index(lane)];
-  const double longest = std::clamp(kLongestLine * Seconds(options_.max_wait[Index(lane)]), kLeastLineSeconds,
-                                    kMostLineSeconds);
+  const double longest =
+      std::clamp(kLongestLine * Seconds(options_.max_wait[Index(lane)]), kLeastLineSeconds, kMostLineSeconds);
   const double line = rate > 0 ? std::min(longest, bookings.Expected(now) / rate) : 0;
   const auto after = static_cast<int>(std::clamp(std::ceil(excess + line), 1.0, double{kLongestRetryAfter}));
   bookings.Book(ask.retry_key, ask.images, now, now + seconds(after));
@@ -358,11 +361,13 @@ void Admission::Close(uint64_t id) {
 }
 
 Clock::duration Ticket::RestFromDecode() const {
-  return std::chrono::microseconds(admission_->models_[static_cast<size_t>(model_)]->rest_from_decode_us.load());
+  return std::chrono::microseconds(
+      admission_->models_[static_cast<size_t>(model_)]->rest_from_decode_us.load());
 }
 
 Clock::duration Ticket::RestFromEncode() const {
-  return std::chrono::microseconds(admission_->models_[static_cast<size_t>(model_)]->rest_from_encode_us.load());
+  return std::chrono::microseconds(
+      admission_->models_[static_cast<size_t>(model_)]->rest_from_encode_us.load());
 }
 
 ModelState Admission::State(int index, TimePoint now) {

@@ -31,7 +31,7 @@ struct AdmissionOptions {
 /// What is known of a model before anything was measured.
 struct AdmissionModel {
   double first_rate = 0;  ///< images per second; 0: unknown, and everything is admitted until it is known
-  int decoders = 1;        ///< with more images than decoders and streams there is a queue
+  int decoders = 1;       ///< with more images than decoders and streams there is a queue
   int streams = 1;
   int fetch_ahead = 64;  ///< references that are fetched at a time
 };
@@ -114,9 +114,9 @@ class Ticket {
 struct LaneState {
   double wait_s = 0;      ///< until all of it is done
   double max_wait_s = 0;  ///< what is admitted now, shorter when clients leave earlier; 0: no limit
-  double images = 0;    ///< that wait or are in work, announced ones with them
-  int waiting = 0;      ///< requests of which no image is in work yet
-  int running = 0;      ///< the others
+  double images = 0;      ///< that wait or are in work, announced ones with them
+  int waiting = 0;        ///< requests of which no image is in work yet
+  int running = 0;        ///< the others
 };
 struct ModelState {
   std::array<LaneState, kLaneCount> lanes;

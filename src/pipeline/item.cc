@@ -86,8 +86,9 @@ void Item::End(Status status) {
     const StageTimes& at = result_.times;
     const ItemTrail& trail = result_.trail;
     collector_->ticket().OnEnded(
-        charge_, {WasServed(result_.status.code()), StageMicros(at, Border::kDecodeStart, Border::kPreprocessEnd),
-                  StageMicros(at, Border::kEncodeStart, Border::kEncodeEnd), trail.batch_size, trail.bytes});
+        charge_,
+        {WasServed(result_.status.code()), StageMicros(at, Border::kDecodeStart, Border::kPreprocessEnd),
+         StageMicros(at, Border::kEncodeStart, Border::kEncodeEnd), trail.batch_size, trail.bytes});
   }
   collector_->OnItemEnded();
 }

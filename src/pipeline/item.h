@@ -37,7 +37,9 @@ class Item final : public batch::Client {
   std::shared_ptr<const CancelFlag> cancel_flag() const { return collector_->cancel_flag(); }
   /// Nobody wants it any more, or it cannot be done in time from here: it is cancelled or too late for a
   /// decode and its batch.
-  bool IsGivenUp(TimePoint now) const { return collector_->IsGivenUp(now, collector_->ticket().RestFromDecode()); }
+  bool IsGivenUp(TimePoint now) const {
+    return collector_->IsGivenUp(now, collector_->ticket().RestFromDecode());
+  }
   /// Ends the item, which was found given up while it waited.
   void EndGivenUp(DropQueue queue);
 

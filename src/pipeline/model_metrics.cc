@@ -60,11 +60,13 @@ ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model
           name::kRequestsByState, "Requests that wait, and of which an image was taken by a decoder",
           {{label::kModel, model}, {label::kPriority, kLanes[i]}, {label::kState, state}});
     };
-    lanes_[i] = {registry.GetGauge(name::kAdmissionWait, "Until all that was admitted would be done", lane),
-                 registry.GetGauge(name::kAdmissionMaxWait, "How long a request may wait to be admitted", lane),
-                 requests("waiting"), requests("running")};
+    lanes_[i] = {
+        registry.GetGauge(name::kAdmissionWait, "Until all that was admitted would be done", lane),
+        registry.GetGauge(name::kAdmissionMaxWait, "How long a request may wait to be admitted", lane),
+        requests("waiting"), requests("running")};
   }
-  rate_ = registry.GetGauge(name::kAdmissionRate, "Images a second when there is enough to do", {{label::kModel, model}});
+  rate_ = registry.GetGauge(name::kAdmissionRate, "Images a second when there is enough to do",
+                            {{label::kModel, model}});
   for (int i = 0; i < streams; ++i) {
     const Labels labels{{label::kModel, model}, {label::kStream, std::to_string(i)}};
     streams_.push_back(

@@ -72,8 +72,8 @@ class PipelineImpl final : public Pipeline {
     }
     auto cancel = std::make_shared<CancelFlag>();
     ASSIGN_OR_RETURN(const uint64_t id, core_->requests.Register(cancel, options.deadline));
-    auto collector = std::make_shared<Collector>(id, std::move(options), std::move(cancel), model, core_->requests,
-                                                 core_, std::move(done));
+    auto collector = std::make_shared<Collector>(id, std::move(options), std::move(cancel), model,
+                                                 core_->requests, core_, std::move(done));
     return std::unique_ptr<Request>(std::make_unique<OpenRequest>(core_, std::move(collector)));
   }
 

@@ -26,7 +26,7 @@ struct ModelSetup {
   std::string name;                          ///< as clients name it
   std::unique_ptr<encode::Encoder> encoder;  ///< warmed up
   preprocess::Spec spec;
-  std::string fingerprint;  ///< short id of weights + preprocessing + scaling mode
+  std::string fingerprint;       ///< short id of weights + preprocessing + scaling mode
   double images_per_second = 0;  ///< what the encoder did at warm-up; 0: not known
 };
 

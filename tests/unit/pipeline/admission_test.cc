@@ -186,6 +186,15 @@ TEST_F(AdmissionTest, TheClientsOwnDeadlineCounts) {
   EXPECT_TRUE(Ask(hasty).ok());
 }
 
+TEST_F(AdmissionTest, WhatIsTooMuchForItsTimeIsNotBegun) {
+  Make();
+  AdmissionAsk large = For(1000);
+  large.deadline = Deadline(now + seconds(5));
+  EXPECT_FALSE(Ask(large).ok());
+  large.deadline = Deadline(now + seconds(15));
+  EXPECT_TRUE(Ask(large).ok());
+}
+
 TEST_F(AdmissionTest, AClientWithMuchWaitingMakesNobodyElseWait) {
   Make();
   Fill(1);
