@@ -13,7 +13,7 @@ using std::chrono::seconds;
 
 // New requests are taken while the wait is below this share of what is allowed; the rest is for those who
 // were refused, were told to come back now, and did.
-constexpr double kNewcomersShare = 0.8;
+constexpr double kNewcomersShare = 0.7;
 // How long a client is believed that says how much it will send; then only as much again as has come.
 constexpr seconds kPromise{2};
 // Clients that leave after so long would not have waited longer: less than that is let in, some of it for the
