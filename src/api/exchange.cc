@@ -214,11 +214,12 @@ net::Task<bool> PendingRequest::Await() {
 
 net::Task<std::optional<net::Response>> RunImages(Exchange& exchange, const pipeline::ModelView& model,
                                                   const EmbedOptions& options, std::vector<ImageInput> images,
+                                                  Reservation paid) {
   const bool by_reference = std::any_of(images.begin(), images.end(), [](const ImageInput& image) {
-  return image.status.ok() && std::holds_alternative<pipeline::Reference>(image.source);
+    return image.status.ok() && std::holds_alternative<pipeline::Reference>(image.source);
   });
   if (const uint64_t bytes = exchange.request.body.received(); bytes > kParsedFirst) {
-  exchange.services.guess.Learn(ImageGuess::Form::kJson, bytes, images.size());
+    exchange.services.guess.Learn(ImageGuess::Form::kJson, bytes, images.size());
   }
   const auto refused = exchange.Admit(model, static_cast<int>(images.size()), by_reference);
   if (refused) co_return exchange.Error(*refused);
@@ -227,10 +228,10 @@ net::Task<std::optional<net::Response>> RunImages(Exchange& exchange, const pipe
   Result<PendingRequest, ApiError> pending = PendingRequest::Open(exchange, model, options);
   if (!pending.ok()) co_return exchange.Error(pending.error());
   for (ImageInput& image : images) {
-  if (const auto* reference = std::get_if<pipeline::Reference>(&image.source)) {
-    exchange.work.Absorb(paid.Split(reference->text.size()));
-  }
-  AddImage(pending->request(), std::move(image), paid);
+    if (const auto* reference = std::get_if<pipeline::Reference>(&image.source)) {
+      exchange.work.Absorb(paid.Split(reference->text.size()));
+    }
+    AddImage(pending->request(), std::move(image), paid);
   }
   images = {};
   paid.Release();

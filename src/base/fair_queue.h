@@ -78,8 +78,8 @@ class FairQueue {
     for (LaneQueue& lane : lanes_) {
       for (auto flow = lane.flows.begin(); flow != lane.flows.end();) {
         std::deque<T>& items = flow->second.items;
-        const auto kept = std::stable_partition(items.begin(), items.end(),
-                                                [&](const T& item) { return !unwanted(item); });
+        const auto kept =
+            std::stable_partition(items.begin(), items.end(), [&](const T& item) { return !unwanted(item); });
         lane.size -= static_cast<size_t>(items.end() - kept);
         std::move(kept, items.end(), std::back_inserter(out));
         items.erase(kept, items.end());

@@ -13,7 +13,7 @@ using std::chrono::seconds;
 
 // New requests are taken while the wait is below this share of what is allowed; the rest is for those who
 // were refused, were told to come back now, and did.
-constexpr double kNewcomersShare = 0.8;
+constexpr double kNewcomersShare = 0.7;
 // How long a client is believed that says how much it will send; then only as much again as has come.
 constexpr seconds kPromise{2};
 // Clients that leave after so long would not have waited longer: less than that is let in, some of it for the
@@ -99,7 +99,9 @@ Result<std::shared_ptr<Ticket>, Refusal> Admission::Ask(const AdmissionAsk& ask,
   double excess = wait - allowed;
   Refusal::Reason reason = Refusal::Reason::kQueueTime;
   const double rate = RatePerSecond(model, lane, now);
-  if (wait > 0 && !ask.deadline.infinite()) {
+  // A few images on an idle server are tried in any case: they are dropped in time if it was too little.
+  const bool alone = wait <= 0 && ask.images <= model.given.decoders + model.given.streams;
+  if (!alone && rate > 0 && !ask.deadline.infinite()) {
     const double left = Seconds(ask.deadline.at() - now);
     const double needed = wait + ask.images / rate + 1e-6 * static_cast<double>(model.rest_from_decode_us);
     if (needed - left > std::max(0.0, excess)) {
@@ -114,7 +116,8 @@ Result<std::shared_ptr<Ticket>, Refusal> Admission::Ask(const AdmissionAsk& ask,
   const std::string when = "; try again in " + std::to_string(refusal.retry_after_s) + " s";
   refusal.status =
       reason == Refusal::Reason::kDeadline
-          ? Status(Code::kOverloaded, "too much waits already for an answer within the request's time" + when)
+          ? Status(Code::kOverloaded,
+                   "it cannot be answered within the request's time: allow more, or send fewer images" + when)
           : Status(Code::kOverloaded, "too much waits already (--max-queue-time)" + when);
   return refusal;
 }
@@ -131,8 +134,8 @@ int Admission::Book(Model& model, const AdmissionAsk& ask, double excess, TimePo
   const Lane lane = LaneOf(ask);
   const double rate = RatePerSecond(model, lane, now);
   Bookings& bookings = model.bookings[Index(lane)];
-  const double longest = std::clamp(kLongestLine * Seconds(options_.max_wait[Index(lane)]), kLeastLineSeconds,
-                                    kMostLineSeconds);
+  const double longest =
+      std::clamp(kLongestLine * Seconds(options_.max_wait[Index(lane)]), kLeastLineSeconds, kMostLineSeconds);
   const double line = rate > 0 ? std::min(longest, bookings.Expected(now) / rate) : 0;
   const auto after = static_cast<int>(std::clamp(std::ceil(excess + line), 1.0, double{kLongestRetryAfter}));
   bookings.Book(ask.retry_key, ask.images, now, now + seconds(after));

@@ -16,7 +16,8 @@ class RateMeter {
   /// \param first what to assume until something was measured, per second; 0: unknown.
   explicit RateMeter(double first = 0) : first_(first) {}
 
-  /// `work` was done. \param busy whether more of it waits from now on.
+  /// `work` was done.
+  /// \param busy whether more of it waits from now on.
   void OnDone(double work, bool busy, TimePoint now) {
     if (busy_) {
       const double seconds = std::max(0.0, Seconds(now - at_));

@@ -70,7 +70,8 @@ class FakePipeline final : public pipeline::Pipeline {
 
  private:
   MemoryBudget budget_;
-  std::shared_ptr<pipeline::Admission> admission_ = std::make_shared<pipeline::Admission>(pipeline::AdmissionOptions{});
+  std::shared_ptr<pipeline::Admission> admission_ =
+      std::make_shared<pipeline::Admission>(pipeline::AdmissionOptions{});
   pipeline::PipelineOptions options_;
   encode::EncoderInfo info_;
   std::atomic<bool> device_failed_{false};

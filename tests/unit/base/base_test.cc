@@ -124,7 +124,8 @@ TEST(FairQueue, FlowsEndOneAfterAnotherInTheOrderOfTheirRank) {
   }
   std::map<uint64_t, int> served;
   for (int i = 0; i < 5000; ++i) ++served[*queue.Pop()];
-  const auto ended = std::count_if(served.begin(), served.end(), [](const auto& flow) { return flow.second == 50; });
+  const auto ended =
+      std::count_if(served.begin(), served.end(), [](const auto& flow) { return flow.second == 50; });
   EXPECT_GE(ended, 100 - static_cast<int>(FairQueue<uint64_t>::kRunning));
   EXPECT_EQ(served.rbegin()->first, served.size()) << "those of the lowest rank";
 }
@@ -137,7 +138,8 @@ TEST(FairQueue, AFlowThatRunsDryKeepsItsPlace) {
   push(1);  // its upload goes on
   std::vector<uint64_t> order;
   for (int i = 0; i < 10; ++i) order.push_back(*queue.Pop());
-  EXPECT_NE(std::find(order.begin(), order.end(), 1U), order.end()) << "however many short ones follow each other";
+  EXPECT_NE(std::find(order.begin(), order.end(), 1U), order.end())
+      << "however many short ones follow each other";
 }
 
 TEST(FairQueue, LanesShareFourToOneAndNeitherStarves) {
@@ -161,7 +163,8 @@ TEST(FairQueue, LanesShareFourToOneAndNeitherStarves) {
 
 TEST(FairQueue, ExtractTakesWhatIsUnwantedWhereverItWaits) {
   FairQueue<int> queue;
-  for (int i = 0; i < 10; ++i) queue.Push({i % 2 == 0 ? Lane::kBulk : Lane::kInteractive, 0, static_cast<uint64_t>(i / 4)}, i);
+  for (int i = 0; i < 10; ++i)
+    queue.Push({i % 2 == 0 ? Lane::kBulk : Lane::kInteractive, 0, static_cast<uint64_t>(i / 4)}, i);
   std::vector<int> out;
   queue.Extract([](int value) { return value >= 3; }, out);
   EXPECT_EQ(out.size(), 7U);
