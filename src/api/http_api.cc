@@ -57,21 +57,6 @@ void LogRequest(const net::RequestHead& head, const net::Response& response, con
   }
 }
 
-/// Replies that nobody reads would pile up: what was not paid for before is paid for here.
-void PayForReply(const Exchange& exchange, net::Response& response) {
-  constexpr size_t kFree = 4096;
-  if (response.body.capacity() <= kFree || response.paid.bytes() > 0) return;
-  MemoryBudget& budget = exchange.services.pipeline.budget();
-  BudgetAccount& account = budget.AccountOf(net::AddressGroup(exchange.caller.id));
-  auto room = budget.TryReserve(response.body.capacity(), &account);
-  if (room) {
-    response.paid = *std::move(room);
-  } else {
-    response =
-        exchange.Error(Status(Code::kOverloaded, "the memory for replies is in use: try again in a moment"));
-  }
-}
-
 /// The one place where requests that reached the pipeline are written down, however they ended.
 void WriteRequestLog(request_log::RequestLog* log, Exchange& exchange, const Route& route, int status) {
   if (log == nullptr || exchange.opened == TimePoint{}) return;
@@ -98,7 +83,7 @@ net::Task<net::Response> HttpApi::Handle(net::ServerRequest& request) {
                     Caller{request.io.peer().address}};
   const Route* route = FindRoute(request.head.path);
   net::Response response = co_await Dispatch(exchange, route);
-  PayForReply(exchange, response);
+  exchange.PayForReply(response);
   metrics_.CountRequest(route != nullptr ? route->label : "unknown", response.status);
   LogRequest(request.head, response, exchange.timing);
   if (route != nullptr) WriteRequestLog(options_.request_log, exchange, *route, response.status);
