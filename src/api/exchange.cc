@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "base/json/writer.h"
+#include "net/address_group.h"
 #include "net/media_type.h"
 
 namespace photovec::api {
@@ -38,6 +39,7 @@ constexpr size_t kLeastValues = 256;
 constexpr size_t kValuesPerImage = 32;
 constexpr uint64_t kLongestReference = 64 * 1024;
 constexpr size_t kLargeBytes = 1 << 20;
+constexpr size_t kFreeReplyBytes = 4096;
 // Of one image: item, result, places in queues, its name or its error in the reply. Measured, with malloc's
 // share: 480 B, and 300 B of reply.
 constexpr uint64_t kItemBytes = 1024;
@@ -142,6 +144,18 @@ net::Task<Status> Exchange::PayFor(size_t images, const pipeline::ModelView& ima
   if (!room.ok()) co_return room.status();
   work.Absorb(*std::move(room));
   co_return Status::Ok();
+}
+
+void Exchange::PayForReply(net::Response& response) const {
+  const size_t bytes = response.body.capacity();
+  if (bytes <= kFreeReplyBytes || response.paid.bytes() > 0) return;
+  MemoryBudget& budget = services.pipeline.budget();
+  auto room = budget.TryReserve(bytes, &budget.AccountOf(net::AddressGroup(caller.id)));
+  if (room) {
+    response.paid = *std::move(room);
+  } else {
+    response = Error(Status(Code::kOverloaded, "the memory for replies is in use: try again in a moment"));
+  }
 }
 
 net::Task<Status> Exchange::RunSized(size_t bytes, std::function<void()> task) {

@@ -83,6 +83,10 @@ struct Exchange {
   /// reply. Waits for room like a body. Errors: as BodyReader::Reserve.
   net::Task<Status> PayFor(size_t images, const pipeline::ModelView& model);
 
+  /// Replies that nobody reads would pile up: a reply over 4 KiB that is not paid for yet is paid for here,
+  /// or becomes a 429.
+  void PayForReply(net::Response& response) const;
+
   /// Runs `work` on `bytes` where it holds nobody up: here, on the workers, or, more than 1 MiB, in a lane of
   /// its own. Errors: as ServerRequest::RunOn.
   net::Task<Status> RunSized(size_t bytes, std::function<void()> work);

@@ -70,21 +70,6 @@ void LogRequest(const Exchange& exchange, const net::Response& response) {
   }
 }
 
-/// Replies that nobody reads would pile up: what was not paid for before is paid for here.
-void PayForReply(const Exchange& exchange, net::Response& response) {
-  constexpr size_t kFree = 4096;
-  if (response.body.capacity() <= kFree || response.paid.bytes() > 0) return;
-  MemoryBudget& budget = exchange.services.pipeline.budget();
-  BudgetAccount& account = budget.AccountOf(net::AddressGroup(exchange.caller.id));
-  auto room = budget.TryReserve(response.body.capacity(), &account);
-  if (room) {
-    response.paid = *std::move(room);
-  } else {
-    response =
-        exchange.Error(Status(Code::kOverloaded, "the memory for replies is in use: try again in a moment"));
-  }
-}
-
 /// The one place where requests that reached the pipeline are written down, however they ended.
 void WriteRequestLog(request_log::RequestLog* log, Exchange& exchange, const Route& route, int status) {
   if (log == nullptr || exchange.opened == TimePoint{}) return;
@@ -125,7 +110,7 @@ net::Task<net::Response> HttpApi::Handle(net::ServerRequest& request) {
   exchange.traceparent = CheckedTraceparent(request.head.traceparent);
   const Route* route = FindRoute(request.head.path);
   net::Response response = co_await Dispatch(exchange, route, access_, options_.admin_only);
-  PayForReply(exchange, response);
+  exchange.PayForReply(response);
   response.headers.emplace_back("X-Request-Id", exchange.request_id);
   if (!exchange.traceparent.empty()) response.headers.emplace_back("traceparent", exchange.traceparent);
   access_.origins().AddHeaders(request.head, response);
