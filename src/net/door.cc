@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -75,8 +76,12 @@ Task<void> Door::AcceptLoop() {
 Door::Step Door::AcceptOne() {
   ListenSocket::Accepted accepted = socket_.Accept();
   if (accepted.socket.valid()) {
-    Admit(std::move(accepted));
-    return Step::kTaken;
+    try {
+      Admit(std::move(accepted));
+      return Step::kTaken;
+    } catch (const std::bad_alloc&) {  // the newcomer is lost, the door stays open
+      return NoRoom(ENOMEM);
+    }
   }
   switch (accepted.error) {
     case EAGAIN:
