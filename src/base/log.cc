@@ -159,7 +159,7 @@ class Logger {
                              LogLimiter::kSummaryEvery.count(), summary.kind));
     }
     const LineWriter* const writer = writer_.load();
-    const uint64_t lost = writer == nullptr ? 0 : writer->lost().total();
+    const uint64_t lost = writer == nullptr ? 0 : writer->lost().full;  // what failed would fail again
     const uint64_t told = told_.exchange(lost);
     if (lost > told) {
       AppendLine(out, LogLevel::kWarn,

@@ -22,6 +22,15 @@ TEST(Sha256, KnownVector) {
 }
 
 // Source: RFC 1321 appendix A.5.
+TEST(EqualInConstantTime, IsEquality) {
+  EXPECT_TRUE(EqualInConstantTime("", ""));
+  EXPECT_TRUE(EqualInConstantTime(std::string_view("a\0b", 3), std::string_view("a\0b", 3)));
+  EXPECT_FALSE(EqualInConstantTime(std::string_view("a\0b", 3), std::string_view("a\0c", 3)));
+  EXPECT_FALSE(EqualInConstantTime("abc", "abd"));
+  EXPECT_FALSE(EqualInConstantTime("abc", "ab"));
+  EXPECT_FALSE(EqualInConstantTime("", "a"));
+}
+
 TEST(Md5, KnownAnswers) {
   const auto hex = [](std::string_view text) {
     const auto digest = Md5(AsBytes(text));

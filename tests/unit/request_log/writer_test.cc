@@ -169,6 +169,8 @@ TEST_F(RequestLogTest, TheReaderReadsWhatWasWritten) {
   item.code = "decode_timeout";
   item.at_us = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   item.cached = true;
+  record.request_id = "abc-1";
+  record.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   auto log = Open();
   log->Write(record);
   log->Stop();
@@ -186,6 +188,8 @@ TEST_F(RequestLogTest, TheReaderReadsWhatWasWritten) {
   EXPECT_EQ(back.parse_us, record.parse_us);
   EXPECT_EQ(back.serialise_us, record.serialise_us);
   EXPECT_EQ(back.total_us, record.total_us);
+  EXPECT_EQ(back.request_id, record.request_id);
+  EXPECT_EQ(back.traceparent, record.traceparent);
   ASSERT_EQ(back.items.size(), 1U);
   EXPECT_EQ(back.items[0].code, item.code);
   EXPECT_EQ(back.items[0].by_reference, item.by_reference);
