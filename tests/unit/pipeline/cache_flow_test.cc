@@ -75,7 +75,7 @@ TEST_F(CacheFlowTest, TheServersOwnPhotoIsEncodedEachTimeAndNotCounted) {
   EXPECT_THAT(Cached(result), ElementsAre(false));
   EXPECT_THAT(decoders.Decoded(), ElementsAre("a", "a"));
   EXPECT_GT(pipe->LastEncoded(0), first);
-  EXPECT_EQ(registry.Value("photovec_images_total,code=ok,model=clip"), 1);
+  EXPECT_EQ(registry.Value("photovec_images_total,model=clip,code=ok"), 1);
   EXPECT_EQ(Hits() + Misses(), 1);
 }
 
