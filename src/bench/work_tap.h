@@ -61,6 +61,7 @@ class TappedPipeline : public pipeline::Pipeline {
   }
   const pipeline::PipelineOptions& options() const override { return inner_.options(); }
   void Drain(Deadline deadline) override { inner_.Drain(deadline); }
+  TimePoint LastEncoded(int model) const override { return inner_.LastEncoded(model); }
   bool device_failed() const override { return inner_.device_failed(); }
 
  private:

@@ -216,6 +216,7 @@ void DecoderPool::LookAtStops() {
     if (parked.stopped <= patience) return false;
     log::warn("a decoder process was stopped while it waited; another one takes its place");
     CountDeath(Death::kStopped);
+    doomed_.push_back(std::move(parked.worker));
     return true;
   });
 }
@@ -233,6 +234,14 @@ void DecoderPool::Supervise() {
   while (!stopped_) {
     DropDead();
     LookAtStops();
+    if (!doomed_.empty()) {
+      // Without the lock: on a busy machine even a killed process takes its time to go.
+      auto doomed = std::exchange(doomed_, {});
+      lock.unlock();
+      doomed.clear();
+      lock.lock();
+      continue;
+    }
     const int missing = options_.workers + 1 - Alive();
     if (missing > 0 && Clock::now() >= respawn_.next()) {
       lock.unlock();
@@ -251,6 +260,7 @@ void DecoderPool::Supervise() {
   // dead.
   idle_.clear();
   parked_.clear();
+  doomed_.clear();
 }
 
 // On the supervisor's thread, without the lock.

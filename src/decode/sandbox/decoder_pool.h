@@ -114,7 +114,8 @@ class DecoderPool {
     TimePoint looked_at;
     Clock::duration stopped{};
   };
-  std::vector<Parked> parked_;  // idle ones that are stopped: nobody may take them
+  std::vector<Parked> parked_;                          // idle ones that are stopped: nobody may take them
+  std::vector<std::unique_ptr<WorkerProcess>> doomed_;  // for the supervisor to end
   std::vector<int> busy_pids_;
   int stopped_count_ = 0;
   std::atomic<bool> all_stopped_{false};

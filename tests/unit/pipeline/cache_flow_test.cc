@@ -62,6 +62,23 @@ TEST_F(CacheFlowTest, ARepeatIsNeitherDecodedNorEncodedAndHasTheSameBits) {
   EXPECT_EQ(again.items[0].trail.stream, -1);
 }
 
+TEST_F(CacheFlowTest, TheServersOwnPhotoIsEncodedEachTimeAndNotCounted) {
+  Make(4);
+  EXPECT_EQ(pipe->LastEncoded(0), TimePoint{});
+  Embed({"a"});
+  const TimePoint first = pipe->LastEncoded(0);
+  EXPECT_GT(first, TimePoint{});
+  RequestOptions own;
+  own.self_test = true;
+  const RequestResult result = Embed({"a"}, own);
+  EXPECT_THAT(Codes(result), ElementsAre(Code::kOk));
+  EXPECT_THAT(Cached(result), ElementsAre(false));
+  EXPECT_THAT(decoders.Decoded(), ElementsAre("a", "a"));
+  EXPECT_GT(pipe->LastEncoded(0), first);
+  EXPECT_EQ(registry.Value("photovec_images_total,model=clip,code=ok"), 1);
+  EXPECT_EQ(Hits() + Misses(), 1);
+}
+
 TEST_F(CacheFlowTest, ReferencesAndUploadsOfTheSameBytesShareAVector) {
   Make(4);
   fetcher.automatic = true;
