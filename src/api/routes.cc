@@ -43,12 +43,11 @@ bool MethodAllowed(const Route& route, std::string_view method) {
 std::string_view AllowedMethods(const Route& route) { return route.method == "GET" ? "GET, HEAD" : "POST"; }
 
 Status CheckDoor(const Route& route, const net::Peer& peer, bool admin_only) {
-  if (peer.admin && route.method == "POST") {
+  if (peer.admin && route.scope == Scope::kEmbed) {
     return {Code::kNotFound,
             "photos are not taken here, on the admin listener: send them to the server's main port"};
   }
-  const bool watching = route.label == "metrics" || route.label == "stats" || route.label == "dashboard";
-  if (watching && admin_only && !peer.admin) {
+  if (route.scope == Scope::kAdmin && admin_only && !peer.admin) {
     return {Code::kNotFound,
             std::string(route.path) + " is served on the admin listener only (--admin-port)"};
   }
