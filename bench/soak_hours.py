@@ -56,6 +56,7 @@ class Traffic:
     def __init__(self, server, photos, names, seed, wrong):
         self.server, self.photos, self.names, self.wrong = server, photos, names, wrong
         self.chance, self.connection, self.counts = random.Random(seed), None, collections.Counter()
+        self.pause = lambda images: None  # until so many more may be sent
         self.vectors = {}  # of each photo, as it first came
         self.kinds = {self.upload: 40, self.single: 20, self.references: 15, self.bad_photos: 10, self.failing_references: 5,
                       self.malformed: 5, self.leave: 5}
@@ -64,7 +65,7 @@ class Traffic:
         kinds, weights = list(self.kinds), list(self.kinds.values())
         while not stop.is_set():
             kind = self.chance.choices(kinds, weights)[0]
-            pace.wait(4 if kind == self.upload else 1, stop)
+            self.pause = lambda images: pace.wait(images, stop)
             try:
                 kind()
             except (OSError, http.client.HTTPException) as error:
@@ -106,7 +107,9 @@ class Traffic:
                 self.counts["images"] += 1
 
     def some(self, most=8):
-        return [self.chance.randrange(len(self.photos)) for _ in range(self.chance.randint(1, most))]
+        chosen = [self.chance.randrange(len(self.photos)) for _ in range(self.chance.randint(1, most))]
+        self.pause(len(chosen))
+        return chosen
 
     def upload(self):
         chosen = self.some()
@@ -114,7 +117,7 @@ class Traffic:
         self.check(*self.ask("/embed", body, content_type), chosen)
 
     def single(self):
-        number = self.chance.randrange(len(self.photos))
+        number = self.some(1)[0]
         self.check(*self.ask("/embed", self.photos[number], "image/jpeg"), [number])
 
     def references(self):
@@ -132,10 +135,12 @@ class Traffic:
         self.check(*self.ask("/embed", body, content_type), chosen, {bad})
 
     def failing_references(self):
+        self.pause(2)
         status, answer = self.ask("/embed", json.dumps({"images": [self.names[0], self.chance.choice(FAILING)]}), "application/json")
         self.check(status, answer, [0, 0], {1})
 
     def malformed(self):
+        self.pause(1)
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=60) as connection:
             connection.sendall(self.chance.choice(MALFORMED))
             reply = connection.recv(65536)
