@@ -82,6 +82,7 @@ class EchoHandler final : public net::Handler {
 /// A server of the transport alone.
 class NetFixture : public ::testing::Test {
  protected:
+  explicit NetFixture(uint64_t budget_bytes = 16 << 20) : budget_(budget_bytes) {}
   void Launch(net::ServerOptions options = {}) {
     options.port = 0;
     server_ = std::make_unique<net::Server>(handler_, budget_, *registry_, options);
@@ -91,7 +92,7 @@ class NetFixture : public ::testing::Test {
   TestReply Ask(std::string_view request) { return TestClient(server_->port()).Ask(request); }
 
   EchoHandler handler_;
-  MemoryBudget budget_{16 << 20};
+  MemoryBudget budget_;
   std::unique_ptr<metrics::Registry> registry_ = metrics::Registry::Create();
   std::unique_ptr<net::Server> server_;
 };

@@ -30,6 +30,12 @@ using ::testing::HasSubstr;
 
 class NetServerTest : public test::NetFixture {};
 
+/// With little memory.
+class NetMemoryTest : public test::NetFixture {
+ protected:
+  NetMemoryTest() : NetFixture(1 << 20) {}
+};
+
 TEST_F(NetServerTest, ServesItsHandlerOnTheLoopAndOnTheWorkerPool) {
   Launch();
   EXPECT_EQ(Ask(test::Get("/a")).body, "/a");
@@ -67,7 +73,7 @@ std::string Head(size_t length) {
   return "POST /b HTTP/1.1\r\nHost: t\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n";
 }
 
-TEST_F(NetServerTest, BodiesThatWaitForEachOthersMemoryEndAndTheOldestGoesOn) {
+TEST_F(NetMemoryTest, BodiesThatWaitForEachOthersMemoryEndAndTheOldestGoesOn) {
   Launch();
   const auto wait_for_used = [&](uint64_t bytes) {
     for (int i = 0; i < 10'000 && budget_.used() < bytes; ++i) {
@@ -92,7 +98,7 @@ TEST_F(NetServerTest, BodiesThatWaitForEachOthersMemoryEndAndTheOldestGoesOn) {
   EXPECT_EQ(older.Read().status, 200);
 }
 
-TEST_F(NetServerTest, ABodyThatWaitsForRoomGoesOnWhenThereIsSome) {
+TEST_F(NetMemoryTest, ABodyThatWaitsForRoomGoesOnWhenThereIsSome) {
   Launch();
   test::TestClient client(server_->port());
   client.Send(Head(400'000) + std::string(100'000, 'a'));
