@@ -123,10 +123,11 @@ class FairQueue {
     auto line = lane.flows.begin();  // where the line of those that wait begins
     for (; count < kRunning && line != lane.flows.end(); ++line) {
       if (line->second.served == 0) line->second.served = ++turns_;
-      running[count++] = line;
+      size_t at = count++;  // in the order of their turns
+      for (; at > 0 && running[at - 1]->second.served > line->second.served; --at)
+        running[at] = running[at - 1];
+      running[at] = line;
     }
-    std::sort(running.begin(), running.begin() + static_cast<std::ptrdiff_t>(count),
-              [](const auto& a, const auto& b) { return a->second.served < b->second.served; });
     for (size_t i = 0; i < count && !stop; ++i) {
       if (Wants(running[i], look, stop)) return Take(index, running[i]);
     }

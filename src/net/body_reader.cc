@@ -14,6 +14,9 @@ namespace photovec::net {
 namespace {
 
 constexpr uint64_t kMinReadBytesPerSecond = 8 * 1024;
+// Whoever sends more slowly than this holds a connection that others may need. A phone's uplink is faster.
+constexpr uint64_t kWorkingBytesPerSecond = 32 * 1024;
+constexpr auto kWorkingSilence = std::chrono::seconds(2);
 // Paid ahead: as much again as is here already. The first step is small, so that thousands who send nothing
 // hold nothing; the last is large, so that the counter rests between.
 constexpr uint64_t kFirstStep = 16 * 1024;
@@ -142,6 +145,18 @@ Deadline BodyReader::CurrentDeadline() const {
   return Deadline(std::min(Clock::now() + limits_.timeout, started_ + limits_.timeout + earned));
 }
 
+Task<IoResult> BodyReader::ReadOrWait(std::function<Task<IoResult>(Deadline)> read) {
+  const Deadline last = CurrentDeadline();
+  const TimePoint slow =
+      started_ + kWorkingSilence + std::chrono::seconds(received_ / kWorkingBytesPerSecond);
+  IoResult result = co_await read(Deadline(std::min(slow, last.at())));
+  if (result != IoResult::kTimeout || last.Expired()) co_return result;
+  io_.slot().EndWork();
+  result = co_await read(last);
+  if (!io_.slot().BeginWork()) result = IoResult::kEnd;
+  co_return result;
+}
+
 Task<Result<size_t>> BodyReader::Read(std::span<uint8_t> dest) {
   if (complete_) co_return size_t{0};
   if (continue_due_) {
@@ -167,7 +182,8 @@ Task<Result<size_t>> BodyReader::ReadSized(std::span<uint8_t> dest) {
   const Result<size_t> want = co_await Pay(static_cast<size_t>(std::min<uint64_t>(left, dest.size())));
   if (!want.ok()) co_return want.status();
   size_t got = 0;
-  const IoResult result = co_await io_.ReadSome(dest.first(*want), &got, CurrentDeadline());
+  const auto read = [&](Deadline deadline) { return io_.ReadSome(dest.first(*want), &got, deadline); };
+  const IoResult result = co_await ReadOrWait(read);
   if (result == IoResult::kEnd) co_return Gone();
   if (result == IoResult::kTimeout) co_return TooSlow();
   received_ += got;
@@ -190,7 +206,8 @@ Task<Result<size_t>> BodyReader::ReadChunked(std::span<uint8_t> dest) {
     if (io_.BufferFull()) {
       co_return Status(Code::kInvalidRequest, "malformed chunked body: a chunk header is too long");
     }
-    const IoResult result = co_await io_.Fill(CurrentDeadline());
+    const auto fill = [&](Deadline deadline) { return io_.Fill(deadline); };
+    const IoResult result = co_await ReadOrWait(fill);
     if (result == IoResult::kEnd) co_return Gone();
     if (result == IoResult::kTimeout) co_return TooSlow();
   }

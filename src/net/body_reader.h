@@ -91,6 +91,9 @@ class BodyReader {
   Task<Result<size_t>> Pay(size_t wanted);
   Task<Result<Reservation>> WaitForRoom(uint64_t bytes);
   Deadline CurrentDeadline() const;
+  /// `read` (a function of a deadline) until CurrentDeadline(). A client that is slower than what keeps a
+  /// connection at work waits from then on, and may be thrown out for others.
+  Task<IoResult> ReadOrWait(std::function<Task<IoResult>(Deadline)> read);
   Status TooLarge() const;
 
   ConnectionIo& io_;

@@ -17,12 +17,12 @@
 namespace photovec::net {
 
 /// Who is connected, and who has to go when there is no room. A connection waits (no request of it is in
-/// work: it is silent, or its head is still arriving) or works. One that works is never thrown out. Of those
-/// that wait, the one that has waited longest goes: of its own address when that has all that one address may
-/// have, else of all. Those that have been served before and those that have never asked anything are two
-/// groups, and the larger one gives: a crowd of silent newcomers costs nobody his kept connection, and a
-/// crowd that keeps connections no newcomer his. All steps take constant time. Thread-safe; a Slot belongs to
-/// one connection.
+/// work: it is silent, or its head is still arriving, or its body comes too slowly) or works. One that works
+/// is never thrown out. Of those that wait, the one that has waited longest goes: of its own address when
+/// that has all that one address may have, else of all. Those that have been served before and those that
+/// have never asked anything are two groups, and the larger one gives: a crowd of silent newcomers costs
+/// nobody his kept connection, and a crowd that keeps connections no newcomer his. All steps take constant
+/// time. Thread-safe; a Slot belongs to one connection.
 class ConnectionTable {
  public:
   struct Limits {

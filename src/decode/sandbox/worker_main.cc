@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // photovec-decoder: one sandboxed decoder process. Started by the server only; see decoder_pool.h.
+#include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
 #include <sys/mman.h>
@@ -164,8 +165,19 @@ bool SayHello(const PolicyResult& policy) {
   return send(kWorkerSocketFd, &hello, sizeof(hello), MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof(hello));
 }
 
+/// When memory is short the kernel ends a decoder, which is replaced, and not the server. Where the system
+/// does not have this, nothing is lost.
+void BeFirstWhenMemoryIsShort() {
+  const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  constexpr std::string_view kMost = "1000";
+  [[maybe_unused]] const ssize_t written = write(fd, kMost.data(), kMost.size());
+  close(fd);
+}
+
 int Run(const WorkerArguments& arguments) {
   setpriority(PRIO_PROCESS, 0, arguments.nice);
+  BeFirstWhenMemoryIsShort();
   if (setsockopt(kWorkerSocketFd, SOL_SOCKET, SO_RCVTIMEO, &kIdle, sizeof(kIdle)) != 0)
     return kExitNotStarted;
   auto region = SharedRegion::Map(kWorkerMemoryFd, arguments.layout);

@@ -62,6 +62,20 @@ TEST_F(NetServerTest, WhatIsNoRequestIsTheHandlersToWord) {
   EXPECT_EQ(only.Ask("cde").body, "abcde");
 }
 
+TEST_F(NetServerTest, WhoseBodyDoesNotComeMakesRoomForOthers) {
+  ServerOptions options;
+  options.max_connections = 1;
+  Launch(options);
+  test::TestClient silent(server_->port());
+  silent.Send("POST /b HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nab");
+  handler_.WaitForBodies(1);
+  const Deadline patience = Deadline::After(std::chrono::seconds(20));
+  int status = 503;
+  while (status == 503 && !patience.Expired()) status = Ask(test::Get("/a")).status;
+  EXPECT_EQ(status, 200);
+  EXPECT_EQ(silent.Read().status, 0) << "closed";
+}
+
 TEST_F(NetServerTest, BodiesArePaidForOutOfTheBudget) {
   Launch();
   EXPECT_EQ(Ask(test::Post("/b", std::string(17 << 20, 'x'))).status, 413);
