@@ -17,6 +17,8 @@ constexpr uint64_t kMinReadBytesPerSecond = 8 * 1024;
 // Whoever sends more slowly than this holds a connection that others may need. A phone's uplink is faster.
 constexpr uint64_t kWorkingBytesPerSecond = 32 * 1024;
 constexpr auto kWorkingSilence = std::chrono::seconds(2);
+// Thousands of clients that send a byte at a time must not wake the loop for each.
+constexpr uint64_t kSlowPiece = 4096;
 // Paid ahead: as much again as is here already. The first step is small, so that thousands who send nothing
 // hold nothing; the last is large, so that the counter rests between.
 constexpr uint64_t kFirstStep = 16 * 1024;
@@ -149,10 +151,14 @@ Task<IoResult> BodyReader::ReadOrWait(std::function<Task<IoResult>(Deadline)> re
   const Deadline last = CurrentDeadline();
   const TimePoint slow =
       started_ + kWorkingSilence + std::chrono::seconds(received_ / kWorkingBytesPerSecond);
-  IoResult result = co_await read(Deadline(std::min(slow, last.at())));
-  if (result != IoResult::kTimeout || last.Expired()) co_return result;
+  if (Clock::now() < slow) {
+    const IoResult result = co_await read(Deadline(std::min(slow, last.at())));
+    if (result != IoResult::kTimeout || last.Expired()) co_return result;
+  }
   io_.slot().EndWork();
-  result = co_await read(last);
+  if (!head_.chunked) io_.WakeFor(static_cast<int>(std::min(*head_.content_length - received_, kSlowPiece)));
+  IoResult result = co_await read(last);
+  io_.WakeFor(1);
   if (!io_.slot().BeginWork()) result = IoResult::kEnd;
   co_return result;
 }

@@ -28,6 +28,17 @@ enum class IoResult {
   kTimeout,  ///< the deadline passed; the connection is still usable
 };
 
+/// How fast a loop reads what nobody wants: the rest of bodies that were refused. All connections of a loop
+/// share it, so that whoever sends much for nothing takes no CPU from others. Not thread-safe.
+class DiscardPace {
+ public:
+  /// So many bytes were read; how long to wait before the next are.
+  Clock::duration Read(size_t bytes, TimePoint now = Clock::now());
+
+ private:
+  TimePoint next_{};
+};
+
 /// The socket of one connection, TCP or Unix, encrypted or not, on one event loop. Pending operations only
 /// ever wait for readiness and the bytes move in non-blocking calls, so that no buffer belongs to the kernel
 /// while a coroutine gives up on a deadline. One wait for input may stay pending while a request is worked
@@ -84,7 +95,9 @@ class ConnectionIo : public std::enable_shared_from_this<ConnectionIo> {
   void Abort();
   /// Says goodbye and takes what the peer is still sending for a moment, so that a reply which was sent
   /// before the request had been read is not lost to a TCP reset.
-  Task<void> LingeringClose();
+  Task<void> LingeringClose(DiscardPace& pace);
+  /// Input wakes whoever waits only once there are so many bytes (or the end); 1 at first. Not with TLS.
+  void WakeFor(int bytes);
 
   /// Known in full after the handshake.
   const Peer& peer() const { return peer_; }

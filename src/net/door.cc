@@ -169,7 +169,7 @@ void Door::Serve(const std::shared_ptr<EventLoop>& loop, ListenSocket::Accepted 
     });
   });
   if (!stays) return;
-  asio::co_spawn(loop->context, ServeConnection(io, context_, loop->date),
+  asio::co_spawn(loop->context, ServeConnection(io, context_, *loop),
                  [io](const std::exception_ptr& failure) {
                    if (!failure) return;
                    log::error("a connection ended by an unexpected failure");

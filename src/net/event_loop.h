@@ -36,7 +36,8 @@ class EventLoop {
   void AbortIdle();
 
   boost::asio::io_context context{1};
-  DateLine date;                                  ///< on the loop's thread only, as the next
+  DateLine date;  ///< on the loop's thread only, as the next two
+  DiscardPace discard_pace;
   std::unordered_set<ConnectionIo*> connections;  ///< they enter and leave by themselves
 
  private:

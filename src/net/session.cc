@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "net/body_reader.h"
+#include "net/event_loop.h"
 #include "net/handler.h"
 #include "net/request_parser.h"
 #include "net/server.h"
@@ -71,7 +72,7 @@ HttpError SpeaksTls() {
 struct Connection {
   ConnectionIo& io;
   const SessionContext& context;
-  DateLine& date;
+  EventLoop& loop;
 };
 
 Task<IoResult> Send(Connection& connection, const Response& response, bool keep, bool http11,
@@ -79,7 +80,7 @@ Task<IoResult> Send(Connection& connection, const Response& response, bool keep,
   HeadOptions options;
   options.keep_alive = keep;
   options.http11 = http11;
-  options.date = connection.date.Now();
+  options.date = connection.loop.date.Now();
   const std::string head = WriteHead(response, options);
   const std::string_view body = with_body ? std::string_view(response.body) : std::string_view();
   const Deadline deadline = In(connection.context.options.body_timeout_ms);
@@ -93,7 +94,7 @@ Task<void> Refuse(Connection& connection, const HttpError& error) {
   refusal.peer = connection.io.peer().address;
   const Response response = connection.context.handler.Refuse("malformed", refusal);
   const IoResult sent = co_await Send(connection, response, false, true, true);
-  if (sent == IoResult::kOk) co_await connection.io.LingeringClose();
+  if (sent == IoResult::kOk) co_await connection.io.LingeringClose(connection.loop.discard_pace);
 }
 
 /// Serves the request whose head is parsed. True when the connection goes on.
@@ -116,7 +117,8 @@ Task<bool> ServeRequest(Connection& connection, RequestParser& parser, const Req
     co_return drained;
   }
   // Closing while unread bytes lie in the socket would reset it, and the reply with it.
-  if (!body.complete() || !connection.io.buffered().empty()) co_await connection.io.LingeringClose();
+  if (!body.complete() || !connection.io.buffered().empty())
+    co_await connection.io.LingeringClose(connection.loop.discard_pace);
   co_return false;
 }
 
@@ -186,8 +188,8 @@ std::string_view DateLine::Now() {
   return text_;
 }
 
-Task<void> ServeConnection(std::shared_ptr<ConnectionIo> io, const SessionContext& context, DateLine& date) {
-  Connection connection{*io, context, date};
+Task<void> ServeConnection(std::shared_ptr<ConnectionIo> io, const SessionContext& context, EventLoop& loop) {
+  Connection connection{*io, context, loop};
   std::chrono::milliseconds patience(context.options.header_timeout_ms);
   bool open = true;
   if (io->tls() != nullptr) open = co_await BeginTls(connection);

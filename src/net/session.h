@@ -16,6 +16,7 @@
 
 namespace photovec::net {
 
+class EventLoop;
 class Handler;
 struct ServerOptions;
 
@@ -60,7 +61,7 @@ struct SessionContext {
 
 /// Serves one connection from its first byte to its close: requests one after the other, also when the client
 /// sends them without waiting for replies; with TLS its handshake first. Ends by itself on errors, timeouts,
-/// "Connection: close" and drain. `context` and `date` must outlive it.
-Task<void> ServeConnection(std::shared_ptr<ConnectionIo> io, const SessionContext& context, DateLine& date);
+/// "Connection: close" and drain. `context` and `loop`, its own, must outlive it.
+Task<void> ServeConnection(std::shared_ptr<ConnectionIo> io, const SessionContext& context, EventLoop& loop);
 
 }  // namespace photovec::net
