@@ -69,7 +69,7 @@ class LineWriter {
 
  private:
   class Impl;
-  LineWriter(std::shared_ptr<Impl> impl);
+  explicit LineWriter(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;  // shared with the thread, which a hanging disk may keep for ever
 };
 
