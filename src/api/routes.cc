@@ -43,7 +43,7 @@ bool MethodAllowed(const Route& route, std::string_view method) {
 std::string_view AllowedMethods(const Route& route) { return route.method == "GET" ? "GET, HEAD" : "POST"; }
 
 Status CheckDoor(const Route& route, const net::Peer& peer, bool admin_only) {
-  if (peer.admin && route.scope == Scope::kEmbed) {
+  if (peer.admin && route.method == "POST") {
     return {Code::kNotFound,
             "photos are not taken here, on the admin listener: send them to the server's main port"};
   }

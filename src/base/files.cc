@@ -86,30 +86,32 @@ Status SyncFolder(const std::string& folder) {
   return {Code::kUnavailable, "cannot sync the folder " + folder + ": " + std::strerror(errno)};
 }
 
-AppendFile::AppendFile(std::string path, FileDescriptor file, uint64_t size)
-    : path_(std::move(path)), file_(std::move(file)), size_(size) {
+AppendFile::AppendFile(std::string path, std::string shown, FileDescriptor file, uint64_t size)
+    : path_(std::move(path)), shown_(std::move(shown)), file_(std::move(file)), size_(size) {
   buffer_.reserve(kBufferBytes);
 }
 
-Result<std::unique_ptr<AppendFile>> AppendFile::Open(const std::string& path, uint64_t keep) {
+Result<std::unique_ptr<AppendFile>> AppendFile::Open(const std::string& path, uint64_t keep,
+                                                     std::string shown) {
+  if (shown.empty()) shown = path;
   FileDescriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   struct stat info {};
   if (!file.valid() || fstat(file.get(), &info) != 0) {
-    return Status(Code::kUnavailable, "cannot write " + path + ": " + std::strerror(errno));
+    return Status(Code::kUnavailable, "cannot write " + shown + ": " + std::strerror(errno));
   }
   if (static_cast<uint64_t>(info.st_size) < keep) {
-    return Status(Code::kUnavailable, path + " has " + std::to_string(info.st_size) + " bytes where " +
+    return Status(Code::kUnavailable, shown + " has " + std::to_string(info.st_size) + " bytes where " +
                                           std::to_string(keep) + " were written");
   }
   const auto end = static_cast<off_t>(keep);
   if (ftruncate(file.get(), end) != 0 || lseek(file.get(), end, SEEK_SET) != end) {
-    return Status(Code::kUnavailable, "cannot write " + path + ": " + std::strerror(errno));
+    return Status(Code::kUnavailable, "cannot write " + shown + ": " + std::strerror(errno));
   }
-  return std::unique_ptr<AppendFile>(new AppendFile(path, std::move(file), keep));
+  return std::unique_ptr<AppendFile>(new AppendFile(path, std::move(shown), std::move(file), keep));
 }
 
 Status AppendFile::Failed(const std::string& what) const {
-  return {Code::kUnavailable, "cannot " + what + " " + path_ + ": " + std::strerror(errno)};
+  return {Code::kUnavailable, "cannot " + what + " " + shown_ + ": " + std::strerror(errno)};
 }
 
 Status AppendFile::Flush() {
@@ -141,7 +143,7 @@ Status AppendFile::Sync() {
 }
 
 Result<std::unique_ptr<AtomicFile>> AtomicFile::Create(const std::string& path) {
-  ASSIGN_OR_RETURN(auto file, AppendFile::Open(path + ".tmp-" + std::to_string(getpid())));
+  ASSIGN_OR_RETURN(auto file, AppendFile::Open(path + ".tmp-" + std::to_string(getpid()), 0, path));
   return std::unique_ptr<AtomicFile>(new AtomicFile(path, std::move(file)));
 }
 

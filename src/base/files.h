@@ -49,7 +49,9 @@ std::string FolderOf(const std::string& path);
 class AppendFile {
  public:
   /// Opens or makes the file and cuts it to its first `keep` bytes. Errors also: it is shorter.
-  static Result<std::unique_ptr<AppendFile>> Open(const std::string& path, uint64_t keep = 0);
+  /// \param shown what errors call it; empty: its path.
+  static Result<std::unique_ptr<AppendFile>> Open(const std::string& path, uint64_t keep = 0,
+                                                  std::string shown = {});
 
   /// Buffered: 1 MiB at a time goes to the disk.
   Status Append(std::string_view bytes);
@@ -62,11 +64,12 @@ class AppendFile {
   uint64_t size() const { return size_; }
 
  private:
-  AppendFile(std::string path, FileDescriptor file, uint64_t size);
+  AppendFile(std::string path, std::string shown, FileDescriptor file, uint64_t size);
   Status Flush();
   Status Failed(const std::string& what) const;
 
   const std::string path_;
+  const std::string shown_;
   FileDescriptor file_;
   uint64_t size_;
   std::string buffer_;

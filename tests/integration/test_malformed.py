@@ -132,7 +132,7 @@ TARGETS = [
 HEADERS = [
     ("no Host", request(GET, host=None), 400),
     ("two Hosts", request(GET, b"Host: u"), 400),
-    ("an empty Host", request(GET, host=b"Host:"), 200),
+    ("an empty Host", request(GET, host=b"Host:"), 400),
     ("a Host with blanks", request(GET, host=b"Host: a b"), 400),
     ("a Host with a path", request(GET, host=b"Host: a/b"), 400),
     ("a Host with a user", request(GET, host=b"Host: me@t"), 400),
