@@ -23,8 +23,10 @@ class MemoryReturn {
 
  private:
   TimePoint next_{};
-  uint64_t rest_ = 0;  // resident bytes beside the work, when memory was given back last
-  int again_ = 0;      // walks still to do
+  uint64_t rest_ = 0;            // resident bytes beside the work, when memory was given back last
+  int again_ = 0;                // walks still to do
+  uint64_t least_ = UINT64_MAX;  // of what was ever seen beside the work
+  TimePoint last_walk_{};
 };
 
 }  // namespace photovec
