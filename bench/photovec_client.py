@@ -36,10 +36,14 @@ class Server:
     the log's last lines."""
 
     def __init__(self, model, *flags, binary=None, command=None, popen=None):
-        """:param popen: more for subprocess.Popen, such as another stderr."""
+        """:param model: a folder, or "tiny": one of random weights, made for the run.
+        :param popen: more for subprocess.Popen, such as another stderr."""
         self.folder = tempfile.TemporaryDirectory(prefix="photovec-")
         port_file = pathlib.Path(self.folder.name, "port")
         self.log_path = pathlib.Path(self.folder.name, "log")
+        if model == "tiny":
+            model = pathlib.Path(self.folder.name, "tiny")
+            subprocess.run([str(binary or find_binary()), "init-model", "tiny", str(model), "--seed", "7"], check=True, capture_output=True)
         command = [*(command or [str(binary or find_binary()), "serve"]), "--model", str(model), "--port", "0", "--port-file",
                    str(port_file), *map(str, flags)]
         with open(self.log_path, "wb") as log:
