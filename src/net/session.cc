@@ -110,12 +110,10 @@ Task<bool> ServeRequest(Connection& connection, RequestParser& parser, const Req
 
   const bool keep = head.keep_alive && !response.close && !draining() && body.CanDiscard();
   const IoResult sent = co_await Send(connection, response, keep, head.http11, head.method != "HEAD");
-  connection.io.slot().EndWork();
-  if (sent != IoResult::kOk) co_return false;
-  if (keep) {
-    const bool drained = co_await body.Discard();
-    co_return drained;
-  }
+  bool drained = false;
+  if (keep && sent == IoResult::kOk) drained = co_await body.Discard();
+  connection.io.slot().EndWork();  // after the last of the body, whose reading begins and ends work
+  if (keep || sent != IoResult::kOk) co_return drained;
   // Closing while unread bytes lie in the socket would reset it, and the reply with it.
   if (!body.complete() || !connection.io.buffered().empty())
     co_await connection.io.LingeringClose(connection.loop.discard_pace);

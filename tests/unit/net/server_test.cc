@@ -76,6 +76,21 @@ TEST_F(NetServerTest, WhoseBodyDoesNotComeMakesRoomForOthers) {
   EXPECT_EQ(silent.Read().status, 0) << "closed";
 }
 
+TEST_F(NetServerTest, ARefusedBodyThatCameSlowlyHoldsNoPlaceAfterwards) {
+  ServerOptions options;
+  options.max_connections = 1;
+  Launch(options);
+  auto held = budget_.TryReserve(16 << 20);
+  test::TestClient slow(server_->port());
+  slow.Send("POST /b HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nab");
+  EXPECT_EQ(slow.Read().status, 429);
+  held.reset();
+  // The rule is about time: silence of two seconds.
+  std::this_thread::sleep_for(std::chrono::milliseconds(2'300));
+  slow.Send("cde");
+  EXPECT_EQ(Ask(test::Get("/newcomer")).status, 200);
+}
+
 TEST_F(NetServerTest, BodiesArePaidForOutOfTheBudget) {
   Launch();
   EXPECT_EQ(Ask(test::Post("/b", std::string(17 << 20, 'x'))).status, 413);
