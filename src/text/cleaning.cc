@@ -13,24 +13,26 @@ bool IsAsciiPunctuation(char32_t character) {
          (character >= '[' && character <= '`') || (character >= '{' && character <= '~');
 }
 
-}  // namespace
-
-std::string Canonicalize(std::string_view text, bool underscores_are_spaces) {
+/// Without punctuation, and with single spaces for white space.
+std::string Strip(std::string_view text, bool underscores_are_spaces) {
   std::string out;
   out.reserve(text.size());
   bool space = false;
   for (size_t at = 0; at < text.size();) {
+    const size_t begin = at;
     const char32_t character = NextCharacter(text, at);
     if (IsPythonWhitespace(character) || (character == '_' && underscores_are_spaces)) {
       space = true;
     } else if (!IsAsciiPunctuation(character)) {
       if (space && !out.empty()) out += ' ';
       space = false;
-      AppendLower(character, out);
+      out += text.substr(begin, at - begin);
     }
   }
   return out;
 }
+
+}  // namespace
 
 std::string Cleaning::Name() const {
   return std::string(NameOf(kind)) +
@@ -38,7 +40,9 @@ std::string Cleaning::Name() const {
 }
 
 std::string Cleaning::Apply(std::string_view text) const {
-  if (kind == TextCleaning::kCanonicalize) return Canonicalize(text, underscores_are_spaces);
+  if (kind == TextCleaning::kCanonicalize) {
+    return underscores_are_spaces ? LowerInContext(Strip(text, true)) : Strip(LowerInContext(text), false);
+  }
   return kind == TextCleaning::kLower ? Lower(text) : std::string(text);
 }
 

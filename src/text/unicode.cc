@@ -14,6 +14,8 @@ namespace {
 /// The first byte of U+0300: what is below it is in form C already.
 constexpr unsigned char kFirstThatComposes = 0xCC;
 constexpr char32_t kCapitalIWithDot = 0x130;
+constexpr char32_t kCapitalSigma = 0x3A3;
+constexpr std::string_view kFinalSigma = "\xCF\x82";
 constexpr size_t kLongestDecomposition = 32;  // 4 characters are the most of the canonical ones
 
 utf8proc_category_t Category(char32_t character) {
@@ -22,6 +24,60 @@ utf8proc_category_t Category(char32_t character) {
 
 utf8proc_propval_t CombiningClass(utf8proc_int32_t character) {
   return utf8proc_get_property(character)->combining_class;
+}
+
+struct Range {
+  char32_t first;
+  char32_t last;
+};
+
+template <size_t N>
+bool IsIn(const std::array<Range, N>& ranges, char32_t character) {
+  return std::any_of(ranges.begin(), ranges.end(), [&](const Range& range) {
+    return character >= range.first && character <= range.last;
+  });
+}
+
+/// The property Case_Ignorable: marks, format characters, modifiers, and what stands inside words (Word_Break MidLetter,
+/// MidNumLet and Single_Quote).
+bool IsCaseIgnorable(char32_t character) {
+  constexpr std::array<Range, 16> kInsideWords = {{{0x27, 0x27},     {0x2E, 0x2E},     {0x3A, 0x3A},
+                                                   {0xB7, 0xB7},     {0x387, 0x387},   {0x55F, 0x55F},
+                                                   {0x5F4, 0x5F4},   {0x2018, 0x2019}, {0x2024, 0x2024},
+                                                   {0x2027, 0x2027}, {0xFE13, 0xFE13}, {0xFE52, 0xFE52},
+                                                   {0xFE55, 0xFE55}, {0xFF07, 0xFF07}, {0xFF0E, 0xFF0E}, {0xFF1A, 0xFF1A}}};
+  switch (Category(character)) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK:
+      return true;
+    default:
+      return IsIn(kInsideWords, character);
+  }
+}
+
+/// The property Cased, of characters that are not Case_Ignorable.
+bool IsCased(char32_t character) {
+  constexpr std::array<Range, 7> kOthers = {{{0xAA, 0xAA},
+                                             {0xBA, 0xBA},
+                                             {0x2160, 0x217F},
+                                             {0x24B6, 0x24E9},
+                                             {0x1F130, 0x1F149},
+                                             {0x1F150, 0x1F169},
+                                             {0x1F170, 0x1F189}}};
+  const utf8proc_category_t category = Category(character);
+  return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LT) || IsIn(kOthers, character);
+}
+
+/// Whether the first character of `text` that counts for case has one.
+bool BeginsCased(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const char32_t character = NextCharacter(text, at);
+    if (!IsCaseIgnorable(character)) return IsCased(character);
+  }
+  return false;
 }
 
 /// Sorts each run of combining marks by class (the canonical order); equal ones keep their order.
@@ -127,6 +183,23 @@ std::string Lower(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (size_t at = 0; at < text.size();) AppendLower(NextCharacter(text, at), out);
+  return out;
+}
+
+// Source: CPython 3.11, Objects/unicodeobject.c, handle_capital_sigma; Unicode 15.0, table 3-17.
+std::string LowerInContext(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  bool cased_before = false;
+  for (size_t at = 0; at < text.size();) {
+    const char32_t character = NextCharacter(text, at);
+    if (character == kCapitalSigma && cased_before && !BeginsCased(text.substr(at))) {
+      out += kFinalSigma;
+    } else {
+      AppendLower(character, out);
+    }
+    if (!IsCaseIgnorable(character)) cased_before = IsCased(character);
+  }
   return out;
 }
 

@@ -26,5 +26,7 @@ std::string Nfc(std::string_view text);
 /// makes a final sigma, and makes two characters only of U+0130.
 void AppendLower(char32_t character, std::string& out);
 std::string Lower(std::string_view text);
+/// str.lower() of Python, which writes a sigma at the end of a word in its final form.
+std::string LowerInContext(std::string_view text);
 
 }  // namespace photovec::text

@@ -15,6 +15,7 @@ Wszyscy ludzie rodzą się wolni i równi pod względem swej godności i swych p
 Všichni lidé rodí se svobodní a sobě rovní co do důstojnosti a práv. Příliš žluťoučký kůň
 Minden emberi lény szabadon születik és egyenlő méltósága és joga van. ŐŰ
 Όλοι οι άνθρωποι γεννιούνται ελεύθεροι και ίσοι. ΟΔΟΣ ΣΟΦΟΣ Ὀδυσσεύς ᾳ ᾼ
+ΑΣ-Α ΑΣ.Α ΑΣ' 1Σ ⅧΣ ªΣ ΣΣ;Σ ΟΔΥΣΣΕΥΣ_Σ Σ́Σͅα
 Все люди рождаются свободными и равными в своем достоинстве и правах. ЁЛКА Ѐ
 Всі люди народжуються вільними і рівними у своїй гідності та правах. ЇЖАК
 Բոլոր մարդիկ ծնվում են ազատ ու հավասար իրենց արժանապատվությամբ։ ԵՒ և
