@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// A text through CLIP's BPE, with a vocabulary of five words.
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/text/utf8.h"
+#include "fuzz/fuzz_target.h"
+#include "testing/tiny_tokenizers.h"
+#include "text/bpe_tokenizers.h"
+#include "text/unicode.h"
+
+namespace photovec::fuzz {
+namespace {
+
+using text::Tokenizer;
+
+Result<text::BpeFiles> Files() { return text::ParseSimpleVocabulary(testing::kTinyClipVocabulary); }
+
+std::unique_ptr<const Tokenizer> Make(text::TextCleaning cleaning, text::SpecialTokens special, int max_length) {
+  text::FolderSettings settings;
+  settings.max_length = max_length;
+  return *text::MakeClipBpe(*Files(), settings, cleaning, special);
+}
+
+struct Tokenizers {
+  std::unique_ptr<const Tokenizer> short_one = Make(text::TextCleaning::kAuto, text::SpecialTokens::kParse, 7);
+  std::unique_ptr<const Tokenizer> literal = Make(text::TextCleaning::kAuto, text::SpecialTokens::kLiteral, 4096);
+  std::unique_ptr<const Tokenizer> clean = Make(text::TextCleaning::kCanonicalize, text::SpecialTokens::kParse, 77);
+  /// What each id is written as: the bytes of its text.
+  std::vector<std::string> spelled;
+
+  Tokenizers() {
+    const text::BpeFiles files = *Files();
+    spelled.resize(static_cast<size_t>(files.Size()));
+    const std::vector<std::string> symbols = text::ByteSymbols();
+    for (const auto& [token, id] : files.vocabulary) {
+      std::string_view rest = token;
+      if (rest.ends_with(files.end_of_word)) rest.remove_suffix(files.end_of_word.size());
+      for (size_t at = 0; at < rest.size();) {
+        const size_t begin = at;
+        text::NextCharacter(rest, at);
+        for (size_t byte = 0; byte < symbols.size(); ++byte) {
+          if (symbols[byte] == rest.substr(begin, at - begin)) {
+            spelled[static_cast<size_t>(id)] += static_cast<char>(byte);
+          }
+        }
+      }
+    }
+  }
+};
+
+std::vector<int32_t> Encode(const Tokenizer& tokenizer, std::string_view text) {
+  const Result<text::Tokens> tokens = tokenizer.Encode(text);
+  const bool fine = text.size() <= text::kMaxTextBytes && IsValidUtf8(text);
+  Check(tokens.ok() == fine, "what is UTF-8 and not too long has tokens, and nothing else");
+  if (!fine) {
+    Check(tokens.status().code() == Code::kInvalidRequest, "a wrong text is the client's");
+    return {};
+  }
+  const text::TokenizerInfo& info = tokenizer.info();
+  Check(tokens->used == tokens->ids.size(), "nothing is padded");
+  Check(tokens->ids.size() >= 2 && tokens->ids.size() <= static_cast<size_t>(info.max_length), "it fits");
+  Check(tokens->ids.front() == info.bos_id && tokens->ids.back() == info.eos_id, "the ends are there");
+  for (const int32_t id : tokens->ids) Check(id >= 0 && id < info.vocabulary_size, "ids are in the vocabulary");
+  Check(tokenizer.Encode(text)->ids == tokens->ids, "the same text gives the same ids");
+  return tokens->ids;
+}
+
+}  // namespace
+
+void FuzzOne(const uint8_t* data, size_t size) {
+  static const Tokenizers tokenizers;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  Encode(*tokenizers.short_one, text);
+  Encode(*tokenizers.clean, text);
+  const std::vector<int32_t> ids = Encode(*tokenizers.literal, text);
+  if (ids.empty() || ids.size() == static_cast<size_t>(tokenizers.literal->info().max_length)) return;
+  std::string spelled;
+  for (size_t i = 1; i + 1 < ids.size(); ++i) spelled += tokenizers.spelled[static_cast<size_t>(ids[i])];
+  std::string expected;
+  const std::string lower = text::Lower(text::Nfc(text));
+  for (size_t at = 0; at < lower.size();) {
+    const char32_t character = text::NextCharacter(lower, at);
+    if (!text::IsWhitespace(character)) text::AppendUtf8(character, expected);
+  }
+  Check(spelled == expected, "the tokens of a text spell it");
+}
+
+void Repair(std::vector<uint8_t>* /*file*/) {}
+
+std::vector<std::vector<uint8_t>> Seeds() {
+  std::vector<std::vector<uint8_t>> seeds;
+  for (const std::string_view text :
+       {"a photo of a cat, it's 2 dogs", "<|endoftext|> CAT <|ENDOFTEXT|>cat<|startoftext|>", "Cafe\u0301 İSTANBUL ΟΔΟΣ",
+        "हिन्दी 日本 한국 👨‍👩‍👧", "\t\u3000 x\u00b2 \u0323\u0301\u0345 _-_"}) {
+    seeds.emplace_back(text.begin(), text.end());
+  }
+  return seeds;
+}
+
+}  // namespace photovec::fuzz
