@@ -26,8 +26,8 @@ struct TextPart {
   int32_t id = -1;  ///< -1: `text` is text
 };
 
-/// Finds added tokens in texts: at each place the longest, from left to right. Immutable; linear time, as no token is
-/// long. Source: tokenizers 0.23, added_vocabulary.rs, find_matches.
+/// Finds added tokens in texts: at each place the longest, from left to right. Immutable; linear time, as no
+/// token is long. Source: tokenizers 0.23, added_vocabulary.rs, find_matches.
 class AddedTokenSplitter {
  public:
   explicit AddedTokenSplitter(std::vector<AddedToken> tokens);
@@ -38,7 +38,7 @@ class AddedTokenSplitter {
  private:
   const AddedToken* FindAt(std::string_view text, size_t at) const;
 
-  std::vector<AddedToken> tokens_;  ///< by first byte, the longest first
+  std::vector<AddedToken> tokens_;   ///< by first byte, the longest first
   std::array<size_t, 257> first_{};  ///< tokens that begin with byte b are first_[b] up to first_[b + 1]
 };
 

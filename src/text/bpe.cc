@@ -21,9 +21,7 @@ struct Candidate {
   int32_t at = 0;  ///< the left one of the two
   int32_t merged = 0;
   /// Heaps of the standard library have the largest on top: the strongest rule, then the leftmost place.
-  bool operator<(const Candidate& other) const {
-    return std::tie(other.rank, other.at) < std::tie(rank, at);
-  }
+  bool operator<(const Candidate& other) const { return std::tie(other.rank, other.at) < std::tie(rank, at); }
 };
 
 }  // namespace

@@ -20,8 +20,8 @@ class BpeMerges {
  public:
   explicit BpeMerges(std::span<const Merge> merges);
 
-  /// Replaces `tokens` by what is left of them when no rule applies any more: always the strongest rule that does, at
-  /// the leftmost place. n log n for n tokens, 40 bytes for each.
+  /// Replaces `tokens` by what is left of them when no rule applies any more: always the strongest rule that
+  /// does, at the leftmost place. n log n for n tokens, 40 bytes for each.
   void Apply(std::vector<int32_t>& tokens) const;
 
  private:

@@ -43,8 +43,8 @@ Status ReadVocabulary(const bjson::object& object, BpeFiles& files) {
 /// Adds the rule of two tokens. Both and what they become must be in the vocabulary.
 Status AddMerge(const std::string& left, const std::string& right, BpeFiles& files) {
   const Merge merge{files.Find(left), files.Find(right), files.Find(left + right)};
-  for (const auto& [id, token] : {std::pair(merge.left, left), std::pair(merge.right, right),
-                                  std::pair(merge.merged, left + right)}) {
+  for (const auto& [id, token] :
+       {std::pair(merge.left, left), std::pair(merge.right, right), std::pair(merge.merged, left + right)}) {
     if (id < 0) return Wrong("a merge names \"" + token + "\", which the vocabulary does not have");
   }
   files.merges.push_back(merge);
@@ -122,7 +122,9 @@ Result<BpeFiles> ParseTokenizerJson(std::string_view text) {
   const bool has_type = reader.Find("type") != nullptr;
   const std::string_view type = has_type ? reader.String("type") : "BPE";
   if (reader.ok() && type != "BPE") {
-    return Wrong("model.type is \"" + std::string(type) + "\"; supported is \"BPE\". SigLIP's tokenizer is read from the spiece.model of the same download");
+    return Wrong(
+        "model.type is \"" + std::string(type) +
+        "\"; supported is \"BPE\". SigLIP's tokenizer is read from the spiece.model of the same download");
   }
   files.end_of_word = reader.String("end_of_word_suffix");
   files.unknown = reader.String("unk_token");

@@ -35,12 +35,12 @@ struct BpeFiles {
 Result<BpeFiles> ParseTokenizerJson(std::string_view text);
 /// vocab.json and merges.txt of CLIP.
 Result<BpeFiles> ParseVocabAndMerges(std::string_view vocabulary, std::string_view merges);
-/// bpe_simple_vocab_16e6.txt, unpacked. Its order of ids: the bytes, the bytes at a word's end, the first 48,894
-/// merges, the tokens of the beginning and the end.
+/// bpe_simple_vocab_16e6.txt, unpacked. Its order of ids: the bytes, the bytes at a word's end, the first
+/// 48,894 merges, the tokens of the beginning and the end.
 Result<BpeFiles> ParseSimpleVocabulary(std::string_view text);
 
-/// The character that stands for each byte in byte-level BPE, as UTF-8; those that print stand for themselves.
-/// \return 256 of them. Source: openai/gpt-2, encoder.py, bytes_to_unicode.
+/// The character that stands for each byte in byte-level BPE, as UTF-8; those that print stand for
+/// themselves. \return 256 of them. Source: openai/gpt-2, encoder.py, bytes_to_unicode.
 std::vector<std::string> ByteSymbols();
 /// The bytes in the order of their ids: those that print, then the others.
 std::vector<int> BytesInOrder();

@@ -11,19 +11,20 @@
 
 namespace photovec::text {
 
-/// CLIP's byte-level BPE, as transformers' CLIPTokenizer has it (5.24, clip/tokenization_clip.py). Its own rule has
-/// everything in lower case already, so of the cleanings only kCanonicalize changes it.
+/// CLIP's byte-level BPE, as transformers' CLIPTokenizer has it (5.24, clip/tokenization_clip.py). Its own
+/// rule has everything in lower case already, so of the cleanings only kCanonicalize changes it.
 /// Errors: kInvalidRequest saying what the files lack.
 Result<std::unique_ptr<const Tokenizer>> MakeClipBpe(BpeFiles files, const FolderSettings& settings,
                                                      TextCleaning cleaning, SpecialTokens special);
 
-/// Gemma's BPE with byte fallback, as transformers' GemmaTokenizer and Siglip2Tokenizer have it (5.24). A whole text
+/// Gemma's BPE with byte fallback, as transformers' GemmaTokenizer and Siglip2Tokenizer have it (5.24). A
+/// whole text
 /// is one word; spaces are U+2581. Errors: as MakeClipBpe.
 Result<std::unique_ptr<const Tokenizer>> MakeGemmaBpe(BpeFiles files, const FolderSettings& settings,
                                                       TextCleaning cleaning, SpecialTokens special);
 
-/// SigLIP 2's cleaning: what was asked for, or what transformers (open_clip, where its config lies) does with a folder
-/// of this kind.
+/// SigLIP 2's cleaning: what was asked for, or what transformers (open_clip, where its config lies) does with
+/// a folder of this kind.
 Cleaning CleaningOfSiglip2(const FolderSettings& settings, TextCleaning asked);
 
 }  // namespace photovec::text

@@ -17,7 +17,8 @@ enum class Kind { kSpace, kLetter, kNumber, kOther };
 
 Kind KindOf(char32_t character) {
   if (character < 0x80) {
-    if ((character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z')) return Kind::kLetter;
+    if ((character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z'))
+      return Kind::kLetter;
     if (character >= '0' && character <= '9') return Kind::kNumber;
     return IsWhitespace(character) ? Kind::kSpace : Kind::kOther;
   }
@@ -45,9 +46,9 @@ std::string Normalize(std::string_view text) {
 /// Bytes of the word that `text` begins with and that the regular expression spells out; 0 for none.
 size_t FixedLength(std::string_view text) {
   if (!text.starts_with('\'') && !text.starts_with('<')) return 0;
-  for (const std::string_view word : {std::string_view("'s"), std::string_view("'t"), std::string_view("'re"),
-                                      std::string_view("'ve"), std::string_view("'m"), std::string_view("'ll"),
-                                      std::string_view("'d"), kClipStart, kClipEnd}) {
+  for (const std::string_view word :
+       {std::string_view("'s"), std::string_view("'t"), std::string_view("'re"), std::string_view("'ve"),
+        std::string_view("'m"), std::string_view("'ll"), std::string_view("'d"), kClipStart, kClipEnd}) {
     if (text.starts_with(word)) return word.size();
   }
   return 0;
@@ -78,7 +79,11 @@ std::string_view NextWord(std::string_view text, size_t& at) {
 class ClipBpe final : public Tokenizer {
  public:
   ClipBpe(const BpeFiles& files, TokenizerInfo info, Cleaning cleaning, const std::vector<AddedToken>& added)
-      : info_(std::move(info)), cleaning_(cleaning), merges_(files.merges), raw_(Those(added, false)), normal_(Those(added, true)) {
+      : info_(std::move(info)),
+        cleaning_(cleaning),
+        merges_(files.merges),
+        raw_(Those(added, false)),
+        normal_(Those(added, true)) {
     const std::vector<std::string> symbols = ByteSymbols();
     const int32_t unknown = files.Find(files.unknown);
     const auto id = [&](const std::string& token) {
@@ -139,7 +144,8 @@ class ClipBpe final : public Tokenizer {
         AppendWord(word, ids);
         continue;
       }
-      // Such letters that are no token (any more): the second regular expression, ByteLevel's own, splits them again.
+      // Such letters that are no token (any more): the second regular expression, ByteLevel's own, splits
+      // them again.
       AppendWord(word.substr(0, 2), ids);
       AppendWord(word.substr(2, word.size() - 4), ids);
       AppendWord(word.substr(word.size() - 2), ids);
@@ -169,8 +175,8 @@ class ClipBpe final : public Tokenizer {
 Result<std::unique_ptr<const Tokenizer>> MakeClipBpe(BpeFiles files, const FolderSettings& given,
                                                      TextCleaning asked, SpecialTokens special) {
   if (files.end_of_word != kClipEndOfWord) {
-    return Status(Code::kInvalidRequest, "not CLIP's BPE: end_of_word_suffix is \"" + files.end_of_word +
-                                             "\", not \"</w>\"");
+    return Status(Code::kInvalidRequest,
+                  "not CLIP's BPE: end_of_word_suffix is \"" + files.end_of_word + "\", not \"</w>\"");
   }
   FolderSettings settings = given;
   const auto set_default = [](std::string& token, std::string_view content) {
@@ -181,7 +187,8 @@ Result<std::unique_ptr<const Tokenizer>> MakeClipBpe(BpeFiles files, const Folde
   set_default(settings.pad, settings.eos);
   if (files.unknown.empty()) files.unknown = settings.eos;
   for (const std::string* token : {&settings.bos, &settings.eos, &settings.pad, &files.unknown}) {
-    if (files.Find(*token) < 0) return Status(Code::kInvalidRequest, "the vocabulary has no \"" + *token + "\"");
+    if (files.Find(*token) < 0)
+      return Status(Code::kInvalidRequest, "the vocabulary has no \"" + *token + "\"");
   }
   TokenizerInfo info;
   info.rule = "clip-bpe/hf";

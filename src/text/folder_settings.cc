@@ -32,7 +32,8 @@ void TakeLength(json::FieldReader& reader, std::string_view name, FolderSettings
   if (value == nullptr || value->is_double() || value->is_uint64()) return;
   const std::optional<int64_t> length = reader.Int(name);
   if (!length || *length > kLongestTexts) return;
-  if (*length < kShortestTexts) return reader.Fail(name, "must be at least " + std::to_string(kShortestTexts));
+  if (*length < kShortestTexts)
+    return reader.Fail(name, "must be at least " + std::to_string(kShortestTexts));
   settings.max_length = std::min(static_cast<int>(*length), settings.max_length.value_or(kLongestTexts));
 }
 
@@ -58,9 +59,11 @@ Status TakeAddedTokens(const bjson::object& object, FolderSettings& settings) {
     int32_t id = 0;
     const auto parsed = std::from_chars(key.data(), key.data() + key.size(), id);
     if (value == nullptr || parsed.ec != std::errc() || parsed.ptr != key.data() + key.size() || id < 0) {
-      return {Code::kInvalidRequest, "added_tokens_decoder has \"" + std::string(key) + "\", which is not an id of a token"};
+      return {Code::kInvalidRequest,
+              "added_tokens_decoder has \"" + std::string(key) + "\", which is not an id of a token"};
     }
-    ASSIGN_OR_RETURN(AddedToken token, ParseAddedToken(*value, "added_tokens_decoder." + std::string(key) + "."));
+    ASSIGN_OR_RETURN(AddedToken token,
+                     ParseAddedToken(*value, "added_tokens_decoder." + std::string(key) + "."));
     token.id = id;
     settings.added.push_back(std::move(token));
   }
@@ -70,7 +73,8 @@ Status TakeAddedTokens(const bjson::object& object, FolderSettings& settings) {
 Status TakeTokenizerConfig(const bjson::object& document, FolderSettings& settings) {
   json::FieldReader reader(document);
   settings.tokenizer_class = reader.String("tokenizer_class");
-  if (settings.tokenizer_class.ends_with("Fast")) settings.tokenizer_class.resize(settings.tokenizer_class.size() - 4);
+  if (settings.tokenizer_class.ends_with("Fast"))
+    settings.tokenizer_class.resize(settings.tokenizer_class.size() - 4);
   TakeLength(reader, "model_max_length", settings);
   TakeTokens(document, settings);
   RETURN_IF_ERROR(reader.status());
@@ -126,7 +130,8 @@ Result<AddedToken> ParseAddedToken(const bjson::object& object, std::string path
 }
 
 std::vector<AddedToken> AddedTokensOf(std::vector<AddedToken> tokens, const FolderSettings& settings,
-                                      const std::function<int32_t(const std::string&)>& find, SpecialTokens special) {
+                                      const std::function<int32_t(const std::string&)>& find,
+                                      SpecialTokens special) {
   const auto known = [&](const std::string& content) {
     return std::find_if(tokens.begin(), tokens.end(),
                         [&](const AddedToken& token) { return token.content == content; });

@@ -15,7 +15,8 @@
 
 namespace photovec::text {
 
-/// What the small JSON files of a model's folder say about its texts. Absent files and fields leave the values here.
+/// What the small JSON files of a model's folder say about its texts. Absent files and fields leave the
+/// values here.
 struct FolderSettings {
   std::string tokenizer_class;     ///< tokenizer_config.json, without a final "Fast"; may be empty
   std::string model_type;          ///< config.json: "clip", "siglip", "siglip2"; may be empty
@@ -31,11 +32,12 @@ struct FolderSettings {
 Result<AddedToken> ParseAddedToken(const boost::json::object& object, std::string path);
 
 /// The tokens to look for in texts: `tokens` (of tokenizer.json), overruled by those of the settings, and the
-/// beginning, end, padding and unknown token where the vocabulary has them. Without special ones when these are
-/// literal.
+/// beginning, end, padding and unknown token where the vocabulary has them. Without special ones when these
+/// are literal.
 /// \param find the id of a token in the vocabulary, or -1.
 std::vector<AddedToken> AddedTokensOf(std::vector<AddedToken> tokens, const FolderSettings& settings,
-                                      const std::function<int32_t(const std::string&)>& find, SpecialTokens special);
+                                      const std::function<int32_t(const std::string&)>& find,
+                                      SpecialTokens special);
 
 /// The bytes of FOLDER/NAME; nullopt when there is no such file. Errors: as ReadFile, with the name before them.
 Result<std::optional<std::string>> ReadIfThere(const std::string& folder, std::string_view name);

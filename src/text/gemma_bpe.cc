@@ -41,7 +41,8 @@ class GemmaBpe final : public Tokenizer {
   Result<Tokens> Encode(std::string_view text) const override {
     RETURN_IF_ERROR(CheckText(text));
     std::string clean;
-    const bool whole = cleaning_.kind == TextCleaning::kCanonicalize;  // as open_clip does; else between the tokens
+    const bool whole =
+        cleaning_.kind == TextCleaning::kCanonicalize;  // as open_clip does; else between the tokens
     if (whole) text = clean = cleaning_.Apply(text);
     std::vector<int32_t> ids;
     for (const TextPart& part : added_.Split(text)) {
@@ -85,7 +86,8 @@ class GemmaBpe final : public Tokenizer {
 
 Cleaning CleaningOfSiglip2(const FolderSettings& settings, TextCleaning asked) {
   if (asked != TextCleaning::kAuto) return {asked, settings.open_clip};
-  if (settings.open_clip && settings.open_clip_clean == "canonicalize") return {TextCleaning::kCanonicalize, true};
+  if (settings.open_clip && settings.open_clip_clean == "canonicalize")
+    return {TextCleaning::kCanonicalize, true};
   const bool lower = settings.model_type == "siglip2" || settings.tokenizer_class == "Siglip2Tokenizer";
   return {lower ? TextCleaning::kLower : TextCleaning::kNone};
 }
@@ -96,7 +98,8 @@ Result<std::unique_ptr<const Tokenizer>> MakeGemmaBpe(BpeFiles files, const Fold
   if (settings.eos.empty()) settings.eos = "<eos>";
   if (settings.pad.empty()) settings.pad = "<pad>";
   for (const std::string& token : {settings.eos, settings.pad}) {
-    if (files.Find(token) < 0) return Status(Code::kInvalidRequest, "the vocabulary has no \"" + token + "\"");
+    if (files.Find(token) < 0)
+      return Status(Code::kInvalidRequest, "the vocabulary has no \"" + token + "\"");
   }
   for (size_t byte = 0; byte < 256; ++byte) {
     if (files.Find(ByteToken(byte)) < 0) {

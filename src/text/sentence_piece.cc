@@ -27,8 +27,8 @@ int32_t IdOf(const SentencePieceProcessor& model, const std::string& piece) {
   return id >= 0 && id < model.GetPieceSize() && model.IdToPiece(id) == piece ? id : -1;
 }
 
-/// True when no piece has a space behind another character: then a text may be cut before a space, and its beginning
-/// is encoded as if the rest were there.
+/// True when no piece has a space behind another character: then a text may be cut before a space, and its
+/// beginning is encoded as if the rest were there.
 bool PiecesStayInWords(const SentencePieceProcessor& model) {
   for (int id = 0; id < model.GetPieceSize(); ++id) {
     std::string_view piece = model.IdToPiece(id);
@@ -99,18 +99,21 @@ class SentencePieceTokenizer final : public Tokenizer {
     return out;
   }
 
-  /// Encodes no more words than fit, where that changes nothing: SentencePiece takes 100 bytes and more for a piece.
+  /// Encodes no more words than fit, where that changes nothing: SentencePiece takes 100 bytes and more for a
+  /// piece.
   Status AppendText(const std::string& text, std::vector<int32_t>& ids) const {
     const size_t room = RoomForText(info_) - std::min(ids.size(), RoomForText(info_));
-    for (size_t words = room + 1;; words *= 4) {  // some words have no piece at all, such as control characters
+    for (size_t words = room + 1;;
+         words *= 4) {  // some words have no piece at all, such as control characters
       const size_t end = stay_in_words_ ? EndOfWords(text, words) : text.size();
       std::vector<int> pieces;
-      // What tokens come of a text must not depend on whether a dummy prefix is put before it, so something else
-      // stands there, and its pieces are left out: as transformers does.
+      // What tokens come of a text must not depend on whether a dummy prefix is put before it, so something
+      // else stands there, and its pieces are left out: as transformers does.
       const auto status = model_->Encode(prefix_ + text.substr(0, end), &pieces);
       if (!status.ok()) return {Code::kInternal, "SentencePiece: " + status.ToString()};
-      pieces.erase(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(
-                                                        pieces.size() >= prefix_length_ ? prefix_length_ : 0));
+      pieces.erase(
+          pieces.begin(),
+          pieces.begin() + static_cast<std::ptrdiff_t>(pieces.size() >= prefix_length_ ? prefix_length_ : 0));
       if (end < text.size() && pieces.size() < room) continue;
       ids.insert(ids.end(), pieces.begin(), pieces.end());
       return Status::Ok();

@@ -20,7 +20,7 @@ enum class SentencePieceKind {
 /// \param model the bytes of spiece.model or tokenizer.model; trusted like weights. Not needed afterwards.
 /// Errors: kInvalidRequest when it is none, or lacks a token that the settings name.
 Result<std::unique_ptr<const Tokenizer>> MakeSentencePiece(const std::string& model, SentencePieceKind kind,
-                                                           const FolderSettings& settings, TextCleaning cleaning,
-                                                           SpecialTokens special);
+                                                           const FolderSettings& settings,
+                                                           TextCleaning cleaning, SpecialTokens special);
 
 }  // namespace photovec::text

@@ -57,8 +57,8 @@ Loaded FromTokenizerJson(std::string_view bytes, const FolderSettings& settings,
   return MakeClipBpe(std::move(files), settings, asked.cleaning, asked.special);
 }
 
-Loaded FromVocabAndMerges(std::string_view vocabulary, std::string_view merges, const FolderSettings& settings,
-                          Asked asked) {
+Loaded FromVocabAndMerges(std::string_view vocabulary, std::string_view merges,
+                          const FolderSettings& settings, Asked asked) {
   ASSIGN_OR_RETURN(BpeFiles files, ParseVocabAndMerges(vocabulary, merges));
   return MakeClipBpe(std::move(files), settings, asked.cleaning, asked.special);
 }
@@ -83,7 +83,8 @@ Loaded LoadTokenizer(const std::string& folder, TextCleaning cleaning, SpecialTo
   ASSIGN_OR_RETURN(const FolderSettings settings, ReadFolderSettings(folder));
   for (const std::string_view name : {"spiece.model", "tokenizer.model"}) {
     ASSIGN_OR_RETURN(const std::optional<std::string> bytes, ReadIfThere(folder, name));
-    if (bytes) return InFile(name, MakeSentencePiece(*bytes, KindOf(name, settings), settings, cleaning, special));
+    if (bytes)
+      return InFile(name, MakeSentencePiece(*bytes, KindOf(name, settings), settings, cleaning, special));
   }
   ASSIGN_OR_RETURN(const std::optional<std::string> json, ReadIfThere(folder, "tokenizer.json"));
   if (json) return InFile("tokenizer.json", FromTokenizerJson(*json, settings, asked));
@@ -93,8 +94,9 @@ Loaded LoadTokenizer(const std::string& folder, TextCleaning cleaning, SpecialTo
     return InFile("vocab.json and merges.txt", FromVocabAndMerges(*vocabulary, *merges, settings, asked));
   }
   if (vocabulary || merges) {
-    return Status(Code::kNotFound, std::string(vocabulary ? "merges.txt" : "vocab.json") + " is missing beside " +
-                                       (vocabulary ? "vocab.json" : "merges.txt") + " in " + folder);
+    return Status(Code::kNotFound, std::string(vocabulary ? "merges.txt" : "vocab.json") +
+                                       " is missing beside " + (vocabulary ? "vocab.json" : "merges.txt") +
+                                       " in " + folder);
   }
   constexpr std::string_view kSimple = "bpe_simple_vocab_16e6.txt";
   ASSIGN_OR_RETURN(const std::optional<std::string> simple, ReadIfThere(folder, kSimple));
@@ -106,9 +108,10 @@ Loaded LoadTokenizer(const std::string& folder, TextCleaning cleaning, SpecialTo
     if (!text.ok()) return text.status().WithContext(packed_name);
     return InFile(packed_name, FromSimpleVocabulary(*text, settings, asked));
   }
-  return Status(Code::kNotFound, "no tokenizer in " + folder +
-                                     ": add the model's tokenizer.json (CLIP, OpenCLIP), spiece.model (SigLIP) or "
-                                     "tokenizer.model (SigLIP 2) from where it was downloaded");
+  return Status(Code::kNotFound,
+                "no tokenizer in " + folder +
+                    ": add the model's tokenizer.json (CLIP, OpenCLIP), spiece.model (SigLIP) or "
+                    "tokenizer.model (SigLIP 2) from where it was downloaded");
 }
 
 }  // namespace photovec::text

@@ -14,16 +14,17 @@
 
 namespace photovec::text {
 
-/// What happens to a text before it is cut into tokens. One checkpoint has several rules in the wild, and vectors of
-/// one rule do not fit those of another.
+/// What happens to a text before it is cut into tokens. One checkpoint has several rules in the wild, and
+/// vectors of one rule do not fit those of another.
 enum class TextCleaning {
-  kAuto,          ///< what transformers 5.24 does with the same folder; what open_clip does where there is its config
+  kAuto,  ///< what transformers 5.24 does with the same folder; what open_clip does where there is its config
   kCanonicalize,  ///< lower case, without ASCII punctuation, white space as single spaces (SigLIP's training)
   kLower,         ///< lower case, one character at a time
   kNone,
 };
 constexpr auto EnumNames(TextCleaning /*of*/) {
-  return std::array{EnumName{TextCleaning::kAuto, "auto"}, EnumName{TextCleaning::kCanonicalize, "canonicalize"},
+  return std::array{EnumName{TextCleaning::kAuto, "auto"},
+                    EnumName{TextCleaning::kCanonicalize, "canonicalize"},
                     EnumName{TextCleaning::kLower, "lower"}, EnumName{TextCleaning::kNone, "none"}};
 }
 
@@ -36,9 +37,9 @@ constexpr auto EnumNames(SpecialTokens /*of*/) {
   return std::array{EnumName{SpecialTokens::kParse, "parse"}, EnumName{SpecialTokens::kLiteral, "literal"}};
 }
 
-/// A longer text is refused: a model reads a line or two, and what it does not read costs time all the same, at worst
-/// (one word without an end) a microsecond and 200 bytes of memory for each byte. Twice what the 8,191 tokens take that
-/// OpenAI's API allows.
+/// A longer text is refused: a model reads a line or two, and what it does not read costs time all the same,
+/// at worst (one word without an end) a microsecond and 200 bytes of memory for each byte. Twice what the
+/// 8,191 tokens take that OpenAI's API allows.
 inline constexpr size_t kMaxTextBytes = size_t{64} << 10;
 
 struct TokenizerInfo {
@@ -48,8 +49,8 @@ struct TokenizerInfo {
   int32_t bos_id = -1;          ///< put before every text; -1: nothing is
   int32_t eos_id = 0;           ///< put behind every text
   int32_t pad_id = 0;
-  /// The model was trained on texts filled up to max_length and looks at what fills them: Encode fills. Where false,
-  /// nothing behind eos_id changes a vector, and Encode gives none of it.
+  /// The model was trained on texts filled up to max_length and looks at what fills them: Encode fills. Where
+  /// false, nothing behind eos_id changes a vector, and Encode gives none of it.
   bool pads = false;
 };
 
@@ -60,16 +61,16 @@ struct Tokens {
   size_t used = 0;
 };
 
-/// Turns a text into the ids that a model's text tower takes. Immutable once loaded: any number of threads may encode
-/// at a time. Nothing is kept between calls.
+/// Turns a text into the ids that a model's text tower takes. Immutable once loaded: any number of threads
+/// may encode at a time. Nothing is kept between calls.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   virtual const TokenizerInfo& info() const = 0;
 
-  /// What does not fit into max_length is cut off before eos_id, which always stands at the end. An empty text, or one
-  /// of white space, has only the tokens at the ends. NUL is a character like any other. Blocks for as long as the
-  /// text is long: about 5 us for ten words.
+  /// What does not fit into max_length is cut off before eos_id, which always stands at the end. An empty
+  /// text, or one of white space, has only the tokens at the ends. NUL is a character like any other. Blocks
+  /// for as long as the text is long: about 5 us for ten words.
   /// Errors: kInvalidRequest when the text is longer than kMaxTextBytes, or not UTF-8 (says at which byte).
   virtual Result<Tokens> Encode(std::string_view text) const = 0;
 };
@@ -82,7 +83,8 @@ class Tokenizer {
 ///   bpe_simple_vocab_16e6.txt[.gz]    the same, as OpenAI and open_clip publish it
 ///
 /// Lengths and special tokens come from config.json, open_clip_config.json, tokenizer_config.json and
-/// special_tokens_map.json, as far as they are there. Blocking; takes up to a second for a vocabulary of 256,000.
+/// special_tokens_map.json, as far as they are there. Blocking; takes up to a second for a vocabulary of
+/// 256,000.
 /// Errors: kNotFound naming the file to add; kInvalidRequest naming the file and what is wrong in it or not supported.
 Result<std::unique_ptr<const Tokenizer>> LoadTokenizer(const std::string& folder, TextCleaning cleaning,
                                                        SpecialTokens special);

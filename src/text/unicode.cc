@@ -33,19 +33,29 @@ struct Range {
 
 template <size_t N>
 bool IsIn(const std::array<Range, N>& ranges, char32_t character) {
-  return std::any_of(ranges.begin(), ranges.end(), [&](const Range& range) {
-    return character >= range.first && character <= range.last;
-  });
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const Range& range) { return character >= range.first && character <= range.last; });
 }
 
-/// The property Case_Ignorable: marks, format characters, modifiers, and what stands inside words (Word_Break MidLetter,
-/// MidNumLet and Single_Quote).
+/// The property Case_Ignorable: marks, format characters, modifiers, and what stands inside words (Word_Break
+/// MidLetter, MidNumLet and Single_Quote).
 bool IsCaseIgnorable(char32_t character) {
-  constexpr std::array<Range, 16> kInsideWords = {{{0x27, 0x27},     {0x2E, 0x2E},     {0x3A, 0x3A},
-                                                   {0xB7, 0xB7},     {0x387, 0x387},   {0x55F, 0x55F},
-                                                   {0x5F4, 0x5F4},   {0x2018, 0x2019}, {0x2024, 0x2024},
-                                                   {0x2027, 0x2027}, {0xFE13, 0xFE13}, {0xFE52, 0xFE52},
-                                                   {0xFE55, 0xFE55}, {0xFF07, 0xFF07}, {0xFF0E, 0xFF0E}, {0xFF1A, 0xFF1A}}};
+  constexpr std::array<Range, 16> kInsideWords = {{{0x27, 0x27},
+                                                   {0x2E, 0x2E},
+                                                   {0x3A, 0x3A},
+                                                   {0xB7, 0xB7},
+                                                   {0x387, 0x387},
+                                                   {0x55F, 0x55F},
+                                                   {0x5F4, 0x5F4},
+                                                   {0x2018, 0x2019},
+                                                   {0x2024, 0x2024},
+                                                   {0x2027, 0x2027},
+                                                   {0xFE13, 0xFE13},
+                                                   {0xFE52, 0xFE52},
+                                                   {0xFE55, 0xFE55},
+                                                   {0xFF07, 0xFF07},
+                                                   {0xFF0E, 0xFF0E},
+                                                   {0xFF1A, 0xFF1A}}};
   switch (Category(character)) {
     case UTF8PROC_CATEGORY_MN:
     case UTF8PROC_CATEGORY_ME:
@@ -155,9 +165,8 @@ std::string Nfc(std::string_view text) {
     const char32_t character = NextCharacter(text, at);
     std::array<utf8proc_int32_t, kLongestDecomposition> parts{};
     int boundary = 0;
-    const utf8proc_ssize_t count =
-        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(character), parts.data(), parts.size(),
-                                UTF8PROC_DECOMPOSE, &boundary);
+    const utf8proc_ssize_t count = utf8proc_decompose_char(
+        static_cast<utf8proc_int32_t>(character), parts.data(), parts.size(), UTF8PROC_DECOMPOSE, &boundary);
     characters.insert(characters.end(), parts.begin(), parts.begin() + count);
   }
   SortMarks(characters);

@@ -15,18 +15,22 @@ namespace {
 
 using text::Tokenizer;
 
-Result<text::BpeFiles> Files() { return text::ParseSimpleVocabulary(testing::kTinyClipVocabulary); }
+Result<text::BpeFiles> Files() { return text::ParseSimpleVocabulary(test::kTinyClipVocabulary); }
 
-std::unique_ptr<const Tokenizer> Make(text::TextCleaning cleaning, text::SpecialTokens special, int max_length) {
+std::unique_ptr<const Tokenizer> Make(text::TextCleaning cleaning, text::SpecialTokens special,
+                                      int max_length) {
   text::FolderSettings settings;
   settings.max_length = max_length;
   return *text::MakeClipBpe(*Files(), settings, cleaning, special);
 }
 
 struct Tokenizers {
-  std::unique_ptr<const Tokenizer> short_one = Make(text::TextCleaning::kAuto, text::SpecialTokens::kParse, 7);
-  std::unique_ptr<const Tokenizer> literal = Make(text::TextCleaning::kAuto, text::SpecialTokens::kLiteral, 4096);
-  std::unique_ptr<const Tokenizer> clean = Make(text::TextCleaning::kCanonicalize, text::SpecialTokens::kParse, 77);
+  std::unique_ptr<const Tokenizer> short_one =
+      Make(text::TextCleaning::kAuto, text::SpecialTokens::kParse, 7);
+  std::unique_ptr<const Tokenizer> literal =
+      Make(text::TextCleaning::kAuto, text::SpecialTokens::kLiteral, 4096);
+  std::unique_ptr<const Tokenizer> clean =
+      Make(text::TextCleaning::kCanonicalize, text::SpecialTokens::kParse, 77);
   /// What each id is written as: the bytes of its text.
   std::vector<std::string> spelled;
 
@@ -62,7 +66,8 @@ std::vector<int32_t> Encode(const Tokenizer& tokenizer, std::string_view text) {
   Check(tokens->used == tokens->ids.size(), "nothing is padded");
   Check(tokens->ids.size() >= 2 && tokens->ids.size() <= static_cast<size_t>(info.max_length), "it fits");
   Check(tokens->ids.front() == info.bos_id && tokens->ids.back() == info.eos_id, "the ends are there");
-  for (const int32_t id : tokens->ids) Check(id >= 0 && id < info.vocabulary_size, "ids are in the vocabulary");
+  for (const int32_t id : tokens->ids)
+    Check(id >= 0 && id < info.vocabulary_size, "ids are in the vocabulary");
   Check(tokenizer.Encode(text)->ids == tokens->ids, "the same text gives the same ids");
   return tokens->ids;
 }
@@ -92,8 +97,9 @@ void Repair(std::vector<uint8_t>* /*file*/) {}
 std::vector<std::vector<uint8_t>> Seeds() {
   std::vector<std::vector<uint8_t>> seeds;
   for (const std::string_view text :
-       {"a photo of a cat, it's 2 dogs", "<|endoftext|> CAT <|ENDOFTEXT|>cat<|startoftext|>", "Cafe\u0301 İSTANBUL ΟΔΟΣ",
-        "हिन्दी 日本 한국 👨‍👩‍👧", "\t\u3000 x\u00b2 \u0323\u0301\u0345 _-_"}) {
+       {"a photo of a cat, it's 2 dogs", "<|endoftext|> CAT <|ENDOFTEXT|>cat<|startoftext|>",
+        "Cafe\u0301 İSTANBUL ΟΔΟΣ", "हिन्दी 日本 한국 👨‍👩‍👧",
+        "\t\u3000 x\u00b2 \u0323\u0301\u0345 _-_"}) {
     seeds.emplace_back(text.begin(), text.end());
   }
   return seeds;

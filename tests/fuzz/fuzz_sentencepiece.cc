@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A text through SentencePiece as SigLIP and SigLIP 2 have it, and through our own BPE of the latter's vocabulary.
+// A text through SentencePiece as SigLIP and SigLIP 2 have it, and through our own BPE of the latter's
+// vocabulary.
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,12 +20,12 @@ using text::Tokenizer;
 using Kind = text::SentencePieceKind;
 
 std::unique_ptr<const Tokenizer> Make(Kind kind, TextCleaning cleaning, SpecialTokens special) {
-  const std::string model = testing::SentencePieceModel(testing::TinyPieces(), kind == Kind::kSiglip);
+  const std::string model = test::SentencePieceModel(test::TinyPieces(), kind == Kind::kSiglip);
   return *text::MakeSentencePiece(model, kind, {}, cleaning, special);
 }
 
 std::unique_ptr<const Tokenizer> MakeOurs(SpecialTokens special) {
-  text::BpeFiles files = *text::ParseTokenizerJson(testing::GemmaTokenizerJson(testing::TinyPieces()));
+  text::BpeFiles files = *text::ParseTokenizerJson(test::GemmaTokenizerJson(test::TinyPieces()));
   text::FolderSettings settings;
   settings.bos = "<bos>";
   settings.unk = "<unk>";
@@ -35,7 +36,8 @@ struct Tokenizers {
   std::unique_ptr<const Tokenizer> siglip = Make(Kind::kSiglip, TextCleaning::kAuto, SpecialTokens::kParse);
   std::unique_ptr<const Tokenizer> theirs = Make(Kind::kSiglip2, TextCleaning::kLower, SpecialTokens::kParse);
   std::unique_ptr<const Tokenizer> ours = MakeOurs(SpecialTokens::kParse);
-  std::unique_ptr<const Tokenizer> literal = Make(Kind::kSiglip2, TextCleaning::kLower, SpecialTokens::kLiteral);
+  std::unique_ptr<const Tokenizer> literal =
+      Make(Kind::kSiglip2, TextCleaning::kLower, SpecialTokens::kLiteral);
   std::unique_ptr<const Tokenizer> our_literal = MakeOurs(SpecialTokens::kLiteral);
 };
 
@@ -66,15 +68,16 @@ void FuzzOne(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   Encode(*tokenizers.siglip, text);
   Check(Encode(*tokenizers.theirs, text) == Encode(*tokenizers.ours, text), "two ways, one answer");
-  Check(Encode(*tokenizers.literal, text) == Encode(*tokenizers.our_literal, text), "two ways, one literal answer");
+  Check(Encode(*tokenizers.literal, text) == Encode(*tokenizers.our_literal, text),
+        "two ways, one literal answer");
 }
 
 void Repair(std::vector<uint8_t>* /*file*/) {}
 
 std::vector<std::vector<uint8_t>> Seeds() {
   std::vector<std::vector<uint8_t>> seeds;
-  for (const std::string_view text :
-       {"a photo of a cat  at a cat", "<eos> CAT <unk>cat<bos><pad>", "▁cat▁▁ a", "Café İ 日本 👨‍👩‍👧", "<0x41> <\n\n\t>"}) {
+  for (const std::string_view text : {"a photo of a cat  at a cat", "<eos> CAT <unk>cat<bos><pad>",
+                                      "▁cat▁▁ a", "Café İ 日本 👨‍👩‍👧", "<0x41> <\n\n\t>"}) {
     seeds.emplace_back(text.begin(), text.end());
   }
   return seeds;

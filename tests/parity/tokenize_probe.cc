@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Tokenizes texts with a model directory, for test_tokenizers.py:
 //   tokenize_probe MODEL_DIR CLEANING SPECIAL_TOKENS ROUNDS
-// Reads texts from standard input: each as its length (u32, little-endian) and its bytes. The first line out is
-// "rule vocabulary max_length bos eos pad pads"; then comes a line for each text: how many ids are no padding, and all
-// ids; or "error: " and why. With ROUNDS above 0, a last line: microseconds of CPU time for a text and
-// tokens (no padding) for a second of it, in the fastest of so many rounds over all texts.
+// Reads texts from standard input: each as its length (u32, little-endian) and its bytes. The first line out
+// is "rule vocabulary max_length bos eos pad pads"; then comes a line for each text: how many ids are no
+// padding, and all ids; or "error: " and why. With ROUNDS above 0, a last line: microseconds of CPU time for
+// a text and tokens (no padding) for a second of it, in the fastest of so many rounds over all texts.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -59,7 +59,8 @@ void Measure(const text::Tokenizer& tokenizer, const std::vector<std::string>& t
     }
     best = std::min(best, now() - begin);
   }
-  std::printf("%.3f %.0f\n", best * 1e6 / static_cast<double>(texts.size()), static_cast<double>(tokens) / best);
+  std::printf("%.3f %.0f\n", best * 1e6 / static_cast<double>(texts.size()),
+              static_cast<double>(tokens) / best);
 }
 
 }  // namespace

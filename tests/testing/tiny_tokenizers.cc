@@ -11,7 +11,7 @@
 #include <map>
 #include <tuple>
 
-namespace photovec::testing {
+namespace photovec::test {
 
 namespace {
 
@@ -49,7 +49,9 @@ std::vector<Piece> TinyPieces() {
     std::snprintf(text.data(), text.size(), "<0x%02X>", static_cast<unsigned>(byte));
     pieces.push_back({text.data(), 0, 6});
   }
-  const auto add = [&](std::string text) { pieces.push_back({std::move(text), -static_cast<float>(pieces.size())}); };
+  const auto add = [&](std::string text) {
+    pieces.push_back({std::move(text), -static_cast<float>(pieces.size())});
+  };
   add("▁");
   for (char letter = 'a'; letter <= 'z'; ++letter) add(std::string(1, letter));
   for (const char* word : {"at", "cat", "▁cat", "▁a", "▁▁"}) add(word);
@@ -70,7 +72,8 @@ std::string SentencePieceModel(const std::vector<Piece>& pieces, bool unigram) {
   AppendInt(35, 1, trainer);  // byte_fallback
   constexpr std::array<std::pair<uint64_t, uint64_t>, 4> kIds = {{{40, 3}, {41, 2}, {42, 1}, {43, 0}}};
   for (const auto& [field, id] : kIds) AppendInt(field, id, trainer);
-  for (const auto& [field, id] : kIds) AppendBytes(field + 5, pieces[id].text, trainer);  // unk_piece, bos_piece, ...
+  for (const auto& [field, id] : kIds)
+    AppendBytes(field + 5, pieces[id].text, trainer);  // unk_piece, bos_piece, ...
   AppendBytes(2, trainer, model);
   std::string normalizer;
   AppendInt(3, 0, normalizer);                // add_dummy_prefix
@@ -106,4 +109,4 @@ std::string GemmaTokenizerJson(const std::vector<Piece>& pieces) {
                                                       {"merges", pairs}}}});
 }
 
-}  // namespace photovec::testing
+}  // namespace photovec::test
