@@ -124,7 +124,7 @@ Result<BpeFiles> ParseTokenizerJson(std::string_view text) {
   if (reader.ok() && type != "BPE") {
     return Wrong(
         "model.type is \"" + std::string(type) +
-        "\"; supported is \"BPE\". SigLIP's tokenizer is read from the spiece.model of the same download");
+        "\"; supported is \"BPE\". For SigLIP add the spiece.model, which google's repository of the same model has");
   }
   files.end_of_word = reader.String("end_of_word_suffix");
   files.unknown = reader.String("unk_token");

@@ -95,8 +95,13 @@ Cleaning CleaningOfSiglip2(const FolderSettings& settings, TextCleaning asked) {
 Result<std::unique_ptr<const Tokenizer>> MakeGemmaBpe(BpeFiles files, const FolderSettings& given,
                                                       TextCleaning asked, SpecialTokens special) {
   FolderSettings settings = given;
-  if (settings.eos.empty()) settings.eos = "<eos>";
-  if (settings.pad.empty()) settings.pad = "<pad>";
+  const auto set_default = [](std::string& token, std::string_view content) {
+    if (token.empty()) token = content;
+  };
+  set_default(settings.bos, "<bos>");
+  set_default(settings.eos, "<eos>");
+  set_default(settings.pad, "<pad>");
+  set_default(settings.unk, "<unk>");
   for (const std::string& token : {settings.eos, settings.pad}) {
     if (files.Find(token) < 0)
       return Status(Code::kInvalidRequest, "the vocabulary has no \"" + token + "\"");

@@ -26,10 +26,7 @@ std::unique_ptr<const Tokenizer> Make(Kind kind, TextCleaning cleaning, SpecialT
 
 std::unique_ptr<const Tokenizer> MakeOurs(SpecialTokens special) {
   text::BpeFiles files = *text::ParseTokenizerJson(test::GemmaTokenizerJson(test::TinyPieces()));
-  text::FolderSettings settings;
-  settings.bos = "<bos>";
-  settings.unk = "<unk>";
-  return *text::MakeGemmaBpe(std::move(files), settings, TextCleaning::kLower, special);
+  return *text::MakeGemmaBpe(std::move(files), {}, TextCleaning::kLower, special);
 }
 
 struct Tokenizers {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "testing/tiny_tokenizers.h"
 
@@ -174,6 +175,27 @@ TEST_F(TokenizerTest, GemmasTokenizerJsonIsTheSameAsItsModel) {
   for (const std::string_view text : {"a cat", "", "  cat  at é😀", "<eos>cat", "Ünï\tcode\n"}) {
     EXPECT_EQ(ours->Encode(text)->ids, theirs->Encode(text)->ids) << text;
   }
+}
+
+TEST_F(TokenizerTest, ManyThreadsEncodeAtATime) {
+  WriteSiglip();
+  const auto tokenizer = Load();
+  std::vector<std::string> texts;
+  std::vector<std::vector<int32_t>> expected;
+  for (int number = 0; number < 50; ++number) {
+    texts.push_back(std::string(static_cast<size_t>(number), 'c') + " cat é at" + std::to_string(number));
+    expected.push_back(Ids(*tokenizer, texts.back()));
+  }
+  std::vector<int> wrong(4);
+  {
+    std::vector<std::jthread> threads;
+    for (int& count : wrong) {
+      threads.emplace_back([&] {
+        for (size_t i = 0; i < texts.size(); ++i) count += Ids(*tokenizer, texts[i]) != expected[i];
+      });
+    }
+  }
+  EXPECT_THAT(wrong, Each(0));
 }
 
 TEST_F(TokenizerTest, NamesTheMissingFile) {
