@@ -122,9 +122,9 @@ Result<BpeFiles> ParseTokenizerJson(std::string_view text) {
   const bool has_type = reader.Find("type") != nullptr;
   const std::string_view type = has_type ? reader.String("type") : "BPE";
   if (reader.ok() && type != "BPE") {
-    return Wrong(
-        "model.type is \"" + std::string(type) +
-        "\"; supported is \"BPE\". For SigLIP add the spiece.model, which google's repository of the same model has");
+    return Wrong("model.type is \"" + std::string(type) +
+                 "\"; supported is \"BPE\". For SigLIP add the spiece.model, which google's repository of "
+                 "the same model has");
   }
   files.end_of_word = reader.String("end_of_word_suffix");
   files.unknown = reader.String("unk_token");
