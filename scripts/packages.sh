@@ -15,6 +15,7 @@ build_packages=(
   "libboost$boost-dev" "libboost-json$boost-dev"
   libssl-dev libcurl4-openssl-dev libdnnl-dev libhwy-dev
   libjpeg62-turbo-dev libspng-dev libwebp-dev libgif-dev libheif-dev "${heif[@]}" liblcms2-dev zlib1g-dev libseccomp-dev
+  libutf8proc-dev libsentencepiece-dev
   libfmt-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev
 )
 fuzz_packages=(clang libclang-rt-dev llvm libgtest-dev libgmock-dev)
