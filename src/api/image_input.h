@@ -17,7 +17,7 @@ namespace photovec::api {
 /// One image of a request as a client named it, ready for the pipeline.
 struct ImageInput {
   Status status;  ///< not OK: this image alone has failed already (a data URL that does not decode)
-  pipeline::ImageSource source;
+  pipeline::Source source;
 };
 
 /// Whether a string can mean an image at all: a data:, http(s):, file:, gs: or s3: URL, an "<img src=...>"

@@ -10,13 +10,15 @@ namespace photovec::batch {
 void Batcher::Push(const Turn& turn, Ready item) {
   {
     std::scoped_lock lock(mutex_);
+    item.lane = turn.lane;
+    if (turn.lane == Lane::kInteractive) last_interactive_ = Clock::now();
     queue_.Push(turn, std::move(item));
   }
   ready_.notify_one();
 }
 
-bool Batcher::Take(int max_batch, bool block, std::vector<Ready>& out) {
-  const auto limit = static_cast<size_t>(max_batch);
+bool Batcher::Take(const BatchLimit& most, bool block, std::vector<Ready>& out) {
+  const auto limit = static_cast<size_t>(most.items);
   out.clear();
   for (;;) {
     std::vector<Ready> dropped;  // allocates only when clients gave up
@@ -28,10 +30,19 @@ bool Batcher::Take(int max_batch, bool block, std::vector<Ready>& out) {
         ready_.wait_for(lock, max_wait_, [&] { return closed_ || queue_.size() >= limit; });
       }
       if (queue_.empty() && closed_) return false;
+      const bool keep_short = Clock::now() - last_interactive_ < kInteractiveMemory;
+      int bulk = keep_short ? most.bulk : most.items;
       while (out.size() < limit) {
-        std::optional<Ready> next = queue_.Pop();
+        std::optional<Ready> next = queue_.PopIf([&](const Ready& item) {
+          return item.lane == Lane::kBulk && bulk <= 0 ? Look::kSkip : Look::kTake;
+        });
         if (!next) break;
-        (next->client->StillWanted() ? out : dropped).push_back(std::move(*next));
+        if (!next->client->StillWanted()) {
+          dropped.push_back(std::move(*next));
+          continue;
+        }
+        if (next->lane == Lane::kBulk) --bulk;
+        out.push_back(std::move(*next));
       }
       more_left = !queue_.empty();
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -41,6 +42,17 @@ class Client {
 struct Ready {
   SlotRef slot;
   std::shared_ptr<Client> client;
+  Lane lane = Lane::kInteractive;  ///< set by Push
+};
+
+/// How long after the last interactive item batches still keep themselves short for the next one.
+inline constexpr Clock::duration kInteractiveMemory = std::chrono::seconds(2);
+
+/// What a stream would take at a time.
+struct BatchLimit {
+  int items = 1;  ///< at most
+  /// Of the bulk lane, while the other lane is in use: whoever comes next waits for the running batch.
+  int bulk = 1;
 };
 
 /// Greedy, fair batching: a free stream takes what is ready, up to its limit, at once; nobody waits for a
@@ -52,10 +64,10 @@ class Batcher {
   explicit Batcher(Clock::duration max_wait = {}) : max_wait_(max_wait) {}
 
   void Push(const Turn& turn, Ready item);
-  /// Blocks until something is ready; appends 1..max_batch items to `out` (cleared first). Items no longer
+  /// Blocks until something is ready; appends 1..limit.items items to `out` (cleared first). Items no longer
   /// wanted are dropped on the way. False when closed and empty. `block` false: returns at once, true with
   /// `out` empty when nothing is ready.
-  bool Take(int max_batch, bool block, std::vector<Ready>& out);
+  bool Take(const BatchLimit& limit, bool block, std::vector<Ready>& out);
   /// No more pushes; what is inside is still taken.
   void Close();
   size_t depth() const;  ///< items waiting now
@@ -65,6 +77,7 @@ class Batcher {
   mutable std::mutex mutex_;
   std::condition_variable ready_;
   FairQueue<Ready> queue_;
+  TimePoint last_interactive_;
   bool closed_ = false;
 };
 

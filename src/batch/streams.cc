@@ -14,6 +14,10 @@
 namespace photovec::batch {
 namespace {
 
+// As long as a batch of the bulk lane may keep those of the other lane waiting. On CPUs that is about as many
+// photos as make a batch worth its while; a GPU does its largest batch in less.
+constexpr Clock::duration kBulkBatch = std::chrono::milliseconds(50);
+
 // One batch between Submit and Wait. Recycled: after the first batches nothing is allocated.
 struct InFlightBatch {
   std::vector<Ready> items;
@@ -65,7 +69,7 @@ class StreamLoop {
       bool open = true;
       while (open && !lost_ && in_flight_ < ring_.size()) {
         InFlightBatch& next = ring_[(oldest_ + in_flight_) % ring_.size()];
-        open = batcher_.Take(max_batch_, in_flight_ == 0, next.items);
+        open = batcher_.Take({max_batch_, MostBulk()}, in_flight_ == 0, next.items);
         if (!open || next.items.empty()) break;
         Start(next);
       }
@@ -78,6 +82,12 @@ class StreamLoop {
   }
 
  private:
+  int MostBulk() const {
+    if (item_us_ <= 0) return max_batch_;
+    const double most = 1e6 * Seconds(kBulkBatch) / item_us_;
+    return most < max_batch_ ? std::max(1, static_cast<int>(most)) : max_batch_;
+  }
+
   void Start(InFlightBatch& batch) {
     batch.slots.clear();
     batch.submitted = Clock::now();
@@ -126,7 +136,10 @@ class StreamLoop {
   void Deliver(InFlightBatch& batch, const Status& status) {
     const TimePoint now = Clock::now();
     // Batches of one stream overlap when depth() > 1: the time they share counts once.
-    busy_us_ += MicrosBetween(std::max(batch.submitted, busy_until_), now);
+    const int64_t busy_us = MicrosBetween(std::max(batch.submitted, busy_until_), now);
+    busy_us_ += busy_us;
+    const double each_us = static_cast<double>(busy_us) / static_cast<double>(batch.items.size());
+    item_us_ += (item_us_ > 0 ? 0.1 : 1.0) * (each_us - item_us_);
     busy_until_ = now;
     if (hooks_.on_batch) {
       hooks_.on_batch(
@@ -176,7 +189,8 @@ class StreamLoop {
   size_t in_flight_ = 0;
   int64_t batches_ = 0;  // started so far
   TimePoint busy_until_;
-  bool lost_ = false;  // takes no more; what is in flight is still answered
+  double item_us_ = 0;  // of the stream, lately; 0: not known
+  bool lost_ = false;   // takes no more; what is in flight is still answered
 };
 
 }  // namespace

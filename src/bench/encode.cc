@@ -141,10 +141,10 @@ Status MeasureLayout(const BenchModel& bench, Precision precision, const BenchLa
   ASSIGN_OR_RETURN(const std::string against_reference, VerifyReference(bench, [&](const auto& shorter) {
                      encode::EncoderOptions one = encoder_options;
                      one.streams = one.threads_per_stream = one.max_batch = 1;
-                     return encode::CreateEncoder(encode::Backend::kCpu, shorter, one);
+                     return encode::CreateEncoder(encode::Backend::kCpu, shorter, nullptr, one);
                    }));
   ASSIGN_OR_RETURN(const auto encoder,
-                   encode::CreateEncoder(encode::Backend::kCpu, bench.model, encoder_options));
+                   encode::CreateEncoder(encode::Backend::kCpu, bench.model, nullptr, encoder_options));
   RETURN_IF_ERROR(encoder->Warmup());
   RETURN_IF_ERROR(VerifyNeighbours(*encoder, images, options.batches));
   report.executed_flops_per_image = encoder->info().executed_flops_per_image;

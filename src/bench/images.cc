@@ -60,7 +60,7 @@ Result<std::string> VerifyReference(
   reference_options.precision = encode::Precision::kF32;
   ASSIGN_OR_RETURN(auto encoder, make(shorter));
   ASSIGN_OR_RETURN(auto reference,
-                   encode::CreateEncoder(encode::Backend::kReference, shorter, reference_options));
+                   encode::CreateEncoder(encode::Backend::kReference, shorter, nullptr, reference_options));
   const BenchImages image(1, config.image_size);
   ASSIGN_OR_RETURN(const std::vector<float> a, EncodeAll(*encoder, 0, image.first(1)));
   ASSIGN_OR_RETURN(const std::vector<float> b, EncodeAll(*reference, 0, image.first(1)));

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@
 #include "model/precision.h"
 
 namespace photovec::encode {
+
+/// One text: ids from the model's tokenizer, each below its vocabulary's size. Does not own.
+using TokenIds = std::span<const int32_t>;
 
 /// Names a batch in flight on one stream, from Submit until its Wait.
 struct Ticket {
@@ -34,6 +38,15 @@ class EncoderStream {
   /// Errors: kInternal when B or out.size() is wrong or depth() tickets are out; kDeviceFailed (the process
   /// must exit).
   virtual Result<Ticket> Submit(std::span<const PixelSlot> slots, std::span<float> out) = 0;
+
+  /// The same for texts, by the model's text tower. A batch is of images or of texts.
+  /// \param texts 1 <= B <= TextInfo::max_batch of them, together at most TextInfo::max_batch_tokens ids, each of 1 to
+  /// TextInfo::max_tokens (exactly as many, unless the tower is causal); read until Wait() returns.
+  /// \param out [B,D] f32, not normalised.
+  /// Errors: as Submit; kInternal from a model without a text tower.
+  virtual Result<Ticket> SubmitTexts(std::span<const TokenIds> /*texts*/, std::span<float> /*out*/) {
+    return Status(Code::kInternal, "this encoder has no text tower");
+  }
 
   /// Blocks until the batch is done. Each ticket is waited for exactly once, in Submit order.
   virtual Status Wait(Ticket ticket) = 0;
@@ -57,6 +70,15 @@ constexpr auto EnumNames(Backend /*of*/) {
                     EnumName{Backend::kReference, "reference"}};
 }
 
+/// What an encoder does with texts.
+struct TextInfo {
+  int max_tokens = 0;          ///< of one text
+  int max_batch = 0;           ///< texts
+  int max_batch_tokens = 0;    ///< of all texts of a batch; at least max_tokens
+  bool causal = true;          ///< texts may be of any length up to max_tokens; else exactly max_tokens
+  double flops_per_token = 0;  ///< that are really executed, attention at half the length
+};
+
 /// What an encoder is, for logs, /v1/models, doctor and bench.
 struct EncoderInfo {
   std::string backend;    ///< "cpu", "reference", "cuda"
@@ -67,6 +89,7 @@ struct EncoderInfo {
   int max_batch = 0;
   double executed_flops_per_image = 0;  ///< FLOPs that are really executed (work saved is not counted)
   uint64_t packed_bytes = 0;            ///< weights as held in memory
+  std::optional<TextInfo> text = {};    ///< nothing: no text tower
 };
 
 /// A model ready to run: one read-only copy of the weights, shared by N streams.
@@ -76,6 +99,8 @@ class Encoder {
   virtual ~Encoder() = default;
   virtual const EncoderInfo& info() const = 0;
   virtual int stream_count() const = 0;
+  /// So many of the streams, the last ones, take texts alone.
+  virtual int text_stream_count() const { return 0; }
   virtual EncoderStream& stream(int index) = 0;
   /// Runs every stream once at max_batch and once at 1, so that nothing is allocated or tuned afterwards.
   virtual Status Warmup() = 0;
@@ -94,7 +119,8 @@ struct EncoderOptions {
   std::string
       plan_cache;  ///< CUDA: file that keeps measured product plans from one start to the next; empty: none
   std::vector<int> devices;    ///< CUDA devices to use; streams are spread over them
-  int streams = 0;             ///< 0: chosen from the machine
+  int streams = 0;             ///< for images and texts; 0: chosen from the machine
+  int text_streams = 0;        ///< more, for texts alone
   int threads_per_stream = 0;  ///< 0: chosen from the machine
   int max_batch = 0;           ///< 0: chosen by the backend
   bool pin_threads = true;

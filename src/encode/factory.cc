@@ -10,14 +10,14 @@
 namespace photovec::encode {
 
 Result<std::unique_ptr<Encoder>> CreateEncoder(Backend backend, const model::VisionModel& model,
-                                               const EncoderOptions& options) {
+                                               const model::TextModel* text, const EncoderOptions& options) {
   switch (backend) {
     case Backend::kCpu:
-      return CreateCpuEncoder(model, options);
+      return CreateCpuEncoder(model, text, options);
     case Backend::kCuda:
-      return cuda::CreateCudaEncoder(model, options);
+      return cuda::CreateCudaEncoder(model, text, options);
     case Backend::kReference:
-      return CreateReferenceEncoder(model, options);
+      return CreateReferenceEncoder(model, text, options);
   }
   return Status(Code::kInternal, "no such encoder backend");
 }

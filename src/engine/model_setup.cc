@@ -159,8 +159,8 @@ Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& o
   {
     ASSIGN_OR_RETURN(const model::VisionModel vision, model::LoadVisionModel(choice.dir));
     RETURN_IF_ERROR(CheckSizes(choice.dir, vision.config, spec));
-    auto encoder =
-        encode::CreateEncoder(plan.backend, vision, ToEncoderOptions(options, plan, spec, pin_threads));
+    auto encoder = encode::CreateEncoder(plan.backend, vision, nullptr,
+                                         ToEncoderOptions(options, plan, spec, pin_threads));
     if (!encoder.ok()) return encoder.status().WithContext(choice.dir);
     loaded.setup.encoder = std::move(*encoder);
     loaded.config = vision.config;

@@ -57,12 +57,15 @@ Status Core::AddModel(ModelSetup setup) {
   return Status::Ok();
 }
 
-void Core::Enter(ItemPtr item, ImageSource source) {
+void Core::Enter(ItemPtr item, Source source) {
   if (auto* reference = std::get_if<Reference>(&source)) {
     item->trail().by_reference = true;
     item->reference = std::move(reference->text);
     item->Charge(0, true);
     return fetch.Push(std::move(item));
+  }
+  if (std::holds_alternative<Text>(source)) {
+    return item->Fail({Code::kInvalidRequest, "the model has no text tower"});
   }
   item->bytes = std::move(std::get<Bytes>(source));
   item->trail().bytes = item->bytes.size();

@@ -35,7 +35,7 @@ struct Core {
   void StartSampling();
   /// An admitted image goes to its first stage: a reference is fetched, bytes that are here are decoded.
   /// Never blocks.
-  void Enter(ItemPtr item, ImageSource source);
+  void Enter(ItemPtr item, Source source);
   /// nullptr when there is none of that name; an empty name means the first.
   ModelRuntime* FindModel(std::string_view name) const;
   /// Ends and answers everything, joins all threads, frees what is large. Idempotent.

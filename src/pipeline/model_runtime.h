@@ -42,7 +42,14 @@ class ModelRuntime {
 
   int index() const { return index_; }
   const std::string& name() const { return setup_.name; }
-  ModelView view() const { return {index_, setup_.name, setup_.fingerprint, &setup_.encoder->info()}; }
+  ModelView view() const {
+    return {index_,
+            setup_.name,
+            setup_.fingerprint,
+            &setup_.encoder->info(),
+            setup_.tokenizer != nullptr ? &setup_.tokenizer->info() : nullptr,
+            setup_.score};
+  }
   const preprocess::Spec& spec(Preprocessing preprocessing) const {
     return preprocessing == Preprocessing::kModel ? setup_.spec : replaced_service_spec_;
   }

@@ -36,7 +36,7 @@ std::pair<ItemPtr, Status> OpenRequest::Admit() {
   return {std::move(item), collector_->GivenUp(Clock::now())};
 }
 
-void OpenRequest::Add(ImageSource source) {
+void OpenRequest::Add(Source source) {
   auto [item, refusal] = Admit();
   if (item == nullptr) return;
   if (!refusal.ok()) {

@@ -19,7 +19,7 @@ class OpenRequest final : public Request {
   OpenRequest(const OpenRequest&) = delete;
   OpenRequest& operator=(const OpenRequest&) = delete;
 
-  void Add(ImageSource source) override;
+  void Add(Source source) override;
   void AddFailed(Status status) override;
   void Finish() override;
   void Cancel() override { collector_->Cancel(); }

@@ -18,14 +18,25 @@
 #include "pipeline/admission.h"
 #include "pipeline/request.h"
 #include "preprocess/spec.h"
+#include "tokenize/tokenizer.h"
 
 namespace photovec::pipeline {
+
+/// How the cosine of an image and a text becomes a probability.
+struct ScoreRule {
+  float scale = 1;       ///< the cosine times this,
+  float bias = 0;        ///< plus this,
+  bool sigmoid = false;  ///< through a sigmoid for each pair alone, or else a softmax over the texts
+};
 
 /// What a ModelRuntime is made of.
 struct ModelSetup {
   std::string name;                          ///< as clients name it
   std::unique_ptr<encode::Encoder> encoder;  ///< warmed up
   preprocess::Spec spec;
+  /// The text tower's, with its rule; null: the model takes images alone.
+  std::unique_ptr<const tokenize::Tokenizer> tokenizer = {};
+  ScoreRule score = {};
   std::string fingerprint;       ///< short id of weights + preprocessing + scaling mode
   double images_per_second = 0;  ///< what the encoder did at warm-up; 0: not known
 };
@@ -49,6 +60,8 @@ struct ModelView {
   std::string_view name;
   std::string_view fingerprint;
   const encode::EncoderInfo* info = nullptr;
+  const tokenize::TokenizerInfo* text = nullptr;  ///< null: the model takes images alone
+  ScoreRule score = {};
 };
 
 /// The one place that knows the order of the stages: admit, fetch, decode + preprocess, batch, encode,

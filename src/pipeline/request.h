@@ -20,7 +20,12 @@ namespace photovec::pipeline {
 struct Reference {
   std::string text;  ///< as fetch::FetchRequest::reference
 };
-using ImageSource = std::variant<Bytes, Reference>;
+/// Words to embed by the model's text tower.
+struct Text {
+  std::string text;  ///< UTF-8
+};
+/// What an item is made of: a photo's bytes, a photo by name, or words.
+using Source = std::variant<Bytes, Reference, Text>;
 
 /// Where an image came from and who worked on it: for logs and traces, nothing decides by it.
 struct ItemTrail {
@@ -40,6 +45,7 @@ struct ItemResult {
   std::vector<float> embedding;  ///< [D] f32; L2-normalised when the request asked for it
   StageTimes times;
   ItemTrail trail = {};
+  int tokens = 0;  ///< of a text, padding not counted; 0 for an image
 };
 
 /// How photos become the model's pixels.
@@ -80,10 +86,10 @@ class Request {
  public:
   virtual ~Request() = default;
 
-  /// The image enters the pipeline as slots free. Never blocks. An image beyond max_items_per_request ends as
-  /// kInvalidRequest. Whoever reserved memory for the bytes lets their owner hold the reservation: the
-  /// pipeline drops bytes as soon as they are decoded.
-  virtual void Add(ImageSource source) = 0;
+  /// The item enters the pipeline as slots free. Never blocks. One beyond max_items_per_request ends as
+  /// kInvalidRequest, and so does a text for a model without a text tower. Whoever reserved memory for the
+  /// bytes lets their owner hold the reservation: the pipeline drops bytes as soon as they are decoded.
+  virtual void Add(Source source) = 0;
   /// An item that failed before it had bytes (a malformed reference, an oversized part): keeps indices in
   /// step.
   virtual void AddFailed(Status status) = 0;

@@ -171,7 +171,7 @@ TEST_P(OnDevice, GivesTheReferencesVectors) {
     const test::RandomModel model(c.config);
     const auto images = RandomImages(3, c.config.image_size);
     EncoderOptions reference_options;
-    auto reference = CreateReferenceEncoder(model.get(), reference_options);
+    auto reference = CreateReferenceEncoder(model.get(), nullptr, reference_options);
     ASSERT_TRUE(reference.ok());
     OnGpu gpu = Load(model.get(), GetParam(), 4);
     ASSERT_NE(gpu.stream, nullptr) << c.name;

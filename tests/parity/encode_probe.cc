@@ -40,7 +40,7 @@ Result<std::unique_ptr<encode::Encoder>> Open(const Job& job) {
   options.normalization = spec.normalization;
   const auto backend = ParseEnum<encode::Backend>(job.backend);
   if (!backend) return Status(Code::kInvalidRequest, "there are: " + JoinNames<encode::Backend>(", "));
-  return encode::CreateEncoder(*backend, model, options);
+  return encode::CreateEncoder(*backend, model, nullptr, options);
 }
 
 /// Batches first, first + step, first + 2 * step, ... of `slots` on one stream.

@@ -18,7 +18,7 @@ struct FakePipeline::State {
   pipeline::RequestDone done;
   std::mutex mutex;
   pipeline::RequestResult result;
-  std::vector<pipeline::ImageSource> held_bytes;  // alive, and so paid for, until the answer
+  std::vector<pipeline::Source> held_bytes;  // alive, and so paid for, until the answer
   bool holds = false;
   size_t last_image = 0;  // its number among all images of the pipeline, from 1
   bool finished = false;
@@ -48,7 +48,7 @@ class FakeRequest final : public pipeline::Request {
     FinishRequest();
   }
 
-  void Add(pipeline::ImageSource source) override {
+  void Add(pipeline::Source source) override {
     pipeline::ItemResult item;
     bool holds = false;
     if (const auto* reference = std::get_if<pipeline::Reference>(&source)) {

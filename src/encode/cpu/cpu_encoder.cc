@@ -128,7 +128,11 @@ Status CpuEncoder::Warmup() {
 }  // namespace cpu
 
 Result<std::unique_ptr<Encoder>> CreateCpuEncoder(const model::VisionModel& model,
+                                                  const model::TextModel* text,
                                                   const EncoderOptions& options) {
+  if (text != nullptr) {
+    return Status(Code::kNotImplemented, "this backend has no text encoder yet");
+  }
   const Machine machine = ProbeMachine();
   RETURN_IF_ERROR(cpu::CheckModel(model));
   ASSIGN_OR_RETURN(const model::Element element, cpu::ChooseElement(options.precision, machine));

@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "encode/encoder.h"
+#include "model/text_model.h"
 #include "model/vision_model.h"
 
 namespace photovec::encode {
@@ -18,6 +19,7 @@ namespace photovec::encode {
 /// negative or excessive numbers, and for an image that the patches do not divide; kNotImplemented for a
 /// model without class token; kUnavailable without memory.
 Result<std::unique_ptr<Encoder>> CreateCpuEncoder(const model::VisionModel& model,
+                                                  const model::TextModel* text,
                                                   const EncoderOptions& options);
 
 }  // namespace photovec::encode

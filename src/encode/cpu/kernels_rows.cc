@@ -194,10 +194,11 @@ void EmbedAll(const EmbedArgs& args, int first, int last) {
   }
 }
 
-struct QuickGelu {  // x * sigmoid(1.702 x)
+struct Swish {  // x * sigmoid(beta x)
+  float beta;
   VF operator()(VF x) const {
     const F d;
-    const VF e = Exp2(hn::Min(hn::Mul(x, hn::Set(d, -1.702F * kLog2E)), hn::Set(d, 126.0F)));
+    const VF e = Exp2(hn::Min(hn::Mul(x, hn::Set(d, -beta * kLog2E)), hn::Set(d, 126.0F)));
     return hn::Mul(x, Reciprocal(hn::Add(e, hn::Set(d, 1.0F))));
   }
 };
@@ -254,11 +255,13 @@ void ActivateKind(model::Activation activation, const Panel& panel, int rows, co
                   size_t out_stride) {
   switch (activation) {
     case model::Activation::kQuickGelu:
-      return ActivateT(QuickGelu(), panel, rows, bias, out, out_stride);
+      return ActivateT(Swish{1.702F}, panel, rows, bias, out, out_stride);
     case model::Activation::kGeluErf:
       return ActivateT(GeluErf(), panel, rows, bias, out, out_stride);
     case model::Activation::kGeluTanh:
       return ActivateT(GeluTanh(), panel, rows, bias, out, out_stride);
+    case model::Activation::kSilu:
+      return ActivateT(Swish{1}, panel, rows, bias, out, out_stride);
   }
 }
 

@@ -152,7 +152,11 @@ void CudaEncoder::UnregisterSlots(std::span<uint8_t> arena) {
 }
 
 Result<std::unique_ptr<Encoder>> CreateCudaEncoder(const model::VisionModel& model,
+                                                   const model::TextModel* text,
                                                    const EncoderOptions& options) {
+  if (text != nullptr) {
+    return Status(Code::kNotImplemented, "this backend has no text encoder yet");
+  }
   ASSIGN_OR_RETURN(device::Platform * platform, device::LoadPlugin());
   ASSIGN_OR_RETURN(auto encoder, CudaEncoder::Create(*platform, model, options, CudaEncoder::Settings()));
   return std::unique_ptr<Encoder>(std::move(encoder));

@@ -9,6 +9,7 @@
 #include "device/cuda/platform.h"
 #include "encode/cuda/cuda_stream.h"
 #include "encode/encoder.h"
+#include "model/text_model.h"
 #include "model/vision_model.h"
 
 namespace photovec::encode::cuda {
@@ -64,6 +65,7 @@ class CudaEncoder final : public Encoder {
 
 /// CudaEncoder::Create() with the plug-in of this machine. Errors: also as LoadPlugin().
 Result<std::unique_ptr<Encoder>> CreateCudaEncoder(const model::VisionModel& model,
+                                                   const model::TextModel* text,
                                                    const EncoderOptions& options);
 
 }  // namespace photovec::encode::cuda

@@ -100,7 +100,11 @@ class ReferenceEncoder : public Encoder {
 }  // namespace
 
 Result<std::unique_ptr<Encoder>> CreateReferenceEncoder(const model::VisionModel& model,
+                                                        const model::TextModel* text,
                                                         const EncoderOptions& options) {
+  if (text != nullptr) {
+    return Status(Code::kNotImplemented, "this backend has no text encoder yet");
+  }
   if (options.precision == Precision::kBF16) {
     return Status(Code::kInvalidRequest, "the reference backend computes in f32 only, not in bf16");
   }

@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "encode/encoder.h"
+#include "model/text_model.h"
 #include "model/vision_model.h"
 
 namespace photovec::encode {
@@ -15,6 +16,7 @@ namespace photovec::encode {
 /// Errors: kInvalidRequest for bf16 or more threads.
 /// Sources: arXiv:2010.11929 §3.1 (the transformer), arXiv:2103.00020 §2.4 (CLIP's pre-norm and projection).
 Result<std::unique_ptr<Encoder>> CreateReferenceEncoder(const model::VisionModel& model,
+                                                        const model::TextModel* text,
                                                         const EncoderOptions& options);
 
 }  // namespace photovec::encode

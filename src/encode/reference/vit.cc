@@ -68,6 +68,8 @@ float Activate(model::Activation activation, double x) {
       const double inner = std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x);
       return static_cast<float>(0.5 * x * (1.0 + std::tanh(inner)));
     }
+    case model::Activation::kSilu:
+      return static_cast<float>(x / (1.0 + std::exp(-x)));
   }
   return 0.0F;
 }

@@ -24,7 +24,7 @@ class ReferencePlatform : public device::test::FakePlatform {
     encode::EncoderOptions reference;
     reference.normalization = options.normalization;
     reference.precision = encode::Precision::kF32;
-    auto made = encode::CreateEncoder(encode::Backend::kReference, model, reference);
+    auto made = encode::CreateEncoder(encode::Backend::kReference, model, nullptr, reference);
     if (!made.ok()) return made.status();
     encoders_.push_back(std::move(*made));
     const auto dim = static_cast<size_t>(model.config.embedding_dim());

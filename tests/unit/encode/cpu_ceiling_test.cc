@@ -37,7 +37,7 @@ TEST(CeilingProbe, RunsBothKindsBesideTheEncoder) {
   const test::RandomModel model(test::TinyConfig());
   const test::RandomImages pictures(3, 32);
   for (const int threads : {1, 2}) {
-    auto encoder = CreateCpuEncoder(model.get(), Options(threads));
+    auto encoder = CreateCpuEncoder(model.get(), nullptr, Options(threads));
     ASSERT_TRUE(encoder.ok());
     auto probe = CeilingProbe::Create(**encoder, 3);
     ASSERT_TRUE(probe.ok()) << probe.status().ToString();
@@ -65,11 +65,11 @@ TEST(CeilingProbe, RunsBothKindsBesideTheEncoder) {
 
 TEST(CeilingProbe, RefusesOtherBackendsAndBatches) {
   const test::RandomModel model(test::TinyConfig());
-  auto encoder = CreateCpuEncoder(model.get(), Options(1));
+  auto encoder = CreateCpuEncoder(model.get(), nullptr, Options(1));
   ASSERT_TRUE(encoder.ok());
   EXPECT_EQ(CeilingProbe::Create(**encoder, 0).status().code(), Code::kInvalidRequest);
   EXPECT_EQ(CeilingProbe::Create(**encoder, 5).status().code(), Code::kInvalidRequest);
-  auto reference = CreateReferenceEncoder(model.get(), {});
+  auto reference = CreateReferenceEncoder(model.get(), nullptr, {});
   ASSERT_TRUE(reference.ok());
   EXPECT_EQ(CeilingProbe::Create(**reference, 1).status().code(), Code::kInvalidRequest);
 }

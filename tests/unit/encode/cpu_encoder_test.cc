@@ -44,7 +44,7 @@ EncoderOptions Options(Precision precision, int threads = 1) {
 }
 
 std::unique_ptr<Encoder> Make(const model::VisionModel& model, const EncoderOptions& options) {
-  auto encoder = CreateCpuEncoder(model, options);
+  auto encoder = CreateCpuEncoder(model, nullptr, options);
   EXPECT_TRUE(encoder.ok()) << encoder.status().ToString();
   return encoder.ok() ? std::move(encoder).value() : nullptr;
 }
@@ -86,7 +86,7 @@ class Oracle {
       : model_(config),
         pictures_(images, config.image_size),
         dim_(static_cast<size_t>(config.embedding_dim())) {
-    auto reference = CreateReferenceEncoder(model_.get(), Options(Precision::kF32));
+    auto reference = CreateReferenceEncoder(model_.get(), nullptr, Options(Precision::kF32));
     EXPECT_TRUE(reference.ok());
     if (reference.ok()) expected_ = Encode(**reference, 0, pictures_.slots());
   }
@@ -262,7 +262,7 @@ TEST(CpuEncoder, RefusesWhatItCannotDo) {
   const auto code = [&](auto change) {
     EncoderOptions options = Options(Precision::kF32);
     change(options);
-    const auto encoder = CreateCpuEncoder(model.get(), options);
+    const auto encoder = CreateCpuEncoder(model.get(), nullptr, options);
     return encoder.ok() ? Code::kOk : encoder.status().code();
   };
   EXPECT_EQ(code([](EncoderOptions&) {}), Code::kOk);

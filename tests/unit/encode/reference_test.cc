@@ -57,7 +57,7 @@ struct HandModel {
   std::vector<float> Embed(uint8_t red, uint8_t green) {
     EncoderOptions options;
     options.normalization = {.rescale = 1.0F, .mean = {0, 0, 0}, .std = {1, 1, 1}};
-    auto encoder = CreateReferenceEncoder(model, options);
+    auto encoder = CreateReferenceEncoder(model, nullptr, options);
     EXPECT_TRUE(encoder.ok());
     const std::vector<uint8_t> pixels = {red, green, 0};
     const PixelSlot slot{pixels.data(), PixelSlot::kHost};
@@ -114,7 +114,7 @@ TEST(ReferenceEncoder, NormalisesPixelsPerChannel) {
   hand.model.weights.position = hand.View({1, 2}, {0, 0});
   EncoderOptions options;
   options.normalization = {.rescale = 0.5F, .mean = {1, 2, 0}, .std = {2, 4, 1}};
-  auto encoder = CreateReferenceEncoder(hand.model, options);
+  auto encoder = CreateReferenceEncoder(hand.model, nullptr, options);
   ASSERT_TRUE(encoder.ok());
   const std::vector<uint8_t> pixels = {10, 20, 0};
   const PixelSlot slot{pixels.data(), PixelSlot::kHost};
@@ -127,7 +127,7 @@ TEST(ReferenceEncoder, RefusesWhatTheContractForbids) {
   HandModel hand;
   EncoderOptions options;
   options.max_batch = 2;
-  auto encoder = CreateEncoder(Backend::kReference, hand.model, options);
+  auto encoder = CreateEncoder(Backend::kReference, hand.model, nullptr, options);
   ASSERT_TRUE(encoder.ok());
   EncoderStream& stream = (*encoder)->stream(0);
   const std::vector<uint8_t> pixels(3);
@@ -143,16 +143,18 @@ TEST(ReferenceEncoder, RefusesWhatTheContractForbids) {
   EXPECT_TRUE(stream.Wait(*ticket).ok());
 
   options.precision = Precision::kBF16;
-  EXPECT_EQ(CreateEncoder(Backend::kReference, hand.model, options).status().code(), Code::kInvalidRequest);
+  EXPECT_EQ(CreateEncoder(Backend::kReference, hand.model, nullptr, options).status().code(),
+            Code::kInvalidRequest);
   options.precision = Precision::kF32;
   options.threads_per_stream = 2;
-  EXPECT_EQ(CreateEncoder(Backend::kReference, hand.model, options).status().code(), Code::kInvalidRequest);
+  EXPECT_EQ(CreateEncoder(Backend::kReference, hand.model, nullptr, options).status().code(),
+            Code::kInvalidRequest);
 }
 
 TEST(Factory, NamesWhatThereIs) {
   EXPECT_EQ(JoinNames<Backend>(", "), "cpu, cuda, reference");
   HandModel hand;
-  const auto encoder = CreateEncoder(Backend::kReference, hand.model, {});
+  const auto encoder = CreateEncoder(Backend::kReference, hand.model, nullptr, {});
   ASSERT_TRUE(encoder.ok());
   EXPECT_EQ((*encoder)->info().backend, NameOf(Backend::kReference));
   EXPECT_EQ(*ParsePrecision("auto"), Precision::kAuto);

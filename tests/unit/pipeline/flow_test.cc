@@ -292,7 +292,7 @@ TEST_F(ModelsTest, AStuckModelHoldsUpNobodyElse) {
   AwaitGauge("photovec_slots_free,model=clip", 0);
   Answer lively;
   auto other = Open(lively, For(1));
-  for (int i = 0; i < 20; ++i) other->Add(i % 2 == 0 ? ImageSource(Photo("a")) : ImageSource(Reference{"b"}));
+  for (int i = 0; i < 20; ++i) other->Add(i % 2 == 0 ? Source(Photo("a")) : Source(Reference{"b"}));
   other->Finish();
   for (const ItemResult& item : lively.Get().items) EXPECT_TRUE(item.status.ok());
   EXPECT_FALSE(stuck.Answered());

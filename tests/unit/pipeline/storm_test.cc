@@ -156,7 +156,7 @@ TEST_F(StormTest, ThePipelineMayEndInTheMiddleOfIt) {
           ASSERT_TRUE(request.ok());
           ++opened;
           for (int i = 0; i < 5; ++i)
-            (*request)->Add(i % 2 == 0 ? ImageSource(Photo("a")) : ImageSource(Reference{"b"}));
+            (*request)->Add(i % 2 == 0 ? Source(Photo("a")) : Source(Reference{"b"}));
           if (r % 3 != 0) (*request)->Finish();
           requests.push_back(std::move(*request));
         }
