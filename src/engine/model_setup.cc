@@ -37,7 +37,17 @@ std::string DescribeConfig(const model::VisionConfig& config) {
         static_cast<int>(config.has_post_norm)}) {
     out += std::to_string(number) + " ";
   }
-  return out + std::string(model::ActivationName(config.activation)) + " eps " + eps;
+  out += std::string(model::ActivationName(config.activation)) + " eps " + eps;
+  // Only where they are not CLIP's: models from before the fields keep their fingerprint.
+  if (config.register_tokens > 0) out += " registers " + std::to_string(config.register_tokens);
+  if (config.gated_mlp) out += " gated";
+  if (!config.has_key_bias) out += " no key bias";
+  if (config.positions == model::Positions::kRotary) {
+    char theta[32];
+    std::snprintf(theta, sizeof(theta), "%.9g", static_cast<double>(config.rope_theta));
+    out += std::string(" rotary ") + theta;
+  }
+  return out;
 }
 
 Status CheckSizes(const std::string& dir, const model::VisionConfig& config, const preprocess::Spec& spec) {
@@ -157,7 +167,7 @@ Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& o
   loaded.choice = choice;
   ASSIGN_OR_RETURN(const preprocess::Spec spec, preprocess::LoadSpec(choice.dir));
   {
-    ASSIGN_OR_RETURN(const model::VisionModel vision, model::LoadVisionModel(choice.dir));
+    ASSIGN_OR_RETURN(const model::VisionModel vision, model::LoadVisionModel(choice.dir, spec.crop));
     RETURN_IF_ERROR(CheckSizes(choice.dir, vision.config, spec));
     auto encoder = encode::CreateEncoder(plan.backend, vision, nullptr,
                                          ToEncoderOptions(options, plan, spec, pin_threads));
