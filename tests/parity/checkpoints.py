@@ -9,11 +9,15 @@ from families import (CLIP_PIXELS, HALF, IMAGENET, Family, clip_text, clip_visio
                       open_clip_vision, timm_siglip)
 
 VOCABULARY = 1000
-CLIP_IDS = dict(lengths=[0, 1, 4, 8, 9, 31, 75], vocabulary=VOCABULARY, bos=VOCABULARY - 2, eos=VOCABULARY - 1)
 SIGLIP_IDS = dict(lengths=[0, 1, 4, 8, 9, 31, 63], vocabulary=VOCABULARY, eos=1, fill=1, total=64)
 SIGLIP2_IDS = dict(SIGLIP_IDS, fill=0)
 SHORT_IDS = dict(lengths=[0, 1, 4, 8, 15], vocabulary=VOCABULARY, eos=1, fill=1, total=16)
+BARE_SIGLIP = (768, 12, 12, 3072)  # what a config without sizes means
 RESCALE = 0.00392156862745098
+
+
+def clip_ids(vocabulary=VOCABULARY):
+    return dict(lengths=[0, 1, 4, 8, 9, 31, 75], vocabulary=vocabulary, bos=vocabulary - 2, eos=vocabulary - 1)
 
 
 def clip_processor(side):
@@ -44,28 +48,30 @@ def sizes(width, heads, layers, mlp):
     return dict(hidden_size=width, num_attention_heads=heads, num_hidden_layers=layers, intermediate_size=mlp)
 
 
-def clip(vision, text, patch, side, projection, activation="quick_gelu", eos=2, **more):
+def clip(vision, text, patch, side, projection, activation="quick_gelu", eos=2, vocabulary=VOCABULARY, **more):
     """A CLIPModel; `vision` and `text` are (width, heads, layers, mlp)."""
     def make(draw):
         width, _, layers, mlp = vision
         image = vision_tower(draw, width, layers, mlp, patch, (side // patch) ** 2, pre_norm=True, projection=projection)
         width, _, layers, mlp = text
-        words = text_tower(draw, width, layers, mlp, VOCABULARY, 77, projection)
+        words = text_tower(draw, width, layers, mlp, vocabulary, 77, projection)
         return clip_vision(image) | clip_text(words) | {"logit_scale": draw("logit_scale", (), 0, 4.6052)}
 
     common = dict(hidden_act=activation, layer_norm_eps=1e-05, projection_dim=projection, attention_dropout=0.0)
     config = dict(
         architectures=["CLIPModel"], model_type="clip", projection_dim=projection, logit_scale_init_value=2.6592,
         torch_dtype="float32",
-        text_config=dict(common, model_type="clip_text_model", vocab_size=VOCABULARY, max_position_embeddings=77,
-                         bos_token_id=0 if eos == 2 else VOCABULARY - 2, eos_token_id=eos, pad_token_id=1, **sizes(*text)),
+        text_config=dict(common, model_type="clip_text_model", vocab_size=vocabulary, max_position_embeddings=77,
+                         bos_token_id=0 if eos == 2 else vocabulary - 2, eos_token_id=eos, pad_token_id=1, **sizes(*text)),
         vision_config=dict(common, model_type="clip_vision_model", image_size=side, patch_size=patch, **sizes(*vision)))
-    return Family(make, config, clip_processor(side), side, "clip", CLIP_IDS, **more)
+    return Family(make, config, clip_processor(side), side, "clip", clip_ids(vocabulary), **more)
 
 
-def siglip(vision, text, ids, vision_extra=None, text_extra=None, architectures=True, resample=3, **more):
-    """A SiglipModel; the extras are what its config says beyond the defaults."""
-    vision_extra, text_extra = vision_extra or {}, text_extra or {}
+def siglip(vision, text, ids, vision_extra=None, text_extra=None, architectures=True, resample=3,
+           **more):
+    """A SiglipModel; the extras are what its config says beyond the defaults. Without extras and with BARE_SIGLIP for
+    both towers it is as empty as google/siglip-base-patch16-224's."""
+    vision_extra, text_extra = vision_extra or {}, dict(text_extra or {})
     patch, side = vision_extra.get("patch_size", 16), vision_extra.get("image_size", 224)
 
     def make(draw):
@@ -73,13 +79,18 @@ def siglip(vision, text, ids, vision_extra=None, text_extra=None, architectures=
         image = vision_tower(draw, width, layers, mlp, patch, (side // patch) ** 2, class_token=False, patch_bias=True,
                              pool=True)
         wide, _, layers, mlp = text
-        words = text_tower(draw, wide, layers, mlp, VOCABULARY, ids["total"], width, projection_bias=True)
+        words = text_tower(draw, wide, layers, mlp, ids["vocabulary"], ids["total"], width, projection_bias=True)
         return clip_vision(image) | clip_text(words, siglip=True) | {
             "logit_scale": draw("logit_scale", (1,), 0, 4.7), "logit_bias": draw("logit_bias", (1,), 0, -16.5)}
 
+    def said(shape):
+        return {} if shape == BARE_SIGLIP else sizes(*shape)
+
+    if ids["vocabulary"] != 32000:
+        text_extra["vocab_size"] = ids["vocabulary"]
     config = dict(initializer_factor=1.0, model_type="siglip", torch_dtype="float32",
-                  text_config=dict(sizes(*text), model_type="siglip_text_model", vocab_size=VOCABULARY, **text_extra),
-                  vision_config=dict(sizes(*vision), model_type="siglip_vision_model", **vision_extra))
+                  text_config=dict(said(text), model_type="siglip_text_model", **text_extra),
+                  vision_config=dict(said(vision), model_type="siglip_vision_model", **vision_extra))
     if architectures:
         config["architectures"] = ["SiglipModel"]
     return Family(make, config, siglip_processor(side, resample), side, "siglip", ids, **more)
@@ -108,8 +119,8 @@ def dino2(width, heads, layers, registers=0, gated=False, new_names=False, **mor
 def dino3(vision, gated=False, **more):
     def make(draw):
         width, _, layers, mlp = vision
-        tensors = vision_tower(draw, width, layers, mlp, 16, 0, registers=4, patch_bias=True, positions=False, gated=gated,
-                               key_bias=False, layer_scale=True)
+        tensors = vision_tower(draw, width, layers, mlp, 16, 0, registers=4, patch_bias=True, positions=False,
+                               gated=gated, key_bias=False, layer_scale=True)
         return dinov3(tensors, gated)
 
     config = dict(
@@ -138,7 +149,7 @@ def open_clip(vision, text, embed, vision_extra, top=None, **more):
                        vision_cfg=dict(layers=layers, width=width, head_width=head_width, patch_size=patch, **vision_extra),
                        text_cfg=dict(context_length=77, vocab_size=VOCABULARY, width=text[0], heads=text[1], layers=text[2])),
         preprocess_cfg=dict(mean=CLIP_PIXELS["image_mean"], std=CLIP_PIXELS["image_std"]))
-    return Family(make, config, None, side, "open_clip", CLIP_IDS, **more)
+    return Family(make, config, None, side, "open_clip", clip_ids(), **more)
 
 
 def open_clip_siglip(text, timm_name, text_extra=None, **more):
