@@ -34,7 +34,7 @@ struct Job {
 
 Result<std::unique_ptr<encode::Encoder>> Open(const Job& job) {
   ASSIGN_OR_RETURN(const preprocess::Spec spec, preprocess::LoadSpec(job.model_dir));
-  ASSIGN_OR_RETURN(const model::VisionModel model, model::LoadVisionModel(job.model_dir));
+  ASSIGN_OR_RETURN(const model::VisionModel model, model::LoadVisionModel(job.model_dir, spec.crop));
   std::optional<model::TextModel> text;
   if (job.texts) {
     ASSIGN_OR_RETURN(text, model::LoadTextModel(job.model_dir));
