@@ -79,7 +79,8 @@ struct Exchange {
   /// The same of JSON, held to the limits of a request while it arrives (JsonLimits).
   net::Task<Result<JsonBody>> ReceiveJson();
 
-  /// Memory for what `count` images and texts take beside their bytes, until the reply is sent: items, results,
+  /// Memory for what `count` images and texts take beside their bytes, until the reply is sent: items,
+  /// results,
   /// the reply. Waits for room like a body. Errors: as BodyReader::Reserve.
   net::Task<Status> PayFor(size_t count, const pipeline::ModelView& model);
 

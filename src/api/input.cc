@@ -72,8 +72,8 @@ bool HasScheme(std::string_view text) {
   const size_t colon = text.find("://");
   if (colon == std::string_view::npos || colon == 0) return false;
   return std::all_of(text.begin(), text.begin() + static_cast<ptrdiff_t>(colon), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '-' ||
-           c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '-' || c == '.';
   });
 }
 
@@ -102,19 +102,21 @@ Input MakeImageInput(std::string_view text) {
 
 Input MakeTextInput(std::string_view text) {
   if (text.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos) {
-    return {Status(Code::kInvalidRequest, text.empty() ? "the text is empty" : "the text is only white space"),
-            {}};
+    return {
+        Status(Code::kInvalidRequest, text.empty() ? "the text is empty" : "the text is only white space"),
+        {}};
   }
   return {Status::Ok(), pipeline::Text{std::string(text)}};
 }
 
 Status CheckTakesText(const pipeline::ModelView& model, std::string_view what) {
   if (model.text != nullptr) return Status::Ok();
-  return {Code::kInvalidRequest,
-          std::string(what) + " is text, and the model \"" + std::string(model.name) +
-              "\" embeds images only: send a data URL (data:image/jpeg;base64,...), an http(s) URL or the name "
-              "of a configured image such as cat.jpg; a file whose name looks like text: {\"image\": \"my "
-              "cat\"}"};
+  return {
+      Code::kInvalidRequest,
+      std::string(what) + " is text, and the model \"" + std::string(model.name) +
+          "\" embeds images only: send a data URL (data:image/jpeg;base64,...), an http(s) URL or the name "
+          "of a configured image such as cat.jpg; a file whose name looks like text: {\"image\": \"my "
+          "cat\"}"};
 }
 
 Result<boost::json::value, ApiError> ParseObject(std::string_view text, std::string_view example) {
@@ -151,8 +153,8 @@ void CheckCount(json::FieldReader& fields, std::string_view name, std::string_vi
                 int max_items) {
   if (count == 0) fields.Fail(name, "must list at least one " + std::string(what));
   if (count > static_cast<size_t>(max_items)) {
-    fields.Fail(name, "has " + std::to_string(count) + " entries; a request may have " +
-                          std::to_string(max_items));
+    fields.Fail(name,
+                "has " + std::to_string(count) + " entries; a request may have " + std::to_string(max_items));
   }
 }
 

@@ -98,8 +98,8 @@ Result<NativeCall, ApiError> ParseNativeJson(std::string_view text, const Native
   if (call.options.model.empty()) call.options.model = defaults.model;
   call.options.normalize = fields.Bool("normalize", defaults.normalize);
   const ListedInputs listed = ReadListed(fields);
-  CheckCount(fields, listed.texts.size() > listed.images.size() ? "texts" : "images", "image, or \"texts\" a text",
-             listed.images.size() + listed.texts.size(), service.max_items());
+  CheckCount(fields, listed.texts.size() > listed.images.size() ? "texts" : "images",
+             "image, or \"texts\" a text", listed.images.size() + listed.texts.size(), service.max_items());
   if (!fields.ok()) return FieldError(fields);
   const auto model = service.FindModel(call.options.model);
   if (!model.ok()) return model.error();

@@ -69,8 +69,8 @@ Result<EmbeddingsCall, ApiError> ParseEmbeddings(std::string_view text, const Em
   if (!model.ok()) return model.error();
   call.model = *model;
   if (modality == Modality::kText && call.model.text == nullptr) {
-    fields.Fail("modality", "must be \"image\": the model \"" + std::string(call.model.name) +
-                                "\" embeds images only");
+    fields.Fail("modality",
+                "must be \"image\": the model \"" + std::string(call.model.name) + "\" embeds images only");
     return FieldError(fields);
   }
 

@@ -17,17 +17,17 @@ std::string At(const std::string& path, size_t index) { return path + "[" + std:
 
 Status OneEach(const std::string& path, size_t found) {
   if (found == 1) return Status::Ok();
-  return {Code::kInvalidRequest,
-          Field(path) + " names " + std::to_string(found) +
-              " images and texts; it gives one vector, so it must name exactly one"};
+  return {Code::kInvalidRequest, Field(path) + " names " + std::to_string(found) +
+                                     " images and texts; it gives one vector, so it must name exactly one"};
 }
 
 /// What clients send that cut texts themselves, by the vocabulary of another model.
 Status TokensRefused(const std::string& path) {
-  return {Code::kInvalidRequest,
-          Field(path) +
-              " is a token id or a list of them. They are of another model's vocabulary and mean nothing here: "
-              "send the text itself (LangChain: OpenAIEmbeddings(check_embedding_ctx_length=False))"};
+  return {
+      Code::kInvalidRequest,
+      Field(path) +
+          " is a token id or a list of them. They are of another model's vocabulary and mean nothing here: "
+          "send the text itself (LangChain: OpenAIEmbeddings(check_embedding_ctx_length=False))"};
 }
 
 Status WrongType(const bjson::value& element, const std::string& path) {
@@ -35,9 +35,9 @@ Status WrongType(const bjson::value& element, const std::string& path) {
   if (element.is_number() || (list != nullptr && !list->empty() && list->front().is_number())) {
     return TokensRefused(path);
   }
-  return {Code::kInvalidRequest,
-          Field(path) + " must be a string or an object that names an image or a text, not " +
-              std::string(json::TypeName(element))};
+  return {Code::kInvalidRequest, Field(path) +
+                                     " must be a string or an object that names an image or a text, not " +
+                                     std::string(json::TypeName(element))};
 }
 
 }  // namespace
@@ -142,8 +142,9 @@ Status InputCollector::AddObject(const bjson::object& object, const std::string&
   const bjson::value* content = fields.Find("content");
   if (content == nullptr) {
     return {Code::kInvalidRequest,
-            Field(path) + " names no image and no text: expected \"image\", \"image_url\", \"text\" or "
-                          "\"content\""};
+            Field(path) +
+                " names no image and no text: expected \"image\", \"image_url\", \"text\" or "
+                "\"content\""};
   }
   const bjson::array* parts = content->if_array();
   if (parts == nullptr) return Add(*content, path + ".content");

@@ -101,9 +101,10 @@ net::Task<net::Response> ScoreReply(Exchange& exchange, const pipeline::ModelVie
                                     const std::vector<bool>& is_text) {
   const Sides sides = Split(*exchange.result, is_text);
   if (sides.images.empty() || sides.texts.empty()) {
-    co_return exchange.Error(Status(Code::kInvalidRequest,
-                                    "the upload needs images and texts: curl -F image=@cat.jpg -F 'text=a cat' -F "
-                                    "'text=a dog'"));
+    co_return exchange.Error(
+        Status(Code::kInvalidRequest,
+               "the upload needs images and texts: curl -F image=@cat.jpg -F 'text=a cat' -F "
+               "'text=a dog'"));
   }
   if (const auto failure = NothingLeft(sides)) co_return exchange.Error(*failure);
   // Written once beside the reply, and then into it.

@@ -68,9 +68,9 @@ class UploadSink final : public net::PartSink {
     if (too_large_) {
       exchange_.request.body.Take(std::exchange(dropped_, 0)).Release();
       const bool text = kind_ == Kind::kText;
-      request.AddFailed(Status(text ? Code::kInvalidRequest : Code::kBodyTooLarge,
-                               (text ? "the text is longer than " : "the image is larger than ") +
-                                   HumanBytes(max_bytes_)));
+      request.AddFailed(
+          Status(text ? Code::kInvalidRequest : Code::kBodyTooLarge,
+                 (text ? "the text is longer than " : "the image is larger than ") + HumanBytes(max_bytes_)));
       return Status::Ok();
     }
     data_.Fit();
@@ -120,11 +120,10 @@ class UploadSink final : public net::PartSink {
   Status CheckField() const {
     const bool known = field_ == "model" || (field_ == "normalize" && may_normalize_);
     if (!known) {
-      return {Code::kInvalidRequest,
-              "the form field \"" + field_.substr(0, 64) +
-                  "\" is unknown, and not a file: known fields are model" +
-                  (may_normalize_ ? ", normalize" : "") +
-                  " and text; images need a file name (curl -F image=@cat.jpg)"};
+      return {Code::kInvalidRequest, "the form field \"" + field_.substr(0, 64) +
+                                         "\" is unknown, and not a file: known fields are model" +
+                                         (may_normalize_ ? ", normalize" : "") +
+                                         " and text; images need a file name (curl -F image=@cat.jpg)"};
     }
     if (pending_) {
       return {Code::kInvalidRequest,

@@ -219,9 +219,9 @@ TEST_F(EmbedTest, TextsOfAFormKeepTheirPlaceAmongTheFiles) {
   EXPECT_EQ(reply.status, 400);
   EXPECT_THAT(reply.body, HasSubstr("\"text\\\" is text, and the model"));
   pipeline_->set_text();
-  reply = Ask(test::Post("/embed", TextPart("") + TextPart(std::string(65'536, 'x')) +
-                                       TextPart(std::string(65'537, 'x')) + form,
-                         test::kMultipartType));
+  reply = Ask(test::Post(
+      "/embed", TextPart("") + TextPart(std::string(65'536, 'x')) + TextPart(std::string(65'537, 'x')) + form,
+      test::kMultipartType));
   ASSERT_EQ(reply.status, 200) << reply.body;
   const bjson::value parsed = Parse(reply);
   ASSERT_EQ(parsed.at("embeddings").as_array().size(), 5U);
@@ -282,8 +282,10 @@ TEST_F(ScoreTest, Refusals) {
     int status;
     std::string message;
   } kCases[] = {
-      {test::Post("/score", R"({"images":["missing.jpg"],"texts":["cat"]})", test::kJsonType), 404, "no such file"},
-      {test::Post("/score", R"({"images":["a.jpg"],"texts":["BAD",""]})", test::kJsonType), 400, "longer than"},
+      {test::Post("/score", R"({"images":["missing.jpg"],"texts":["cat"]})", test::kJsonType), 404,
+       "no such file"},
+      {test::Post("/score", R"({"images":["a.jpg"],"texts":["BAD",""]})", test::kJsonType), 400,
+       "longer than"},
       {test::Post("/score", R"({"images":["a.jpg"]})", test::kJsonType), 400, "at least one text"},
       {test::Post("/score?model=nope", body, test::kJsonType), 404, "this server has: clip"},
       {test::Post("/score", test::Multipart({"photo"}), test::kMultipartType), 400, "needs images and texts"},
@@ -359,6 +361,28 @@ TEST_F(OpenAiTest, FloatAndBase64) {
   EXPECT_EQ(*Base64Decode({base64.data(), base64.size()}), Rows({Unit("a.jpg")}));
 }
 
+TEST_F(OpenAiTest, TextsAndImagesInOneCall) {
+  Launch();
+  pipeline_->set_text({100, -2, true});
+  const std::string body = R"({"input":["a cat",{"image":"a.jpg"},{"text":"s3://b/o"},"","s3://b/o"]})";
+  const test::TestReply reply = Ask(test::Post("/v1/embeddings", body, test::kJsonType));
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const bjson::value parsed = Parse(reply);
+  EXPECT_EQ(Floats(parsed.at("data").at(0).at("embedding")), Unit("a cat"));
+  EXPECT_EQ(Floats(parsed.at("data").at(1).at("embedding")), Unit("a.jpg"));
+  EXPECT_EQ(Floats(parsed.at("data").at(2).at("embedding")), Unit("s3://b/o"));
+  EXPECT_EQ(parsed.at("data").at(3).at("error").at("message").as_string(), "the text is empty");
+  EXPECT_EQ(parsed.at("usage").at("prompt_tokens").as_int64(), 5 + 8) << "an image has none";
+  EXPECT_EQ(parsed.at("usage").at("total_tokens").as_int64(), 5 + 8);
+  const bjson::value model = Parse(Ask(test::Get("/v1/models/clip")));
+  EXPECT_EQ(bjson::serialize(model.at("modalities")), R"(["image","text"])");
+  EXPECT_EQ(model.at("text_rule").as_string(), "clip-bpe/fake");
+  EXPECT_EQ(model.at("max_tokens").as_int64(), 77);
+  EXPECT_EQ(bjson::serialize(model.at("score")), R"({"function":"sigmoid","scale":100,"bias":-2})");
+  EXPECT_EQ(Ask(test::Post("/v1/embeddings", R"({"input":" "})", test::kJsonType)).status, 400);
+  EXPECT_TRUE(BudgetIsGivenBack());
+}
+
 TEST_F(OpenAiTest, Errors) {
   Launch();
   const auto ask = [&](std::string_view body) {
@@ -389,6 +413,8 @@ TEST_F(OpenAiTest, Models) {
   test::TestReply reply = Ask(test::Get("/v1/models"));
   EXPECT_EQ(Parse(reply).at("data").at(0).at("id").as_string(), "clip");
   EXPECT_EQ(Parse(reply).at("data").at(0).at("fingerprint").as_string(), "f00dfeed");
+  EXPECT_EQ(bjson::serialize(Parse(reply).at("data").at(0).at("modalities")), R"(["image"])");
+  EXPECT_FALSE(Parse(reply).at("data").at(0).as_object().contains("text_rule"));
   EXPECT_EQ(Parse(Ask(test::Get("/v1/models/cl%69p"))).at("id").as_string(), "clip");
   EXPECT_EQ(Ask(test::Get("/v1/models/nope")).status, 404);
 }

@@ -91,9 +91,10 @@ TEST(InputTest, TextIsToldFromImages) {
 }
 
 TEST(InputTest, OnlyASchemeIsAnImageForEveryModel) {
-  for (const char* image : {"data:image/png;base64,AAAA", "https://h/x", "HTTP://h/x y", "gs://b/o", "s3://b/o",
-                            "file:///x", "FILE:x", "az+blob://b/o", "<img src='data:image/png;base64,AAAA'/>",
-                            "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgG"}) {
+  for (const char* image :
+       {"data:image/png;base64,AAAA", "https://h/x", "HTTP://h/x y", "gs://b/o", "s3://b/o", "file:///x",
+        "FILE:x", "az+blob://b/o", "<img src='data:image/png;base64,AAAA'/>",
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgG"}) {
     EXPECT_TRUE(IsImage(image)) << image;
   }
   for (const char* text : {"", "cat.jpg", "albums/17", "../secret", "data: a history", "file: closed", "://x",
@@ -131,7 +132,8 @@ TEST(NativeRequestTest, Fields) {
   EXPECT_EQ(call->inputs.size(), 2U);
   EXPECT_EQ(call->options.model, "clip");
   EXPECT_FALSE(call->options.normalize);
-  call = ParseNativeJson(R"({"images":["a.jpg"],"model":"clip","normalize":true})", {"n", false}, server.service);
+  call = ParseNativeJson(R"({"images":["a.jpg"],"model":"clip","normalize":true})", {"n", false},
+                         server.service);
   ASSERT_TRUE(call.ok());
   EXPECT_TRUE(call->options.normalize);
 
@@ -157,7 +159,8 @@ TEST(NativeRequestTest, Fields) {
       {R"({"images":["a.jpg"],"texts":["a","b"]})", "\"texts\" has 3 entries; a request may have 2"},
   };
   for (const auto& test : kCases) {
-    EXPECT_THAT(ParseNativeJson(test.body, defaults, server.service).status().message(), HasSubstr(test.message));
+    EXPECT_THAT(ParseNativeJson(test.body, defaults, server.service).status().message(),
+                HasSubstr(test.message));
   }
 }
 
