@@ -65,7 +65,7 @@ void Item::AnswerFromCache(std::vector<float> embedding) {
   trail().cached = true;
   result_.embedding = std::move(embedding);
   Status normalized = Normalize();
-  times().Mark(Border::kDecodeStart);
+  if (!times().Has(Border::kDecodeStart)) times().Mark(Border::kDecodeStart);
   End(std::move(normalized));
 }
 
@@ -74,10 +74,11 @@ Status Item::Normalize() {
   return {Code::kNanEmbedding, "the model gave a vector of zeros, which has no direction to normalise"};
 }
 
-void Item::OnDropped() { EndGivenUp(DropQueue::kBatch); }
+void Item::OnDropped() { EndGivenUp(kind() == ItemKind::kText ? DropQueue::kTextBatch : DropQueue::kBatch); }
 
 void Item::End(Status status) {
   DropBytes();
+  text = {};
   if (!status.ok()) result_.embedding = {};
   result_.status = std::move(status);
   result_.times.Mark(Border::kCollected);

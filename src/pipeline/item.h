@@ -17,7 +17,7 @@
 
 namespace photovec::pipeline {
 
-/// One image of one request on its way through the stages. One thread holds it at a time and hands it on
+/// One image or text of one request on its way through the stages. One thread holds it at a time and hands it on
 /// through a queue, so it needs no lock. Whoever holds it last ends it, exactly once: with Fail(), or as the
 /// batcher's client.
 class Item final : public batch::Client {
@@ -43,11 +43,15 @@ class Item final : public batch::Client {
   /// Ends the item, which was found given up while it waited.
   void EndGivenUp(DropQueue queue);
 
+  ItemKind kind() const { return result_.times.kind(); }
   StageTimes& times() { return result_.times; }
   ItemTrail& trail() { return result_.trail; }
 
   /// What is to be fetched, until it is.
   std::string reference;
+  /// The words of a text, until they are ids.
+  std::string text;
+  void set_tokens(int tokens) { result_.tokens = tokens; }
   /// It proved larger than most: the next fetch gets all the memory that a photo may have.
   bool is_large = false;
   /// The encoded photo, from upload or fetch until it is decoded.
