@@ -22,16 +22,16 @@ struct FileId {
 
 /// One line of the result to be.
 struct Found {
-  std::string path;                       ///< of a text: what names it
-  std::optional<std::string> words = {};  ///< of a text: what is embedded
-  Status status;  ///< kNotFound or kUnavailable when the path or folder cannot be read
+  std::string path;  ///< of a text: what names it
+  Status status;     ///< kNotFound or kUnavailable when the path or folder cannot be read
   FileId id = {};
   bool is_folder = false;
   bool is_regular = false;
   dev_t device = 0;
   ino_t inode = 0;
   std::optional<pipeline::ItemResult> kept =
-      {};  ///< what an earlier run made of it; only resumed runs have it
+      {};                                 ///< what an earlier run made of it; only resumed runs have it
+  std::optional<std::string> words = {};  ///< of a text: what is embedded
 };
 
 /// What was passed over inside folders, by reason.
