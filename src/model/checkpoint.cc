@@ -26,27 +26,49 @@ bool IsPlainFileName(std::string_view name) {
 
 std::string MissingFileMessage(const std::string& model_dir) {
   std::string message = model_dir + ": neither model.safetensors nor model.safetensors.index.json is there";
-  for (const char* other : {"pytorch_model.bin", "open_clip_model.safetensors", "flax_model.msgpack"}) {
-    if (!Exists(model_dir + "/" + other)) continue;
-    return message + " (" + other + " is, but only safetensors files in HuggingFace form are read)";
+  struct Other {
+    const char* name;
+    const char* advice;
+  };
+  constexpr Other kOthers[] = {
+      {"pytorch_model.bin",
+       "AutoModel.from_pretrained(DIR).save_pretrained(DIR) of Python's transformers makes model.safetensors "
+       "of it"},
+      {"pytorch_model.bin.index.json",
+       "AutoModel.from_pretrained(DIR).save_pretrained(DIR) of Python's transformers makes model.safetensors "
+       "of it"},
+      {"open_clip_pytorch_model.bin",
+       "safetensors.torch.save_model(open_clip.create_model('local-dir:DIR'), "
+       "'DIR/open_clip_model.safetensors') "
+       "in Python makes open_clip_model.safetensors of it"},
+      {"open_clip_model.safetensors", "it needs the open_clip_config.json that was published beside it"},
+      {"flax_model.msgpack", "download model.safetensors of the same model"},
+      {"model.onnx", "download model.safetensors of the same model"},
+  };
+  for (const Other& other : kOthers) {
+    if (Exists(model_dir + "/" + other.name)) {
+      return message + " (" + other.name + " is, but only safetensors files are read: " + other.advice + ")";
+    }
   }
   return message + "; a model directory holds config.json, preprocessor_config.json and model.safetensors";
 }
 
 }  // namespace
 
-Result<std::shared_ptr<const Checkpoint>> Checkpoint::Open(const std::string& model_dir) {
+Result<std::shared_ptr<const Checkpoint>> Checkpoint::Open(const std::string& model_dir, bool open_clip) {
   std::shared_ptr<Checkpoint> checkpoint(new Checkpoint);
-  const std::string single = model_dir + "/model.safetensors";
-  const std::string index = single + ".index.json";
-  if (Exists(single)) {
-    RETURN_IF_ERROR(checkpoint->AddFile(single));
-  } else if (Exists(index)) {
-    RETURN_IF_ERROR(checkpoint->AddShards(model_dir, index));
-  } else {
-    return Status(Code::kNotFound, MissingFileMessage(model_dir));
+  std::vector<std::string> names;
+  if (open_clip) names = {"open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"};
+  names.emplace_back("model.safetensors");
+  for (const std::string& name : names) {
+    const std::string single = model_dir + "/" + name;
+    const std::string index = single + ".index.json";
+    const bool shards = !Exists(single) && Exists(index);
+    if (!shards && !Exists(single)) continue;
+    RETURN_IF_ERROR(shards ? checkpoint->AddShards(model_dir, index) : checkpoint->AddFile(single));
+    return std::shared_ptr<const Checkpoint>(std::move(checkpoint));
   }
-  return std::shared_ptr<const Checkpoint>(std::move(checkpoint));
+  return Status(Code::kNotFound, MissingFileMessage(model_dir));
 }
 
 Status Checkpoint::AddFile(const std::string& path) {
@@ -116,6 +138,15 @@ Result<TensorView> Checkpoint::Get(std::string_view name) const {
                                              entry.dtype + "; supported: F32, F16, BF16");
   }
   return view;
+}
+
+Result<std::shared_ptr<const void>> Checkpoint::MapAlone(TensorView& view) const {
+  const auto found = tensors_.find(view.name);
+  if (found == tensors_.end()) return Status(Code::kInternal, "no tensor '" + view.name + "'");
+  const MappedFile& file = *files_[found->second.file];
+  const auto offset = static_cast<size_t>(static_cast<const uint8_t*>(view.data) - file.bytes().data());
+  ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> part, file.MapPart(offset, view.bytes(), &view.data));
+  return std::shared_ptr<const void>(std::move(part));
 }
 
 std::string Checkpoint::WhereIs(std::string_view name) const {

@@ -23,7 +23,7 @@ Status Failed(const std::string& path, const char* what) {
 
 Result<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::string& path) {
   // O_NONBLOCK: opening a FIFO of that name must not hang; it means nothing for a regular file.
-  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return Failed(path, "open");
   struct stat info {};
   if (fstat(fd.get(), &info) != 0) return Failed(path, "stat");
@@ -37,7 +37,24 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::string& pa
     file->data_ = static_cast<const uint8_t*>(data);
     madvise(data, file->size_, MADV_WILLNEED);  // a hint only
   }
+  file->path_ = path;
+  file->file_ = std::move(fd);
   return std::shared_ptr<const MappedFile>(std::move(file));
+}
+
+Result<std::shared_ptr<const MappedFile>> MappedFile::MapPart(size_t offset, size_t size,
+                                                              const void** data) const {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t begin = offset / page * page;
+  std::shared_ptr<MappedFile> part(new MappedFile);
+  void* mapped =
+      mmap(nullptr, offset + size - begin, PROT_READ, MAP_PRIVATE, file_.get(), static_cast<off_t>(begin));
+  if (mapped == MAP_FAILED) return Failed(path_, "map a tensor of");
+  part->data_ = static_cast<const uint8_t*>(mapped);
+  part->size_ = offset + size - begin;
+  madvise(mapped, part->size_, MADV_RANDOM);  // a hint only
+  *data = part->data_ + (offset - begin);
+  return std::shared_ptr<const MappedFile>(std::move(part));
 }
 
 MappedFile::~MappedFile() {

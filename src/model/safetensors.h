@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/files.h"
 #include "base/result.h"
 #include "base/tensor_view.h"
 
@@ -27,9 +28,15 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
+  /// A second mapping of the pages that hold [offset, offset + size) of the same file, whatever has its name
+  /// by now. It is read here and there: without read-ahead, nothing of it in memory yet. `data` becomes where
+  /// `offset` lies. Errors: kUnavailable with errno's text.
+  Result<std::shared_ptr<const MappedFile>> MapPart(size_t offset, size_t size, const void** data) const;
 
  private:
   MappedFile() = default;
+  std::string path_;
+  FileDescriptor file_;
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
 };
@@ -55,15 +62,20 @@ Result<SafetensorsHeader> ParseSafetensors(std::span<const uint8_t> file);
 /// model.safetensors.index.json names. Immutable; thread-safe. Views stay valid while this object lives.
 class Checkpoint {
  public:
-  /// Errors: kNotFound naming the missing file; kInvalidRequest naming the file and the tensor. Shard names
-  /// must be plain file names inside the directory.
-  static Result<std::shared_ptr<const Checkpoint>> Open(const std::string& model_dir);
+  /// \param open_clip open_clip_model.safetensors (or the names that it had before) comes first.
+  /// Errors: kNotFound naming the missing file, and how to convert what is there instead; kInvalidRequest naming the
+  /// file and the tensor. Shard names must be plain file names inside the directory.
+  static Result<std::shared_ptr<const Checkpoint>> Open(const std::string& model_dir, bool open_clip = false);
 
   bool Has(std::string_view name) const { return tensors_.contains(std::string(name)); }
   /// A float tensor (F32, F16 or BF16). Errors: kInvalidRequest naming the file, the tensor and its dtype.
   Result<TensorView> Get(std::string_view name) const;
   /// The file (path) that holds `name`, or where it would be looked for: for error messages.
   std::string WhereIs(std::string_view name) const;
+  /// A mapping of its own of nothing but the tensor, for one that is read long after the rest was let go:
+  /// `view`
+  /// points into it. Errors: kUnavailable with errno's text.
+  Result<std::shared_ptr<const void>> MapAlone(TensorView& view) const;
 
  private:
   struct Located {

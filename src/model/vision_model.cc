@@ -1,153 +1,137 @@
 // SPDX-License-Identifier: MIT
 #include "model/vision_model.h"
 
-#include <algorithm>
-#include <span>
 #include <string_view>
 #include <utility>
 
-#include "base/checksum/digest.h"
-#include "model/families/clip.h"
+#include "model/model_config.h"
+#include "model/position_grid.h"
 #include "model/safetensors.h"
+#include "model/tensor_loader.h"
 #include "model/weight_names.h"
 
 namespace photovec::model {
 namespace {
 
-using Shape = std::vector<int64_t>;
-
-std::span<const int64_t> WithoutLeadingOnes(std::span<const int64_t> shape) {
-  while (!shape.empty() && shape.front() == 1) shape = shape.subspan(1);
-  return shape;
-}
-
-/// Some families store [D] as [1, 1, D] and [T, D] as [1, T, D]; that is the same memory.
-bool SameShape(const Shape& expected, const Shape& found) {
-  return std::ranges::equal(WithoutLeadingOnes(expected), WithoutLeadingOnes(found));
-}
-
-/// Takes tensors out of a checkpoint one by one. The first failure sticks, and turns what follows into
-/// no-ops, so that the list of tensors below can be read as a list.
-class Loader {
+/// The file's name of a tensor, by its table's, and the canonical one.
+class Namer {
  public:
-  Loader(const Checkpoint& checkpoint, std::string prefix)
-      : checkpoint_(checkpoint), prefix_(std::move(prefix)) {}
-
-  /// `name` is whole; see Prefixed().
-  void Take(const std::string& name, Shape expected, TensorView& out) {
-    if (!status_.ok()) return;
-    Result<TensorView> found = checkpoint_.Get(name);
-    if (!found.ok()) {
-      status_ = {found.status().code(),
-                 found.status().message() + " (expected shape " + ShapeToString(expected) + ")"};
-      return;
-    }
-    if (!SameShape(expected, found->shape)) {
-      status_ = {Code::kInvalidRequest, checkpoint_.WhereIs(name) + ": tensor '" + name + "' has shape " +
-                                            ShapeToString(found->shape) + ", expected " +
-                                            ShapeToString(expected) + " from config.json"};
-      return;
-    }
-    found->shape = std::move(expected);
-    Digest(*found);
-    out = std::move(*found);
+  explicit Namer(const WeightNames& names) : names_(names) {}
+  TensorName operator()(std::string_view WeightNames::*field) const {
+    return Called(names_.*field, kCanonicalNames.*field);
   }
-
-  void TakeNorm(const std::string& stem, int64_t width, Norm& out) {
-    Take(stem + ".weight", {width}, out.gamma);
-    Take(stem + ".bias", {width}, out.beta);
+  TensorName operator()(std::string_view PoolNames::*field) const {
+    return Called(names_.pool.*field, kCanonicalNames.pool.*field);
   }
-
-  void TakeLinear(const std::string& stem, int64_t rows, int64_t columns, Linear& out) {
-    Take(stem + ".weight", {rows, columns}, out.weight);
-    Take(stem + ".bias", {rows}, out.bias);
-  }
-
-  std::string Prefixed(std::string_view name) const { return prefix_ + std::string(name); }
-  const Status& status() const { return status_; }
-  std::string HexDigest() { return digest_.HexDigest(); }
+  std::string prefix() const { return std::string(names_.prefix); }
 
  private:
-  /// The prefix stays out, so that the same weights saved from CLIPModel and from CLIPVisionModel are the
-  /// same.
-  void Digest(const TensorView& view) {
-    std::string_view name = view.name;
-    if (name.starts_with(prefix_)) name.remove_prefix(prefix_.size());
-    constexpr std::string_view kDtypeNames[] = {"F32", "F16", "BF16"};
-    digest_.Update(std::string(name) + "\n" + std::string(kDtypeNames[static_cast<size_t>(view.dtype)]) +
-                   "\n" + ShapeToString(view.shape) + "\n");
-    digest_.Update(std::span(static_cast<const uint8_t*>(view.data), view.bytes()));
+  TensorName Called(std::string_view file, std::string_view canonical) const {
+    return {prefix() + std::string(file), std::string(canonical)};
   }
-
-  const Checkpoint& checkpoint_;
-  const std::string prefix_;
-  Status status_;
-  Sha256 digest_;
+  const WeightNames& names_;
 };
 
-void TakeBlock(Loader& loader, const VisionConfig& config, const WeightNames& names, const std::string& stem,
-               Block& block) {
-  const int64_t d = config.hidden_size;
-  const int64_t f = config.mlp_size;
-  const auto at = [&](std::string_view name) { return stem + std::string(name); };
-  loader.TakeNorm(at(names.norm1), d, block.norm1);
-  loader.TakeLinear(at(names.q), d, d, block.q);
-  loader.TakeLinear(at(names.k), d, d, block.k);
-  loader.TakeLinear(at(names.v), d, d, block.v);
-  loader.TakeLinear(at(names.out), d, d, block.out);
-  if (config.has_layer_scale) loader.Take(at(names.layer_scale1), {d}, block.layer_scale1);
-  loader.TakeNorm(at(names.norm2), d, block.norm2);
-  loader.TakeLinear(at(names.fc1), f, d, block.fc1);
-  loader.TakeLinear(at(names.fc2), d, f, block.fc2);
-  if (config.has_layer_scale) loader.Take(at(names.layer_scale2), {d}, block.layer_scale2);
+TensorName Suffixed(const TensorName& stem, std::string_view suffix) {
+  return {stem.file + std::string(suffix), stem.canonical + std::string(suffix)};
 }
 
-VisionWeights TakeAll(Loader& loader, const VisionConfig& config, const WeightNames& names) {
+void TakePool(TensorLoader& loader, const VisionConfig& config, const WeightNames& names,
+              AttentionPool& pool) {
+  const int64_t d = config.hidden_size;
+  const int64_t f = config.mlp_size;
+  const Namer at(names);
+  const std::string q = at(&PoolNames::q).canonical;
+  const std::string k = at(&PoolNames::kv).canonical + "0";
+  const std::string v = at(&PoolNames::kv).canonical + "1";
+  loader.Take(at(&PoolNames::probe), {d}, pool.probe);
+  if (!names.pool.qkv_weight.empty()) {
+    loader.TakeFused({at(&PoolNames::qkv_weight).file, at(&PoolNames::qkv_bias).file, {q, k, v}}, d, d,
+                     {&pool.q, &pool.k, &pool.v});
+  } else {
+    loader.TakeLinear(at(&PoolNames::q), d, d, pool.q);
+    const std::string kv = at(&PoolNames::kv).file;
+    loader.TakeFused({kv + ".weight", kv + ".bias", {k, v}}, d, d, {&pool.k, &pool.v});
+  }
+  loader.TakeLinear(at(&PoolNames::out), d, d, pool.out);
+  loader.TakeNorm(at(&PoolNames::norm), d, pool.norm);
+  loader.TakeLinear(at(&PoolNames::fc1), f, d, pool.fc1);
+  loader.TakeLinear(at(&PoolNames::fc2), d, f, pool.fc2);
+}
+
+VisionWeights TakeAll(TensorLoader& loader, const VisionConfig& config, const WeightNames& names) {
   const int64_t d = config.hidden_size;
   const int64_t p = config.patch_size;
-  const auto at = [&](std::string_view name) { return loader.Prefixed(name); };
+  const int64_t e = config.projection_dim;
+  const Namer at(names);
   VisionWeights weights;
-  loader.Take(at(names.patch), {d, 3, p, p}, weights.patch);
-  if (config.has_patch_bias) loader.Take(at(names.patch_bias), {d}, weights.patch_bias);
-  if (config.has_class_token) loader.Take(at(names.class_token), {d}, weights.class_token);
-  loader.Take(at(names.position), {config.tokens(), d}, weights.position);
-  if (config.has_pre_norm) loader.TakeNorm(at(names.pre_norm), d, weights.pre_norm);
-  for (int i = 0; i < config.layers && loader.status().ok(); ++i) {
-    TakeBlock(loader, config, names, at(names.block) + std::to_string(i) + ".",
-              weights.blocks.emplace_back());
+  loader.Take(Suffixed(at(&WeightNames::patch), ".weight"), {d, 3, p, p}, weights.patch);
+  if (config.has_patch_bias) loader.Take(Suffixed(at(&WeightNames::patch), ".bias"), {d}, weights.patch_bias);
+  if (config.has_class_token) loader.Take(at(&WeightNames::class_token), {d}, weights.class_token);
+  if (config.register_tokens > 0) {
+    loader.Take(at(&WeightNames::registers), {config.register_tokens, d}, weights.registers);
   }
-  if (config.has_post_norm) loader.TakeNorm(at(names.post_norm), d, weights.post_norm);
-  if (config.projection_dim > 0) {
-    loader.Take(std::string(names.projection), {config.projection_dim, d}, weights.projection.weight);
+  if (config.positions == Positions::kLearned) {
+    const int64_t rows = config.patches() + (config.has_class_token ? 1 : 0);
+    loader.Take(at(&WeightNames::position), {rows, d}, weights.position);
+  }
+  if (config.has_pre_norm) loader.TakeNorm(at(&WeightNames::pre_norm), d, weights.pre_norm);
+  loader.TakeBlocks(config, names.block, at.prefix(), weights.blocks);
+  if (config.has_post_norm) loader.TakeNorm(at(&WeightNames::post_norm), d, weights.post_norm);
+  if (config.pooling == Pooling::kAttention) TakePool(loader, config, names, weights.pool);
+  if (e > 0) {
+    const TensorName projection{std::string(names.projection), std::string(kCanonicalNames.projection)};
+    if (names.projection_transposed) {
+      loader.TakeTransposed(projection, e, d, weights.projection.weight);
+    } else {
+      loader.Take(projection, {e, d}, weights.projection.weight);
+    }
   }
   return weights;
 }
 
-Result<VisionConfig> LoadConfig(const std::string& path) {
-  ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
-  const std::span<const uint8_t> text = file->bytes();
-  auto config = ParseConfig({reinterpret_cast<const char*>(text.data()), text.size()});
-  if (!config.ok()) return config.status().WithContext(path);
-  return config;
+/// Fits a tower to pictures of another size: its grid of positions is resampled.
+void Resize(TensorLoader& loader, int image_size, GridResampling how, VisionModel& model) {
+  VisionConfig& config = model.config;
+  const int from = config.grid();
+  config.image_size = image_size;
+  TensorView& position = model.weights.position;
+  if (config.grid() == from || config.positions != Positions::kLearned || !loader.status().ok()) return;
+  const std::vector<float> all = position.ToFloats();
+  const size_t head = config.has_class_token ? static_cast<size_t>(config.hidden_size) : 0;
+  std::vector<float> resized(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(head));
+  const std::vector<float> grid = ResampleGrid(std::span(all).subspan(head), from, config.grid(), how);
+  resized.insert(resized.end(), grid.begin(), grid.end());
+  position.shape = {config.patches() + (config.has_class_token ? 1 : 0), config.hidden_size};
+  loader.Replace(std::move(resized), position);
 }
 
 }  // namespace
 
-Result<VisionModel> LoadVisionModel(const std::string& model_dir) {
+Result<VisionModel> LoadVisionModel(const std::string& model_dir, int image_size) {
+  ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(model_dir));
+  if (!config.vision) {
+    return Status(Code::kInvalidRequest, model_dir + "/" + config.file + ": \"architectures\" is " +
+                                             config.text->architecture +
+                                             ": a text tower alone; take the folder of the whole model");
+  }
+  ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(model_dir, config.open_clip_weights));
   VisionModel model;
-  ASSIGN_OR_RETURN(model.config, LoadConfig(model_dir + "/config.json"));
-  ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(model_dir));
-
-  // Every architecture that ParseConfig accepts is CLIP's so far.
-  const WeightNames& names = kClipNames;
-  // A vision tower saved on its own may lack the prefix.
-  const std::string prefixed = std::string(names.prefix) + std::string(names.patch);
-  const bool bare = !checkpoint->Has(prefixed) && checkpoint->Has(names.patch);
-  Loader loader(*checkpoint, bare ? "" : std::string(names.prefix));
-  model.weights = TakeAll(loader, model.config, names);
+  model.config = *config.vision;
+  TensorLoader loader(checkpoint, config.file);
+  loader.SetBiases({.query = config.has_query_bias, .value = config.has_value_bias});
+  model.weights = TakeAll(loader, model.config, PickNames(*checkpoint, config.vision_names, model.config));
+  if (image_size > 0 && config.takes_any_size()) {
+    if (image_size < model.config.patch_size) {
+      return Status(Code::kInvalidRequest, model_dir + ": pictures of " + std::to_string(image_size) +
+                                               " pixels are smaller than one patch of " +
+                                               std::to_string(model.config.patch_size));
+    }
+    Resize(loader, image_size, config.resampling, model);
+  }
   RETURN_IF_ERROR(loader.status());
   model.weights_sha256 = loader.HexDigest();
-  model.storage = checkpoint;
+  model.storage = loader.storage();
   return model;
 }
 

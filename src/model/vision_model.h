@@ -70,10 +70,14 @@ struct VisionModel {
   std::string weights_sha256;  ///< hex digest over the names, shapes, dtypes and bytes of all tensors used
 };
 
-/// Loads config.json and model.safetensors (or the shards of model.safetensors.index.json) of a HuggingFace
-/// model directory as it is downloaded. Text-tower tensors are left alone.
+/// Loads the image tower of a model directory as it is downloaded: config.json and model.safetensors (or the
+/// shards of model.safetensors.index.json) of HuggingFace, or open_clip_config.json and
+/// open_clip_model.safetensors. Text-tower tensors are left alone.
+/// \param image_size what the preprocessing makes of photos. Families that take pictures of any size (DINOv2,
+/// whose positions are resampled here, DINOv3) come out for it; others keep the size that they were trained
+/// at, which the caller compares. 0: the config's.
 /// Errors: kNotFound naming the missing file; kInvalidRequest naming the file and the tensor, with the shape
-/// expected and found.
-Result<VisionModel> LoadVisionModel(const std::string& model_dir);
+/// expected and found, or that it has a NaN or an infinity.
+Result<VisionModel> LoadVisionModel(const std::string& model_dir, int image_size = 0);
 
 }  // namespace photovec::model

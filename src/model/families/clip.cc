@@ -6,6 +6,36 @@
 namespace photovec::model {
 namespace {
 
+Result<VisionConfig> ParseVision(const Section& vision) {
+  VisionConfig config;
+  ASSIGN_OR_RETURN(config.image_size, vision.Side("image_size", 224));
+  ASSIGN_OR_RETURN(config.patch_size, vision.Side("patch_size", 32));
+  ASSIGN_OR_RETURN(config.hidden_size, vision.Int("hidden_size", 768, 1, kMaxWidth));
+  ASSIGN_OR_RETURN(config.layers, vision.Int("num_hidden_layers", 12, 1, kMaxLayers));
+  ASSIGN_OR_RETURN(config.heads, vision.Int("num_attention_heads", 12, 1, kMaxWidth));
+  ASSIGN_OR_RETURN(config.mlp_size, vision.Int("intermediate_size", 3072, 1, kMaxWidth));
+  ASSIGN_OR_RETURN(config.activation, vision.Act("hidden_act", Activation::kQuickGelu));
+  ASSIGN_OR_RETURN(config.layer_norm_eps, vision.Epsilon("layer_norm_eps", 1e-5F));
+  RETURN_IF_ERROR(vision.Int("num_channels", 3, 3, 3).status());
+  RETURN_IF_ERROR(CheckPatches(vision, config));
+  RETURN_IF_ERROR(CheckHeads(vision, config, "num_attention_heads"));
+  return config;
+}
+
+Result<TextConfig> ParseText(const Section& text) {
+  TextConfig config;
+  ASSIGN_OR_RETURN(config.vocabulary_size, text.Int("vocab_size", 49408, 1, kMaxVocabulary));
+  ASSIGN_OR_RETURN(config.max_tokens, text.Int("max_position_embeddings", 77, 1, kMaxTextTokens));
+  ASSIGN_OR_RETURN(config.hidden_size, text.Int("hidden_size", 512, 1, kMaxWidth));
+  ASSIGN_OR_RETURN(config.layers, text.Int("num_hidden_layers", 12, 1, kMaxLayers));
+  ASSIGN_OR_RETURN(config.heads, text.Int("num_attention_heads", 8, 1, kMaxWidth));
+  ASSIGN_OR_RETURN(config.mlp_size, text.Int("intermediate_size", 2048, 1, kMaxWidth));
+  ASSIGN_OR_RETURN(config.activation, text.Act("hidden_act", Activation::kQuickGelu));
+  ASSIGN_OR_RETURN(config.layer_norm_eps, text.Epsilon("layer_norm_eps", 1e-5F));
+  RETURN_IF_ERROR(CheckHeads(text, config, "num_attention_heads"));
+  return config;
+}
+
 struct Shape {
   int image_size, patch_size, hidden_size, layers, heads, mlp_size, projection_dim;
 };
@@ -24,6 +54,43 @@ VisionConfig Clip(const Shape& shape) {
 }
 
 }  // namespace
+
+Result<Section> ClipTower(const Section& root, std::string_view key) {
+  const std::string old = std::string(key) + "_dict";
+  return root.Object(root.Find(old) != nullptr ? old : key);
+}
+
+// Defaults: CLIPConfig, CLIPVisionConfig and CLIPTextConfig of transformers 5.24 (4.40 has the same).
+Result<ModelConfig> ParseClip(const Section& root, std::string_view architecture) {
+  ModelConfig model;
+  model.vision_names = {kClipNames, WithoutPrefix(kClipNames)};
+  model.text_names = {kClipTextNames, WithoutPrefix(kClipTextNames)};
+  // A CLIPModel projects to the width named at the top; towers of their own to their own.
+  const bool nested = root.Find("model_type") != nullptr && *root.Find("model_type") == "clip";
+  const auto tower = [&](std::string_view key) -> Result<Section> {
+    if (nested || architecture == "CLIPModel") return ClipTower(root, key);
+    return root;
+  };
+  const bool whole = architecture == "CLIPModel";
+  if (architecture != "CLIPTextModelWithProjection") {
+    ASSIGN_OR_RETURN(const Section section, tower("vision_config"));
+    ASSIGN_OR_RETURN(model.vision, ParseVision(section));
+    model.vision->architecture = architecture;
+    if (architecture != "CLIPVisionModel") {
+      ASSIGN_OR_RETURN(model.vision->projection_dim,
+                       (whole ? root : section).Int("projection_dim", 512, 1, kMaxWidth));
+    }
+  }
+  if (whole || architecture == "CLIPTextModelWithProjection") {
+    ASSIGN_OR_RETURN(const Section section, tower("text_config"));
+    ASSIGN_OR_RETURN(model.text, ParseText(section));
+    model.text->architecture = architecture;
+    ASSIGN_OR_RETURN(model.text->projection_dim,
+                     (whole ? root : section).Int("projection_dim", 512, 1, kMaxWidth));
+  }
+  if (whole) model.logit_scale = "logit_scale";
+  return model;
+}
 
 std::span<const Preset> ClipPresets() {
   // arXiv:2103.00020, table 20. tiny keeps the real input size, so that decode, resize and slots cost what

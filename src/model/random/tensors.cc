@@ -65,10 +65,10 @@ class Recipe {
     const std::string prefix(names.prefix);
     const auto at = [&](std::string_view name) { return prefix + std::string(name); };
     AddWeights(at(names.class_token), {d}, kClassStd);
-    Add(at(names.patch), {d, 3, p, p}, PatchFilters(at(names.patch)));
+    Add(at(names.patch) + ".weight", {d, 3, p, p}, PatchFilters(at(names.patch) + ".weight"));
     Add(at(names.position), {config_.tokens(), d}, Positions(at(names.position)));
     AddPreNorm(at(names.pre_norm));
-    for (int i = 0; i < config_.layers; ++i) AddBlock(at(names.block) + std::to_string(i) + ".", names);
+    for (int i = 0; i < config_.layers; ++i) AddBlock(at(names.block.stem) + std::to_string(i) + ".", names.block);
     AddNorm(at(names.post_norm), 1.0, kBiasStd);
     AddWeights(std::string(names.projection), {config_.projection_dim, d}, 1.0 / std::sqrt(d));
     return std::move(tensors_);
@@ -119,7 +119,7 @@ class Recipe {
         });
   }
 
-  void AddBlock(const std::string& stem, const WeightNames& names) {
+  void AddBlock(const std::string& stem, const BlockNames& names) {
     const int64_t d = config_.hidden_size;
     const int64_t f = config_.mlp_size;
     const double per_d = 1.0 / std::sqrt(static_cast<double>(d));

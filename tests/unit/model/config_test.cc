@@ -96,7 +96,7 @@ TEST(ParseConfig, KnowsEveryGeluSpelling) {
 TEST(ParseConfig, ErrorsNameKeyValueAndWhatIsSupported) {
   ExpectError(R"({"architectures":["BertModel"]})", "architectures", "BertModel",
               "CLIPVisionModelWithProjection");
-  ExpectError(R"({"model_type":"siglip"})", "model_type", "siglip", "clip");
+  ExpectError(R"({"model_type":"siglip2"})", "model_type", "siglip2", "NaFlex");
   ExpectError(R"({})", "architectures", "model_type", "HuggingFace");
   ExpectError(R"({"model_type":"clip","vision_config":{"hidden_act":"relu"}})", "vision_config.hidden_act",
               "relu", "quick_gelu, gelu");
@@ -109,7 +109,7 @@ TEST(ParseConfig, ErrorsNameKeyValueAndWhatIsSupported) {
               "65536");
   ExpectError(R"({"model_type":"clip_vision_model","num_channels":1})", "num_channels", "1", "3");
   ExpectError(R"({"model_type":"clip_vision_model","layer_norm_eps":0})", "layer_norm_eps", "0", "above 0");
-  ExpectError(R"({"model_type":"clip_vision_model","patch_size":15})", "image_size 224", "patch_size 15",
+  ExpectError(R"({"model_type":"clip_vision_model","patch_size":225})", "image_size 224", "patch_size 225",
               "whole");
   ExpectError(R"({"model_type":"clip_vision_model","num_attention_heads":5})", "hidden_size 768",
               "num_attention_heads 5", "equal");
