@@ -188,7 +188,7 @@ Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& o
   loaded.choice = choice;
   ASSIGN_OR_RETURN(const preprocess::Spec spec, preprocess::LoadSpec(choice.dir));
   {
-    ASSIGN_OR_RETURN(const model::VisionModel vision, model::LoadVisionModel(choice.dir));
+    ASSIGN_OR_RETURN(const model::VisionModel vision, model::LoadVisionModel(choice.dir, spec.crop));
     RETURN_IF_ERROR(CheckSizes(choice.dir, vision.config, spec));
     ASSIGN_OR_RETURN(TextSetup text, LoadTextSetup(choice.dir, options));
     const model::TextModel* tower = text.tower ? &*text.tower : nullptr;

@@ -2,7 +2,9 @@
 #include "preprocess/geometry.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <string>
 
@@ -55,19 +57,24 @@ Status CheckSpec(const DecodedPhoto& photo, const Spec& spec) {
     return Status::Ok();
   }
   if (spec.resize_short < 1 || spec.resize_short > kMaxSlotSide) {
-    return Contradiction("a short side of " + std::to_string(spec.resize_short) + " pixels");
+    return Contradiction("a side of " + std::to_string(spec.resize_short) + " pixels");
   }
   return Status::Ok();
 }
 
-/// The centre crop of one axis, as transformers' center_crop: an axis shorter than the crop is padded. When
-/// the padding is odd, the larger half goes first (transformers up to 4.40 then returns a crop that is one
-/// pixel short, which no model accepts; later ones do as we do).
-void Crop(int resized, int crop, PlannedAxis& axis) {
+/// The centre crop of one axis, as transformers' center_crop or open_clip's: an axis shorter than the crop is
+/// padded. (Where an axis is padded by an odd number, transformers up to 4.40 returns a crop that is one
+/// pixel short, which no model accepts; later ones do as we do.)
+void Crop(int resized, const Spec& spec, PlannedAxis& axis) {
+  const int surplus = resized - spec.crop;
+  const int half = std::abs(surplus) / 2;
+  const bool odd = surplus % 2 != 0;
+  const bool down = spec.rounding == CropRounding::kDown;
   axis.key.out_size = resized;
-  axis.key.out_begin = std::max(0, (resized - crop) / 2);
-  axis.key.out_count = std::min(resized, crop);
-  axis.pad = std::max(0, (crop - resized + 1) / 2);
+  // kHalfEven: halves go to the even neighbour, which is above where `half` is odd.
+  axis.key.out_begin = surplus <= 0 ? 0 : half + (odd && !down && half % 2 != 0 ? 1 : 0);
+  axis.key.out_count = std::min(resized, spec.crop);
+  axis.pad = surplus >= 0 ? 0 : half + (odd && down ? 1 : 0);
 }
 
 struct SourceAxis {
@@ -132,16 +139,26 @@ Result<ResizePlan> MakeResizePlan(const DecodedPhoto& photo, const Spec& spec) {
   if (resized.width < 1 || resized.height < 1) {
     return Contradiction("a resized photo of " + SizeText(resized.width, resized.height) + " pixels");
   }
-  Crop(resized.width, spec.crop, plan.x);
-  Crop(resized.height, spec.crop, plan.y);
+  Crop(resized.width, spec, plan.x);
+  Crop(resized.height, spec, plan.y);
   return plan;
 }
 
 Size ResizedSize(int width, int height, const Spec& spec) {
   if (spec.mode == ResizeMode::kSquash) return {spec.crop, spec.crop};
+  if (spec.mode == ResizeMode::kFixed) return {spec.resize_short, spec.resize_short};
   const int short_side = std::min(width, height);
   const int long_side = std::max(width, height);
   if (short_side < 1 || spec.resize_short < 1) return {};
+  if (spec.mode == ResizeMode::kLongestEdge) {
+    // open_clip: round(side / (long / size)) for both sides, in double, halves to even. A side that it would
+    // round to 0, which no library resizes to, becomes 1.
+    const double ratio = static_cast<double>(long_side) / spec.resize_short;
+    const auto side = [ratio](int full) {
+      return std::max(1, static_cast<int>(std::nearbyint(full / ratio)));
+    };
+    return {side(width), side(height)};
+  }
   // Python: int(size * long / short). Both products are exact in double, and so is C++'s division the same.
   const double exact = static_cast<double>(int64_t{spec.resize_short} * long_side) / short_side;
   const auto new_long = static_cast<int>(std::min(exact, double{std::numeric_limits<int>::max()}));

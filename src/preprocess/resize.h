@@ -24,11 +24,11 @@ struct DecodedPhoto {
 /// columns that the crop keeps are computed. One per decode thread: keeps coefficient tables and scratch
 /// between calls; not thread-safe.
 ///
-/// With scale_denominator 1, kShortestEdge equals Pillow's Image.resize (antialiased, 8-bit fixed point)
-/// after ImageOps.exif_transpose, bit for bit. With a denominator the filter is given the fractional source
-/// box (full/denominator) and sizes computed from the full size (docs/architecture.md), and undoes the blur
-/// of DCT scaling (see BuildTapTable()). kSquash equals OpenCV's INTER_CUBIC (a = -0.75, no antialias) within
-/// 1 level.
+/// With scale_denominator 1, every mode but kSquash equals Pillow's Image.resize (antialiased, 8-bit fixed
+/// point) after ImageOps.exif_transpose, bit for bit. With a denominator the filter is given the fractional
+/// source box (full/denominator) and sizes computed from the full size (docs/architecture.md), and undoes the
+/// blur of DCT scaling (see BuildTapTable()). kSquash equals OpenCV's INTER_CUBIC (a = -0.75, no antialias)
+/// within 1 level.
 class Preprocessor {
  public:
   Preprocessor();
@@ -45,8 +45,8 @@ class Preprocessor {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The size that shortest-edge resizing gives an oriented width x height photo (transformers' rounding:
-/// the long side is truncated).
+/// The size that the spec's resize gives an oriented width x height photo, before the crop, with the
+/// roundings of transformers (the long side is truncated) and open_clip.
 struct Size {
   int width = 0;
   int height = 0;

@@ -18,6 +18,9 @@ import photos as photo_source
 
 BUILD = pathlib.Path(os.environ["PHOTOVEC_BUILD_DIR"])
 CROPS_PER_PHOTO = 6
+# What a family's vectors may differ by from transformers' (docs/models.md).
+F32_MAX_ABS = 1e-4  # of a unit vector's components
+BF16_COSINE = 0.9995
 torch.set_grad_enabled(False)
 transformers.logging.set_verbosity_error()
 
@@ -236,15 +239,31 @@ class Refused(Exception):
 
 @pytest.fixture
 def encode(tmp_path):
-    """encode(folder, pixels, ...) -> [N, D] f32 as photovec makes it, not normalised."""
-    def run(folder, pixels, backend="cpu", precision="f32", streams=1, batch=8):
-        source, result = tmp_path / "pixels.u8", tmp_path / "vectors.f32"
-        np.ascontiguousarray(pixels).tofile(source)
-        command = [BUILD / "tests/parity/encode_probe", folder, backend, precision, streams, batch, source, result]
+    """encode(folder, inputs, ...) -> [N, D] f32 as photovec makes it, not normalised; of [N, S, S, 3] u8 pixels, or of
+    texts: lists of ids."""
+    def run(folder, inputs, backend="cpu", precision="f32", streams=1, batch=8):
+        source, result = tmp_path / "inputs", tmp_path / "vectors.f32"
+        texts = isinstance(inputs, list)
+        if texts:
+            source.write_text("".join(" ".join(map(str, ids)) + "\n" for ids in inputs))
+        else:
+            np.ascontiguousarray(inputs).tofile(source)
+        command = [BUILD / "tests/parity/encode_probe", folder, backend, precision, streams, batch,
+                   "texts" if texts else "images", source, result]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise Refused(done.stderr.strip() or f"exit code {done.returncode}")
         assert done.stdout.startswith(precision)
-        return np.fromfile(result, np.float32).reshape(len(pixels), -1)
+        return np.fromfile(result, np.float32).reshape(len(inputs), -1)
 
     return run
+
+
+def bf16_or_refusal(encode, folder, pixels):
+    """Vectors in bf16, or None where the CPU lacks the instructions and photovec says so."""
+    flags = open("/proc/cpuinfo", encoding="utf-8").read()
+    if "avx512_bf16" in flags or "amx_bf16" in flags:
+        return encode(folder, pixels, precision="bf16")
+    with pytest.raises(Refused, match="bf16"):
+        encode(folder, pixels[:1], precision="bf16")
+    return None

@@ -60,7 +60,7 @@ bool HasKnownChoices(const JobMessage& message) {
          (message.filter == static_cast<int32_t>(Filter::kBilinear) ||
           message.filter == static_cast<int32_t>(Filter::kBicubic) ||
           message.filter == static_cast<int32_t>(Filter::kLanczos)) &&
-         message.reserved == 0;
+         IsWithin(message.rounding, static_cast<int32_t>(preprocess::CropRounding::kHalfEven));
 }
 
 int64_t Nanoseconds(TimePoint at) {
@@ -133,6 +133,7 @@ JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence) {
   message.filter = static_cast<int32_t>(job.spec->filter);
   message.resize_short = job.spec->resize_short;
   message.crop = job.spec->crop;
+  message.rounding = static_cast<int32_t>(job.spec->rounding);
   return message;
 }
 
@@ -149,6 +150,7 @@ Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacit
   spec->filter = static_cast<preprocess::Filter>(message.filter);
   spec->resize_short = message.resize_short;
   spec->crop = message.crop;
+  spec->rounding = static_cast<preprocess::CropRounding>(message.rounding);
   if (message.out_bytes != spec->slot_bytes() || message.out_bytes > output_capacity)
     return wrong("slot size");
   DecodeJob job;

@@ -24,7 +24,7 @@
 namespace photovec::decode {
 
 inline constexpr uint32_t kProtocolMagic = 0x70766431;  // "pvd1"
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 inline constexpr int kWorkerSocketFd = 3;
 inline constexpr int kWorkerMemoryFd = 4;
 /// Longest message of a Status that crosses, in bytes.
@@ -88,7 +88,7 @@ struct JobMessage {
   int32_t filter = 0;
   int32_t resize_short = 0;
   int32_t crop = 0;
-  int32_t reserved = 0;
+  int32_t rounding = 0;
 };
 
 /// The answer. On success the pixels lie in the shared memory.
