@@ -39,6 +39,9 @@ net::Task<net::Response> Reply(Exchange& exchange, const pipeline::ModelView& mo
   response.headers.emplace_back("Server-Timing", ServerTiming(exchange.timing, result));
   response.headers.emplace_back("X-Photovec-Model", model.name);
   response.headers.emplace_back("X-Photovec-Fingerprint", model.fingerprint);
+  if (!model.text_fingerprint.empty()) {
+    response.headers.emplace_back("X-Photovec-Text-Fingerprint", model.text_fingerprint);
+  }
   if (exchange.services.embed.has_cache()) {
     response.headers.emplace_back("X-Photovec-Cache", CacheHeader(result));
   }

@@ -19,7 +19,8 @@ struct ReplyPlan {
 };
 
 /// Writes exchange.result by `plan` and adds the headers Server-Timing, X-Photovec-Model and
-/// X-Photovec-Fingerprint (with a result cache also X-Photovec-Cache), and observes the request's stages.
+/// X-Photovec-Fingerprint (with a text tower X-Photovec-Text-Fingerprint, with a result cache
+/// X-Photovec-Cache), and observes the request's stages.
 net::Task<net::Response> Reply(Exchange& exchange, const pipeline::ModelView& model, ReplyPlan plan);
 
 /// `[{"index":1,"code":"...","message":"..."}]`, one object per failed image.

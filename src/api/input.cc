@@ -111,12 +111,13 @@ Input MakeTextInput(std::string_view text) {
 
 Status CheckTakesText(const pipeline::ModelView& model, std::string_view what) {
   if (model.text != nullptr) return Status::Ok();
-  return {
-      Code::kInvalidRequest,
-      std::string(what) + " is text, and the model \"" + std::string(model.name) +
-          "\" embeds images only: send a data URL (data:image/jpeg;base64,...), an http(s) URL or the name "
-          "of a configured image such as cat.jpg; a file whose name looks like text: {\"image\": \"my "
-          "cat\"}"};
+  std::string message =
+      std::string(what) + " is text, and the model \"" + std::string(model.name) + "\" embeds images only";
+  if (!model.no_texts.empty()) message += " (" + std::string(model.no_texts) + ")";
+  return {Code::kInvalidRequest,
+          message +
+              ": send a data URL (data:image/jpeg;base64,...), an http(s) URL or the name of a configured "
+              "image such as cat.jpg; a file whose name looks like text: {\"image\": \"my cat\"}"};
 }
 
 Result<boost::json::value, ApiError> ParseObject(std::string_view text, std::string_view example) {
@@ -154,7 +155,7 @@ void CheckCount(json::FieldReader& fields, std::string_view name, std::string_vi
   if (count == 0) fields.Fail(name, "must list at least one " + std::string(what));
   if (count > static_cast<size_t>(max_items)) {
     fields.Fail(name,
-                "has " + std::to_string(count) + " entries; a request may have " + std::to_string(max_items));
+                "lists " + std::to_string(count) + " entries; a request may name " + std::to_string(max_items));
   }
 }
 

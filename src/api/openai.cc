@@ -151,6 +151,7 @@ void AppendModel(std::string& out, const pipeline::ModelView& model, int64_t cre
   if (model.text != nullptr) writer.Value("text");
   writer.EndArray();
   if (model.text != nullptr) {
+    writer.Field("text_fingerprint", model.text_fingerprint);
     writer.Field("text_rule", model.text->rule).Field("max_tokens", model.text->max_length);
     WriteScoreRule(writer.Key("score"), model.score);
   }

@@ -27,8 +27,18 @@ struct ModelReport {
   encode::EncoderInfo encoder;
   model::VisionConfig config;
   std::string fingerprint;
+  std::string texts;  ///< by which rule it takes them, or why not
   double load_seconds = 0;
 };
+
+std::string TextsOf(const pipeline::ModelSetup& setup) {
+  if (setup.tokenizer == nullptr) {
+    return "none: " + (setup.no_texts.empty() ? "the folder has no text tower" : setup.no_texts);
+  }
+  const tokenize::TokenizerInfo& info = setup.tokenizer->info();
+  return info.rule + ", up to " + std::to_string(info.max_length) + " tokens, fingerprint " +
+         setup.text_fingerprint;
+}
 
 ModelReport TryModel(const engine::ModelChoice& choice, const engine::EngineOptions& options,
                      const engine::MachinePlan& plan) {
@@ -40,6 +50,7 @@ ModelReport TryModel(const engine::ModelChoice& choice, const engine::EngineOpti
   report.encoder = loaded->setup.encoder->info();
   report.config = loaded->config;
   report.fingerprint = loaded->setup.fingerprint;
+  report.texts = TextsOf(loaded->setup);
   report.load_seconds = loaded->load_seconds;
   return report;
 }
@@ -106,6 +117,7 @@ void PrintModel(const ModelReport& model) {
   std::printf("  weights          %s packed, loaded and warmed up in %.2f s\n",
               HumanBytes(model.encoder.packed_bytes).c_str(), model.load_seconds);
   std::printf("  fingerprint      %s\n", model.fingerprint.c_str());
+  std::printf("  texts            %s\n", model.texts.c_str());
 }
 
 void WriteChecks(json::Writer& writer, const std::vector<engine::Check>& checks) {
@@ -140,6 +152,7 @@ void WriteModels(json::Writer& writer, const std::vector<ModelReport>& models) {
   for (const ModelReport& model : models) {
     writer.BeginObject().Field("name", model.choice.name).Field("dir", model.choice.dir);
     writer.Key("error").Error(model.status).Field("fingerprint", model.fingerprint);
+    writer.Field("texts", model.texts);
     writer.Field("architecture", model.config.architecture).Field("precision", model.encoder.precision);
     writer.Field("detail", model.encoder.detail).Field("dimensions", model.encoder.embedding_dim);
     writer.Field("packed_bytes", model.encoder.packed_bytes).EndObject();

@@ -113,10 +113,6 @@ class EmbedJob {
 
  private:
   const engine::ModelSummary& model() const { return engine_->models[0]; }
-  std::string TextRule() const {
-    const tokenize::TokenizerInfo* text = engine_->pipeline->models().front().text;
-    return text != nullptr ? text->rule : "";
-  }
   int columns() const { return model().encoder.embedding_dim; }
 
   int CheckFinished() {
@@ -242,8 +238,8 @@ class EmbedJob {
     if (!digests.ok()) {
       return cli::ReportFailure({digests.status().code(), digests.status().message() + Afterwards()});
     }
-    const Status finished = partial_->Finish(MetaJson(options_, model(), TextRule(), *digests, summary,
-                                                      resumed_->passed_over(), run.milliseconds()));
+    const Status finished = partial_->Finish(
+        MetaJson(options_, model(), *digests, summary, resumed_->passed_over(), run.milliseconds()));
     if (!finished.ok()) return cli::ReportFailure({finished.code(), finished.message() + Afterwards()});
     partial_.reset();
     const Status placed = bulk::PutInPlace(names_);
@@ -288,9 +284,11 @@ int RunEmbed(const EmbedOptions& options) {
   auto engine = engine::StartEngine(options.engine, std::make_unique<bulk::PathReader>(kReaders, kMaxReads),
                                     bulk::EmbedRun::kChunk);
   if (!engine.ok()) return cli::ReportFailure(engine.status());
-  if (!options.texts.empty() && (*engine)->pipeline->models().front().text == nullptr) {
-    return cli::ReportFailure({Code::kInvalidRequest, "--texts: the model " + (*engine)->models[0].name +
-                                                          " has no text tower; it embeds images only"});
+  if (!options.texts.empty() && (*engine)->models[0].text_rule.empty()) {
+    const std::string why((*engine)->pipeline->models().front().no_texts);
+    return cli::ReportFailure(
+        {Code::kInvalidRequest, "--texts: the model " + (*engine)->models[0].name +
+                                    " embeds images only: " + (why.empty() ? "it has no text tower" : why)});
   }
   const int code = job.Run(**engine, **source);
   if (code == cli::kExitDeviceFailed || engine::HasHangingStream(**engine)) {

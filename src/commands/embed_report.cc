@@ -54,7 +54,10 @@ bulk::RunFacts FactsOf(const EmbedOptions& options, const engine::ModelSummary& 
       {"--null", options.null_separated ? "on" : "off"},
   };
   // Not where it is off: a run of an earlier version has no word for it.
-  if (!options.texts.empty()) facts["--texts"] = options.NameKey() == "id" ? "JSON lines" : "lines";
+  if (!options.texts.empty()) {
+    facts["--texts"] = options.NameKey() == "id" ? "JSON lines" : "lines";
+    facts["text tower's fingerprint"] = model.text_fingerprint;
+  }
   if (!options.from.empty() || std::any_of(options.inputs.begin(), options.inputs.end(), IsRelative)) {
     std::error_code ignored;  // a working directory that was removed has no name, in both runs
     facts["working directory"] = AsText(std::filesystem::current_path(ignored).string());
@@ -84,9 +87,8 @@ Status SameFacts(const bulk::RunFacts& before, const bulk::RunFacts& now) {
 }
 
 std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& model,
-                     const std::string& text_rule, const bulk::ResultDigests& digests,
-                     const bulk::StageSummary& summary, const bulk::PassedOver& passed_over,
-                     int64_t milliseconds) {
+                     const bulk::ResultDigests& digests, const bulk::StageSummary& summary,
+                     const bulk::PassedOver& passed_over, int64_t milliseconds) {
   std::string out;
   json::Writer writer(out);
   const auto add = [&](std::string_view key, const auto& value) { writer.Line(2).Field(key, value); };
@@ -117,7 +119,8 @@ std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& mo
   add("color", NameOf(options.engine.decode.color));
   if (!options.texts.empty()) {
     add("input", options.Noun());
-    add("text_rule", text_rule);
+    add("text_rule", model.text_rule);
+    add("text_fingerprint", model.text_fingerprint);
   }
   add("complete", true);
   add("inputs", summary.images());

@@ -49,7 +49,8 @@ class ModelRuntime {
             &setup_.encoder->info(),
             setup_.tokenizer != nullptr ? &setup_.tokenizer->info() : nullptr,
             setup_.score,
-            setup_.text_fingerprint};
+            setup_.text_fingerprint,
+            setup_.no_texts};
   }
   const preprocess::Spec& spec(Preprocessing preprocessing) const {
     return preprocessing == Preprocessing::kModel ? setup_.spec : replaced_service_spec_;

@@ -67,6 +67,7 @@ struct ModelView {
   const tokenize::TokenizerInfo* text = nullptr;  ///< null: the model takes images alone
   ScoreRule score = {};
   std::string_view text_fingerprint = {};  ///< empty without `text`
+  std::string_view no_texts = {};          ///< as ModelSetup::no_texts
 };
 
 /// The one place that knows the order of the stages: admit, fetch, decode + preprocess (of a text: tokenize), batch,

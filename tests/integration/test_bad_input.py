@@ -278,7 +278,7 @@ def test_memory_stays_flat_under_bad_input(server, jpegs):
         for body in wrong:
             client.post(server.url + "/embed", content=body, headers={"Content-Type": "application/json"})
         client.post(server.url + "/embed", files=[("i", ("x.jpg", data)) for data in bad + jpegs])
-        client.post(server.url + "/v1/embeddings", json={"input": ["0.jpg", "missing.jpg"]})
+        client.post(server.url + "/v1/embeddings", json={"input": [{"image": "0.jpg"}, {"image": "missing.jpg"}, "a cat", ""]})
 
     with httpx.Client(timeout=120) as client:
         for _ in range(8):

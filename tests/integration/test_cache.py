@@ -38,7 +38,7 @@ def test_a_repeat_is_answered_from_the_cache(cached, server, jpegs):
     assert "decode;" not in again.headers["server-timing"] and "decode_wait;" in again.headers["server-timing"]
     named = cached.post("/embed", json={"images": ["0.jpg", "1.jpg", "album/my cat.jpg"]})
     assert named.headers["x-photovec-cache"] == "hit=3, miss=0", "the files hold the bytes that were uploaded"
-    openai = cached.post("/v1/embeddings", json={"input": ["2.jpg", "large.jpg"]})
+    openai = cached.post("/v1/embeddings", json={"input": ["2.jpg", "large.jpg"], "modality": "image"})
     assert openai.headers["x-photovec-cache"] == "hit=1, miss=1"
     squashed = cached.post("/clip/embedding", json={"images": ["0.jpg"]})
     assert squashed.headers["x-photovec-cache"] == "hit=0, miss=1", "squashed photos have vectors of their own"

@@ -25,9 +25,11 @@ references = st.one_of(
                      DATA_URL, DATA_URL[:-7], DATA_URL + "=", "\ud800", "\0", "a" * 5_000, "%2e%2e/secret.jpg"]),
     st.text(max_size=60), st.binary(max_size=60).map(lambda b: "data:image/jpeg;base64," + base64.b64encode(b).decode()))
 images = st.lists(references | anything, max_size=6) | anything
+words = st.sampled_from(["a cat", "", " ", "\0", "http://h/x", "<|endoftext|>", "x" * 70_000, "\ud800", "日本 😀"]) | st.text(max_size=60)
+texts = st.lists(words | anything, max_size=6) | anything
 urls = st.fixed_dictionaries({}, optional={"url": references | anything, "detail": anything})
 content = st.lists(st.fixed_dictionaries({}, optional={"type": st.sampled_from(["image_url", "text", "input_image"]) | anything,
-                                                       "image_url": urls | references | anything, "text": anything}), max_size=3)
+                                                       "image_url": urls | references | anything, "text": words | anything}), max_size=3)
 messages = st.lists(st.fixed_dictionaries({}, optional={"role": st.just("user") | anything, "content": content | anything}), max_size=3)
 models = st.sampled_from(["clip", "nope", "", "clip\0"]) | anything
 
@@ -38,12 +40,14 @@ def members(**known):
         lambda both: {**both[1], **both[0]})
 
 
-embed = members(images=images, model=models, normalize=st.booleans() | anything)
-openai = members(input=images | references | messages | anything, messages=messages | anything, model=models,
+embed = members(images=images, texts=texts, model=models, normalize=st.booleans() | anything)
+score = members(images=images, texts=texts, model=models)
+openai = members(input=images | texts | references | content | messages | anything, messages=messages | anything,
+                 modality=st.sampled_from(["image", "text"]) | anything, model=models,
                  encoding_format=st.sampled_from(["float", "base64", "hex"]) | anything,
                  dimensions=st.sampled_from([0, 1, 16, 64, 512, -1, 2**40]) | anything, user=st.text(max_size=9) | anything)
 original = members(images=images, model=models, image=references | anything, data=anything)
-BODIES = {"/embed": embed, "/v1/embeddings": openai, "/clip/embedding": original}
+BODIES = {"/embed": embed, "/score": score, "/v1/embeddings": openai, "/clip/embedding": original}
 
 
 @pytest.fixture(scope="module")

@@ -40,8 +40,8 @@ def as_json(text, line=LINE):
     return sized(body, b"Content-Type: application/json", line=line)
 
 
-def parts(body, content_type=b"multipart/form-data; boundary=B"):
-    return sized(body, b"Content-Type: " + content_type)
+def parts(body, content_type=b"multipart/form-data; boundary=B", line=LINE):
+    return sized(body, b"Content-Type: " + content_type, line=line)
 
 
 def part(data=JPEG, head=b'Content-Disposition: form-data; name="image"; filename="a.jpg"', boundary=b"B"):
@@ -49,6 +49,9 @@ def part(data=JPEG, head=b'Content-Disposition: form-data; name="image"; filenam
 
 
 JSON = b"Content-Type: application/json"
+TEXT = b'Content-Disposition: form-data; name="text"'
+OPENAI = b"POST /v1/embeddings HTTP/1.1"
+SCORE = b"POST /score HTTP/1.1"
 ONE = b'{"images":["0.jpg"]}'
 
 REQUEST_LINES = [
@@ -292,6 +295,19 @@ MULTIPART = [
     ("a name with a path", parts(part(head=b'Content-Disposition: form-data; name="image"; filename="../../x"') +
                                  b"--B--\r\n"), 200),
     ("1,001 parts", parts(part(b"x") * 1_001 + b"--B--\r\n"), 400),
+    ("a text", parts(part(b"a cat", TEXT) + b"--B--\r\n"), 200),
+    ("a text and an image", parts(part(b"a cat", TEXT) + part() + b"--B--\r\n"), 200),
+    ("an empty text", parts(part(b"", TEXT) + b"--B--\r\n"), 400),
+    ("a text of 70 KiB", parts(part(b"x" * 70_000, TEXT) + b"--B--\r\n"), 400),
+    ("a text that is not UTF-8", parts(part(b"caf\xe9", TEXT) + b"--B--\r\n"), 400),
+    ("a field behind a text", parts(part(b"a cat", TEXT) + part(b"clip", b'Content-Disposition: form-data; name="model"') +
+                                    b"--B--\r\n"), 400),
+    ("1,001 texts", parts(part(b"x", TEXT) * 1_001 + b"--B--\r\n"), 400),
+    ("scores", parts(part(b"a cat", TEXT) + part() + b"--B--\r\n", line=SCORE), 200),
+    ("scores without a text", parts(part() + b"--B--\r\n", line=SCORE), 400),
+    ("scores without an image", parts(part(b"a cat", TEXT) + b"--B--\r\n", line=SCORE), 400),
+    ("scores with normalize", parts(part(b"true", b'Content-Disposition: form-data; name="normalize"') + part() +
+                                    b"--B--\r\n", line=SCORE), 400),
 ]
 
 IMAGES = json.dumps(["0.jpg"] * 1001)
@@ -332,6 +348,33 @@ JSONS = [
                                       b"POST /v1/embeddings HTTP/1.1"), 400),
     ("OpenAI with dimensions", as_json(b'{"model":"clip","input":"0.jpg","dimensions":3}',
                                        b"POST /v1/embeddings HTTP/1.1"), 400),
+    ("texts", as_json(b'{"texts":["a cat","a\\u0000b"]}'), 200),
+    ("texts that are none", as_json(b'{"texts":"a cat"}'), 400),
+    ("a text that is none", as_json(b'{"texts":["a cat",7]}'), 400),
+    ("neither images nor texts", as_json(b'{"images":[],"texts":[]}'), 400),
+    ("an empty text", as_json(b'{"texts":[""]}'), 400),
+    ("a text of white space", as_json(b'{"texts":[" \\t\\n"]}'), 400),
+    ("a text of 1 MB", as_json(b'{"texts":["' + b"x" * 1_000_000 + b'"]}'), 400),
+    ("a text that is not UTF-8", as_json(b'{"texts":["caf\xe9"]}'), 400),
+    ("a text with a lone surrogate", as_json(b'{"texts":["\\udc00"]}'), 400),
+    ("1,001 texts", as_json('{"texts":' + IMAGES + "}"), 400),
+    ("1,000 texts and an image", as_json(b'{"images":["0.jpg"],"texts":' + json.dumps(["x"] * 1000).encode() + b"}"), 400),
+    ("OpenAI with a text", as_json(b'{"input":"a cat"}', OPENAI), 200),
+    ("OpenAI with a list of tokens", as_json(b'{"input":[[320,2368]]}', OPENAI), 400),
+    ("OpenAI with a text that is none", as_json(b'{"input":[{"text":["a cat"]}]}', OPENAI), 400),
+    ("OpenAI with both in one", as_json(b'{"input":[{"text":"a cat","image":"0.jpg"}]}', OPENAI), 400),
+    ("OpenAI with an empty text", as_json(b'{"input":""}', OPENAI), 400),
+    ("OpenAI with another modality", as_json(b'{"input":"a cat","modality":"audio"}', OPENAI), 400),
+    ("OpenAI with a text where images are", as_json(b'{"input":"a cat","modality":"image"}', OPENAI), 400),
+    ("scores", as_json(b'{"images":["0.jpg"],"texts":["a cat"]}', SCORE), 200),
+    ("scores without images", as_json(b'{"texts":["a cat"]}', SCORE), 400),
+    ("scores without texts", as_json(b'{"images":["0.jpg"],"texts":[]}', SCORE), 400),
+    ("scores of nothing", as_json(b"{}", SCORE), 400),
+    ("scores with an unknown key", as_json(b'{"images":["0.jpg"],"texts":["a cat"],"normalize":true}', SCORE), 400),
+    ("scores with an image that is not there", as_json(b'{"images":["no.jpg"],"texts":["a cat"]}', SCORE), 404),
+    ("scores with an unknown model", as_json(b'{"images":["0.jpg"],"texts":["a cat"],"model":"nope"}', SCORE), 404),
+    ("scores of 1,001", as_json(b'{"images":["0.jpg"],"texts":' + json.dumps(["x"] * 1000).encode() + b"}", SCORE), 400),
+    ("scores of a picture's bytes", sized(JPEG, line=SCORE), 400),
     ("the original API with a list", as_json(b"[1]", b"POST /clip/embedding HTTP/1.1"), 400),
 ]
 

@@ -150,13 +150,13 @@ TEST(NativeRequestTest, Fields) {
       {R"({"images":["a.jpg"],"model":7})", "\"model\" must be a string, not a number"},
       {R"({"images":["a.jpg"],"normalise":true})",
        "\"normalise\" is unknown; known fields: images texts model normalize"},
-      {R"({"images":["a.jpg","a.jpg","a.jpg"]})", "\"images\" has 3 entries; a request may have 2"},
+      {R"({"images":["a.jpg","a.jpg","a.jpg"]})", "\"images\" lists 3 entries; a request may name 2"},
       {R"({"images":["a.jpg"],"model":"n"})", "there is no model \"n\""},
       {R"({"images":[],"texts":[]})", "\"images\" must list at least one image, or \"texts\" a text"},
       {R"({"texts":["a cat"]})", "\"texts\" lists is text, and the model \"clip\" embeds images only"},
       {R"({"texts":"a cat"})", "\"texts\" must be a list, not a string"},
       {R"({"texts":[{"text":"a cat"}]})", "\"texts[0]\" must be a string, not an object"},
-      {R"({"images":["a.jpg"],"texts":["a","b"]})", "\"texts\" has 3 entries; a request may have 2"},
+      {R"({"images":["a.jpg"],"texts":["a","b"]})", "\"texts\" lists 3 entries; a request may name 2"},
   };
   for (const auto& test : kCases) {
     EXPECT_THAT(ParseNativeJson(test.body, defaults, server.service).status().message(),
@@ -191,8 +191,8 @@ TEST(ScoreRequestTest, Fields) {
       {R"({"texts":["a"]})", "\"images\" must list at least one image"},
       {R"({"images":["a.jpg"],"texts":[7]})", "\"texts[0]\" must be a string, not a number"},
       {R"({"images":["a.jpg"],"texts":["a"],"normalize":true})", "\"normalize\" is unknown"},
-      {R"({"images":["a.jpg"],"texts":["a","b","c"]})", "\"texts\" has 3 entries; a request may have 2"},
-      {R"({"images":["a","b","c"],"texts":["a"]})", "\"images\" has 3 entries; a request may have 2"},
+      {R"({"images":["a.jpg"],"texts":["a","b","c"]})", "\"texts\" lists 3 entries; a request may name 2"},
+      {R"({"images":["a","b","c"],"texts":["a"]})", "\"images\" lists 3 entries; a request may name 2"},
       {R"({"images":["a.jpg"],"texts":["a"],"model":"n"})", "there is no model \"n\""},
   };
   for (const auto& test : kCases) {
@@ -296,7 +296,7 @@ TEST(OpenAiRequestTest, RefusedByAModelThatTakesBoth) {
       {R"({"input":[{"content":[{"text":"a"},{"image":"b.jpg"}]}]})", "names 2 images and texts"},
       {R"({"messages":[{"content":"a"},{"content":"b"}]})", "\"messages\" names 2 images and texts"},
       {R"({"input":"a cat","modality":"image"})", "\"modality\" says \"image\""},
-      {R"({"input":["a","b","c"]})", "\"input\" has 3 entries; a request may have 2"},
+      {R"({"input":["a","b","c"]})", "\"input\" lists 3 entries; a request may name 2"},
   };
   for (const auto& test : kCases) {
     const auto call = ParseEmbeddings(test.body, server.service);
@@ -335,7 +335,7 @@ TEST(OpenAiRequestTest, RefusedForms) {
       {R"({"input":"a.jpg","dimensions":1.5})", "dimensions", "whole number"},
       {R"({"input":"a.jpg","dimensions":"512"})", "dimensions", "not a string"},
       {R"({"input":"a.jpg","model":["m"]})", "model", "must be a string, not a list"},
-      {R"({"input":["a.jpg","a.jpg","a.jpg"]})", "input", "has 3 entries; a request may have 2"},
+      {R"({"input":["a.jpg","a.jpg","a.jpg"]})", "input", "lists 3 entries; a request may name 2"},
   };
   for (const auto& test : kCases) {
     const auto call = ParseEmbeddings(test.body, server.service);

@@ -39,7 +39,9 @@ class TextSourceTest : public FolderTest {
 
 TEST_F(TextSourceTest, LinesNameThemselves) {
   const std::string nul("a\0b", 3);
-  EXPECT_EQ(Texts("\xEF\xBB\xBF" "a cat\r\n\n \t\n" + nul + "\nhttp://h/x\n\xFF"),
+  EXPECT_EQ(Texts("\xEF\xBB\xBF"
+                  "a cat\r\n\n \t\n" +
+                  nul + "\nhttp://h/x\n\xFF"),
             "a cat=a cat|" + nul + "=" + nul + "|http://h/x=http://h/x|\xFF=\xFF|");
   EXPECT_EQ(empty_lines_, 2);
   EXPECT_TRUE(status_.ok());
