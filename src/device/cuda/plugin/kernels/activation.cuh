@@ -13,6 +13,8 @@ __device__ __forceinline__ float Act(float x) {
     return x / (1.0F + __expf(-1.702F * x));
   } else if constexpr (kActivation == model::Activation::kGeluErf) {
     return 0.5F * x * (1.0F + erff(x * 0.70710678F));
+  } else if constexpr (kActivation == model::Activation::kSilu) {
+    return x / (1.0F + __expf(-x));
   } else {
     const float inner = 0.79788456F * (x + 0.044715F * x * x * x);
     return 0.5F * x * (1.0F + tanhf(inner));
@@ -30,6 +32,8 @@ void WithActivation(model::Activation activation, Launch launch) {
       return launch(std::integral_constant<Activation, Activation::kGeluErf>());
     case Activation::kGeluTanh:
       return launch(std::integral_constant<Activation, Activation::kGeluTanh>());
+    case Activation::kSilu:
+      return launch(std::integral_constant<Activation, Activation::kSilu>());
   }
 }
 

@@ -4,6 +4,7 @@
 #include "device/cuda/plugin/kernels/dispatch.cuh"
 #include "device/cuda/plugin/kernels/elements.cuh"
 #include "device/cuda/plugin/kernels/kernels.h"
+#include "device/cuda/plugin/kernels/launch.cuh"
 
 namespace photovec::device {
 namespace {
@@ -27,8 +28,7 @@ __device__ float BlockReduce(float x, float* scratch, Combine combine, WarpReduc
 
 template <typename T, int kQueries>
 __global__ void PlainKernel(const __grid_constant__ AttentionArgs args) {
-  extern __shared__ float shared[];
-  float* query = shared;                             // [kQueries, HD]
+  float* query = DynamicShared<float>();                             // [kQueries, HD]
   float* scores = query + kQueries * args.head_dim;  // [kQueries, tk]
   __shared__ float scratch[kThreads / 32];
   const size_t image = blockIdx.z;
@@ -96,7 +96,7 @@ cudaError_t Launch(const AttentionArgs& args, model::Element element, cudaStream
                   static_cast<unsigned>(args.images));
   WithElement(element, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
-    PlainKernel<T, kQueries><<<grid, kThreads, bytes, stream>>>(args);
+    LaunchKernel(PlainKernel<T, kQueries>, grid, kThreads, bytes, stream, args);
   });
   return cudaGetLastError();
 }

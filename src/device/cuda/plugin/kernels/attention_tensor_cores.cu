@@ -4,6 +4,7 @@
 #include "device/cuda/plugin/kernels/dispatch.cuh"
 #include "device/cuda/plugin/kernels/elements.cuh"
 #include "device/cuda/plugin/kernels/kernels.h"
+#include "device/cuda/plugin/kernels/launch.cuh"
 #include "device/cuda/plugin/kernels/tensor_core.cuh"
 
 namespace photovec::device {
@@ -193,8 +194,7 @@ class Block {
 
 template <typename T, int HD>
 __global__ void __launch_bounds__(kThreads) AttentionKernel(const __grid_constant__ AttentionArgs args) {
-  extern __shared__ uint4 shared[];
-  Block<T, HD>(args, reinterpret_cast<T*>(shared)).Run();
+  Block<T, HD>(args, DynamicShared<T>()).Run();
 }
 
 template <typename T, int HD>
@@ -203,13 +203,12 @@ cudaError_t Launch(const AttentionArgs& args, cudaStream_t stream) {
   const size_t bytes = tiles * Block<T, HD>::kTileElements * sizeof(T);
   constexpr size_t kAlways = 48 * 1024;  // more must be asked for
   if (bytes > kAlways) {
-    const cudaError_t error = cudaFuncSetAttribute(
-        AttentionKernel<T, HD>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+    const cudaError_t error = AllowSharedBytes(AttentionKernel<T, HD>, bytes);
     if (error != cudaSuccess) return error;
   }
   const dim3 grid(CeilDiv(static_cast<size_t>(args.tq), kTile), static_cast<unsigned>(args.heads),
                   static_cast<unsigned>(args.images));
-  AttentionKernel<T, HD><<<grid, kThreads, bytes, stream>>>(args);
+  LaunchKernel(AttentionKernel<T, HD>, grid, kThreads, bytes, stream, args);
   return cudaGetLastError();
 }
 

@@ -5,6 +5,7 @@
 #include "device/cuda/plugin/kernels/dispatch.cuh"
 #include "device/cuda/plugin/kernels/elements.cuh"
 #include "device/cuda/plugin/kernels/kernels.h"
+#include "device/cuda/plugin/kernels/launch.cuh"
 
 namespace photovec::device {
 namespace {
@@ -57,7 +58,7 @@ cudaError_t Activate(const ActivateArgs& args, model::Element element, cudaStrea
   WithElement(element, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
     WithActivation(args.activation, [&](auto activation) {
-      ActivateKernel<T, activation()><<<grid, kThreads, 0, stream>>>(args);
+      LaunchKernel(ActivateKernel<T, activation()>, grid, kThreads, 0, stream, args);
     });
   });
   return cudaGetLastError();
@@ -67,7 +68,7 @@ cudaError_t GatherRows(const void* in, size_t stride_rows, int rows, int dim, mo
                        void* out, cudaStream_t stream) {
   WithElement(element, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
-    GatherKernel<T><<<static_cast<unsigned>(rows), 128, 0, stream>>>(static_cast<const T*>(in), stride_rows,
+    LaunchKernel(GatherKernel<T>, static_cast<unsigned>(rows), 128, 0, stream, static_cast<const T*>(in), stride_rows,
                                                                      dim, static_cast<T*>(out));
   });
   return cudaGetLastError();
@@ -77,7 +78,7 @@ cudaError_t FillEqualRows(void* out, int rows, int columns, model::Element eleme
   const size_t elements = static_cast<size_t>(rows) * static_cast<size_t>(columns);
   WithElement(element, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
-    FillKernel<T><<<1024, kThreads, 0, stream>>>(static_cast<T*>(out), elements, columns);
+    LaunchKernel(FillKernel<T>, 1024, kThreads, 0, stream, static_cast<T*>(out), elements, columns);
   });
   return cudaGetLastError();
 }
@@ -85,7 +86,7 @@ cudaError_t FillEqualRows(void* out, int rows, int columns, model::Element eleme
 cudaError_t CompareRows(const void* in, int rows, size_t row_bytes, unsigned* different,
                         cudaStream_t stream) {
   const size_t row_words = row_bytes / 4;
-  CompareKernel<<<1024, kThreads, 0, stream>>>(static_cast<const uint32_t*>(in),
+  LaunchKernel(CompareKernel, 1024, kThreads, 0, stream, static_cast<const uint32_t*>(in),
                                                row_words * static_cast<size_t>(rows), row_words, different);
   return cudaGetLastError();
 }

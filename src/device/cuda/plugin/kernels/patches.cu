@@ -4,6 +4,7 @@
 #include "device/cuda/plugin/kernels/dispatch.cuh"
 #include "device/cuda/plugin/kernels/elements.cuh"
 #include "device/cuda/plugin/kernels/kernels.h"
+#include "device/cuda/plugin/kernels/launch.cuh"
 
 namespace photovec::device {
 namespace {
@@ -54,7 +55,7 @@ cudaError_t Patches(const PatchArgs& args, model::Element element, cudaStream_t 
   const size_t threads = static_cast<size_t>(args.images) * grid * grid * (args.depth / 8);
   WithElement(element, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
-    PatchesKernel<T><<<CeilDiv(threads, kThreads), kThreads, 0, stream>>>(args);
+    LaunchKernel(PatchesKernel<T>, CeilDiv(threads, kThreads), kThreads, 0, stream, args);
   });
   return cudaGetLastError();
 }

@@ -5,6 +5,7 @@
 #include "device/cuda/plugin/kernels/elements.cuh"
 #include "device/cuda/plugin/kernels/fp8.cuh"
 #include "device/cuda/plugin/kernels/kernels.h"
+#include "device/cuda/plugin/kernels/launch.cuh"
 
 namespace photovec::device {
 namespace {
@@ -151,15 +152,15 @@ cudaError_t ResidualNorm(const ResidualArgs& args, model::Element element, cudaS
   if (fp8 && (element != model::Element::kF16 || args.out_f32)) return cudaErrorInvalidValue;
   return WithVectors(args.dim, [&](auto vectors) {
     if (fp8) {
-      ResidualKernel<__half, __half, vectors(), true><<<grid, block, 0, stream>>>(args);
+      LaunchKernel(ResidualKernel<__half, __half, vectors(), true>, grid, block, 0, stream, args);
       return;
     }
     WithElement(element, [&](auto* type) {
       using T = std::remove_pointer_t<decltype(type)>;
       if (args.out_f32) {
-        ResidualKernel<T, float, vectors()><<<grid, block, 0, stream>>>(args);
+        LaunchKernel(ResidualKernel<T, float, vectors()>, grid, block, 0, stream, args);
       } else {
-        ResidualKernel<T, T, vectors()><<<grid, block, 0, stream>>>(args);
+        LaunchKernel(ResidualKernel<T, T, vectors()>, grid, block, 0, stream, args);
       }
     });
   });
@@ -173,12 +174,12 @@ cudaError_t EmbedRows(const EmbedArgs& args, model::Element element, cudaStream_
   if (fp8 && element != model::Element::kF16) return cudaErrorInvalidValue;
   return WithVectors(args.dim, [&](auto vectors) {
     if (fp8) {
-      EmbedKernel<__half, vectors(), true><<<grid, block, 0, stream>>>(args);
+      LaunchKernel(EmbedKernel<__half, vectors(), true>, grid, block, 0, stream, args);
       return;
     }
     WithElement(element, [&](auto* type) {
       using T = std::remove_pointer_t<decltype(type)>;
-      EmbedKernel<T, vectors()><<<grid, block, 0, stream>>>(args);
+      LaunchKernel(EmbedKernel<T, vectors()>, grid, block, 0, stream, args);
     });
   });
 }
