@@ -19,6 +19,18 @@ void Widen(const void* data, std::span<float> out, Convert convert) {
   }
 }
 
+void WidenElements(DType dtype, const void* data, std::span<float> out) {
+  switch (dtype) {
+    case DType::kF32:
+      std::memcpy(out.data(), data, out.size_bytes());
+      return;
+    case DType::kF16:
+      return Widen(data, out, HalfToFloat);
+    case DType::kBF16:
+      return Widen(data, out, BFloat16ToFloat);
+  }
+}
+
 }  // namespace
 
 float BFloat16ToFloat(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
@@ -58,15 +70,15 @@ uint16_t FloatToHalf(float value) {
 
 void TensorView::CopyTo(std::span<float> out) const {
   PHOTOVEC_CHECK(static_cast<int64_t>(out.size()) == elements(), "a tensor of another size");
-  switch (dtype) {
-    case DType::kF32:
-      std::memcpy(out.data(), data, out.size_bytes());
-      return;
-    case DType::kF16:
-      return Widen(data, out, HalfToFloat);
-    case DType::kBF16:
-      return Widen(data, out, BFloat16ToFloat);
-  }
+  WidenElements(dtype, data, out);
+}
+
+void TensorView::CopyRowTo(int64_t index, std::span<float> out) const {
+  PHOTOVEC_CHECK(shape.size() == 2 && index >= 0 && index < shape[0], "a row that the matrix does not have");
+  PHOTOVEC_CHECK(static_cast<int64_t>(out.size()) == shape[1], "a row of another size");
+  WidenElements(
+      dtype, static_cast<const uint8_t*>(data) + static_cast<size_t>(index) * out.size() * DTypeBytes(dtype),
+      out);
 }
 
 std::vector<float> TensorView::ToFloats() const {

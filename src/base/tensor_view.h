@@ -39,6 +39,9 @@ struct TensorView {
   /// \param out exactly elements() floats.
   void CopyTo(std::span<float> out) const;
   std::vector<float> ToFloats() const;
+  /// Row `index` of a matrix alone, widened; does not allocate.
+  /// \param out exactly shape[1] floats.
+  void CopyRowTo(int64_t index, std::span<float> out) const;
 };
 
 float HalfToFloat(uint16_t bits);

@@ -120,7 +120,7 @@ struct EncoderOptions {
       plan_cache;  ///< CUDA: file that keeps measured product plans from one start to the next; empty: none
   std::vector<int> devices;    ///< CUDA devices to use; streams are spread over them
   int streams = 0;             ///< for images and texts; 0: chosen from the machine
-  int text_streams = 0;        ///< more, for texts alone
+  int text_streams = 0;        ///< more, for texts alone; none are made for a model without a text tower
   int threads_per_stream = 0;  ///< 0: chosen from the machine
   int max_batch = 0;           ///< 0: chosen by the backend
   bool pin_threads = true;

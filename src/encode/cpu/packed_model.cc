@@ -113,13 +113,13 @@ void PackedModel::Pack(const model::VisionModel& model, const PixelNormalization
     const model::FoldedPatch folded = model::FoldPatch(model, normalization, element_);
     patch = PackMatrix(config_.patch_size * config_.patch_size * 3, d, folded.weight);
     position = Keep(folded.position);
-    if (!folded.class_row.empty()) class_row = Keep(folded.class_row);
+    if (!folded.prefix_rows.empty()) class_row = Keep(folded.prefix_rows);
   }
   if (config_.has_pre_norm) pre_norm = KeepNorm(model.weights.pre_norm);
   blocks.reserve(model.weights.blocks.size());
   for (size_t i = 0; i < model.weights.blocks.size(); ++i) {
     const bool last = i + 1 == model.weights.blocks.size();
-    const model::FoldedBlock folded = model::FoldBlock(config_, model.weights.blocks[i], last);
+    const model::FoldedBlock folded = model::FoldBlock(config_, model.weights.blocks[i], {.split_query = last});
     PackedBlock block;
     block.qkv = PackMatrix(d, last ? 2 * d : 3 * d, folded.qkv_weight);
     if (last) block.q = PackMatrix(d, d, folded.q_weight);

@@ -5,9 +5,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "encode/reference/text_tower.h"
 #include "encode/reference/vit.h"
+#include "encode/text_batch.h"
+#include "model/fold/fold.h"
 
 namespace photovec::encode {
 namespace {
@@ -16,11 +20,12 @@ constexpr int kDefaultMaxBatch = 32;
 
 class ReferenceStream : public EncoderStream {
  public:
-  ReferenceStream(const reference::Vit& vit, const EncoderInfo& info) : vit_(vit), info_(info) {}
+  /// \param text null: no text tower.
+  ReferenceStream(const reference::Vit& vit, const reference::TextTower* text, const EncoderInfo& info)
+      : vit_(vit), text_(text), info_(info) {}
 
   Result<Ticket> Submit(std::span<const PixelSlot> slots, std::span<float> out) override {
     const auto batch = slots.size();
-    if (pending_) return Status(Code::kInternal, "reference stream: one batch in flight at most");
     if (batch == 0 || batch > static_cast<size_t>(info_.max_batch)) {
       return Status(Code::kInternal, "reference stream: a batch of " + std::to_string(batch) + ", 1 to " +
                                          std::to_string(info_.max_batch) + " expected");
@@ -30,8 +35,13 @@ class ReferenceStream : public EncoderStream {
                                          " floats, " + std::to_string(batch) + " x " +
                                          std::to_string(info_.embedding_dim) + " expected");
     }
-    pending_ = Pending{{slots.begin(), slots.end()}, out};
-    return Ticket{++last_id_};
+    return Start({{slots.begin(), slots.end()}, {}, out});
+  }
+
+  Result<Ticket> SubmitTexts(std::span<const TokenIds> texts, std::span<float> out) override {
+    const int vocabulary = text_ == nullptr ? 0 : text_->config().vocabulary_size;
+    RETURN_IF_ERROR(CheckTextBatch(info_, vocabulary, texts, out));
+    return Start({{}, {texts.begin(), texts.end()}, out});
   }
 
   Status Wait(Ticket ticket) override {
@@ -43,6 +53,7 @@ class ReferenceStream : public EncoderStream {
     for (const PixelSlot& slot : pending_->slots) {
       row = std::ranges::copy(vit_.Embed({slot.data, slot_bytes}), row).out;
     }
+    for (const TokenIds text : pending_->texts) row = std::ranges::copy(text_->Embed(text), row).out;
     pending_.reset();
     return Status::Ok();
   }
@@ -52,9 +63,18 @@ class ReferenceStream : public EncoderStream {
  private:
   struct Pending {
     std::vector<PixelSlot> slots;
+    std::vector<TokenIds> texts;
     std::span<float> out;
   };
+
+  Result<Ticket> Start(Pending pending) {
+    if (pending_) return Status(Code::kInternal, "reference stream: one batch in flight at most");
+    pending_ = std::move(pending);
+    return Ticket{++last_id_};
+  }
+
   const reference::Vit& vit_;
+  const reference::TextTower* const text_;
   const EncoderInfo& info_;
   std::optional<Pending> pending_;
   uint64_t last_id_ = 0;
@@ -62,8 +82,10 @@ class ReferenceStream : public EncoderStream {
 
 class ReferenceEncoder : public Encoder {
  public:
-  ReferenceEncoder(const model::VisionModel& model, const EncoderOptions& options)
-      : vit_(model, options.normalization) {
+  ReferenceEncoder(const model::VisionModel& model, const model::TextModel* text,
+                   const EncoderOptions& options)
+      : vit_(model, options.normalization),
+        text_streams_(text == nullptr ? 0 : std::max(0, options.text_streams)) {
     info_.backend = "reference";
     info_.precision = "f32";
     info_.detail = "naive loops, f64 sums";
@@ -72,13 +94,24 @@ class ReferenceEncoder : public Encoder {
     info_.max_batch = options.max_batch > 0 ? options.max_batch : kDefaultMaxBatch;
     info_.executed_flops_per_image = model.config.FlopsPerImage();
     info_.packed_bytes = vit_.weight_bytes();
-    for (int i = 0; i < std::max(1, options.streams); ++i) {
-      streams_.push_back(std::make_unique<ReferenceStream>(vit_, info_));
+    if (text != nullptr) {
+      text_.emplace(*text);
+      const model::TextConfig& config = text->config;
+      info_.packed_bytes += text_->weight_bytes();
+      info_.text = {.max_tokens = config.max_tokens,
+                    .max_batch = info_.max_batch,
+                    .max_batch_tokens = info_.max_batch * config.max_tokens,
+                    .causal = config.causal,
+                    .flops_per_token = model::ExecutedFlops(config, config.max_tokens) / config.max_tokens};
+    }
+    for (int i = 0; i < std::max(1, options.streams) + text_streams_; ++i) {
+      streams_.push_back(std::make_unique<ReferenceStream>(vit_, text_ ? &*text_ : nullptr, info_));
     }
   }
 
   const EncoderInfo& info() const override { return info_; }
   int stream_count() const override { return static_cast<int>(streams_.size()); }
+  int text_stream_count() const override { return text_streams_; }
   EncoderStream& stream(int index) override { return *streams_[static_cast<size_t>(index)]; }
 
   /// Nothing here is tuned or allocated ahead of time: one image proves that it works.
@@ -93,6 +126,8 @@ class ReferenceEncoder : public Encoder {
 
  private:
   reference::Vit vit_;
+  std::optional<reference::TextTower> text_;
+  const int text_streams_;
   EncoderInfo info_;
   std::vector<std::unique_ptr<ReferenceStream>> streams_;
 };
@@ -102,9 +137,6 @@ class ReferenceEncoder : public Encoder {
 Result<std::unique_ptr<Encoder>> CreateReferenceEncoder(const model::VisionModel& model,
                                                         const model::TextModel* text,
                                                         const EncoderOptions& options) {
-  if (text != nullptr) {
-    return Status(Code::kNotImplemented, "this backend has no text encoder yet");
-  }
   if (options.precision == Precision::kBF16) {
     return Status(Code::kInvalidRequest, "the reference backend computes in f32 only, not in bf16");
   }
@@ -112,7 +144,7 @@ Result<std::unique_ptr<Encoder>> CreateReferenceEncoder(const model::VisionModel
     return Status(Code::kInvalidRequest, "the reference backend has one thread a stream, not " +
                                              std::to_string(options.threads_per_stream));
   }
-  return std::unique_ptr<Encoder>(std::make_unique<ReferenceEncoder>(model, options));
+  return std::unique_ptr<Encoder>(std::make_unique<ReferenceEncoder>(model, text, options));
 }
 
 }  // namespace photovec::encode

@@ -2,46 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/image.h"
+#include "encode/reference/matrix.h"
+#include "encode/reference/transformer.h"
 #include "model/vision_model.h"
 
 namespace photovec::encode::reference {
-
-/// [rows, columns], row-major.
-struct Matrix {
-  int rows = 0;
-  int columns = 0;
-  std::vector<float> values;
-
-  Matrix() = default;
-  Matrix(int r, int c) : rows(r), columns(c), values(static_cast<size_t>(r) * static_cast<size_t>(c)) {}
-  float& at(int r, int c) { return values[Index(r, c)]; }
-  float at(int r, int c) const { return values[Index(r, c)]; }
-
- private:
-  size_t Index(int r, int c) const {
-    return static_cast<size_t>(r) * static_cast<size_t>(columns) + static_cast<size_t>(c);
-  }
-};
-
-/// y = x W^T + b; no bias: empty.
-struct Linear {
-  Matrix weight;  ///< [out, in]
-  std::vector<float> bias;
-};
-
-struct Norm {
-  std::vector<float> gamma, beta;  ///< [D]; empty: no such norm
-};
-
-struct Block {
-  Norm norm1, norm2;
-  Linear q, k, v, out, fc1, fc2;
-  std::vector<float> layer_scale1, layer_scale2;  ///< [D], or empty
-};
 
 /// A vision transformer that owns its weights as f32. Immutable, so any thread may call Embed().
 class Vit {
@@ -53,17 +23,26 @@ class Vit {
   uint64_t weight_bytes() const { return weight_bytes_; }
 
  private:
+  /// SigLIP's head, see model::AttentionPool.
+  struct Pool {
+    Matrix probe;  // [1, D]
+    Linear q, k, v, out, fc1, fc2;
+    Norm norm;
+  };
   Matrix PatchTokens(std::span<const uint8_t> pixels) const;
-  void Attend(const Block& block, Matrix& x) const;
-  void Feed(const Block& block, Matrix& x) const;
+  Matrix Rows(std::span<const uint8_t> pixels) const;
+  Matrix PoolByAttention(const Matrix& x) const;
 
   const model::VisionConfig config_;
   const PixelNormalization normalization_;
-  Linear patch_;                    ///< [D, 3*P*P]
-  std::vector<float> class_token_;  ///< [D], or empty
-  Matrix position_;                 ///< [T, D]
+  Linear patch_;        ///< [D, 3*P*P]
+  Matrix class_token_;  ///< [1, D], or empty
+  Matrix registers_;    ///< [R, D], or empty
+  Matrix position_;     ///< [class token + patches, D], or empty
   Norm pre_norm_, post_norm_;
-  std::vector<Block> blocks_;
+  Transformer blocks_;
+  std::optional<Rotary> rotary_;
+  Pool pool_;
   Linear projection_;  ///< empty weight: none
   uint64_t weight_bytes_ = 0;
 };

@@ -4,12 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numbers>
 #include <string>
 #include <vector>
 
 #include "encode/factory.h"
+#include "encode/reference/transformer.h"
 
 namespace photovec::encode {
 namespace {
@@ -54,12 +57,19 @@ struct HandModel {
     block.fc2 = {View({2, 1}, {0, 0}), View({2}, {0, 0})};
   }
 
-  std::vector<float> Embed(uint8_t red, uint8_t green) {
+  /// No class token: the patch alone.
+  void DropClassToken() {
+    model.config.has_class_token = false;
+    model.weights.class_token = {};
+    model.weights.position = View({1, 2}, {0, 0});
+  }
+
+  std::vector<float> Embed(uint8_t red, uint8_t green) { return Embed(std::vector<uint8_t>{red, green, 0}); }
+  std::vector<float> Embed(const std::vector<uint8_t>& pixels) {
     EncoderOptions options;
     options.normalization = {.rescale = 1.0F, .mean = {0, 0, 0}, .std = {1, 1, 1}};
     auto encoder = CreateReferenceEncoder(model, nullptr, options);
     EXPECT_TRUE(encoder.ok());
-    const std::vector<uint8_t> pixels = {red, green, 0};
     const PixelSlot slot{pixels.data(), PixelSlot::kHost};
     std::vector<float> out(2);
     const auto ticket = (*encoder)->stream(0).Submit({&slot, 1}, out);
@@ -110,8 +120,7 @@ TEST(ReferenceEncoder, ActivationsAreThoseOfTheirNames) {
 
 TEST(ReferenceEncoder, NormalisesPixelsPerChannel) {
   HandModel hand;
-  hand.model.config.has_class_token = false;
-  hand.model.weights.position = hand.View({1, 2}, {0, 0});
+  hand.DropClassToken();
   EncoderOptions options;
   options.normalization = {.rescale = 0.5F, .mean = {1, 2, 0}, .std = {2, 4, 1}};
   auto encoder = CreateReferenceEncoder(hand.model, nullptr, options);
@@ -121,6 +130,224 @@ TEST(ReferenceEncoder, NormalisesPixelsPerChannel) {
   std::vector<float> out(2);
   ASSERT_TRUE((*encoder)->stream(0).Wait(*(*encoder)->stream(0).Submit({&slot, 1}, out)).ok());
   EXPECT_EQ(out, (std::vector<float>{2, 2}));
+}
+
+/// Attention that weighs all tokens alike and adds their mean.
+void AddMeans(HandModel& hand, float factor = 1) {
+  for (model::Block& block : hand.model.weights.blocks) {
+    block.v.weight = hand.View({2, 2}, {1, 0, 0, 1});
+    block.out.weight = hand.View({2, 2}, {factor, 0, 0, factor});
+  }
+}
+
+TEST(ReferenceEncoder, RegistersAreTokensWithoutPosition) {
+  HandModel hand;
+  AddMeans(hand);
+  hand.model.config.register_tokens = 1;
+  hand.model.weights.registers = hand.View({1, 2}, {2, 0});
+  // Class token (1, -1), register (1, -1), patch (-1, 1).
+  EXPECT_NEAR(hand.Embed(10, 20)[0], 3 + 1.0 / 3, 1e-4);
+  hand.model.weights.position = hand.View({2, 2}, {0, 0, 20, 0});  // moves the patch to (1, -1)
+  EXPECT_NEAR(hand.Embed(10, 20)[0], 4, 1e-4);
+}
+
+TEST(ReferenceEncoder, LayerScaleWeighsEveryColumnOfAnUpdate) {
+  HandModel hand;
+  AddMeans(hand);
+  model::Block& block = hand.model.weights.blocks[0];
+  block.fc1.bias = hand.View({1}, {1});
+  block.fc2.weight = hand.View({2, 1}, {0, 1});
+  hand.model.config.activation = model::Activation::kSilu;
+  block.layer_scale1 = hand.View({2}, {0.5F, 2});
+  block.layer_scale2 = hand.View({2}, {1, 10});
+  const std::vector<float> out = hand.Embed(20, 10);
+  EXPECT_NEAR(out[0], 3.5, 1e-4);
+  EXPECT_NEAR(out[1], 1 - 2 + 10 / (1 + std::exp(-1.0)), 1e-4);
+}
+
+TEST(ReferenceEncoder, GatedMlpMultipliesTheActivatedGate) {
+  HandModel hand;
+  hand.model.config.gated_mlp = true;
+  hand.model.config.activation = model::Activation::kSilu;
+  model::Block& block = hand.model.weights.blocks[0];
+  block.fc1.bias = hand.View({1}, {-1.5F});
+  block.up = {hand.View({1, 2}, {0, 0}), hand.View({1}, {2})};
+  block.fc2.weight = hand.View({2, 1}, {1, 0});
+  EXPECT_NEAR(hand.Embed(0, 0)[0], 3 - 2 * 1.5 / (1 + std::exp(1.5)), 1e-6);
+}
+
+TEST(ReferenceEncoder, KeysMayHaveNoBias) {
+  HandModel hand;
+  AddMeans(hand);
+  hand.model.config.has_key_bias = false;
+  hand.model.weights.blocks[0].k.bias = {};
+  EXPECT_NEAR(hand.Embed(20, 10)[0], 4, 1e-4);
+}
+
+TEST(ReferenceEncoder, AttentionPoolAsksWithItsProbe) {
+  HandModel hand;
+  hand.model.config.pooling = model::Pooling::kAttention;
+  hand.model.config.has_post_norm = true;
+  model::VisionWeights& weights = hand.model.weights;
+  weights.post_norm = {hand.View({2}, {1, 1}), hand.View({2}, {0, 0})};
+  model::AttentionPool& pool = weights.pool;
+  pool.probe = hand.View({2}, {1, 0});
+  for (model::Linear* linear : {&pool.q, &pool.k, &pool.v, &pool.out}) {
+    *linear = {hand.View({2, 2}, {1, 0, 0, 1}), hand.View({2}, {0, 0})};
+  }
+  pool.norm = {hand.View({2}, {1, 1}), hand.View({2}, {0, 0})};
+  pool.fc1 = {hand.View({1, 2}, {1, 0}), hand.View({1}, {0})};
+  pool.fc2 = {hand.View({2, 1}, {0, 0}), hand.View({2}, {0, 0})};
+  // Keys: class token (1, -1), patch (-1, 1). Nothing is added to the probe.
+  const double own = 1.0 / (1.0 + std::exp(-std::sqrt(2.0)));
+  EXPECT_NEAR(hand.Embed(10, 20)[0], own - (1 - own), 1e-4);
+  EXPECT_NEAR(hand.Embed(10, 20)[1], (1 - own) - own, 1e-4);
+  pool.fc2.weight = hand.View({2, 1}, {0, 5});  // of act(1): norm(h) is (1, -1)
+  EXPECT_NEAR(hand.Embed(10, 20)[1], (1 - own) - own + 5 / (1 + std::exp(-1.702)), 1e-3);
+}
+
+TEST(ReferenceEncoder, PixelsBeyondTheLastWholePatchAreNotLookedAt) {
+  HandModel hand;
+  hand.DropClassToken();
+  hand.model.config.image_size = 3;
+  hand.model.config.patch_size = 2;
+  std::vector<float> red(24);
+  std::fill_n(red.begin(), 4, 1.0F);  // the sum of the red pixels
+  hand.model.weights.patch = hand.View({2, 3, 2, 2}, red);
+  std::vector<uint8_t> pixels(27);
+  for (size_t i = 0; i < 9; ++i) pixels[i * 3] = static_cast<uint8_t>(i + 1);
+  EXPECT_EQ(hand.Embed(pixels)[0], 1 + 2 + 4 + 5);
+}
+
+TEST(ReferenceRotary, TurnsPatchesByTheirPlaceAndNoPrefix) {
+  model::VisionConfig config;
+  config.patch_size = 1;
+  config.image_size = 4;
+  config.hidden_size = 8;
+  config.heads = 2;
+  const reference::Rotary rotary(config);
+  reference::Matrix x(17, 8);
+  for (int r = 0; r < x.rows; ++r) {
+    for (int c = 0; c < 8; ++c) x.at(r, c) = static_cast<float>(c + 1);
+  }
+  rotary.Turn(x);
+  const auto row = [&](int r) { return x.Row(r).values; };
+  using testing::FloatNear;
+  using testing::Pointwise;
+  EXPECT_EQ(row(0), (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}));  // class token
+  // Centres are -3/4, -1/4, 1/4, 3/4 of a turn: (a, b) becomes (-b, a) at -3/4 and (b, -a) at -1/4.
+  EXPECT_THAT(row(1), Pointwise(FloatNear(1e-5F), std::vector<float>{-3, -4, 1, 2, -7, -8, 5, 6}));
+  EXPECT_THAT(row(2), Pointwise(FloatNear(1e-5F), std::vector<float>{-3, 4, 1, -2, -7, 8, 5, -6}));
+  EXPECT_THAT(row(5), Pointwise(FloatNear(1e-5F), std::vector<float>{3, -4, -1, 2, 7, -8, -5, 6}));
+}
+
+TEST(ReferenceRotary, LaterPairsTurnMoreSlowly) {
+  model::VisionConfig config;
+  config.patch_size = 1;
+  config.image_size = 2;
+  config.hidden_size = 8;
+  config.heads = 1;
+  config.rope_theta = 16;
+  config.has_class_token = false;
+  reference::Matrix x(4, 8);
+  x.at(0, 1) = 1;  // y, second pair: a quarter of the frequency; the centre is -1/2
+  reference::Rotary(config).Turn(x);
+  EXPECT_NEAR(x.at(0, 1), std::cos(-std::numbers::pi / 4), 1e-6);
+  EXPECT_NEAR(x.at(0, 5), std::sin(-std::numbers::pi / 4), 1e-6);
+}
+
+/// Two blocks that add -2 times the mean of what a row sees; tokens and positions chosen by hand.
+struct HandText {
+  HandModel hand;
+  model::TextModel text;
+
+  HandText() {
+    AddMeans(hand, -2);
+    text.config.hidden_size = 2;
+    text.config.layers = 2;
+    text.config.heads = 1;
+    text.config.mlp_size = 1;
+    text.config.vocabulary_size = 3;
+    text.config.max_tokens = 2;
+    text.config.projection_dim = 2;
+    text.config.has_projection_bias = true;
+    text.weights.token_embedding = hand.View({3, 2}, {0, 0, 1.5F, 2, 15, 10});
+    text.weights.position = hand.View({2, 2}, {0, 0, 5, 0});
+    text.weights.blocks = {hand.model.weights.blocks[0], hand.model.weights.blocks[0]};
+    text.weights.projection = {hand.View({2, 2}, {1, 1, 1, 0}), hand.View({2}, {3, 0})};
+  }
+
+  Result<std::vector<float>> Embed(const std::vector<std::vector<int32_t>>& texts) {
+    auto encoder = CreateEncoder(Backend::kReference, hand.model, &text, {});
+    EXPECT_TRUE(encoder.ok());
+    const std::vector<TokenIds> ids(texts.begin(), texts.end());
+    std::vector<float> out(texts.size() * 2);
+    ASSIGN_OR_RETURN(const Ticket ticket, (*encoder)->stream(0).SubmitTexts(ids, out));
+    RETURN_IF_ERROR((*encoder)->stream(0).Wait(ticket));
+    return out;
+  }
+};
+
+TEST(ReferenceText, ARowSeesThoseBeforeItOrAll) {
+  HandText model;
+  const auto causal = model.Embed({{1, 2}, {1}});
+  ASSERT_TRUE(causal.ok());
+  // Rows (1.5, 2) and (20, 10), normed (-1, 1) and (1, -1). Block 1: the first sees itself and becomes (3.5,
+  // 0), the second sees a mean of 0. Block 2: both are (1, -1) now, and the last row becomes (18, 12).
+  EXPECT_NEAR((*causal)[0], 18 + 12 + 3, 1e-3);
+  EXPECT_NEAR((*causal)[1], 18, 1e-3);
+  EXPECT_NEAR((*causal)[3], 1.5, 1e-3);  // alone: +2, then -2
+  model.text.config.causal = false;
+  const auto all = model.Embed({{1, 2}});
+  ASSERT_TRUE(all.ok());
+  EXPECT_NEAR((*all)[1], 20, 1e-3);  // both blocks see a mean of 0
+}
+
+TEST(ReferenceText, NormsTheLastRowAlone) {
+  HandText model;
+  model.text.weights.final_norm = {model.hand.View({2}, {2, 1}), model.hand.View({2}, {0.5F, 0})};
+  EXPECT_NEAR((*model.Embed({{1, 2}}))[1], 2 * 1 + 0.5, 1e-3);  // of norm(18, 12) = (1, -1)
+}
+
+TEST(ReferenceText, TokenRowsMayBeHalves) {
+  HandText model;
+  const std::vector<uint16_t> rows = {
+      0, 0, FloatToBFloat16(1.5F), FloatToBFloat16(2), FloatToBFloat16(15), FloatToBFloat16(10)};
+  model.text.weights.token_embedding.dtype = DType::kBF16;
+  model.text.weights.token_embedding.data = rows.data();
+  EXPECT_NEAR((*model.Embed({{1, 2}}))[1], 18, 1e-3);
+}
+
+TEST(ReferenceText, RefusesWhatTheContractForbids) {
+  HandText model;
+  EXPECT_EQ(model.Embed({{}}).status().code(), Code::kInternal);
+  EXPECT_EQ(model.Embed({{1, 1, 1}}).status().code(), Code::kInternal);
+  EXPECT_THAT(model.Embed({{1, 3}}).status().message(), HasSubstr("token 3 of a vocabulary of 3"));
+  EXPECT_THAT(model.Embed({{-1}}).status().message(), HasSubstr("token -1"));
+  model.text.config.causal = false;
+  EXPECT_THAT(model.Embed({{1}}).status().message(), HasSubstr("2 to 2 expected"));
+  auto images_alone = CreateEncoder(Backend::kReference, model.hand.model, nullptr, {});
+  ASSERT_TRUE(images_alone.ok());
+  EXPECT_FALSE((*images_alone)->info().text);
+  const std::vector<int32_t> ids = {1};
+  const TokenIds text = ids;
+  std::vector<float> out(2);
+  EXPECT_THAT((*images_alone)->stream(0).SubmitTexts({&text, 1}, out).status().message(),
+              HasSubstr("no text tower"));
+}
+
+TEST(ReferenceText, SaysWhatItTakesAndKeepsLanesForTexts) {
+  HandText model;
+  EncoderOptions options;
+  options.text_streams = 2;
+  auto encoder = CreateEncoder(Backend::kReference, model.hand.model, &model.text, options);
+  ASSERT_TRUE(encoder.ok());
+  EXPECT_EQ((*encoder)->stream_count(), 3);
+  EXPECT_EQ((*encoder)->text_stream_count(), 2);
+  ASSERT_TRUE((*encoder)->info().text);
+  EXPECT_EQ((*encoder)->info().text->max_tokens, 2);
+  EXPECT_TRUE((*encoder)->info().text->causal);
+  EXPECT_GT((*encoder)->info().text->flops_per_token, 0);
 }
 
 TEST(ReferenceEncoder, RefusesWhatTheContractForbids) {

@@ -118,8 +118,8 @@ Status DeviceWeights::Upload(const model::VisionModel& model, const PixelNormali
   ASSIGN_OR_RETURN(patch, Matrix(padded));
   pixel_scale = folded.pixel_scale;
   ASSIGN_OR_RETURN(position, Floats(folded.position));
-  if (!folded.class_row.empty()) {
-    ASSIGN_OR_RETURN(class_row, Floats(folded.class_row));
+  if (!folded.prefix_rows.empty()) {
+    ASSIGN_OR_RETURN(class_row, Floats(folded.prefix_rows));
   }
   if (config_.has_pre_norm) {
     ASSIGN_OR_RETURN(pre_norm, Norm(model.weights.pre_norm));
@@ -139,7 +139,7 @@ Status DeviceWeights::Upload(const model::VisionModel& model, const PixelNormali
 }
 
 Status DeviceWeights::UploadBlock(const model::Block& source, bool last, DeviceBlock& block) {
-  const model::FoldedBlock folded = model::FoldBlock(config_, source, last);
+  const model::FoldedBlock folded = model::FoldBlock(config_, source, {.split_query = last});
   const int d = config_.hidden_size;
   const auto matrix = [&](const std::vector<float>& values, int rows, bool fp8) {
     return fp8 ? Fp8Matrix(values, rows) : Matrix(values);
