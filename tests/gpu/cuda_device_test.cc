@@ -29,6 +29,8 @@ device::Platform* ThePlatform() {
   return platform;
 }
 
+bool WithLargeCases() { return true; }
+
 namespace {
 
 using model::VisionConfig;
@@ -39,7 +41,7 @@ TEST_P(OnGpuAlone, NeighboursAndPlacesChangeNothing) {
   const VisionConfig config = Config(224, 32, 768, 12, 2);
   const test::RandomModel model(config);
   auto images = RandomImages(64, config.image_size);
-  OnGpu gpu = Load(model.get(), GetParam(), 64);
+  OnGpu gpu = Load(model.get(), GetParam(), {.max_batch = 64});
   ASSERT_NE(gpu.stream, nullptr);
   const auto dim = static_cast<size_t>(gpu.dim);
   for (const size_t batch : {3, 7, 16, 40, 64}) {
@@ -62,7 +64,7 @@ TEST_P(OnGpuAlone, NeighboursAndPlacesChangeNothing) {
 TEST_P(OnGpuAlone, PixelsMayLieAnywhere) {
   const VisionConfig config = Config(64, 16, 128, 2, 2);
   const test::RandomModel model(config);
-  OnGpu gpu = Load(model.get(), GetParam(), 8);
+  OnGpu gpu = Load(model.get(), GetParam(), {.max_batch = 8});
   ASSERT_NE(gpu.stream, nullptr);
   const auto images = RandomImages(8, config.image_size);
   const auto pageable = gpu.Encode(Slots(images));
@@ -84,9 +86,9 @@ TEST_P(OnGpuAlone, PixelsMayLieAnywhere) {
 TEST_P(OnGpuAlone, BothSidesAndTwoStreamsAtOnce) {
   const VisionConfig config = Config(224, 32, 256, 4, 4);
   const test::RandomModel model(config);
-  OnGpu gpu = Load(model.get(), GetParam(), 16);
+  OnGpu gpu = Load(model.get(), GetParam(), {.max_batch = 16});
   ASSERT_NE(gpu.stream, nullptr);
-  auto second = gpu.model->CreateStream({16});
+  auto second = gpu.model->CreateStream({.max_batch = 16});
   ASSERT_TRUE(second.ok());
   const auto images = RandomImages(16, config.image_size);
   const auto slots = Slots(images);
@@ -119,9 +121,9 @@ TEST_P(OnGpuAlone, BothSidesAndTwoStreamsAtOnce) {
 TEST_P(OnGpuAlone, TooMuchForTheMemoryIsSaidAndHarmless) {
   const VisionConfig config = Config(336, 14, 1024, 16, 2);
   const test::RandomModel model(config);
-  OnGpu gpu = Load(model.get(), GetParam(), 2);
+  OnGpu gpu = Load(model.get(), GetParam(), {.max_batch = 2});
   ASSERT_NE(gpu.stream, nullptr);
-  const auto huge = gpu.model->CreateStream({60'000});
+  const auto huge = gpu.model->CreateStream({.max_batch = 60'000});
   ASSERT_FALSE(huge.ok());
   EXPECT_EQ(huge.status().code(), Code::kDeviceOutOfMemory) << huge.status().message();
   const auto images = RandomImages(1, config.image_size);
@@ -134,7 +136,7 @@ TEST(Fp8, IsForHopperAlone) {
   const test::RandomModel model(Config(64, 16, 128, 2, 2));
   device::DeviceModelOptions options;
   options.precision = Precision::kFp8;
-  const auto loaded = ThePlatform()->Load(0, model.get(), options);
+  const auto loaded = ThePlatform()->Load(0, model.get(), nullptr, options);
   if (IsHopper()) {
     EXPECT_TRUE(loaded.ok()) << loaded.status().message();
   } else {
@@ -148,8 +150,8 @@ TEST(Fp8, IsForHopperAlone) {
 TEST(Fp8, TakesLessMemoryAndHasACeiling) {
   if (!IsHopper()) return;
   const test::RandomModel model(Config(112, 14, 320, 4, 6));
-  OnGpu f16 = Load(model.get(), Precision::kF16, 3);
-  OnGpu fp8 = Load(model.get(), Precision::kFp8, 3);
+  OnGpu f16 = Load(model.get(), Precision::kF16, {.max_batch = 3});
+  OnGpu fp8 = Load(model.get(), Precision::kFp8, {.max_batch = 3});
   ASSERT_TRUE(f16.stream != nullptr && fp8.stream != nullptr);
   EXPECT_LT(fp8.model->weight_bytes(), f16.model->weight_bytes() * 2 / 3);
   for (const int batch : {0, 3}) {

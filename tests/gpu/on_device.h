@@ -21,6 +21,8 @@ namespace photovec::encode::cuda {
 
 /// The plug-in's; null where it is not found. Defined by each test program.
 device::Platform* ThePlatform();
+/// Whether cases of hundreds of tokens are run; likewise.
+bool WithLargeCases();
 
 inline model::VisionConfig Config(int image, int patch, int dim, int heads, int layers) {
   model::VisionConfig config;
@@ -74,17 +76,18 @@ struct OnGpu {
   }
 };
 
-inline OnGpu Load(const model::VisionModel& model, Precision precision, int max_batch) {
+inline OnGpu Load(const model::VisionModel& model, Precision precision,
+                  device::DeviceStreamOptions stream_options, const model::TextModel* text = nullptr) {
   OnGpu gpu;
   gpu.dim = model.config.embedding_dim();
   device::DeviceModelOptions options;
   options.precision = precision;
   options.log = [](const std::string& text) { std::fprintf(stderr, "note: %s\n", text.c_str()); };
-  auto loaded = ThePlatform()->Load(0, model, options);
+  auto loaded = ThePlatform()->Load(0, model, text, options);
   EXPECT_TRUE(loaded.ok()) << loaded.status().message();
   if (!loaded.ok()) return gpu;
   gpu.model = std::move(*loaded);
-  auto stream = gpu.model->CreateStream({max_batch});
+  auto stream = gpu.model->CreateStream(stream_options);
   EXPECT_TRUE(stream.ok()) << stream.status().message();
   if (stream.ok()) gpu.stream = std::move(*stream);
   return gpu;

@@ -13,8 +13,9 @@ class EmulatedPlatform final : public device::Platform {
     return std::vector<device::DeviceInfo>{std::move(info)};
   }
   Result<std::unique_ptr<device::DeviceModel>> Load(int device, const model::VisionModel& model,
+                                                    const model::TextModel* text,
                                                     const device::DeviceModelOptions& options) override {
-    ASSIGN_OR_RETURN(auto made, device::CudaDeviceModel::Create(device, model, options));
+    ASSIGN_OR_RETURN(auto made, device::CudaDeviceModel::Create(device, model, text, options));
     return std::unique_ptr<device::DeviceModel>(std::move(made));
   }
   Result<std::unique_ptr<device::JpegDecoder>> CreateJpegDecoder(
@@ -29,5 +30,7 @@ device::Platform* ThePlatform() {
   static EmulatedPlatform platform;
   return &platform;
 }
+
+bool WithLargeCases() { return false; }  // they take minutes here
 
 }  // namespace photovec::encode::cuda

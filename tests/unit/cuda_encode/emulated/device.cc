@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "unit/cuda_encode/emulated/device.h"
 
+#include <setjmp.h>  // NOLINT(modernize-deprecated-headers): _setjmp
 #include <ucontext.h>
 
 #include <cstdio>
@@ -17,6 +18,8 @@ constexpr size_t kSharedBytes = size_t{228} << 10;  // of an SM of an H100
 
 struct Fiber {
   ucontext_t context{};
+  jmp_buf at{};  // where it goes on: unlike swapcontext, no system call
+  bool started = false;
   std::unique_ptr<char[]> stack = std::make_unique<char[]>(kStackBytes);
   ThreadState state{};
   bool done = true;
@@ -38,7 +41,8 @@ class Machine {
   const ThreadState& state() const { return *state_; }
   void* shared() { return shared_.get(); }
 
-  void Run(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body) {
+  void Run(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes,
+           const std::function<void()>& body) {
     if (shared_bytes > kSharedBytes) Die("a kernel asks for more shared memory than a GPU has");
     const size_t threads = size_t{block.x} * block.y * block.z;
     if (threads == 0 || threads > 1024) Die("a block must have 1 to 1024 threads");
@@ -131,10 +135,11 @@ class Machine {
       Fiber& fiber = fibers_[i];
       Place(fiber.state, at, grid, block, i);
       fiber.done = false;
+      fiber.started = false;
       getcontext(&fiber.context);
       fiber.context.uc_stack.ss_sp = fiber.stack.get();
       fiber.context.uc_stack.ss_size = kStackBytes;
-      fiber.context.uc_link = &scheduler_;
+      fiber.context.uc_link = nullptr;
       makecontext(&fiber.context, &Machine::Main, 0);
     }
     size_t idle_rounds = 0;
@@ -144,7 +149,7 @@ class Machine {
         if (fibers_[i].done) continue;
         running_ = &fibers_[i];
         state_ = &running_->state;
-        swapcontext(&scheduler_, &running_->context);
+        Resume(*running_);
       }
       ++progress_;
       idle_rounds = progress_ == before + 1 ? idle_rounds + 1 : 0;
@@ -157,17 +162,24 @@ class Machine {
     (*machine.body_)();
     machine.running_->done = true;
     --machine.alive_;
+    _longjmp(machine.back_, 1);
+  }
+
+  void Resume(Fiber& fiber) {
+    if (_setjmp(back_) != 0) return;
+    if (fiber.started) _longjmp(fiber.at, 1);
+    fiber.started = true;
+    setcontext(&fiber.context);
   }
 
   void Yield() {
-    Fiber* self = running_;
-    swapcontext(&self->context, &scheduler_);
+    if (_setjmp(running_->at) == 0) _longjmp(back_, 1);
   }
 
   std::unique_ptr<char, decltype(&std::free)> shared_;
   std::vector<Fiber> fibers_;
   std::vector<Warp> warps_;
-  ucontext_t scheduler_{};
+  jmp_buf back_{};
   const std::function<void()>* body_ = nullptr;
   const ThreadState* state_ = nullptr;
   Fiber* running_ = nullptr;

@@ -37,14 +37,15 @@ const uint8_t* ExchangeInWarp(const void* mine, size_t bytes);
 constexpr size_t kMostExchanged = 64;
 
 /// Runs `body` as each thread of the grid. \param kernel tells kernels apart.
-void RunGrid(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body);
+void RunGrid(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes,
+             const std::function<void()>& body);
 void* DynamicSharedMemory();
 
 template <typename T>
 T ShuffleXor(T value, int lane) {
   static_assert(sizeof(T) <= kMostExchanged);
   const uint8_t* all = ExchangeInWarp(&value, sizeof(value));
-  const unsigned self = This().thread.x % 32;  // blocks are 32 wide, or of one row
+  const unsigned self = This().thread.x % 32;  // blocks are whole warps wide
   std::memcpy(&value, all + (self ^ static_cast<unsigned>(lane)) * kMostExchanged, sizeof(value));
   return value;
 }
@@ -61,6 +62,7 @@ T ShuffleXor(T value, int lane) {
 #define blockDim (::photovec::device::emulated::This().block_size)
 #define gridDim (::photovec::device::emulated::This().grid_size)
 #define __syncthreads() ::photovec::device::emulated::BlockBarrier()
+#define __syncwarp() static_cast<void>(::photovec::device::emulated::ShuffleXor(0, 0))
 #define __shfl_xor_sync(mask, value, lane) ::photovec::device::emulated::ShuffleXor(value, lane)
 #define __expf(x) std::exp(x)
 using std::max;

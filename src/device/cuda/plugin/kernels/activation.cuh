@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "device/cuda/plugin/kernels/elements.cuh"
 #include "model/config.h"
 
 namespace photovec::device {
@@ -19,6 +20,19 @@ __device__ __forceinline__ float Act(float x) {
     const float inner = 0.79788456F * (x + 0.044715F * x * x * x);
     return 0.5F * x * (1.0F + tanhf(inner));
   }
+}
+
+/// act(gate + gate_bias) * (up + up_bias).
+template <model::Activation kActivation>
+__device__ __forceinline__ Eight Gated(Eight gate, const Eight& up, const float* gate_bias,
+                                       const float* up_bias) {
+  const Eight gate_shift = Load8(gate_bias);
+  const Eight up_shift = Load8(up_bias);
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    gate.v[i] = Act<kActivation>(gate.v[i] + gate_shift.v[i]) * (up.v[i] + up_shift.v[i]);
+  }
+  return gate;
 }
 
 /// Calls launch(std::integral_constant<model::Activation, …>).

@@ -28,7 +28,7 @@ __global__ void PatchesKernel(PatchArgs args) {
                           static_cast<size_t>(patch / grid) * args.patch_size * line_bytes +
                           static_cast<size_t>(patch % grid) * run;
   Eight out;
-  if (run % 8 == 0) {  // all eight lie in one line, 8-byte aligned
+  if (run % 8 == 0 && line_bytes % 8 == 0) {  // all eight lie in one line, 8-byte aligned
     const int y = first / run;
     const uint2 raw = *reinterpret_cast<const uint2*>(corner + y * line_bytes + first % run);
     const uint32_t words[2] = {raw.x, raw.y};
