@@ -39,7 +39,8 @@ struct FakeFaults {
 
   std::atomic<int> streams_made{0};
   std::atomic<int> starts{0};
-  std::atomic<int> polls{0};  ///< calls of Done
+  std::atomic<int> text_starts{0};  ///< of them
+  std::atomic<int> polls{0};        ///< calls of Done
   std::atomic<int> calls_after_sticky{0};
   std::atomic<int> frees_while_hanging{0};  ///< streams, models and pins of a device given back then
   std::atomic<int> pinned{0};               ///< now
@@ -71,12 +72,25 @@ inline void FirstBytes(const uint8_t* pixels, std::span<float> out) {
   if (pixels[0] == 255) out[0] = std::numeric_limits<float>::quiet_NaN();
 }
 
+/// The vector of a text: [first id, last id, length, first id, …].
+inline void FirstLastLength(std::span<const int32_t> ids, std::span<float> out) {
+  const float values[3] = {static_cast<float>(ids.front()), static_cast<float>(ids.back()),
+                           static_cast<float>(ids.size())};
+  for (size_t i = 0; i < out.size(); ++i) out[i] = values[i % 3];
+}
+
 class FakeDeviceStream final : public device::DeviceStream {
  public:
-  FakeDeviceStream(FakeFaults& faults, std::shared_ptr<FakeDevice> device, int number, int max_batch,
-                   size_t dim, FakeEncode encode)
-      : faults_(faults), device_(std::move(device)), number_(number), dim_(dim), encode_(std::move(encode)) {
-    for (auto& output : outputs_) output.resize(static_cast<size_t>(max_batch) * dim);
+  FakeDeviceStream(FakeFaults& faults, std::shared_ptr<FakeDevice> device, int number,
+                   const device::DeviceStreamOptions& options, size_t dim, FakeEncode encode)
+      : faults_(faults),
+        device_(std::move(device)),
+        number_(number),
+        options_(options),
+        dim_(dim),
+        encode_(std::move(encode)) {
+    const int most = std::max(options.max_batch, options.max_texts);
+    for (auto& output : outputs_) output.resize(static_cast<size_t>(most) * dim);
     const std::scoped_lock lock(faults_.mutex);
     faults_.streams.insert(this);
   }
@@ -89,20 +103,18 @@ class FakeDeviceStream final : public device::DeviceStream {
   FakeDeviceStream& operator=(const FakeDeviceStream&) = delete;
 
   Status Start(int side, std::span<const PixelSlot> slots) override {
-    if (device_->broken) ++faults_.calls_after_sticky;
-    const int number = ++faults_.starts - faults_.warmup_starts_a_stream * faults_.streams_made;
-    if (static_cast<int>(slots.size()) > faults_.most_start_batch) {
-      return {Code::kDeviceOutOfMemory, "fake: out of memory"};
+    if (slots.size() > static_cast<size_t>(options_.max_batch)) return {Code::kInternal, "fake: too many"};
+    return Begin(side, slots.size(), [&](size_t i, std::span<float> out) { encode_(slots[i].data, out); });
+  }
+  Status StartTexts(int side, std::span<const std::span<const int32_t>> texts) override {
+    size_t tokens = 0;
+    for (const auto& text : texts) tokens += text.size();
+    if (texts.size() > static_cast<size_t>(options_.max_texts) ||
+        tokens > static_cast<size_t>(options_.max_text_tokens)) {
+      return {Code::kInternal, "fake: too many"};
     }
-    if (faults_.starts_until_sticky >= 0 && number > faults_.starts_until_sticky) return Break();
-    const auto at = static_cast<size_t>(side);
-    for (size_t i = 0; i < slots.size(); ++i) {
-      encode_(slots[i].data, std::span(outputs_[at]).subspan(i * dim_, dim_));
-    }
-    hangs_[at] = faults_.hanging_stream == number_ && number > 0;
-    if (hangs_[at]) device_->hangs = true;
-    polls_left_[at] = faults_.polls_before_done;
-    return Status::Ok();
+    ++faults_.text_starts;
+    return Begin(side, texts.size(), [&](size_t i, std::span<float> out) { FirstLastLength(texts[i], out); });
   }
 
   Result<bool> Done(int side) override {
@@ -118,6 +130,21 @@ class FakeDeviceStream final : public device::DeviceStream {
   device::DeviceSpan Span(int /*side*/) const override { return {1, 2}; }
 
  private:
+  template <typename Encode>
+  Status Begin(int side, size_t items, Encode encode) {
+    if (device_->broken) ++faults_.calls_after_sticky;
+    const int number = ++faults_.starts - faults_.warmup_starts_a_stream * faults_.streams_made;
+    if (static_cast<int>(items) > faults_.most_start_batch) {
+      return {Code::kDeviceOutOfMemory, "fake: out of memory"};
+    }
+    if (faults_.starts_until_sticky >= 0 && number > faults_.starts_until_sticky) return Break();
+    const auto at = static_cast<size_t>(side);
+    for (size_t i = 0; i < items; ++i) encode(i, std::span(outputs_[at]).subspan(i * dim_, dim_));
+    hangs_[at] = faults_.hanging_stream == number_ && number > 0;
+    if (hangs_[at]) device_->hangs = true;
+    polls_left_[at] = faults_.polls_before_done;
+    return Status::Ok();
+  }
   static bool Spent(std::atomic<int>& left) { return left >= 0 && left.fetch_sub(1) <= 0; }
   Status Break() {
     device_->broken = true;
@@ -127,6 +154,7 @@ class FakeDeviceStream final : public device::DeviceStream {
   FakeFaults& faults_;
   const std::shared_ptr<FakeDevice> device_;
   const int number_;
+  const device::DeviceStreamOptions options_;
   const size_t dim_;
   const FakeEncode encode_;
   std::vector<float> outputs_[2];
@@ -158,11 +186,11 @@ class FakeDeviceModel final : public device::DeviceModel {
   uint64_t weight_bytes() const override { return 1000; }
   Result<std::unique_ptr<device::DeviceStream>> CreateStream(
       const device::DeviceStreamOptions& options) override {
-    if (options.max_batch > faults_.most_stream_batch)
+    if (std::max(options.max_batch, options.max_texts) > faults_.most_stream_batch)
       return Status(Code::kDeviceOutOfMemory, "fake: no room for a stream");
     const int number = faults_.streams_made++;
     return std::unique_ptr<device::DeviceStream>(
-        std::make_unique<FakeDeviceStream>(faults_, state_, number, options.max_batch, dim_, encode_));
+        std::make_unique<FakeDeviceStream>(faults_, state_, number, options, dim_, encode_));
   }
   Status StartClock() override { return Status::Ok(); }
   Result<double> GemmCeiling(int /*batch*/) override { return 1e12; }
@@ -201,6 +229,7 @@ class FakePlatform : public device::Platform {
     return found;
   }
   Result<std::unique_ptr<device::DeviceModel>> Load(int device, const model::VisionModel& model,
+                                                    const model::TextModel* /*text*/,
                                                     const device::DeviceModelOptions& /*options*/) override {
     if (device >= devices_) return Status(Code::kUnavailable, "fake: no such device");
     const auto dim = static_cast<size_t>(model.config.embedding_dim());

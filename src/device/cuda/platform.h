@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "base/slot_pool.h"
 #include "model/precision.h"
+#include "model/text_model.h"
 #include "model/vision_model.h"
 #include "preprocess/geometry.h"
 #include "preprocess/taps.h"
@@ -45,7 +46,8 @@ struct DeviceSpan {
 };
 
 /// The memory and the CUDA streams of one encoder stream on a device: two input buffers ("sides" 0 and 1),
-/// one arena of activations, two pinned output buffers, a CUDA graph per bucket. One caller thread at a time.
+/// one arena of activations, two pinned output buffers, a CUDA graph per bucket, of images and of texts. One
+/// caller thread at a time.
 class DeviceStream {
  public:
   virtual ~DeviceStream() = default;
@@ -57,10 +59,16 @@ class DeviceStream {
   /// kDeviceOutOfMemory the side is free again.
   virtual Status Start(int side, std::span<const PixelSlot> slots) = 0;
 
-  /// Whether what Start queued on `side` has finished. Never blocks. Errors: kDeviceFailed.
+  /// The same with texts, each ids of the model's tokenizer: their ids cross to the device, and the smallest
+  /// bucket of rows (causal towers) or of texts (others) runs.
+  /// \param texts as EncoderStream::SubmitTexts() takes them, already checked; read before this returns.
+  /// Errors: also kInternal from a stream that takes no texts, or not so many.
+  virtual Status StartTexts(int side, std::span<const std::span<const int32_t>> texts) = 0;
+
+  /// Whether what was started on `side` has finished. Never blocks. Errors: kDeviceFailed.
   virtual Result<bool> Done(int side) = 0;
 
-  /// [max_batch, D] f32 in pinned memory; the first rows are valid once Done(side).
+  /// [max(max_batch, max_texts), D] f32 in pinned memory; the first rows are valid once Done(side).
   virtual std::span<const float> output(int side) const = 0;
 
   /// When the compute of the last batch of `side` that is Done ran on the device (CUDA events). Copies are
@@ -69,7 +77,9 @@ class DeviceStream {
 };
 
 struct DeviceStreamOptions {
-  int max_batch = 0;  ///< also the largest bucket
+  int max_batch = 0;        ///< images; also the largest bucket; 0: takes no images
+  int max_texts = 0;        ///< 0: takes no texts
+  int max_text_tokens = 0;  ///< of a batch of texts together
 };
 
 /// One GPU with one read-only copy of the weights on it. Thread-safe.
@@ -173,9 +183,11 @@ class Platform {
   virtual ~Platform() = default;
   /// Errors: kUnavailable saying why there is none (no driver, no device, driver too old).
   virtual Result<std::vector<DeviceInfo>> Devices() = 0;
-  /// Copies what it needs: `model` may be dropped afterwards. Errors: also kInvalidRequest for a precision
-  /// that the device cannot do, kNotImplemented for a model that this backend cannot run.
+  /// Copies what it needs: `model` and `text` may be dropped afterwards. Errors: also kInvalidRequest for a
+  /// precision that the device cannot do, kNotImplemented for a model that this backend cannot run.
+  /// \param text null: images alone.
   virtual Result<std::unique_ptr<DeviceModel>> Load(int device, const model::VisionModel& model,
+                                                    const model::TextModel* text,
                                                     const DeviceModelOptions& options) = 0;
   /// Errors: kUnavailable when libnvjpeg is not on this machine, or the GPU has no such engines.
   virtual Result<std::unique_ptr<JpegDecoder>> CreateJpegDecoder(int device,
@@ -185,7 +197,7 @@ class Platform {
 /// The plug-in's only symbol, extern "C": returns its Platform, or null when `version` is not the one that it
 /// was built for. C++ objects cross it, so both sides come from one build: the version is the whole of it.
 constexpr const char* kPluginSymbol = "photovec_cuda_plugin";
-constexpr uint32_t kPluginVersion = 3;
+constexpr uint32_t kPluginVersion = 4;
 using PluginEntry = Platform* (*)(uint32_t version, const char* photovec_version);
 
 }  // namespace photovec::device

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -27,11 +28,12 @@ class CudaEncoder final : public Encoder {
   };
 
   /// Uploads the weights and prepares every stream, which takes seconds. A GPU without room for the
-  /// activations of max_batch images gets half of that, and so on: the log says so. Packs what it needs;
-  /// `model` may be dropped. Errors: kInvalidRequest for numbers out of range or fewer streams than GPUs;
+  /// activations of max_batch images and texts gets half of that, and so on: the log says so. Copies what it
+  /// needs, the token table too: `model` and `text` may be dropped, with text->token_storage. Errors: kInvalidRequest for numbers out of range or fewer streams than GPUs;
   /// kUnavailable when not even one image fits; as Platform::Load().
   static Result<std::unique_ptr<CudaEncoder>> Create(device::Platform& platform,
                                                      const model::VisionModel& model,
+                                                     const model::TextModel* text,
                                                      const EncoderOptions& options, const Settings& settings);
 
   /// Leaks the streams and the weights of a GPU that hangs: giving them back would take for ever.
@@ -39,6 +41,7 @@ class CudaEncoder final : public Encoder {
 
   const EncoderInfo& info() const override { return info_; }
   int stream_count() const override { return static_cast<int>(streams_.size()); }
+  int text_stream_count() const override { return text_streams_; }
   EncoderStream& stream(int index) override { return *streams_[static_cast<size_t>(index)]; }
   Status Warmup() override;
   Status RegisterSlots(std::span<uint8_t> arena) override;
@@ -56,11 +59,15 @@ class CudaEncoder final : public Encoder {
   };
   CudaEncoder() = default;
   Status MakeStreams(int streams, int max_batch, const Settings& settings);
-  void Describe(const model::VisionConfig& config, Precision precision, int max_batch);
+  Status WarmUp(EncoderStream& stream, size_t images);
+  Status WarmUpTexts(EncoderStream& stream, size_t texts);
+  void Describe(const model::VisionConfig& config, Precision precision);
 
   std::vector<Device> devices_;
   std::vector<std::unique_ptr<CudaStream>> streams_;  // end before the devices
   EncoderInfo info_;
+  std::optional<model::TextConfig> text_;
+  int text_streams_ = 0;  // of streams_, the last
 };
 
 /// CudaEncoder::Create() with the plug-in of this machine. Errors: also as LoadPlugin().

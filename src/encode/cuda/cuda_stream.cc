@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "encode/text_batch.h"
 
 namespace photovec::encode::cuda {
 namespace {
@@ -22,7 +23,7 @@ constexpr auto kMostNap = std::chrono::milliseconds(1);
 constexpr int kPatienceFactor = 10;
 constexpr auto kTellAgainAfter = std::chrono::minutes(1);
 
-size_t SizeClass(size_t images) { return static_cast<size_t>(std::bit_width(images)) - 1; }
+size_t SizeClass(size_t items) { return static_cast<size_t>(std::bit_width(items)) - 1; }
 
 void Pause() {
 #if defined(__x86_64__)
@@ -52,8 +53,8 @@ bool DeviceHealth::TellOfMemory(TimePoint now) {
 }
 
 CudaStream::CudaStream(std::unique_ptr<device::DeviceStream> device_stream, DeviceHealth& health,
-                       const CudaStreamOptions& options)
-    : options_(options), device_stream_(std::move(device_stream)), health_(health) {}
+                       const EncoderInfo& info, const CudaStreamOptions& options)
+    : options_(options), info_(info), device_stream_(std::move(device_stream)), health_(health) {}
 
 CudaStream::~CudaStream() {
   // Freeing any DeviceStream waits for all that the device runs: for ever, if that hangs.
@@ -76,25 +77,39 @@ Status CudaStream::Note(const Status& status) {
 }
 
 Result<Ticket> CudaStream::Submit(std::span<const PixelSlot> slots, std::span<float> out) {
-  if (slots.empty() || slots.size() > static_cast<size_t>(options_.max_batch) ||
-      out.size() != slots.size() * static_cast<size_t>(options_.dim)) {
+  if (!options_.images) return Status(Code::kInternal, "images for a stream that takes texts alone");
+  const auto dim = static_cast<size_t>(info_.embedding_dim);
+  if (slots.empty() || slots.size() > static_cast<size_t>(info_.max_batch) ||
+      out.size() != slots.size() * dim) {
     return Status(Code::kInternal, "a batch of " + std::to_string(slots.size()) + " images with room for " +
                                        std::to_string(out.size()) + " floats; the stream takes 1 to " +
-                                       std::to_string(options_.max_batch) + " images, " +
-                                       std::to_string(options_.dim) + " floats each");
+                                       std::to_string(info_.max_batch) + " images, " + std::to_string(dim) +
+                                       " floats each");
   }
+  return StartBatch(slots, out, SizeClass(slots.size()));
+}
+
+Result<Ticket> CudaStream::SubmitTexts(std::span<const TokenIds> texts, std::span<float> out) {
+  RETURN_IF_ERROR(CheckTextBatch(info_, options_.vocabulary, texts, out));
+  size_t tokens = 0;
+  for (const TokenIds text : texts) tokens += text.size();
+  return StartBatch(texts, out, kSizes + SizeClass(tokens));
+}
+
+template <typename Item>
+Result<Ticket> CudaStream::StartBatch(std::span<const Item> items, std::span<float> out, size_t kind) {
   if (next_id_ - oldest_id_ >= kSides) {
     return Status(Code::kInternal, "two batches of the stream are in flight: wait for one");
   }
   RETURN_IF_ERROR(CheckAlive());
-  InFlightBatch batch{next_id_, out, slots.size(), Clock::now(), false, Status::Ok()};
-  const Status started = Note(device_stream_->Start(SideOf(batch.id), slots));
-  if (started.code() == Code::kDeviceOutOfMemory && slots.size() > 1) {
+  InFlightBatch batch{next_id_, out, kind, Clock::now(), false, Status::Ok()};
+  const Status started = Note(Start(SideOf(batch.id), items));
+  if (started.code() == Code::kDeviceOutOfMemory && items.size() > 1) {
     if (health_.TellOfMemory(batch.started)) {
-      log::warn("the GPU has no memory for a batch of {}: running it in halves ({})", slots.size(),
+      log::warn("the GPU has no memory for a batch of {}: running it in halves ({})", items.size(),
                 started.message());
     }
-    batch.status = RunHalves(SideOf(batch.id), slots, out);
+    batch.status = RunHalves(SideOf(batch.id), items, out);
     batch.finished = true;
   } else if (!started.ok()) {
     return started;
@@ -103,18 +118,20 @@ Result<Ticket> CudaStream::Submit(std::span<const PixelSlot> slots, std::span<fl
   return Ticket{next_id_++};
 }
 
-Status CudaStream::RunHalves(int side, std::span<const PixelSlot> slots, std::span<float> out) {
-  const size_t half = slots.size() / 2;
-  const size_t floats = half * static_cast<size_t>(options_.dim);
-  RETURN_IF_ERROR(RunOne(side, slots.first(half), out.first(floats)));
-  return RunOne(side, slots.subspan(half), out.subspan(floats));
+template <typename Item>
+Status CudaStream::RunHalves(int side, std::span<const Item> items, std::span<float> out) {
+  const size_t half = items.size() / 2;
+  const size_t floats = half * static_cast<size_t>(info_.embedding_dim);
+  RETURN_IF_ERROR(RunOne(side, items.first(half), out.first(floats)));
+  return RunOne(side, items.subspan(half), out.subspan(floats));
 }
 
-Status CudaStream::RunOne(int side, std::span<const PixelSlot> slots, std::span<float> out) {
+template <typename Item>
+Status CudaStream::RunOne(int side, std::span<const Item> items, std::span<float> out) {
   RETURN_IF_ERROR(CheckAlive());
   const TimePoint begin = Clock::now();
-  const Status started = Note(device_stream_->Start(side, slots));
-  if (started.code() == Code::kDeviceOutOfMemory && slots.size() > 1) return RunHalves(side, slots, out);
+  const Status started = Note(Start(side, items));
+  if (started.code() == Code::kDeviceOutOfMemory && items.size() > 1) return RunHalves(side, items, out);
   RETURN_IF_ERROR(started);
   RETURN_IF_ERROR(WaitSide(side, begin, {}));
   CopyOut(side, out);
@@ -130,7 +147,7 @@ Status CudaStream::Wait(Ticket ticket) {
   ++oldest_id_;
   if (batch.finished) return std::move(batch.status);
   RETURN_IF_ERROR(CheckAlive());
-  const auto expected = std::chrono::microseconds(last_us_[SizeClass(batch.images)]);
+  const auto expected = std::chrono::microseconds(last_us_[batch.kind]);
   RETURN_IF_ERROR(WaitSide(SideOf(ticket.id), batch.started, expected));
   CopyOut(SideOf(ticket.id), batch.out);
   Remember(batch);
@@ -141,7 +158,7 @@ void CudaStream::Remember(const InFlightBatch& batch) {
   const TimePoint now = Clock::now();
   const int64_t took_us = MicrosBetween(std::max(batch.started, last_done_), now);
   recent_us_[remembered_++ % kRemembered] = took_us;
-  int64_t& last_us = last_us_[SizeClass(batch.images)];
+  int64_t& last_us = last_us_[batch.kind];
   // How long a thread overslept says nothing about the batch, and would make the next one late as well.
   last_us = overslept_ ? last_us * 3 / 4 : took_us;
   last_done_ = now;

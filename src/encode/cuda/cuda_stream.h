@@ -42,8 +42,8 @@ class DeviceHealth {
 
 struct CudaStreamOptions {
   int index = 0;
-  int max_batch = 0;
-  int dim = 0;  ///< D of the output
+  bool images = true;  ///< false: takes texts alone
+  int vocabulary = 0;  ///< of the text tower, if there is one
   /// A batch hangs when it takes longer than this and than ten times the slowest of the last batches.
   Clock::duration least_patience = std::chrono::seconds(5);
 };
@@ -54,13 +54,15 @@ class CudaStream final : public EncoderStream {
  public:
   /// \param health of the device; outlives the stream. When that hangs, the stream's end leaks the
   /// DeviceStream.
+  /// \param info of the encoder: how large batches may be; outlives the stream, complete before a Submit.
   CudaStream(std::unique_ptr<device::DeviceStream> device_stream, DeviceHealth& health,
-             const CudaStreamOptions& options);
+             const EncoderInfo& info, const CudaStreamOptions& options);
   ~CudaStream() override;
 
   /// A batch for which the device has no memory is run in halves, within this call.
   /// Errors: also kDeviceOutOfMemory when there is none even for single images.
   Result<Ticket> Submit(std::span<const PixelSlot> slots, std::span<float> out) override;
+  Result<Ticket> SubmitTexts(std::span<const TokenIds> texts, std::span<float> out) override;
   /// Errors: kDeviceFailed also when the batch hangs: then only this stream is lost (usable() turns false).
   Status Wait(Ticket ticket) override;
   int depth() const override { return kSides; }
@@ -75,7 +77,7 @@ class CudaStream final : public EncoderStream {
   struct InFlightBatch {
     uint64_t id = 0;  // 0: none
     std::span<float> out;
-    size_t images = 0;
+    size_t kind = 0;  // of last_us_
     TimePoint started;
     bool finished = false;  // in halves, within Submit
     Status status;          // where finished
@@ -84,14 +86,22 @@ class CudaStream final : public EncoderStream {
   static int SideOf(uint64_t id) { return static_cast<int>(id % kSides); }
   Status CheckAlive() const;
   Status Note(const Status& status);
-  Status RunHalves(int side, std::span<const PixelSlot> slots, std::span<float> out);
-  Status RunOne(int side, std::span<const PixelSlot> slots, std::span<float> out);
+  // `Item`: a PixelSlot or TokenIds.
+  template <typename Item>
+  Result<Ticket> StartBatch(std::span<const Item> items, std::span<float> out, size_t kind);
+  template <typename Item>
+  Status RunHalves(int side, std::span<const Item> items, std::span<float> out);
+  template <typename Item>
+  Status RunOne(int side, std::span<const Item> items, std::span<float> out);
+  Status Start(int side, std::span<const PixelSlot> slots) { return device_stream_->Start(side, slots); }
+  Status Start(int side, std::span<const TokenIds> texts) { return device_stream_->StartTexts(side, texts); }
   Status WaitSide(int side, TimePoint started, Clock::duration expected);
   void Remember(const InFlightBatch& batch);
   Clock::duration Patience() const;
   void CopyOut(int side, std::span<float> out) const;
 
   const CudaStreamOptions options_;
+  const EncoderInfo& info_;
   std::unique_ptr<device::DeviceStream> device_stream_;
   DeviceHealth& health_;
   std::array<InFlightBatch, kSides> in_flight_;
@@ -100,8 +110,10 @@ class CudaStream final : public EncoderStream {
   std::atomic<bool> hung_{false};
   std::array<int64_t, kRemembered> recent_us_{};  // of the last batches
   size_t remembered_ = 0;
-  /// How long the last batch of 2^i to 2^(i+1) - 1 images took, from its start or the end of the one before.
-  std::array<int64_t, 16> last_us_{};
+  static constexpr size_t kSizes = 24;
+  /// How long the last batch of 2^i to 2^(i+1) - 1 images took, from its start or the end of the one before;
+  /// behind those, of so many tokens.
+  std::array<int64_t, 2 * kSizes> last_us_{};
   TimePoint last_done_;
   bool overslept_ = false;  // the last batch was done before its thread looked
 };

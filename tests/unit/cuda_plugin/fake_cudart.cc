@@ -26,7 +26,9 @@ FakeGpu& FakeGpu::Get() {
 }
 
 void FakeGpu::Queue(cudaStream_t stream, std::function<void()> work) {
-  stream->queue.push_back(std::move(work));
+  const auto capture = captures.find(stream);
+  (capture != captures.end() ? static_cast<void>(capture->second.push_back(std::move(work)))
+                             : static_cast<void>(stream->queue.push_back(std::move(work))));
 }
 
 size_t FakeGpu::pending() const {
@@ -162,7 +164,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
                             cudaStream_t stream) {
   FakeGpu& gpu = FakeGpu::Get();
   if (gpu.broken) return cudaErrorIllegalAddress;
-  if (kind == cudaMemcpyHostToDevice && !gpu.pinned(from)) {  // staged before the call returns
+  const bool from_host = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDefault;
+  if (from_host && !gpu.pinned(from)) {  // staged before the call returns
     std::string staged(static_cast<const char*>(from), bytes);
     gpu.Queue(stream, [to, staged = std::move(staged)] { std::memcpy(to, staged.data(), staged.size()); });
   } else {

@@ -9,8 +9,10 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <vector>
 
-/// The CUDA runtime on the CPU, as far as the plug-in's JPEG half calls it: linked in its place. One device,
+/// The CUDA runtime on the CPU, as far as the plug-in calls it (what its encoding half needs beside the JPEG
+/// half is in unit/cuda_encode): linked in its place. One device,
 /// whose memory is the host's. What is queued on a stream runs as late as CUDA allows: when somebody waits,
 /// so that whoever forgets to wait, or frees too early, is caught. One thread.
 namespace photovec::device::test {
@@ -22,7 +24,7 @@ class FakeGpu {
   /// As new. Nothing may be left of before.
   void Reset() { *this = FakeGpu(); }
 
-  /// Runs when somebody waits for the stream.
+  /// Runs when somebody waits for the stream; while the stream is captured, becomes part of the graph.
   void Queue(cudaStream_t stream, std::function<void()> work);
   /// Device and pinned memory, streams and events that nobody gave back.
   size_t alive() const { return blocks.size() + streams.size() + events.size(); }
@@ -37,6 +39,8 @@ class FakeGpu {
   cudaError_t last_error = cudaSuccess;  ///< until somebody asks for it
   int64_t allocations = 0;               ///< so far, of device and of pinned memory
   int memsets = 0;
+
+  std::map<cudaStream_t, std::vector<std::function<void()>>> captures;
 
   struct Block {
     size_t bytes = 0;

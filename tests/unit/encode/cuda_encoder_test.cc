@@ -50,7 +50,7 @@ class CudaEncoderTest : public testing::Test {
     options.devices = std::move(devices);
     CudaEncoder::Settings settings;
     settings.least_patience = patience;
-    return CudaEncoder::Create(platform_, model_.get(), options, settings);
+    return CudaEncoder::Create(platform_, model_.get(), nullptr, options, settings);
   }
   std::span<const PixelSlot> Slots(size_t first, size_t count) const {
     return std::span(slots_).subspan(first, count);

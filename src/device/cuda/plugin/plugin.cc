@@ -37,8 +37,9 @@ class CudaPlatform final : public Platform {
   }
 
   Result<std::unique_ptr<DeviceModel>> Load(int device, const model::VisionModel& model,
+                                            const model::TextModel* text,
                                             const DeviceModelOptions& options) override {
-    ASSIGN_OR_RETURN(auto made, CudaDeviceModel::Create(device, model, options));
+    ASSIGN_OR_RETURN(auto made, CudaDeviceModel::Create(device, model, text, options));
     return std::unique_ptr<DeviceModel>(std::move(made));
   }
 

@@ -17,29 +17,44 @@ std::string Version(int number) {
   return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
 }
 
-Status CheckModel(const model::VisionConfig& config, model::Precision precision) {
-  if (config.pooling != model::Pooling::kClassToken || !config.has_class_token) {
-    return {Code::kNotImplemented, "the CUDA encoder needs a model that pools its class token"};
-  }
+Status NotHere(const std::string& what) {
+  return {Code::kNotImplemented, "the CUDA encoder takes " + what + ": use --device cpu"};
+}
+
+// What both towers must be. \param tower "image" or "text".
+Status CheckTower(const model::TransformerConfig& config, int projection_dim, int rows,
+                  const std::string& tower, model::Precision precision) {
   if (config.hidden_size % 8 != 0 || config.hidden_size > kMostHidden || config.mlp_size % 8 != 0 ||
-      config.head_dim() % 8 != 0 || config.projection_dim % 4 != 0 || config.tokens() > kMostPlainKeys) {
-    return {Code::kNotImplemented,
-            "the CUDA encoder takes hidden sizes up to 2048, up to 2048 tokens, and widths and heads in "
-            "eights; this "
-            "model has hidden size " +
-                std::to_string(config.hidden_size) + ", MLP " + std::to_string(config.mlp_size) +
-                ", heads of " + std::to_string(config.head_dim()) + ", " + std::to_string(config.tokens()) +
-                " tokens"};
+      config.head_dim() % 8 != 0 || config.head_dim() > kMostHead || projection_dim % 4 != 0 ||
+      rows > kMostPlainKeys || config.layers < 1) {
+    return NotHere(
+        "hidden sizes up to 2048, heads of up to 256, up to 2048 tokens, and widths and heads in "
+        "eights; this model's " +
+        tower + " tower has hidden size " + std::to_string(config.hidden_size) + ", MLP " +
+        std::to_string(config.mlp_size) + ", heads of " + std::to_string(config.head_dim()) + ", " +
+        std::to_string(rows) + " tokens");
   }
   if (precision == model::Precision::kFp8 &&
       (config.hidden_size % 16 != 0 || config.mlp_size % 16 != 0 || config.mlp_size > kMostFp8Columns)) {
-    return {Code::kNotImplemented,
-            "fp8 takes widths in sixteens and MLPs up to 8192; this model has hidden "
-            "size " +
-                std::to_string(config.hidden_size) + ", MLP " + std::to_string(config.mlp_size) +
-                ": use --precision f16"};
+    return {Code::kNotImplemented, "fp8 takes widths in sixteens and MLPs up to 8192; this model's " + tower +
+                                       " tower has hidden size " + std::to_string(config.hidden_size) +
+                                       ", MLP " + std::to_string(config.mlp_size) + ": use --precision f16"};
   }
   return Status::Ok();
+}
+
+Status CheckModel(const model::VisionConfig& config, const model::TextModel* text,
+                  model::Precision precision) {
+  if (config.pooling == model::Pooling::kClassToken && !config.has_class_token) {
+    return NotHere("models that pool a class token or by attention");
+  }
+  const bool rotary = config.positions == model::Positions::kRotary;
+  if (rotary && config.head_dim() % 16 != 0) {
+    return NotHere("rotary positions in heads of sixteens, not of " + std::to_string(config.head_dim()));
+  }
+  RETURN_IF_ERROR(CheckTower(config, config.projection_dim, config.tokens(), "image", precision));
+  if (text == nullptr) return Status::Ok();
+  return CheckTower(text->config, text->config.projection_dim, text->config.max_tokens, "text", precision);
 }
 
 Result<model::Element> ElementFor(model::Precision precision, const DeviceInfo& info) {
@@ -96,16 +111,20 @@ Result<DeviceInfo> DescribeDevice(int index) {
 }
 
 Result<std::unique_ptr<CudaDeviceModel>> CudaDeviceModel::Create(int device, const model::VisionModel& model,
+                                                                 const model::TextModel* text,
                                                                  const DeviceModelOptions& options) {
-  RETURN_IF_ERROR(CheckModel(model.config, options.precision));
+  RETURN_IF_ERROR(CheckModel(model.config, text, options.precision));
   ASSIGN_OR_RETURN(DeviceInfo info, DescribeDevice(device));
   ASSIGN_OR_RETURN(const model::Element element, ElementFor(options.precision, info));
   const std::string make = info.name + " | " + info.runtime;
   std::unique_ptr<CudaDeviceModel> made(new CudaDeviceModel(std::move(info)));
   CUBLAS_OK(cublasLtCreate(&made->handle_));
   CUDA_OK(cudaEventCreate(&made->clock_));
-  ASSIGN_OR_RETURN(made->weights_, DeviceWeights::Create(model, options.normalization, element,
-                                                         options.precision == model::Precision::kFp8));
+  const bool fp8 = options.precision == model::Precision::kFp8;
+  ASSIGN_OR_RETURN(made->image_, ImageWeights::Create(model, options.normalization, element, fp8));
+  if (text != nullptr) {
+    ASSIGN_OR_RETURN(made->text_, TextWeights::Create(*text, element, fp8));
+  }
   made->plans_ = std::make_unique<GemmPlans>(options.plan_cache, make, options.log);
   return made;
 }

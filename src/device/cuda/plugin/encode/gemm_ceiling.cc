@@ -50,20 +50,24 @@ struct Owned {
 };
 
 Result<double> OfModel(const DeviceShared& shared, int images, Owned& owned) {
-  const DeviceWeights& weights = *shared.weights;
+  const ImageWeights& weights = *shared.image;
+  const BatchShape batch = weights.Batch(images);
   ASSIGN_OR_RETURN(DeviceArena arena,
-                   DeviceArena::Create(Activations::Bytes(weights, images) + kWorkspaceBytes));
-  const Activations activations = Activations::In(arena, weights, images);
+                   DeviceArena::Create(Activations::Bytes(weights, batch) + kWorkspaceBytes));
+  const Activations activations = Activations::In(arena, weights, batch);
   const Gemm::Context context{shared.handle, owned.stream, arena.Take<uint8_t>(kWorkspaceBytes),
                               kWorkspaceBytes};
-  ASSIGN_OR_RETURN(BucketGemms gemms, PlanBucket(shared, context, activations, images));
-  const ForwardArgs args{&weights, &activations, &gemms, context, images};
-  const int rows = images * weights.config().tokens();
+  ASSIGN_OR_RETURN(BucketGemms gemms, PlanBucket(*shared.plans, weights, context, activations, batch));
+  const ForwardArgs args{&weights, &weights, nullptr, &activations, &gemms, context, batch, {}};
+  const int rows = batch.rows;
   const int d = weights.config().hidden_size;
   const int f = weights.config().mlp_size;
   // Real numbers in every input: products of zeros run faster.
   CUDA_OK(FillEqualRows(activations.normed, rows, d, weights.element(), owned.stream));
   CUDA_OK(FillEqualRows(activations.wide, rows, f, weights.element(), owned.stream));
+  if (activations.gated != nullptr) {
+    CUDA_OK(FillEqualRows(activations.gated, rows, f, weights.element(), owned.stream));
+  }
   CUDA_OK(FillEqualRows(activations.pooled, images, d, weights.element(), owned.stream));
   if (weights.fp8()) {
     CUDA_OK(FillEqualFp8Rows(activations.fp8.values, Fp8Rounded(rows), std::max(d, f), owned.stream));
@@ -88,7 +92,7 @@ Status FillSquare(const GemmShape& shape, void* matrix, float* scales, cudaStrea
 
 Result<double> OfCube(const DeviceShared& shared, Owned& owned) {
   constexpr int kSide = 8192;
-  const DeviceWeights& weights = *shared.weights;
+  const ImageWeights& weights = *shared.image;
   const GemmShape shape{kSide, kSide, kSide, weights.element(), false, false, weights.fp8()};
   const size_t bytes = size_t{kSide} * kSide * model::ElementBytes(shape.element);
   constexpr size_t kSmall = 2 * kSide * sizeof(float) + DeviceArena::kAlignment;

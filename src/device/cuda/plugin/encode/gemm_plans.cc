@@ -133,6 +133,7 @@ Result<cublasLtMatmulAlgo_t> GemmPlans::Measure(Gemm& gemm, const Gemm::Context&
   for (const cublasLtMatmulAlgo_t& algo : candidates) {
     ASSIGN_OR_RETURN(const bool alike, RowsAreAlike(gemm, context, scratch, algo));
     if (!alike) continue;
+    if (candidates.size() == 1) return algo;
     ASSIGN_OR_RETURN(const float milliseconds, TimedAsGraph(context.stream, [&]() -> Status {
                        for (int i = 0; i < repeats; ++i) {
                          RETURN_IF_ERROR(gemm.Run(context, scratch.Operands(static_cast<size_t>(i)), algo));

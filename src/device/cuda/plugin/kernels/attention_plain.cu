@@ -4,6 +4,7 @@
 #include "device/cuda/plugin/kernels/dispatch.cuh"
 #include "device/cuda/plugin/kernels/elements.cuh"
 #include "device/cuda/plugin/kernels/kernels.h"
+#include "device/cuda/plugin/kernels/launch.cuh"
 
 namespace photovec::device {
 namespace {
@@ -11,7 +12,6 @@ namespace {
 // For f32, for head sizes without a tensor core kernel, and for the single query of the pooled row. A block:
 // up to kQueries queries of one head of one image; a thread scores whole keys, then sums whole columns.
 constexpr int kThreads = 128;
-constexpr int kMostHead = 256;
 
 // One value over all threads of the block; `scratch` holds a float per warp.
 template <typename Combine, typename WarpReduce>
@@ -27,8 +27,7 @@ __device__ float BlockReduce(float x, float* scratch, Combine combine, WarpReduc
 
 template <typename T, int kQueries>
 __global__ void PlainKernel(const __grid_constant__ AttentionArgs args) {
-  extern __shared__ float shared[];
-  float* query = shared;                             // [kQueries, HD]
+  float* query = DynamicShared<float>();             // [kQueries, HD]
   float* scores = query + kQueries * args.head_dim;  // [kQueries, tk]
   __shared__ float scratch[kThreads / 32];
   const size_t image = blockIdx.z;
@@ -96,7 +95,7 @@ cudaError_t Launch(const AttentionArgs& args, model::Element element, cudaStream
                   static_cast<unsigned>(args.images));
   WithElement(element, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
-    PlainKernel<T, kQueries><<<grid, kThreads, bytes, stream>>>(args);
+    LaunchKernel(PlainKernel<T, kQueries>, grid, kThreads, bytes, stream, args);
   });
   return cudaGetLastError();
 }
@@ -110,7 +109,7 @@ cudaError_t AttentionPlain(const AttentionArgs& args, model::Element element, cu
 }
 
 cudaError_t Attention(const AttentionArgs& args, model::Element element, cudaStream_t stream) {
-  if (args.tq > 1 && AttentionOnTensorCores(args.head_dim, element))
+  if (args.tq > 1 && AttentionOnTensorCores(args, element))
     return AttentionTensorCores(args, element, stream);
   return AttentionPlain(args, element, stream);
 }

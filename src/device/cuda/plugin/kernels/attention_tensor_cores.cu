@@ -4,6 +4,7 @@
 #include "device/cuda/plugin/kernels/dispatch.cuh"
 #include "device/cuda/plugin/kernels/elements.cuh"
 #include "device/cuda/plugin/kernels/kernels.h"
+#include "device/cuda/plugin/kernels/launch.cuh"
 #include "device/cuda/plugin/kernels/tensor_core.cuh"
 
 namespace photovec::device {
@@ -15,16 +16,24 @@ constexpr int kTile = 64;
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * kWarps;
 
+// Tensor cores take heads in sixteens: columns from HD on are zeros in shared memory alone.
+constexpr int Padded(int head_dim) { return (head_dim + 15) / 16 * 16; }
 // Rows are padded by 16 bytes: the eight rows of an ldmatrix then lie in different banks.
-constexpr int Pitch(int head_dim) { return head_dim + 8; }
+constexpr int Pitch(int head_dim) { return Padded(head_dim) + 8; }
+constexpr int TileElements(int head_dim) { return kTile * Pitch(head_dim); }
+
+// Queries, and keys and values in one tile or two each.
+size_t SharedBytes(int head_dim, int keys) {
+  return (keys > kTile ? 5 : 3) * static_cast<size_t>(TileElements(head_dim)) * sizeof(uint16_t);
+}
 
 template <typename T, int HD>
 class Block {
  public:
   static constexpr int kPitch = Pitch(HD);
-  static constexpr int kTileElements = kTile * kPitch;
-  static constexpr int kSteps = HD / 16;  // of 16 along the head
-  static constexpr int kOuts = HD / 8;    // 8 columns of the result each
+  static constexpr int kTileElements = TileElements(HD);
+  static constexpr int kSteps = Padded(HD) / 16;  // of 16 along the head
+  static constexpr int kOuts = Padded(HD) / 8;    // 8 columns of the result each
 
   __device__ Block(const AttentionArgs& args, T* shared)
       : args_(args),
@@ -70,12 +79,13 @@ class Block {
  private:
   // Rows first .. first + 63 of `from`, zeros from row `rows` on.
   __device__ __forceinline__ void CopyTile(const T* from, size_t stride, int first, int rows, T* to) {
-    constexpr int kChunks = HD / 8;
+    constexpr int kChunks = Padded(HD) / 8;
     for (int i = static_cast<int>(threadIdx.x); i < kTile * kChunks; i += kThreads) {
       const int row = i / kChunks;
       const int column = i % kChunks * 8;
-      const bool take = first + row < rows;
-      CopyAsync16(to + row * kPitch + column, from + (take ? first + row : 0) * stride + column, take);
+      const bool take = first + row < rows && (Padded(HD) == HD || column < HD);
+      CopyAsync16(to + row * kPitch + column,
+                  from + (take ? first + row : 0) * stride + (Padded(HD) == HD || take ? column : 0), take);
     }
   }
 
@@ -170,7 +180,7 @@ class Block {
       const int query = first_query_ + warp_ * 16 + half * 8 + lane_ / 4;
       if (query >= args_.tq) continue;
 #pragma unroll
-      for (int n = 0; n < kOuts; ++n) {
+      for (int n = 0; n < HD / 8; ++n) {
         *reinterpret_cast<uint32_t*>(out + query * args_.out_row + n * 8 + lane_ % 4 * 2) = Pack2(
             mixed_[n][2 * half] * scale, mixed_[n][2 * half + 1] * scale, static_cast<const T*>(nullptr));
       }
@@ -193,23 +203,20 @@ class Block {
 
 template <typename T, int HD>
 __global__ void __launch_bounds__(kThreads) AttentionKernel(const __grid_constant__ AttentionArgs args) {
-  extern __shared__ uint4 shared[];
-  Block<T, HD>(args, reinterpret_cast<T*>(shared)).Run();
+  Block<T, HD>(args, DynamicShared<T>()).Run();
 }
 
 template <typename T, int HD>
 cudaError_t Launch(const AttentionArgs& args, cudaStream_t stream) {
-  const size_t tiles = args.tk > kTile ? 5 : 3;
-  const size_t bytes = tiles * Block<T, HD>::kTileElements * sizeof(T);
+  const size_t bytes = SharedBytes(HD, args.tk);
   constexpr size_t kAlways = 48 * 1024;  // more must be asked for
   if (bytes > kAlways) {
-    const cudaError_t error = cudaFuncSetAttribute(
-        AttentionKernel<T, HD>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+    const cudaError_t error = AllowSharedBytes(AttentionKernel<T, HD>, bytes);
     if (error != cudaSuccess) return error;
   }
   const dim3 grid(CeilDiv(static_cast<size_t>(args.tq), kTile), static_cast<unsigned>(args.heads),
                   static_cast<unsigned>(args.images));
-  AttentionKernel<T, HD><<<grid, kThreads, bytes, stream>>>(args);
+  LaunchKernel(AttentionKernel<T, HD>, grid, kThreads, bytes, stream, args);
   return cudaGetLastError();
 }
 
@@ -218,8 +225,16 @@ cudaError_t LaunchHead(const AttentionArgs& args, cudaStream_t stream) {
   switch (args.head_dim) {
     case 64:
       return Launch<T, 64>(args, stream);
+    case 72:
+      return Launch<T, 72>(args, stream);
     case 80:
       return Launch<T, 80>(args, stream);
+    case 88:
+      return Launch<T, 88>(args, stream);
+    case 96:
+      return Launch<T, 96>(args, stream);
+    case 104:
+      return Launch<T, 104>(args, stream);
     default:
       return cudaErrorInvalidValue;
   }
@@ -227,8 +242,18 @@ cudaError_t LaunchHead(const AttentionArgs& args, cudaStream_t stream) {
 
 }  // namespace
 
-bool AttentionOnTensorCores(int head_dim, model::Element element) {
-  return element != model::Element::kF32 && (head_dim == 64 || head_dim == 80);
+bool AttentionOnTensorCores(const AttentionArgs& args, model::Element element) {
+  if (element == model::Element::kF32 || args.head_dim % 8 != 0 || args.head_dim < 64 ||
+      args.head_dim > 104) {
+    return false;
+  }
+  int device = 0;
+  int most = 0;
+  if (cudaGetDevice(&device) != cudaSuccess ||
+      cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) != cudaSuccess) {
+    return false;
+  }
+  return SharedBytes(args.head_dim, args.tk) <= static_cast<size_t>(most);
 }
 
 cudaError_t AttentionTensorCores(const AttentionArgs& args, model::Element element, cudaStream_t stream) {

@@ -5,6 +5,7 @@
 #include "device/cuda/plugin/kernels/dispatch.cuh"
 #include "device/cuda/plugin/kernels/elements.cuh"
 #include "device/cuda/plugin/kernels/kernels.h"
+#include "device/cuda/plugin/kernels/launch.cuh"
 
 namespace photovec::device {
 namespace {
@@ -22,6 +23,59 @@ __global__ void ActivateKernel(ActivateArgs args) {
 #pragma unroll
   for (int i = 0; i < 8; ++i) values.v[i] = Act<kActivation>(values.v[i] + bias.v[i]);
   Store8(values, x);
+}
+
+template <typename T, Activation kActivation>
+__global__ void ActivateGatedKernel(ActivateArgs args) {
+  const size_t at = (static_cast<size_t>(blockIdx.x) * kThreads + threadIdx.x) * 8;
+  if (at >= static_cast<size_t>(args.rows) * args.columns) return;
+  const size_t column = at % args.columns;
+  const T* gate = static_cast<const T*>(args.x) + at / args.columns * args.columns * 2 + column;
+  Store8(Gated<kActivation>(Load8(gate), Load8(gate + args.columns), args.bias + column,
+                            args.bias + args.columns + column),
+         static_cast<T*>(args.gated_out) + at);
+}
+
+template <typename T>
+__global__ void GatherIndexedKernel(const T* in, const int* rows, int dim, T* out) {
+  const T* from = in + static_cast<size_t>(rows[blockIdx.x]) * dim;
+  T* to = out + static_cast<size_t>(blockIdx.x) * dim;
+  for (int at = static_cast<int>(threadIdx.x) * 8; at < dim; at += static_cast<int>(blockDim.x) * 8) {
+    Store8(Load8(from + at), to + at);
+  }
+}
+
+// A thread: eight pairs of one part of one head of one row.
+template <typename T>
+__global__ void RotateKernel(RotaryArgs args) {
+  const int half = args.head_dim / 2;
+  const int groups = half / 8;
+  const int patches = args.tokens - args.prefix;
+  size_t index = static_cast<size_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const int first = static_cast<int>(index % groups) * 8;
+  index /= groups;
+  const int part = static_cast<int>(index % args.parts);
+  index /= args.parts;
+  const int head = static_cast<int>(index % args.heads);
+  index /= args.heads;
+  const int patch = static_cast<int>(index % patches);
+  const size_t image = index / patches;
+  if (image >= static_cast<size_t>(args.images)) return;
+  T* low = static_cast<T*>(args.x) + (image * args.tokens + args.prefix + patch) * args.row +
+           head * args.head + static_cast<size_t>(part) * args.head_dim + first;
+  const Eight a = Load8(low);
+  const Eight b = Load8(low + half);
+  const Eight cosine = Load8(args.cosine + static_cast<size_t>(patch) * half + first);
+  const Eight sine = Load8(args.sine + static_cast<size_t>(patch) * half + first);
+  Eight turned_a;
+  Eight turned_b;
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    turned_a.v[i] = a.v[i] * cosine.v[i] - b.v[i] * sine.v[i];
+    turned_b.v[i] = b.v[i] * cosine.v[i] + a.v[i] * sine.v[i];
+  }
+  Store8(turned_a, low);
+  Store8(turned_b, low + half);
 }
 
 template <typename T>
@@ -57,7 +111,8 @@ cudaError_t Activate(const ActivateArgs& args, model::Element element, cudaStrea
   WithElement(element, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
     WithActivation(args.activation, [&](auto activation) {
-      ActivateKernel<T, activation()><<<grid, kThreads, 0, stream>>>(args);
+      LaunchKernel(args.gated ? ActivateGatedKernel<T, activation()> : ActivateKernel<T, activation()>, grid,
+                   kThreads, 0, stream, args);
     });
   });
   return cudaGetLastError();
@@ -67,8 +122,29 @@ cudaError_t GatherRows(const void* in, size_t stride_rows, int rows, int dim, mo
                        void* out, cudaStream_t stream) {
   WithElement(element, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
-    GatherKernel<T><<<static_cast<unsigned>(rows), 128, 0, stream>>>(static_cast<const T*>(in), stride_rows,
-                                                                     dim, static_cast<T*>(out));
+    LaunchKernel(GatherKernel<T>, static_cast<unsigned>(rows), 128, 0, stream, static_cast<const T*>(in),
+                 stride_rows, dim, static_cast<T*>(out));
+  });
+  return cudaGetLastError();
+}
+
+cudaError_t GatherIndexedRows(const void* in, const int* rows, int count, int dim, model::Element element,
+                              void* out, cudaStream_t stream) {
+  WithElement(element, [&](auto* type) {
+    using T = std::remove_pointer_t<decltype(type)>;
+    LaunchKernel(GatherIndexedKernel<T>, static_cast<unsigned>(count), 128, 0, stream,
+                 static_cast<const T*>(in), rows, dim, static_cast<T*>(out));
+  });
+  return cudaGetLastError();
+}
+
+cudaError_t Rotate(const RotaryArgs& args, model::Element element, cudaStream_t stream) {
+  if (args.head_dim % 16 != 0) return cudaErrorInvalidValue;
+  const size_t threads = static_cast<size_t>(args.images) * static_cast<size_t>(args.tokens - args.prefix) *
+                         static_cast<size_t>(args.heads * args.parts * args.head_dim / 16);
+  WithElement(element, [&](auto* type) {
+    using T = std::remove_pointer_t<decltype(type)>;
+    LaunchKernel(RotateKernel<T>, CeilDiv(threads, kThreads), kThreads, 0, stream, args);
   });
   return cudaGetLastError();
 }
@@ -77,7 +153,7 @@ cudaError_t FillEqualRows(void* out, int rows, int columns, model::Element eleme
   const size_t elements = static_cast<size_t>(rows) * static_cast<size_t>(columns);
   WithElement(element, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
-    FillKernel<T><<<1024, kThreads, 0, stream>>>(static_cast<T*>(out), elements, columns);
+    LaunchKernel(FillKernel<T>, 1024, kThreads, 0, stream, static_cast<T*>(out), elements, columns);
   });
   return cudaGetLastError();
 }
@@ -85,8 +161,8 @@ cudaError_t FillEqualRows(void* out, int rows, int columns, model::Element eleme
 cudaError_t CompareRows(const void* in, int rows, size_t row_bytes, unsigned* different,
                         cudaStream_t stream) {
   const size_t row_words = row_bytes / 4;
-  CompareKernel<<<1024, kThreads, 0, stream>>>(static_cast<const uint32_t*>(in),
-                                               row_words * static_cast<size_t>(rows), row_words, different);
+  LaunchKernel(CompareKernel, 1024, kThreads, 0, stream, static_cast<const uint32_t*>(in),
+               row_words * static_cast<size_t>(rows), row_words, different);
   return cudaGetLastError();
 }
 

@@ -5,6 +5,7 @@
 #include "device/cuda/plugin/kernels/dispatch.cuh"
 #include "device/cuda/plugin/kernels/elements.cuh"
 #include "device/cuda/plugin/kernels/kernels.h"
+#include "device/cuda/plugin/kernels/launch.cuh"
 
 namespace photovec::device {
 namespace {
@@ -57,6 +58,15 @@ __global__ void __launch_bounds__(kThreads) ActivateKernel(ActivateArgs args, Fp
   });
 }
 
+template <model::Activation kActivation, int kVectors>
+__global__ void __launch_bounds__(kThreads) ActivateGatedKernel(ActivateArgs args, Fp8Rows out) {
+  const __half* x = static_cast<const __half*>(args.x) + static_cast<size_t>(blockIdx.x) * 2 * args.columns;
+  QuantizeRow<kVectors>(args.columns, out, [&](int at) {
+    return Gated<kActivation>(Load8(x + at), Load8(x + args.columns + at), args.bias + at,
+                              args.bias + args.columns + at);
+  });
+}
+
 template <int kVectors>
 __global__ void __launch_bounds__(kThreads) QuantizeKernel(const __half* in, int columns, Fp8Rows out) {
   const __half* x = in + static_cast<size_t>(blockIdx.x) * columns;
@@ -99,27 +109,29 @@ cudaError_t WithRowBlock(int columns, Launch launch) {
 cudaError_t ActivateFp8(const ActivateArgs& args, const Fp8Rows& out, cudaStream_t stream) {
   return WithRowBlock(args.columns, [&](auto vectors, unsigned threads) {
     WithActivation(args.activation, [&](auto activation) {
-      ActivateKernel<activation(), vectors()>
-          <<<static_cast<unsigned>(args.rows), threads, 0, stream>>>(args, out);
+      LaunchKernel(
+          args.gated ? ActivateGatedKernel<activation(), vectors()> : ActivateKernel<activation(), vectors()>,
+          static_cast<unsigned>(args.rows), threads, 0, stream, args, out);
     });
   });
 }
 
 cudaError_t QuantizeRows(const void* in, int rows, int columns, const Fp8Rows& out, cudaStream_t stream) {
   return WithRowBlock(columns, [&](auto vectors, unsigned threads) {
-    QuantizeKernel<vectors()>
-        <<<static_cast<unsigned>(rows), threads, 0, stream>>>(static_cast<const __half*>(in), columns, out);
+    LaunchKernel(QuantizeKernel<vectors()>, static_cast<unsigned>(rows), threads, 0, stream,
+                 static_cast<const __half*>(in), columns, out);
   });
 }
 
 cudaError_t FillEqualFp8Rows(uint8_t* out, int rows, int columns, cudaStream_t stream) {
   const size_t eights = static_cast<size_t>(rows) * static_cast<size_t>(columns) / 8;
-  FillKernel<<<1024, kThreads, 0, stream>>>(out, eights, columns);
+  LaunchKernel(FillKernel, 1024, kThreads, 0, stream, out, eights, columns);
   return cudaGetLastError();
 }
 
 cudaError_t FillFp8Scales(float* scales, int count, cudaStream_t stream) {
-  FillScalesKernel<<<CeilDiv(static_cast<size_t>(count), kThreads), kThreads, 0, stream>>>(scales, count);
+  LaunchKernel(FillScalesKernel, CeilDiv(static_cast<size_t>(count), kThreads), kThreads, 0, stream, scales,
+               count);
   return cudaGetLastError();
 }
 

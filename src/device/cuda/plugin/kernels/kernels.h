@@ -42,11 +42,12 @@ struct Fp8Rows {
   float* scales = nullptr;    ///< [rows]
 };
 
-/// x[b, 0] = class_row; x[b, 1 + p] = pre_norm(product[b, p] + position[p]); normed = norm(x).
+/// x[b, i] = prefix_rows[i]; x[b, prefix + p] = pre_norm(product[b, p] + position[p]); normed = norm(x).
 struct EmbedArgs {
-  const void* product = nullptr;     ///< [B, patches, D] elements
-  const float* position = nullptr;   ///< [patches, D]
-  const float* class_row = nullptr;  ///< [D], pre-norm already applied; null: no class token
+  const void* product = nullptr;       ///< [B, patches, D] elements
+  const float* position = nullptr;     ///< [patches, D]
+  const float* prefix_rows = nullptr;  ///< [prefix, D]: class token and registers, pre-norm already applied
+  int prefix = 0;
   bool pre_norm = false;
   Affine affine;  ///< of the pre-norm
   float eps = 0;
@@ -58,6 +59,21 @@ struct EmbedArgs {
   Fp8Rows fp8;             ///< [B, T, D]: normed in fp8, from f16 alone; where it is set, normed may be null
 };
 cudaError_t EmbedRows(const EmbedArgs& args, model::Element element, cudaStream_t stream);
+
+/// x[r] = token_rows[ids[r]] + position[places[r]]; normed = norm(x).
+struct EmbedTokensArgs {
+  const void* token_rows = nullptr;  ///< [V, D] elements
+  const float* position = nullptr;   ///< [max_tokens, D]
+  const int* ids = nullptr;          ///< [rows], below V
+  const int* places = nullptr;       ///< [rows], below max_tokens
+  float eps = 0;
+  int rows = 0;
+  int dim = 0;
+  float* x = nullptr;      ///< [rows, D]
+  void* normed = nullptr;  ///< [rows, D] elements
+  Fp8Rows fp8;             ///< as EmbedArgs
+};
+cudaError_t EmbedTokens(const EmbedTokensArgs& args, model::Element element, cudaStream_t stream);
 
 /// x += product + bias; out = norm(x), over `rows` rows.
 struct ResidualArgs {
@@ -79,12 +95,16 @@ cudaError_t ResidualNorm(const ResidualArgs& args, model::Element element, cudaS
 /// x = act(x + bias) in place.
 /// \param x [rows, F] elements.
 /// \param bias [F].
+/// With `gated_out`, x is [rows, 2F], the gate left of what it gates, as is bias [2F], and
+/// gated_out [rows, F] = act(gate + bias) * (up + bias): another buffer than x.
 struct ActivateArgs {
   model::Activation activation = model::Activation::kQuickGelu;
   void* x = nullptr;
   const float* bias = nullptr;
   int rows = 0;
-  int columns = 0;
+  int columns = 0;  ///< F
+  bool gated = false;
+  void* gated_out = nullptr;  ///< null in ActivateFp8, which has an output of its own
 };
 cudaError_t Activate(const ActivateArgs& args, model::Element element, cudaStream_t stream);
 
@@ -97,6 +117,28 @@ constexpr int kMostFp8Columns = 8192;
 /// out[i] = in[i * stride], rows of D elements: the class token rows.
 cudaError_t GatherRows(const void* in, size_t stride_rows, int rows, int dim, model::Element element,
                        void* out, cudaStream_t stream);
+
+/// out[i] = in[rows[i]], rows of D elements (f32 with Element::kF32).
+/// \param rows [count] on the device.
+cudaError_t GatherIndexedRows(const void* in, const int* rows, int count, int dim, model::Element element,
+                              void* out, cudaStream_t stream);
+
+/// Rotary positions: element i < HD/2 of each of `parts` neighbouring HD-wide groups of a head turns with
+/// element i + HD/2, to (a cos - b sin, b cos + a sin), in the rows behind the prefix. In place; HD is a
+/// multiple of 16.
+struct RotaryArgs {
+  void* x = nullptr;         ///< [B, T, …] elements: row t of image b, head h at x + (b T + t) row + h head
+  size_t row = 0, head = 0;  ///< in elements
+  int parts = 0;             ///< 2: a query and its key; 1: a key
+  const float* cosine = nullptr;  ///< [T - prefix, HD/2]
+  const float* sine = nullptr;
+  int images = 0;
+  int tokens = 0;  ///< T
+  int prefix = 0;
+  int heads = 0;
+  int head_dim = 0;
+};
+cudaError_t Rotate(const RotaryArgs& args, model::Element element, cudaStream_t stream);
 
 /// softmax2(q k^T) v per image and head; scores are in log2 units, log2(e)/sqrt(HD) being folded into q.
 /// Strides are in elements. Head h's columns start at h * *_head.
@@ -114,13 +156,32 @@ struct AttentionArgs {
   int tq = 0;  ///< queries an image
   int tk = 0;  ///< keys an image
 };
-/// On tensor cores where element and head size allow (f16, bf16; HD 64, 80), else plain.
+/// On tensor cores where element and head size allow (f16, bf16; HD 64 to 104 in eights) and the device has
+/// the shared memory (Turing has not, from HD 88 on), else plain.
 cudaError_t Attention(const AttentionArgs& args, model::Element element, cudaStream_t stream);
-bool AttentionOnTensorCores(int head_dim, model::Element element);
+bool AttentionOnTensorCores(const AttentionArgs& args, model::Element element);
 cudaError_t AttentionTensorCores(const AttentionArgs& args, model::Element element, cudaStream_t stream);
 cudaError_t AttentionPlain(const AttentionArgs& args, model::Element element, cudaStream_t stream);
-/// Greatest tk whose scores fit into the shared memory of AttentionPlain.
+/// Greatest tk whose scores fit into the shared memory of AttentionPlain and AttentionRanges.
 constexpr int kMostPlainKeys = 2048;
+constexpr int kMostHead = 256;  ///< of both
+
+/// The same for rows of texts that lie one behind the other, each query with keys of its own: of query i the
+/// rows ranges[i].x to ranges[i].y - 1. A causal text's row r has its text's first row to r + 1.
+struct RangeAttentionArgs {
+  const void* q = nullptr;
+  const void* k = nullptr;
+  const void* v = nullptr;
+  size_t q_row = 0, q_head = 0;
+  size_t kv_row = 0, kv_head = 0;
+  const int2* ranges = nullptr;  ///< [queries] on the device, none empty
+  void* out = nullptr;           ///< [queries, heads * HD]
+  int queries = 0;
+  int heads = 0;
+  int head_dim = 0;   ///< a multiple of 8, at most kMostHead
+  int most_keys = 0;  ///< of a range, at most kMostPlainKeys
+};
+cudaError_t AttentionRanges(const RangeAttentionArgs& args, model::Element element, cudaStream_t stream);
 
 /// [rows, columns] elements, all rows equal, pseudo-random in [-1, 1): for choosing product plans.
 cudaError_t FillEqualRows(void* out, int rows, int columns, model::Element element, cudaStream_t stream);

@@ -4,6 +4,7 @@
 #include "device/cuda/plugin/kernels/dispatch.cuh"
 #include "device/cuda/plugin/kernels/elements.cuh"
 #include "device/cuda/plugin/kernels/kernels.h"
+#include "device/cuda/plugin/kernels/launch.cuh"
 
 namespace photovec::device {
 namespace {
@@ -27,7 +28,7 @@ __global__ void PatchesKernel(PatchArgs args) {
                           static_cast<size_t>(patch / grid) * args.patch_size * line_bytes +
                           static_cast<size_t>(patch % grid) * run;
   Eight out;
-  if (run % 8 == 0) {  // all eight lie in one line, 8-byte aligned
+  if (run % 8 == 0 && line_bytes % 8 == 0) {  // all eight lie in one line, 8-byte aligned
     const int y = first / run;
     const uint2 raw = *reinterpret_cast<const uint2*>(corner + y * line_bytes + first % run);
     const uint32_t words[2] = {raw.x, raw.y};
@@ -54,7 +55,7 @@ cudaError_t Patches(const PatchArgs& args, model::Element element, cudaStream_t 
   const size_t threads = static_cast<size_t>(args.images) * grid * grid * (args.depth / 8);
   WithElement(element, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
-    PatchesKernel<T><<<CeilDiv(threads, kThreads), kThreads, 0, stream>>>(args);
+    LaunchKernel(PatchesKernel<T>, CeilDiv(threads, kThreads), kThreads, 0, stream, args);
   });
   return cudaGetLastError();
 }

@@ -5,6 +5,7 @@
 #include "device/cuda/plugin/kernels/elements.cuh"
 #include "device/cuda/plugin/kernels/fp8.cuh"
 #include "device/cuda/plugin/kernels/kernels.h"
+#include "device/cuda/plugin/kernels/launch.cuh"
 
 namespace photovec::device {
 namespace {
@@ -100,22 +101,41 @@ __global__ void ResidualKernel(ResidualArgs args) {
 
 template <typename T, int kVectors, bool kFp8 = false>
 __global__ void EmbedKernel(EmbedArgs args) {
-  const int first = args.class_row != nullptr ? 1 : 0;
-  const int tokens = args.patches + first;
+  const int tokens = args.patches + args.prefix;
   const int r = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y);
   if (r >= args.images * tokens) return;
   const int image = r / tokens;
-  const int patch = r % tokens - first;
+  const int patch = r % tokens - args.prefix;
   const T* product =
       static_cast<const T*>(args.product) + (static_cast<size_t>(image) * args.patches + patch) * args.dim;
   const float* position = args.position + static_cast<ptrdiff_t>(patch) * args.dim;
   Row<kVectors> row;
   if (patch < 0) {
-    row.Fill(args.dim, [&](int at) { return Load8(args.class_row + at); });
+    const float* prefix = args.prefix_rows + static_cast<ptrdiff_t>(args.prefix + patch) * args.dim;
+    row.Fill(args.dim, [&](int at) { return Load8(prefix + at); });
   } else {
     row.Fill(args.dim, [&](int at) { return Plus(Load8(product + at), Load8(position + at)); });
     if (args.pre_norm) row.Normalize(args.dim, args.eps, args.affine);
   }
+  float* x = args.x + static_cast<size_t>(r) * args.dim;
+  row.Each(args.dim, [&](int at, Eight& v) { Store8(v, x + at); });
+  row.Normalize(args.dim, args.eps, Affine());
+  if constexpr (kFp8) {
+    row.Quantize(args.dim, r, args.fp8);
+    if (args.normed == nullptr) return;
+  }
+  T* normed = static_cast<T*>(args.normed) + static_cast<size_t>(r) * args.dim;
+  row.Each(args.dim, [&](int at, Eight& v) { Store8(v, normed + at); });
+}
+
+template <typename T, int kVectors, bool kFp8 = false>
+__global__ void EmbedTokensKernel(EmbedTokensArgs args) {
+  const int r = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y);
+  if (r >= args.rows) return;
+  const T* token = static_cast<const T*>(args.token_rows) + static_cast<size_t>(args.ids[r]) * args.dim;
+  const float* position = args.position + static_cast<size_t>(args.places[r]) * args.dim;
+  Row<kVectors> row;
+  row.Fill(args.dim, [&](int at) { return Plus(Load8(token + at), Load8(position + at)); });
   float* x = args.x + static_cast<size_t>(r) * args.dim;
   row.Each(args.dim, [&](int at, Eight& v) { Store8(v, x + at); });
   row.Normalize(args.dim, args.eps, Affine());
@@ -151,34 +171,51 @@ cudaError_t ResidualNorm(const ResidualArgs& args, model::Element element, cudaS
   if (fp8 && (element != model::Element::kF16 || args.out_f32)) return cudaErrorInvalidValue;
   return WithVectors(args.dim, [&](auto vectors) {
     if (fp8) {
-      ResidualKernel<__half, __half, vectors(), true><<<grid, block, 0, stream>>>(args);
+      LaunchKernel(ResidualKernel<__half, __half, vectors(), true>, grid, block, 0, stream, args);
       return;
     }
     WithElement(element, [&](auto* type) {
       using T = std::remove_pointer_t<decltype(type)>;
       if (args.out_f32) {
-        ResidualKernel<T, float, vectors()><<<grid, block, 0, stream>>>(args);
+        LaunchKernel(ResidualKernel<T, float, vectors()>, grid, block, 0, stream, args);
       } else {
-        ResidualKernel<T, T, vectors()><<<grid, block, 0, stream>>>(args);
+        LaunchKernel(ResidualKernel<T, T, vectors()>, grid, block, 0, stream, args);
       }
     });
   });
 }
 
 cudaError_t EmbedRows(const EmbedArgs& args, model::Element element, cudaStream_t stream) {
-  const int rows = args.images * (args.patches + (args.class_row != nullptr ? 1 : 0));
+  const int rows = args.images * (args.patches + args.prefix);
   const dim3 block = RowsBlock(rows);
   const unsigned grid = CeilDiv(static_cast<size_t>(rows), block.y);
   const bool fp8 = args.fp8.values != nullptr;
   if (fp8 && element != model::Element::kF16) return cudaErrorInvalidValue;
   return WithVectors(args.dim, [&](auto vectors) {
     if (fp8) {
-      EmbedKernel<__half, vectors(), true><<<grid, block, 0, stream>>>(args);
+      LaunchKernel(EmbedKernel<__half, vectors(), true>, grid, block, 0, stream, args);
       return;
     }
     WithElement(element, [&](auto* type) {
       using T = std::remove_pointer_t<decltype(type)>;
-      EmbedKernel<T, vectors()><<<grid, block, 0, stream>>>(args);
+      LaunchKernel(EmbedKernel<T, vectors()>, grid, block, 0, stream, args);
+    });
+  });
+}
+
+cudaError_t EmbedTokens(const EmbedTokensArgs& args, model::Element element, cudaStream_t stream) {
+  const dim3 block = RowsBlock(args.rows);
+  const unsigned grid = CeilDiv(static_cast<size_t>(args.rows), block.y);
+  const bool fp8 = args.fp8.values != nullptr;
+  if (fp8 && element != model::Element::kF16) return cudaErrorInvalidValue;
+  return WithVectors(args.dim, [&](auto vectors) {
+    if (fp8) {
+      LaunchKernel(EmbedTokensKernel<__half, vectors(), true>, grid, block, 0, stream, args);
+      return;
+    }
+    WithElement(element, [&](auto* type) {
+      using T = std::remove_pointer_t<decltype(type)>;
+      LaunchKernel(EmbedTokensKernel<T, vectors()>, grid, block, 0, stream, args);
     });
   });
 }
