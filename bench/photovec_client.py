@@ -12,7 +12,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # As src/base/stage_times.h has them; a unit test compares.
-STAGES = ["admit_wait", "fetch", "decode_wait", "decode", "preprocess", "batch_wait", "encode", "collect"]
+STAGES = ["admit_wait", "fetch", "decode_wait", "decode", "preprocess", "tokenize", "batch_wait", "encode", "encode_text",
+          "collect"]
 
 
 def find_binary():

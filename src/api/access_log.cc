@@ -41,8 +41,8 @@ void AppendTimes(json::Writer& line, const Exchange& exchange) {
   if (exchange.result) {
     SlowestOf(line, "queue", *exchange.result, {Stage::kAdmitWait, Stage::kDecodeWait, Stage::kBatchWait});
     SlowestOf(line, "fetch", *exchange.result, {Stage::kFetch});
-    SlowestOf(line, "decode", *exchange.result, {Stage::kDecode, Stage::kPreprocess});
-    SlowestOf(line, "encode", *exchange.result, {Stage::kEncode});
+    SlowestOf(line, "decode", *exchange.result, {Stage::kDecode, Stage::kPreprocess, Stage::kTokenize});
+    SlowestOf(line, "encode", *exchange.result, {Stage::kEncode, Stage::kEncodeText});
   }
   Milliseconds(line, HttpStageName(HttpStage::kSerialise), timing.Micros(HttpStage::kSerialise));
   Milliseconds(line, "total", MicrosBetween(timing.started(), Clock::now()));

@@ -14,6 +14,7 @@ int64_t Relative(TimePoint started, TimePoint at) {
 request_log::ItemRecord ToItemRecord(const pipeline::ItemResult& item, TimePoint started) {
   request_log::ItemRecord record;
   record.code = item.status.name();
+  record.kind = item.times.kind();
   record.by_reference = item.trail.by_reference;
   record.bytes = static_cast<int64_t>(item.trail.bytes);
   for (int i = 0; i < kBorderCount; ++i) {

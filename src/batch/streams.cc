@@ -2,6 +2,7 @@
 #include "batch/streams.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <exception>
 #include <span>
@@ -14,15 +15,16 @@
 namespace photovec::batch {
 namespace {
 
-// As long as a batch of the bulk lane may keep those of the other lane waiting. On CPUs that is about as many
+// As long as a batch of the bulk lane may keep those of the other lane waiting, and one of images texts. On CPUs that is about as many
 // photos as make a batch worth its while; a GPU does its largest batch in less.
 constexpr Clock::duration kBulkBatch = std::chrono::milliseconds(50);
 
 // One batch between Submit and Wait. Recycled: after the first batches nothing is allocated.
 struct InFlightBatch {
   std::vector<Ready> items;
-  std::vector<PixelSlot> slots;
-  std::vector<float> out;  // [max_batch, D]
+  std::vector<PixelSlot> slots;         // of images
+  std::vector<encode::TokenIds> texts;  // of texts
+  std::vector<float> out;               // [most items, D]
   encode::Ticket ticket;
   TimePoint submitted;
 };
@@ -42,6 +44,15 @@ Status Thrown(const char* what) {
   return {Code::kInternal, std::string("the encoder threw an exception: ") + what};
 }
 
+// What stream `index` takes at a time, at the most.
+BatchLimits LimitsOf(const encode::Encoder& encoder, int index) {
+  const encode::EncoderInfo& info = encoder.info();
+  BatchLimits limits;
+  if (index < encoder.stream_count() - encoder.text_stream_count()) limits[0].items = info.max_batch;
+  if (info.text) limits[1] = {info.text->max_batch, info.text->max_batch, info.text->max_batch_tokens};
+  return limits;
+}
+
 // What one stream's thread does, from its first batch to its last.
 class StreamLoop {
  public:
@@ -50,16 +61,19 @@ class StreamLoop {
       : encoder_(encoder),
         stream_(encoder.stream(index)),
         index_(index),
-        max_batch_(encoder.info().max_batch),
+        limits_(LimitsOf(encoder, index)),
         dim_(static_cast<size_t>(encoder.info().embedding_dim)),
         batcher_(batcher),
         hooks_(hooks),
         busy_us_(busy_us),
         ring_(static_cast<size_t>(std::max(1, stream_.depth()))) {
     for (InFlightBatch& batch : ring_) {
-      batch.items.reserve(static_cast<size_t>(max_batch_));
-      batch.slots.reserve(static_cast<size_t>(max_batch_));
-      batch.out.resize(static_cast<size_t>(max_batch_) * dim_);
+      const auto images = static_cast<size_t>(limits_[0].items);
+      const auto texts = static_cast<size_t>(limits_[1].items);
+      batch.slots.reserve(images);
+      batch.texts.reserve(texts);
+      batch.items.reserve(std::max(images, texts));
+      batch.out.resize(std::max(images, texts) * dim_);
     }
   }
 
@@ -69,7 +83,7 @@ class StreamLoop {
       bool open = true;
       while (open && !lost_ && in_flight_ < ring_.size()) {
         InFlightBatch& next = ring_[(oldest_ + in_flight_) % ring_.size()];
-        open = batcher_.Take({max_batch_, MostBulk()}, in_flight_ == 0, next.items);
+        open = batcher_.Take(Limits(), in_flight_ == 0, next.items);
         if (!open || next.items.empty()) break;
         Start(next);
       }
@@ -82,18 +96,30 @@ class StreamLoop {
   }
 
  private:
-  int MostBulk() const {
-    if (item_us_ <= 0) return max_batch_;
-    const double most = 1e6 * Seconds(kBulkBatch) / item_us_;
-    return most < max_batch_ ? std::max(1, static_cast<int>(most)) : max_batch_;
+  // What it takes now: as many as lately fit into kBulkBatch where a batch is to be brief.
+  BatchLimits Limits() const {
+    BatchLimits limits = limits_;
+    for (size_t kind = 0; kind < limits.size(); ++kind) {
+      BatchLimit& limit = limits[kind];
+      limit.brief = limit.items;
+      if (item_us_[kind] <= 0) continue;
+      const double most = 1e6 * Seconds(kBulkBatch) / item_us_[kind];
+      if (most < limit.items) limit.brief = std::max(1, static_cast<int>(most));
+    }
+    return limits;
   }
 
   void Start(InFlightBatch& batch) {
     batch.slots.clear();
+    batch.texts.clear();
     batch.submitted = Clock::now();
     const Taken taken{batch.submitted, index_, batches_++, static_cast<int>(batch.items.size())};
     for (const Ready& item : batch.items) {
-      batch.slots.push_back(item.slot.view());
+      if (item.kind() == ItemKind::kText) {
+        batch.texts.emplace_back(item.ids);
+      } else {
+        batch.slots.push_back(item.slot.view());
+      }
       item.client->OnTaken(taken);
     }
     const Status status = Submit(batch);
@@ -114,7 +140,9 @@ class StreamLoop {
 
   Status Submit(InFlightBatch& batch) {
     try {
-      ASSIGN_OR_RETURN(batch.ticket, stream_.Submit(batch.slots, Rows(batch)));
+      auto ticket = batch.texts.empty() ? stream_.Submit(batch.slots, Rows(batch))
+                                        : stream_.SubmitTexts(batch.texts, Rows(batch));
+      ASSIGN_OR_RETURN(batch.ticket, std::move(ticket));
       return Status::Ok();
     } catch (const std::exception& error) {
       return Thrown(error.what());
@@ -139,11 +167,13 @@ class StreamLoop {
     const int64_t busy_us = MicrosBetween(std::max(batch.submitted, busy_until_), now);
     busy_us_ += busy_us;
     const double each_us = static_cast<double>(busy_us) / static_cast<double>(batch.items.size());
-    item_us_ += (item_us_ > 0 ? 0.1 : 1.0) * (each_us - item_us_);
+    const ItemKind kind = batch.texts.empty() ? ItemKind::kImage : ItemKind::kText;
+    double& item_us = item_us_[static_cast<size_t>(kind)];
+    item_us += (item_us > 0 ? 0.1 : 1.0) * (each_us - item_us);
     busy_until_ = now;
     if (hooks_.on_batch) {
-      hooks_.on_batch(
-          {index_, static_cast<int>(batch.items.size()), MicrosBetween(batch.submitted, now), status.ok()});
+      hooks_.on_batch({index_, static_cast<int>(batch.items.size()), kind,
+                       MicrosBetween(batch.submitted, now), status.ok()});
     }
     // Before the clients hear of it, so that the server is not ready by the time that they retry.
     if (status.code() == Code::kDeviceFailed) OnFailure(status);
@@ -154,8 +184,9 @@ class StreamLoop {
       if (!status.ok()) {
         client.OnEncoded(status, {}, now);
       } else if (!AllFinite(row)) {
-        client.OnEncoded(Status(Code::kNanEmbedding, "the model gave NaN or infinity for this image"), {},
-                         now);
+        client.OnEncoded(Status(Code::kNanEmbedding, std::string("the model gave NaN or infinity for this ") +
+                                                         (kind == ItemKind::kText ? "text" : "image")),
+                         {}, now);
       } else {
         client.OnEncoded(status, row, now);
       }
@@ -163,10 +194,12 @@ class StreamLoop {
     batch.items.clear();
   }
 
-  // A stream that hangs may be survived by the others; a broken device may not.
+  // A stream that hangs may be survived by the others, if they take images; a broken device may not.
   void OnFailure(const Status& status) {
     bool others = false;
-    for (int i = 0; i < encoder_.stream_count(); ++i) others = others || encoder_.stream(i).usable();
+    for (int i = 0; i < encoder_.stream_count() - encoder_.text_stream_count(); ++i) {
+      others = others || encoder_.stream(i).usable();
+    }
     if (stream_.usable() || !others) {
       if (hooks_.on_device_failure) hooks_.on_device_failure(status);
     } else if (!std::exchange(lost_, true) && hooks_.on_stream_lost) {
@@ -179,7 +212,7 @@ class StreamLoop {
   encode::Encoder& encoder_;
   encode::EncoderStream& stream_;
   const int index_;
-  const int max_batch_;
+  const BatchLimits limits_;
   const size_t dim_;  // D
   Batcher& batcher_;
   const StreamsHooks& hooks_;
@@ -189,8 +222,8 @@ class StreamLoop {
   size_t in_flight_ = 0;
   int64_t batches_ = 0;  // started so far
   TimePoint busy_until_;
-  double item_us_ = 0;  // of the stream, lately; 0: not known
-  bool lost_ = false;   // takes no more; what is in flight is still answered
+  std::array<double, kItemKindCount> item_us_{};  // of an item of each kind, lately; 0: not known
+  bool lost_ = false;                             // takes no more; what is in flight is still answered
 };
 
 }  // namespace

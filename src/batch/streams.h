@@ -18,6 +18,7 @@ namespace photovec::batch {
 struct BatchEvent {
   int stream = 0;
   int size = 0;
+  ItemKind kind = ItemKind::kImage;
   int64_t busy_us = 0;  ///< from Submit to Wait's return
   bool ok = false;
 };
@@ -30,10 +31,10 @@ struct StreamsHooks {
       on_stream_lost;  ///< a stream hung, its thread ends, the others go on; may be empty
 };
 
-/// One thread per encoder stream: take a batch, submit, keep up to depth() in flight, hand each row to its
-/// client, give the slots back. A batch that fails fails each of its items, nothing else; a row with NaN or
+/// One thread per encoder stream: take a batch of images or of texts, submit, keep up to depth() in flight, hand
+/// each row to its client, give the slots back. The encoder's last text_stream_count() streams take texts alone. A batch that fails fails each of its items, nothing else; a row with NaN or
 /// Inf is kNanEmbedding for that item alone. A stream that is not usable() any more is given up while another
-/// one is. Threads run at kWorkerNice.
+/// one that takes images is. Threads run at kWorkerNice.
 class Streams {
  public:
   /// Encoder and batcher are borrowed and must outlive this. Starts the threads.

@@ -95,8 +95,8 @@ Result<BenchModel> LoadBenchModel(const std::string& dir_or_preset) {
   bench.name = dir_or_preset;
   std::error_code ignored;
   if (std::filesystem::is_directory(dir_or_preset, ignored) || dir_or_preset.find('/') != std::string::npos) {
-    ASSIGN_OR_RETURN(bench.model, model::LoadVisionModel(dir_or_preset));
     ASSIGN_OR_RETURN(const preprocess::Spec spec, preprocess::LoadSpec(dir_or_preset));
+    ASSIGN_OR_RETURN(bench.model, model::LoadVisionModel(dir_or_preset, spec.crop));
     bench.normalization = spec.normalization;
     return bench;
   }

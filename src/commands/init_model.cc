@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <limits>
 #include <system_error>
+#include <utility>
 
 #include "base/deadline.h"
 #include "base/text/sizes.h"
@@ -40,6 +41,7 @@ class InitModelCommand : public cli::Command {
     flags.Integer("seed", &options_.seed, 0, std::numeric_limits<int64_t>::max(),
                   "the same seed gives the same bytes on every machine");
     flags.Choice("dtype", &options_.dtype, "number format of the file");
+    flags.Switch("images-only", &options_.images_only, "leave the text tower out");
     flags.Switch("force", &options_.force, "replace a model that is already there");
   }
 
@@ -63,7 +65,8 @@ class InitModelCommand : public cli::Command {
 }  // namespace
 
 Status RunInitModel(const InitModelOptions& options) {
-  ASSIGN_OR_RETURN(const model::VisionConfig config, model::FindPreset(options.preset));
+  ASSIGN_OR_RETURN(model::Preset preset, model::PresetNamed(options.preset));
+  if (options.images_only) preset = model::ImagesOnly(std::move(preset));
   std::error_code error;
   fs::create_directories(options.directory, error);
   if (error) return {Code::kUnavailable, options.directory + ": cannot create: " + error.message()};
@@ -73,7 +76,7 @@ Status RunInitModel(const InitModelOptions& options) {
       return {Code::kInvalidRequest, path + " is there already; give --force to replace it"};
     }
   }
-  return model::WriteRandomModel(config, options.directory,
+  return model::WriteRandomModel(preset, options.directory,
                                  {.seed = options.seed, .dtype = options.dtype, .threads = 0});
 }
 

@@ -14,7 +14,8 @@ struct InitModelOptions {
   std::string directory;  ///< made when missing
   uint64_t seed = 7;
   DType dtype = DType::kF32;
-  bool force = false;  ///< replace the files of a model that is already there
+  bool images_only = false;  ///< without the text tower
+  bool force = false;        ///< replace the files of a model that is already there
 };
 
 /// Writes a HuggingFace directory with random weights (model/random/init.h).

@@ -19,6 +19,8 @@ ModelSummary Summarize(const LoadedModel& loaded) {
   summary.weights_sha256 = loaded.weights_sha256;
   summary.encoder = loaded.setup.encoder->info();
   summary.spec = loaded.setup.spec;
+  if (loaded.setup.tokenizer != nullptr) summary.text_rule = loaded.setup.tokenizer->info().rule;
+  summary.text_fingerprint = loaded.setup.text_fingerprint;
   summary.handle = loaded.setup.encoder.get();
   summary.streams = loaded.setup.encoder->stream_count();
   summary.load_seconds = loaded.load_seconds;
@@ -31,6 +33,10 @@ void LogModel(const ModelSummary& model) {
             HumanBytes(model.encoder.packed_bytes), model.load_seconds);
   log::info("  {} {}: {} streams, batches of up to {}", model.encoder.backend, model.encoder.detail,
             model.streams, model.encoder.max_batch);
+  if (const auto& text = model.encoder.text) {
+    log::info("  texts of up to {} tokens by the rule {}, fingerprint {}, batches of up to {}", text->max_tokens,
+              model.text_rule, model.text_fingerprint, text->max_batch);
+  }
 }
 
 void LogPlan(const Machine& machine, const MachinePlan& plan, const EngineOptions& options) {

@@ -40,6 +40,8 @@ struct ModelSummary {
   std::string weights_sha256;
   encode::EncoderInfo encoder;
   preprocess::Spec spec;
+  std::string text_rule;         ///< of the tokenizer; empty: images alone
+  std::string text_fingerprint;  ///< with a rule
   int streams = 0;
   /// Owned by the pipeline; only for benchmarks while that is idle, and usable().
   encode::Encoder* handle = nullptr;

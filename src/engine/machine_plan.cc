@@ -40,7 +40,8 @@ void PlanStreams(const Machine& machine, const EngineOptions& options, MachinePl
     plan.streams_why = (options.threads_per_stream > 0 ? "threads as set; " : "") + cores_text;
   }
   const auto cpus = static_cast<int64_t>(machine.cpus.size());
-  plan.pin_threads = int64_t{plan.streams} * plan.threads_per_stream <= cpus;
+  plan.text_streams = options.text_streams;
+  plan.pin_threads = (int64_t{plan.streams} + plan.text_streams) * plan.threads_per_stream <= cpus;
   if (!plan.pin_threads) {
     plan.streams_why += "; not pinned, being more threads than the " + std::to_string(cpus) + " CPUs";
   }
@@ -105,10 +106,10 @@ std::string FitBudget(const Machine& machine, const EngineOptions& options, cons
 }
 
 std::string StreamsText(const MachinePlan& plan) {
-  const std::string streams = std::to_string(plan.streams);
-  return plan.backend == encode::Backend::kCuda
-             ? streams
-             : streams + " x " + std::to_string(plan.threads_per_stream) + " threads";
+  std::string text = std::to_string(plan.streams);
+  if (plan.text_streams > 0) text += " and " + std::to_string(plan.text_streams) + " for texts";
+  if (plan.backend == encode::Backend::kCuda) return text;
+  return text + " x " + std::to_string(plan.threads_per_stream) + " threads";
 }
 
 }  // namespace photovec::engine

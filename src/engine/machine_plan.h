@@ -17,6 +17,7 @@ struct MachinePlan {
   std::vector<int> devices;                         ///< CUDA indexes, with kCuda
   std::string device_why;
   int streams = 1;
+  int text_streams = 0;  ///< more, for texts alone
   int threads_per_stream = 1;
   std::string streams_why;
   bool pin_threads = true;  ///< false: there are more stream threads than CPUs
@@ -51,7 +52,7 @@ struct MemoryNeeds {
 std::string FitBudget(const Machine& machine, const EngineOptions& options, const MemoryNeeds& needs,
                       MachinePlan& plan);
 
-/// "4 x 2 threads"; on a GPU, where streams have no threads, "2".
+/// "4 x 2 threads", "4 and 1 for texts x 2 threads"; on a GPU, where streams have no threads, "2".
 std::string StreamsText(const MachinePlan& plan);
 
 }  // namespace photovec::engine

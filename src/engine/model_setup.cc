@@ -15,6 +15,7 @@
 #include "base/slot_pool.h"
 #include "encode/factory.h"
 #include "engine/device_choice.h"
+#include "engine/text_setup.h"
 #include "model/vision_model.h"
 
 namespace photovec::engine {
@@ -37,7 +38,17 @@ std::string DescribeConfig(const model::VisionConfig& config) {
         static_cast<int>(config.has_post_norm)}) {
     out += std::to_string(number) + " ";
   }
-  return out + std::string(model::ActivationName(config.activation)) + " eps " + eps;
+  out += std::string(model::ActivationName(config.activation)) + " eps " + eps;
+  // Only where they differ from what all models had once: those keep their fingerprint.
+  if (config.gated_mlp) out += " gated";
+  if (!config.has_key_bias) out += " no key bias";
+  if (config.register_tokens > 0) out += " registers " + std::to_string(config.register_tokens);
+  if (config.positions == model::Positions::kRotary) {
+    char theta[32];
+    std::snprintf(theta, sizeof(theta), "%.9g", static_cast<double>(config.rope_theta));
+    out += std::string(" rotary ") + theta;
+  }
+  return out;
 }
 
 Status CheckSizes(const std::string& dir, const model::VisionConfig& config, const preprocess::Spec& spec) {
@@ -50,10 +61,11 @@ Status CheckSizes(const std::string& dir, const model::VisionConfig& config, con
 }
 
 encode::EncoderOptions ToEncoderOptions(const EngineOptions& options, const MachinePlan& plan,
-                                        const preprocess::Spec& spec, bool pin_threads) {
+                                        const preprocess::Spec& spec, bool texts, bool pin_threads) {
   encode::EncoderOptions encoder;
   encoder.precision = options.precision;
   encoder.streams = plan.streams;
+  encoder.text_streams = texts ? plan.text_streams : 0;
   encoder.threads_per_stream = plan.threads_per_stream;
   encoder.max_batch = options.max_batch;
   encoder.devices = plan.devices;
@@ -61,6 +73,20 @@ encode::EncoderOptions ToEncoderOptions(const EngineOptions& options, const Mach
   encoder.pin_threads = pin_threads;
   encoder.normalization = spec.normalization;
   return encoder;
+}
+
+// Items a second of all streams that take both kinds, by the faster of two batches: others may use this machine, too.
+// 0 when one fails.
+template <typename Submit>
+double FasterOfTwo(encode::Encoder& encoder, size_t batch, Submit submit) {
+  double seconds = std::numeric_limits<double>::max();
+  for (int round = 0; round < 2; ++round) {
+    const TimePoint begin = Clock::now();
+    const Result<encode::Ticket> ticket = submit();
+    if (!ticket.ok() || !encoder.stream(0).Wait(*ticket).ok()) return 0;
+    seconds = std::min(seconds, std::max(1e-6, Seconds(Clock::now() - begin)));
+  }
+  return static_cast<double>(batch) * (encoder.stream_count() - encoder.text_stream_count()) / seconds;
 }
 
 // What the streams do together, by one small batch on one of them: enough to admit by until real photos were
@@ -76,14 +102,19 @@ double MeasureRate(encode::Encoder& encoder, size_t slot_bytes) {
     views.push_back(slots.back().view());
   }
   std::vector<float> out(batch * static_cast<size_t>(encoder.info().embedding_dim));
-  double seconds = std::numeric_limits<double>::max();
-  for (int round = 0; round < 2; ++round) {  // the faster one: others may use this machine, too
-    const TimePoint begin = Clock::now();
-    const auto ticket = encoder.stream(0).Submit(views, out);
-    if (!ticket.ok() || !encoder.stream(0).Wait(*ticket).ok()) return 0;
-    seconds = std::min(seconds, std::max(1e-6, Seconds(Clock::now() - begin)));
-  }
-  return static_cast<double>(batch) * encoder.stream_count() / seconds;
+  return FasterOfTwo(encoder, batch, [&] { return encoder.stream(0).Submit(views, out); });
+}
+
+// The same of short texts.
+double MeasureTextRate(encode::Encoder& encoder) {
+  constexpr int kWords = 10;
+  const encode::TextInfo& info = *encoder.info().text;
+  const int tokens = info.causal ? std::min(kWords, info.max_tokens) : info.max_tokens;
+  const std::vector<int32_t> ids(static_cast<size_t>(tokens));
+  const auto batch = static_cast<size_t>(std::clamp(info.max_batch_tokens / tokens, 1, std::min(4, info.max_batch)));
+  const std::vector<encode::TokenIds> texts(batch, ids);
+  std::vector<float> out(batch * static_cast<size_t>(encoder.info().embedding_dim));
+  return FasterOfTwo(encoder, batch, [&] { return encoder.stream(0).SubmitTexts(texts, out); });
 }
 
 }  // namespace
@@ -157,17 +188,29 @@ Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& o
   loaded.choice = choice;
   ASSIGN_OR_RETURN(const preprocess::Spec spec, preprocess::LoadSpec(choice.dir));
   {
-    ASSIGN_OR_RETURN(const model::VisionModel vision, model::LoadVisionModel(choice.dir));
+    ASSIGN_OR_RETURN(const model::VisionModel vision, model::LoadVisionModel(choice.dir, spec.crop));
     RETURN_IF_ERROR(CheckSizes(choice.dir, vision.config, spec));
-    auto encoder = encode::CreateEncoder(plan.backend, vision, nullptr,
-                                         ToEncoderOptions(options, plan, spec, pin_threads));
+    ASSIGN_OR_RETURN(TextSetup text, LoadTextSetup(choice.dir, options));
+    const model::TextModel* tower = text.tower ? &*text.tower : nullptr;
+    auto encoder =
+        encode::CreateEncoder(plan.backend, vision, tower,
+                              ToEncoderOptions(options, plan, spec, tower != nullptr, pin_threads));
     if (!encoder.ok()) return encoder.status().WithContext(choice.dir);
     loaded.setup.encoder = std::move(*encoder);
     loaded.config = vision.config;
     loaded.weights_sha256 = vision.weights_sha256;
+    if (tower != nullptr) {
+      loaded.setup.text_fingerprint = TextFingerprint(*tower, text.tokenizer->info().rule);
+      loaded.setup.score = {tower->score.scale, tower->score.bias, tower->score.sigmoid};
+    }
+    loaded.setup.tokenizer = std::move(text.tokenizer);
+    loaded.setup.no_texts = std::move(text.no_texts);
   }  // the checkpoint's files are unmapped here
   RETURN_IF_ERROR(loaded.setup.encoder->Warmup().WithContext(choice.dir + ": warm-up"));
   loaded.setup.images_per_second = MeasureRate(*loaded.setup.encoder, spec.slot_bytes());
+  if (loaded.setup.tokenizer != nullptr) {
+    loaded.setup.texts_per_second = MeasureTextRate(*loaded.setup.encoder);
+  }
   malloc_trim(0);  // packing left large free blocks behind
   loaded.setup.name = choice.name;
   loaded.setup.spec = spec;

@@ -11,6 +11,7 @@
 #include "decode/gpu/jpeg_scheduler.h"
 #include "model/precision.h"
 #include "pipeline/admission.h"
+#include "tokenize/tokenizer.h"
 
 namespace photovec::engine {
 
@@ -50,8 +51,12 @@ struct EngineOptions {
   std::string device = "auto";      ///< device_choice.h
   model::Precision precision = model::Precision::kAuto;
   int streams = 0;
+  int text_streams = 0;  ///< more, for texts alone; none for a model that takes no texts
   int threads_per_stream = 0;
   int max_batch = 0;
+  bool no_text = false;  ///< leave text towers out
+  tokenize::TextCleaning text_clean = tokenize::TextCleaning::kAuto;
+  tokenize::SpecialTokens text_special = tokenize::SpecialTokens::kParse;
   int decoders = 0;
   DecodeMode decode_mode = DecodeMode::kProcess;
   SandboxPolicy sandbox = SandboxPolicy::kAuto;

@@ -104,6 +104,9 @@ class SlowStream final : public encode::EncoderStream {
   Result<encode::Ticket> Submit(std::span<const PixelSlot> slots, std::span<float> out) override {
     return inner_.Submit(slots, out);
   }
+  Result<encode::Ticket> SubmitTexts(std::span<const encode::TokenIds> texts, std::span<float> out) override {
+    return inner_.SubmitTexts(texts, out);
+  }
   Status Wait(encode::Ticket ticket) override {
     std::this_thread::sleep_for(delay_);
     return inner_.Wait(ticket);
@@ -123,6 +126,7 @@ class SlowEncoder final : public encode::Encoder {
   }
   const encode::EncoderInfo& info() const override { return inner_->info(); }
   int stream_count() const override { return inner_->stream_count(); }
+  int text_stream_count() const override { return inner_->text_stream_count(); }
   encode::EncoderStream& stream(int index) override { return streams_[static_cast<size_t>(index)]; }
   Status Warmup() override { return inner_->Warmup(); }
   Status RegisterSlots(std::span<uint8_t> arena) override { return inner_->RegisterSlots(arena); }

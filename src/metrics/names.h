@@ -11,6 +11,11 @@ namespace name {
 inline constexpr std::string_view kImageStageSeconds = "photovec_image_stage_seconds";      ///< model, stage
 inline constexpr std::string_view kRequestStageSeconds = "photovec_request_stage_seconds";  ///< model, stage
 inline constexpr std::string_view kImagesTotal = "photovec_images_total";                   ///< model, code
+inline constexpr std::string_view kTextStageSeconds = "photovec_text_stage_seconds";        ///< model, stage
+inline constexpr std::string_view kTextsTotal = "photovec_texts_total";                     ///< model, code
+inline constexpr std::string_view kTextTokens = "photovec_text_tokens_total";               ///< model
+inline constexpr std::string_view kTextBatchSize = "photovec_text_batch_size";              ///< model
+inline constexpr std::string_view kTextsDropped = "photovec_texts_dropped_total";           ///< model, queue
 inline constexpr std::string_view kRequestsTotal = "photovec_http_requests_total";          ///< route, status
 inline constexpr std::string_view kBatchSize = "photovec_batch_size";                       ///< model
 inline constexpr std::string_view kQueueDepth = "photovec_queue_depth";                     ///< model, queue
@@ -41,6 +46,9 @@ inline constexpr std::string_view kAdmissionWait = "photovec_admission_wait_seco
 inline constexpr std::string_view kAdmissionMaxWait =
     "photovec_admission_max_wait_seconds";  ///< model, priority
 inline constexpr std::string_view kAdmissionRate = "photovec_admission_images_per_second";  ///< model
+inline constexpr std::string_view kAdmissionTextWait =
+    "photovec_admission_text_wait_seconds";  ///< model, priority
+inline constexpr std::string_view kAdmissionTextRate = "photovec_admission_texts_per_second";  ///< model
 inline constexpr std::string_view kResidentBytes = "process_resident_memory_bytes";
 inline constexpr std::string_view kCpuSeconds = "process_cpu_seconds_total";
 inline constexpr std::string_view kCpuRatio = "photovec_process_cpu_ratio";         ///< CPUs' worth in use

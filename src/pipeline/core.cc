@@ -14,12 +14,12 @@ namespace {
 // per decoder on their way keep it busy; half as many again for answers that are late.
 constexpr int kLookAheadPerDecoder = 32;
 
-// decode -> batch. From there the item goes on by itself: it is the batch's client (batch/batcher.h), and
+// decode, tokenize -> batch. From there the item goes on by itself: it is the batch's client (batch/batcher.h), and
 // ends in its request's Collector, as every item does.
-void ToBatch(ItemPtr item, SlotRef slot) {
+void ToBatch(ItemPtr item, SlotRef slot, std::vector<int32_t> ids) {
   batch::Batcher& batcher = item->model().batcher();
   const Turn turn = item->turn();
-  batcher.Push(turn, {std::move(slot), std::move(item)});
+  batcher.Push(turn, {std::move(slot), std::move(item), std::move(ids)});
 }
 
 }  // namespace
@@ -31,13 +31,16 @@ Core::Core(PipelineOptions given, fetch::Fetcher& fetcher, metrics::Registry& me
       budget(options.memory_budget_bytes),
       admission(std::make_shared<Admission>(options.admission)),
       cache(options.cache_bytes > 0 ? std::make_unique<ResultCache>(options.cache_bytes) : nullptr),
+      tokenize(cache.get(),
+               [](ItemPtr item, std::vector<int32_t> ids) { ToBatch(std::move(item), {}, std::move(ids)); }),
       decode(
           std::move(decoders), options.decode, model_count, cache.get(), [this] { fetch.Wake(); },
-          [](ItemPtr item, SlotRef slot) { ToBatch(std::move(item), std::move(slot)); }),
+          [](ItemPtr item, SlotRef slot) { ToBatch(std::move(item), std::move(slot), {}); }),
       fetch(fetcher, budget, {kLookAheadPerDecoder * options.decoders, options.decode.limits.max_file_bytes},
             model_count, [this](ItemPtr item) { decode.Push(std::move(item)); }),
       requests([this] {
         fetch.Sweep();
+        tokenize.Sweep();
         decode.Sweep();
       }) {}
 
@@ -47,12 +50,15 @@ Status Core::AddModel(ModelSetup setup) {
   hooks.on_device_failure = [this](const Status& status) { OnDeviceFailure(status); };
   ASSIGN_OR_RETURN(auto model, ModelRuntime::Create(static_cast<int>(models.size()), std::move(setup),
                                                     options, options.decoders, registry, std::move(hooks)));
-  AdmissionModel load = model->load();
+  AdmissionModel load = model->load(ItemKind::kImage);
   load.decoders = options.decoders;
   // Both may stand on the same CPUs, so their times add up. A decoder takes about 100 photos a second.
   if (load.first_rate > 0) load.first_rate = 1 / (1 / load.first_rate + 1 / (100.0 * options.decoders));
   load.fetch_ahead = kLookAheadPerDecoder * options.decoders;
-  admission->AddModel(load);
+  AdmissionModel texts = model->load(ItemKind::kText);
+  texts.decoders = TokenizeStage::kThreads;
+  admission->AddModel(load, texts);
+  if (model->tokenizer() != nullptr) tokenize.Start();
   models.push_back(std::move(model));
   return Status::Ok();
 }
@@ -64,8 +70,13 @@ void Core::Enter(ItemPtr item, Source source) {
     item->Charge(0, true);
     return fetch.Push(std::move(item));
   }
-  if (std::holds_alternative<Text>(source)) {
-    return item->Fail({Code::kInvalidRequest, "the model has no text tower"});
+  if (auto* words = std::get_if<Text>(&source)) {
+    item->times().set_kind(ItemKind::kText);
+    if (item->model().tokenizer() == nullptr) return item->Fail(item->model().WhyNoTexts());
+    item->trail().bytes = words->text.size();
+    item->text = std::move(words->text);
+    item->Charge(item->text.size(), false);
+    return tokenize.Push(std::move(item));
   }
   item->bytes = std::move(std::get<Bytes>(source));
   item->trail().bytes = item->bytes.size();
@@ -109,7 +120,10 @@ void Core::StartSampling() {
 void Core::Sample() {
   std::scoped_lock lock(sampling_);
   for (const auto& model : models) model->Sample();
-  for (const auto& model : models) model->metrics().SampleAdmission(admission->State(model->index()));
+  for (const auto& model : models) {
+    model->metrics().SampleAdmission(admission->State(model->index(), ItemKind::kImage),
+                                     admission->State(model->index(), ItemKind::kText));
+  }
   budget_used_->Set(static_cast<double>(budget.used()));
   in_flight_->Set(static_cast<double>(requests.size()));
   if (cache == nullptr) return;
@@ -124,6 +138,7 @@ void Core::Stop() {
   requests.Stop();
   if (sampler_id_ >= 0) registry.RemoveSampler(sampler_id_);
   fetch.Stop();
+  tokenize.Stop();
   decode.Stop();
   for (const auto& model : models) model->Stop();
   cache.reset();  // after the last thread that could use it

@@ -17,6 +17,7 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/request_table.h"
 #include "pipeline/result_cache.h"
+#include "pipeline/tokenize_stage.h"
 
 namespace photovec::pipeline {
 
@@ -33,7 +34,8 @@ struct Core {
   Status AddModel(ModelSetup setup);
   /// Registers the metrics that all models share; call once, after the last AddModel().
   void StartSampling();
-  /// An admitted image goes to its first stage: a reference is fetched, bytes that are here are decoded.
+  /// An admitted item goes to its first stage: a reference is fetched, bytes that are here are decoded, a text is
+  /// tokenized.
   /// Never blocks.
   void Enter(ItemPtr item, Source source);
   /// nullptr when there is none of that name; an empty name means the first.
@@ -48,6 +50,7 @@ struct Core {
   std::vector<std::unique_ptr<ModelRuntime>> models;
   std::atomic<bool> device_failed{false};
   std::unique_ptr<ResultCache> cache;  ///< null: none
+  TokenizeStage tokenize;
   DecodeStage decode;
   FetchStage fetch;
   RequestTable requests;

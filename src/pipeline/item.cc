@@ -23,15 +23,15 @@ bool WasServed(Code code) {
 }  // namespace
 
 void Item::Charge(uint64_t bytes, bool by_reference) {
-  charge_ = collector_->ticket().Add(bytes, by_reference);
+  charge_ = collector_->ticket().Add(kind(), bytes, by_reference);
   charged_ = true;
 }
 
 // What the rest takes may have been learnt to be less since it was found too long: it stays given up.
 Status Item::WhyGivenUp() const {
-  Status status = collector_->GivenUp(Clock::now(), collector_->ticket().RestFromDecode());
+  Status status = collector_->GivenUp(Clock::now(), collector_->ticket().RestFromDecode(kind()));
   if (!status.ok()) return status;
-  return {Code::kDeadlineExceeded, "the request's time is over before this image could be encoded"};
+  return {Code::kDeadlineExceeded, "the request's time is over before this part of it could be encoded"};
 }
 
 void Item::EndGivenUp(DropQueue queue) {
@@ -65,7 +65,7 @@ void Item::AnswerFromCache(std::vector<float> embedding) {
   trail().cached = true;
   result_.embedding = std::move(embedding);
   Status normalized = Normalize();
-  times().Mark(Border::kDecodeStart);
+  if (!times().Has(Border::kDecodeStart)) times().Mark(Border::kDecodeStart);
   End(std::move(normalized));
 }
 
@@ -74,10 +74,11 @@ Status Item::Normalize() {
   return {Code::kNanEmbedding, "the model gave a vector of zeros, which has no direction to normalise"};
 }
 
-void Item::OnDropped() { EndGivenUp(DropQueue::kBatch); }
+void Item::OnDropped() { EndGivenUp(kind() == ItemKind::kText ? DropQueue::kTextBatch : DropQueue::kBatch); }
 
 void Item::End(Status status) {
   DropBytes();
+  text = {};
   if (!status.ok()) result_.embedding = {};
   result_.status = std::move(status);
   result_.times.Mark(Border::kCollected);

@@ -17,7 +17,7 @@
 
 namespace photovec::pipeline {
 
-/// One image of one request on its way through the stages. One thread holds it at a time and hands it on
+/// One image or text of one request on its way through the stages. One thread holds it at a time and hands it on
 /// through a queue, so it needs no lock. Whoever holds it last ends it, exactly once: with Fail(), or as the
 /// batcher's client.
 class Item final : public batch::Client {
@@ -38,16 +38,20 @@ class Item final : public batch::Client {
   /// Nobody wants it any more, or it cannot be done in time from here: it is cancelled or too late for a
   /// decode and its batch.
   bool IsGivenUp(TimePoint now) const {
-    return collector_->IsGivenUp(now, collector_->ticket().RestFromDecode());
+    return collector_->IsGivenUp(now, collector_->ticket().RestFromDecode(kind()));
   }
   /// Ends the item, which was found given up while it waited.
   void EndGivenUp(DropQueue queue);
 
+  ItemKind kind() const { return result_.times.kind(); }
   StageTimes& times() { return result_.times; }
   ItemTrail& trail() { return result_.trail; }
 
   /// What is to be fetched, until it is.
   std::string reference;
+  /// The words of a text, until they are ids.
+  std::string text;
+  void set_tokens(int tokens) { result_.tokens = tokens; }
   /// It proved larger than most: the next fetch gets all the memory that a photo may have.
   bool is_large = false;
   /// The encoded photo, from upload or fetch until it is decoded.
@@ -68,7 +72,7 @@ class Item final : public batch::Client {
 
   // batch::Client
   bool StillWanted() const override {
-    return !collector_->IsGivenUp(Clock::now(), collector_->ticket().RestFromEncode());
+    return !collector_->IsGivenUp(Clock::now(), collector_->ticket().RestFromEncode(kind()));
   }
   void OnTaken(const batch::Taken& taken) override;
   void OnEncoded(const Status& status, std::span<const float> embedding, TimePoint at) override;

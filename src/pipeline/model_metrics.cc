@@ -15,53 +15,100 @@ namespace name = metrics::name;
 double Seconds(int64_t micros) { return static_cast<double>(micros) * 1e-6; }
 
 metrics::Gauge* QueueGauge(metrics::Registry& registry, const std::string& model, const char* queue) {
-  return registry.GetGauge(name::kQueueDepth, "Images waiting in a queue",
+  return registry.GetGauge(name::kQueueDepth, "Images or texts waiting in a queue",
                            Labels{{label::kModel, model}, {label::kQueue, queue}});
 }
 
-constexpr std::array<const char*, kDropQueueCount> kDropQueues = {"fetch", "decode", "batch"};
+// What a queue's drops are counted under.
+struct DropRow {
+  DropQueue queue;
+  ItemKind kind;
+  const char* label;
+};
+constexpr std::array<DropRow, kDropQueueCount> kDropRows = {{
+    {DropQueue::kFetch, ItemKind::kImage, "fetch"},
+    {DropQueue::kDecode, ItemKind::kImage, "decode"},
+    {DropQueue::kTokenize, ItemKind::kText, "tokenize"},
+    {DropQueue::kBatch, ItemKind::kImage, "batch"},
+    {DropQueue::kTextBatch, ItemKind::kText, "batch"},
+}};
+// What is named by the kind of items that it tells of.
+struct KindNames {
+  std::string_view stage_seconds, total, batch_size, dropped;
+  const char *stage_help, *total_help, *batch_help, *dropped_help;
+};
+constexpr std::array<KindNames, kItemKindCount> kKindNames = {{
+    {name::kImageStageSeconds, name::kImagesTotal, name::kBatchSize, name::kImagesDropped,
+     "Time that an image spent in a stage", "Images answered, by outcome", "Images per encoder batch",
+     "Images given up while they waited"},
+    {name::kTextStageSeconds, name::kTextsTotal, name::kTextBatchSize, name::kTextsDropped,
+     "Time that a text spent in a stage", "Texts answered, by outcome", "Texts per encoder batch",
+     "Texts given up while they waited"},
+}};
+const KindNames& NamesOf(ItemKind kind) { return kKindNames[static_cast<size_t>(kind)]; }
 constexpr std::array<const char*, kLaneCount> kLanes = {"interactive", "bulk"};
 
 }  // namespace
 
-ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model, int streams, bool cache)
-    : registry_(registry), model_(model), sampled_at_(Clock::now()) {
-  for (int i = 0; i < kStageCount; ++i) {
-    image_stages_[static_cast<size_t>(i)] = registry.GetDistribution(
-        name::kImageStageSeconds, "Time that an image spent in a stage", metrics::kSecondsBuckets,
-        Labels{{label::kModel, model}, {label::kStage, std::string(StageName(static_cast<Stage>(i)))}});
+void ModelMetrics::AddKind(ItemKind kind) {
+  const KindNames& names = NamesOf(kind);
+  for (const StageBorders& row : StagesOf(kind)) {
+    Of(kind).stages[static_cast<size_t>(row.stage)] = registry_.GetDistribution(
+        names.stage_seconds, names.stage_help, metrics::kSecondsBuckets,
+        Labels{{label::kModel, model_}, {label::kStage, std::string(StageName(row.stage))}});
   }
+  Of(kind).batch_size = registry_.GetDistribution(names.batch_size, names.batch_help, metrics::kBatchBuckets,
+                                                  {{label::kModel, model_}});
+  for (const DropRow& row : kDropRows) {
+    if (row.kind != kind) continue;
+    dropped_[static_cast<size_t>(row.queue)] = registry_.GetCounter(
+        names.dropped, names.dropped_help, {{label::kModel, model_}, {label::kQueue, row.label}});
+  }
+}
+
+void ModelMetrics::AddTexts() {
+  AddKind(ItemKind::kText);
+  tokens_ = registry_.GetCounter(name::kTextTokens, "Tokens of texts, padding not counted",
+                                 {{label::kModel, model_}});
+  text_rate_ = registry_.GetGauge(name::kAdmissionTextRate, "Texts a second when there is enough to do",
+                                  {{label::kModel, model_}});
+  tokenize_queue_ = QueueGauge(registry_, model_, "tokenize");
+  text_batch_queue_ = QueueGauge(registry_, model_, "text_batch");
+}
+
+ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model, int streams, bool cache,
+                           bool texts)
+    : registry_(registry), model_(model), sampled_at_(Clock::now()) {
+  AddKind(ItemKind::kImage);
+  if (texts) AddTexts();
   for (int i = 0; i < kRequestStageCount; ++i) {
     const std::string stage(RequestStageName(static_cast<RequestStage>(i)));
     request_stages_[static_cast<size_t>(i)] =
         registry.GetDistribution(name::kRequestStageSeconds, "Time that a request spent until a border",
                                  metrics::kSecondsBuckets, {{label::kModel, model}, {label::kStage, stage}});
   }
-  batch_size_ = registry.GetDistribution(name::kBatchSize, "Images per encoder batch", metrics::kBatchBuckets,
-                                         {{label::kModel, model}});
   if (cache) {
-    cache_hits_ = registry.GetCounter(name::kCacheHits, "Images answered from the result cache",
+    cache_hits_ = registry.GetCounter(name::kCacheHits, "Images and texts answered from the result cache",
                                       {{label::kModel, model}});
-    cache_misses_ = registry.GetCounter(name::kCacheMisses, "Images looked up in the result cache in vain",
+    cache_misses_ = registry.GetCounter(name::kCacheMisses, "Images and texts looked up in the result cache in vain",
                                         {{label::kModel, model}});
   }
   fetch_queue_ = QueueGauge(registry, model, "fetch");
   decode_queue_ = QueueGauge(registry, model, "decode");
   batch_queue_ = QueueGauge(registry, model, "batch");
   slots_free_ = registry.GetGauge(name::kSlotsFree, "Pixel slots that are free", {{label::kModel, model}});
-  for (size_t i = 0; i < kDropQueues.size(); ++i) {
-    dropped_[i] = registry.GetCounter(name::kImagesDropped, "Images given up while they waited",
-                                      {{label::kModel, model}, {label::kQueue, kDropQueues[i]}});
-  }
   for (size_t i = 0; i < kLanes.size(); ++i) {
     const Labels lane{{label::kModel, model}, {label::kPriority, kLanes[i]}};
     const auto requests = [&](const char* state) {
       return registry.GetGauge(
-          name::kRequestsByState, "Requests that wait, and of which an image was taken by a decoder",
+          name::kRequestsByState, "Requests that wait, and of which a decoder or tokenizer took something",
           {{label::kModel, model}, {label::kPriority, kLanes[i]}, {label::kState, state}});
     };
     lanes_[i] = {
-        registry.GetGauge(name::kAdmissionWait, "Until all that was admitted would be done", lane),
+        registry.GetGauge(name::kAdmissionWait, "Until all images that were admitted would be done", lane),
+        texts ? registry.GetGauge(name::kAdmissionTextWait, "Until all texts that were admitted would be done",
+                                  lane)
+              : nullptr,
         registry.GetGauge(name::kAdmissionMaxWait, "How long a request may wait to be admitted", lane),
         requests("waiting"), requests("running")};
   }
@@ -76,11 +123,11 @@ ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model
   }
 }
 
-metrics::Counter& ModelMetrics::Images(Code code) {
-  std::atomic<metrics::Counter*>& known = images_[static_cast<size_t>(code)];
+metrics::Counter& ModelMetrics::Outcomes(ItemKind kind, Code code) {
+  std::atomic<metrics::Counter*>& known = Of(kind).outcomes[static_cast<size_t>(code)];
   metrics::Counter* counter = known.load(std::memory_order_acquire);
   if (counter == nullptr) {  // two threads may both ask: the registry gives them the same counter
-    counter = registry_.GetCounter(name::kImagesTotal, "Images answered, by outcome",
+    counter = registry_.GetCounter(NamesOf(kind).total, NamesOf(kind).total_help,
                                    {{label::kModel, model_}, {label::kCode, std::string(CodeName(code))}});
     known.store(counter, std::memory_order_release);
   }
@@ -89,14 +136,17 @@ metrics::Counter& ModelMetrics::Images(Code code) {
 
 void ModelMetrics::ObserveItem(const ItemResult& item) {
   if (!attached_.load(std::memory_order_relaxed)) return;
-  Images(item.status.code()).Add();
   const StageTimes& times = item.times;
+  const Kind& kind = Of(times.kind());
+  if (kind.batch_size == nullptr) return;
+  Outcomes(times.kind(), item.status.code()).Add();
+  if (item.tokens > 0) tokens_->Add(item.tokens);
   const bool upload =
       times.Has(Border::kFetchEnd) && times.At(Border::kFetchEnd) == times.At(Border::kAdmitted);
-  const int first = static_cast<int>(upload ? Stage::kDecodeWait : Stage::kAdmitWait);
-  for (int i = first; i < kStageCount; ++i) {
-    const int64_t micros = times.Micros(static_cast<Stage>(i));
-    if (micros >= 0) image_stages_[static_cast<size_t>(i)]->Observe(Seconds(micros));
+  for (const StageBorders& row : StagesOf(times.kind())) {
+    if (upload && (row.stage == Stage::kAdmitWait || row.stage == Stage::kFetch)) continue;
+    const int64_t micros = times.Micros(row.stage);
+    if (micros >= 0) kind.stages[static_cast<size_t>(row.stage)]->Observe(Seconds(micros));
   }
 }
 
@@ -107,8 +157,8 @@ void ModelMetrics::ObserveRequest(const RequestStageTimes& stages) {
   }
 }
 
-void ModelMetrics::ObserveBatch(int size) {
-  if (attached_.load(std::memory_order_relaxed)) batch_size_->Observe(size);
+void ModelMetrics::ObserveBatch(ItemKind kind, int size) {
+  if (attached_.load(std::memory_order_relaxed)) Of(kind).batch_size->Observe(size);
 }
 
 void ModelMetrics::ObserveLookup(bool found) {
@@ -119,16 +169,18 @@ void ModelMetrics::ObserveDrop(DropQueue queue) {
   if (attached_.load(std::memory_order_relaxed)) dropped_[static_cast<size_t>(queue)]->Add();
 }
 
-void ModelMetrics::SampleAdmission(const ModelState& state) {
+void ModelMetrics::SampleAdmission(const ModelState& images, const ModelState& texts) {
   if (!attached_.load(std::memory_order_relaxed)) return;
   for (size_t i = 0; i < lanes_.size(); ++i) {
-    const LaneState& lane = state.lanes[i];
+    const LaneState& lane = images.lanes[i];
     lanes_[i].wait->Set(lane.wait_s);
     lanes_[i].limit->Set(lane.max_wait_s);
-    lanes_[i].waiting->Set(lane.waiting);
-    lanes_[i].running->Set(lane.running);
+    lanes_[i].waiting->Set(lane.waiting + texts.lanes[i].waiting);
+    lanes_[i].running->Set(lane.running + texts.lanes[i].running);
+    if (lanes_[i].text_wait != nullptr) lanes_[i].text_wait->Set(texts.lanes[i].wait_s);
   }
-  rate_->Set(state.images_per_second);
+  rate_->Set(images.items_per_second);
+  if (text_rate_ != nullptr) text_rate_->Set(texts.items_per_second);
 }
 
 void ModelMetrics::Sample(const ModelSample& sample) {
@@ -136,6 +188,10 @@ void ModelMetrics::Sample(const ModelSample& sample) {
   fetch_queue_->Set(sample.fetch_waiting);
   decode_queue_->Set(sample.decode_waiting);
   batch_queue_->Set(static_cast<double>(sample.batch_waiting));
+  if (tokenize_queue_ != nullptr) {
+    tokenize_queue_->Set(sample.tokenize_waiting);
+    text_batch_queue_->Set(static_cast<double>(sample.text_batch_waiting));
+  }
   slots_free_->Set(sample.slots_free);
   const int64_t elapsed_us = MicrosBetween(sampled_at_, sample.at);
   for (size_t i = 0; i < streams_.size() && elapsed_us > 0; ++i) {

@@ -10,6 +10,23 @@
 namespace photovec::pipeline {
 namespace {
 
+Status ValidateTexts(const std::string& model, const encode::TextInfo& tower,
+                     const tokenize::TokenizerInfo& tokenizer) {
+  const auto invalid = [&](const std::string& what) {
+    return Status(Code::kInvalidRequest, "model '" + model + "': " + what);
+  };
+  if (tower.max_batch < 1 || tower.max_batch_tokens < tower.max_tokens) {
+    return invalid("the encoder takes no text of full length");
+  }
+  const std::string lengths = "the tokenizer gives up to " + std::to_string(tokenizer.max_length) +
+                              " tokens, but the text tower takes " + std::to_string(tower.max_tokens);
+  if (tokenizer.max_length > tower.max_tokens) return invalid(lengths);
+  if (!tower.causal && !(tokenizer.pads && tokenizer.max_length == tower.max_tokens)) {
+    return invalid(lengths + ", always as many, with padding behind the text");
+  }
+  return Status::Ok();
+}
+
 Status Validate(const ModelSetup& setup) {
   const auto invalid = [&](const std::string& what) {
     return Status(Code::kInvalidRequest, "model '" + setup.name + "': " + what);
@@ -23,7 +40,10 @@ Status Validate(const ModelSetup& setup) {
                    " pixels, but the model wants " + std::to_string(info.image_size) +
                    "; the two files belong to different models");
   }
-  return Status::Ok();
+  if (info.text.has_value() != (setup.tokenizer != nullptr)) {
+    return invalid("a text tower and a tokenizer belong together");
+  }
+  return info.text ? ValidateTexts(setup.name, *info.text, setup.tokenizer->info()) : Status::Ok();
 }
 
 // Each batch in flight holds max_batch slots; one more batch per model is collected meanwhile, and every
@@ -61,7 +81,8 @@ ModelRuntime::ModelRuntime(int index, ModelSetup setup, const PipelineOptions& o
     : index_(index),
       setup_(std::move(setup)),
       replaced_service_spec_(preprocess::SquashVariant(setup_.spec)),
-      metrics_(registry, setup_.name, setup_.encoder->stream_count(), options.cache_bytes > 0),
+      metrics_(registry, setup_.name, setup_.encoder->stream_count(), options.cache_bytes > 0,
+               setup_.tokenizer != nullptr),
       batcher_(std::chrono::microseconds(options.batch_wait_us)) {}
 
 Result<std::unique_ptr<ModelRuntime>> ModelRuntime::Create(int index, ModelSetup setup,
@@ -81,7 +102,7 @@ Result<std::unique_ptr<ModelRuntime>> ModelRuntime::Create(int index, ModelSetup
   }
   batch::StreamsHooks stream_hooks;
   stream_hooks.on_batch = [model = model.get()](const batch::BatchEvent& event) {
-    model->metrics_.ObserveBatch(event.size);
+    model->metrics_.ObserveBatch(event.kind, event.size);
     if (event.ok) model->last_encoded_.store(Clock::now());
   };
   stream_hooks.on_device_failure = std::move(hooks.on_device_failure);
@@ -92,18 +113,26 @@ Result<std::unique_ptr<ModelRuntime>> ModelRuntime::Create(int index, ModelSetup
   return model;
 }
 
-AdmissionModel ModelRuntime::load() const {
+AdmissionModel ModelRuntime::load(ItemKind kind) const {
+  const bool texts = kind == ItemKind::kText;
   AdmissionModel load;
-  load.first_rate = setup_.images_per_second;
-  load.streams = setup_.encoder->stream_count();
+  load.first_rate = texts ? setup_.texts_per_second : setup_.images_per_second;
+  load.streams = setup_.encoder->stream_count() - (texts ? 0 : setup_.encoder->text_stream_count());
   return load;
+}
+
+Status ModelRuntime::WhyNoTexts() const {
+  return {Code::kInvalidRequest, "model '" + name() + "' takes images alone: " +
+                                     (setup_.no_texts.empty() ? "it has no text tower" : setup_.no_texts)};
 }
 
 void ModelRuntime::Sample() {
   ModelSample sample;
   sample.fetch_waiting = fetch_waiting.load(std::memory_order_relaxed);
   sample.decode_waiting = decode_waiting.load(std::memory_order_relaxed);
-  sample.batch_waiting = batcher_.depth();
+  sample.tokenize_waiting = tokenize_waiting.load(std::memory_order_relaxed);
+  sample.batch_waiting = batcher_.depth(ItemKind::kImage);
+  sample.text_batch_waiting = batcher_.depth(ItemKind::kText);
   sample.slots_free = slots_->available();
   for (int i = 0; i < streams_->count(); ++i) sample.stream_busy_us.push_back(streams_->BusyMicros(i));
   sample.at = Clock::now();

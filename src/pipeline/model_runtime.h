@@ -48,7 +48,8 @@ class ModelRuntime {
             setup_.fingerprint,
             &setup_.encoder->info(),
             setup_.tokenizer != nullptr ? &setup_.tokenizer->info() : nullptr,
-            setup_.score};
+            setup_.score,
+            setup_.text_fingerprint};
   }
   const preprocess::Spec& spec(Preprocessing preprocessing) const {
     return preprocessing == Preprocessing::kModel ? setup_.spec : replaced_service_spec_;
@@ -58,11 +59,17 @@ class ModelRuntime {
   ModelMetrics& metrics() { return metrics_; }
   TimePoint last_encoded() const { return last_encoded_.load(); }
   /// What Admission is told of it at the start; the pipeline adds what the models share.
-  AdmissionModel load() const;
+  AdmissionModel load(ItemKind kind) const;
 
-  /// How many images wait in the shared queues, kept by the stages for metrics.
+  /// Null: the model takes images alone.
+  const tokenize::Tokenizer* tokenizer() const { return setup_.tokenizer.get(); }
+  /// What a text is told that comes to such a model.
+  Status WhyNoTexts() const;
+
+  /// How many items wait in the shared queues, kept by the stages for metrics.
   std::atomic<int> fetch_waiting{0};
   std::atomic<int> decode_waiting{0};
+  std::atomic<int> tokenize_waiting{0};
 
   /// Refreshes this model's gauges; one thread at a time.
   void Sample();

@@ -36,9 +36,13 @@ struct ModelSetup {
   preprocess::Spec spec;
   /// The text tower's, with its rule; null: the model takes images alone.
   std::unique_ptr<const tokenize::Tokenizer> tokenizer = {};
+  /// Why it does, in words for whoever sends a text; empty: it has no text tower.
+  std::string no_texts = {};
   ScoreRule score = {};
-  std::string fingerprint;       ///< short id of weights + preprocessing + scaling mode
-  double images_per_second = 0;  ///< what the encoder did at warm-up; 0: not known
+  std::string fingerprint;            ///< of images: short id of weights + preprocessing + scaling mode
+  std::string text_fingerprint = {};  ///< of texts: of the tower's weights + the tokenizer's rule
+  double images_per_second = 0;       ///< what the encoder did at warm-up; 0: not known
+  double texts_per_second = 0;
 };
 
 struct PipelineOptions {
@@ -62,10 +66,11 @@ struct ModelView {
   const encode::EncoderInfo* info = nullptr;
   const tokenize::TokenizerInfo* text = nullptr;  ///< null: the model takes images alone
   ScoreRule score = {};
+  std::string_view text_fingerprint = {};  ///< empty without `text`
 };
 
-/// The one place that knows the order of the stages: admit, fetch, decode + preprocess, batch, encode,
-/// collect. Thread-safe. Owns decode threads, streams, slot pools and all queues.
+/// The one place that knows the order of the stages: admit, fetch, decode + preprocess (of a text: tokenize), batch,
+/// encode, collect. Thread-safe. Owns decode threads, streams, slot pools and all queues.
 class Pipeline {
  public:
   using DecoderFactory = std::function<std::unique_ptr<decode::Decoder>()>;

@@ -187,7 +187,8 @@ uint64_t ResultCache::EntryBytes(size_t dim) { return kGhostBytes + AllocatedByt
 uint64_t ResultCache::Hash(const CacheKey& key) const {
   std::array<uint64_t, 4> words;
   std::memcpy(words.data(), key.digest.data(), sizeof(words));
-  const uint64_t making = static_cast<uint64_t>(key.model) * 2 + static_cast<uint64_t>(key.preprocessing);
+  const uint64_t making = static_cast<uint64_t>(key.model) * 4 + static_cast<uint64_t>(key.kind) * 2 +
+                          static_cast<uint64_t>(key.preprocessing);
   const uint64_t low = Mix(words[0] ^ seed_[0], words[1] ^ seed_[1]);
   const uint64_t high = Mix(words[2] ^ seed_[1], words[3] ^ seed_[0]);
   return Mix(low ^ seed_[0], high ^ making ^ seed_[1]);

@@ -130,6 +130,9 @@ ItemRecord ReadItem(const bjson::object& object, size_t index, Status& error) {
   ItemRecord item;
   VisitItem(item, [&](std::string_view key, auto& member) { members.Read(key, member); });
   members.Read(kCachedKey, item.cached);
+  bool text = false;
+  members.Read(kTextKey, text);
+  if (text) item.kind = ItemKind::kText;
   if (const bjson::object* stages = members.Object("stages")) {
     Members durations(*stages, where + "stages.", error);
     for (int i = 0; i < kStageCount; ++i) {

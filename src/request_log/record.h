@@ -11,17 +11,18 @@
 
 namespace photovec::request_log {
 
-/// A stage of one image. Microseconds, relative to Record::started_us.
+/// A stage of one image or text. Microseconds, relative to Record::started_us.
 struct StageSpan {
   Stage stage{};
   int64_t begin_us = 0;
   int64_t end_us = 0;
 };
 
-/// What the request log says of one image. Microseconds are relative to Record::started_us; -1: not reached,
+/// What the request log says of one image or text. Microseconds are relative to Record::started_us; -1: not reached,
 /// or not known (a baseline server may know fewer borders).
 struct ItemRecord {
   std::string code = "ok";    ///< or the error's name
+  ItemKind kind = ItemKind::kImage;
   bool by_reference = false;  ///< fetched by the server; else it came with the request
   int64_t bytes = 0;          ///< encoded size; 0: the photo never was here
   /// By Border.
@@ -33,10 +34,11 @@ struct ItemRecord {
   bool cached = false;  ///< its vector came from the result cache
   /// By Stage; read only. Set by a server whose stages do not follow each other as photovec's do: replaces
   /// the derived duration.
-  std::array<int64_t, kStageCount> stage_us = {-1, -1, -1, -1, -1, -1, -1, -1};
+  std::array<int64_t, kStageCount> stage_us = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
 
   int64_t At(Border border) const { return at_us[static_cast<size_t>(border)]; }
-  /// Microseconds spent in the stage; -1: not known. For an upload admit_wait and fetch are -1.
+  /// Microseconds spent in the stage; -1: not known. For an upload admit_wait and fetch are -1,
+  /// and so are the stages that items of its kind do not go through.
   int64_t Micros(Stage stage) const;
   /// What it went through from its admission until it was collected, one after the other without a gap. An
   /// image that failed ends in the stage in which it failed. Empty when its borders are not known.
@@ -106,6 +108,7 @@ inline constexpr const char* kTraceparentKey = "traceparent";
 inline constexpr const char* kItemsKey = "items";
 /// Behind those of VisitItem: there when it is true.
 inline constexpr const char* kCachedKey = "cached";
+inline constexpr const char* kTextKey = "text";
 
 /// Reads a request log. A last line without an end (the server was killed) is left out.
 /// Errors: kNotFound; kInvalidRequest naming file and line.

@@ -83,6 +83,7 @@ std::string FormatLine(const Record& record) {
     out += std::exchange(before, ',');
     Members of_item(out);
     VisitItem(item, of_item);
+    if (item.kind == ItemKind::kText) of_item(kTextKey, true);
     if (item.cached) of_item(kCachedKey, true);
     of_item.Flush();
     out += '}';

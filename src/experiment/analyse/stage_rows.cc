@@ -19,8 +19,10 @@ constexpr auto kRows = std::to_array<StageRow>({
     {"decode_wait", Per::kImage, true},
     {"decode", Per::kImage, true},
     {"preprocess", Per::kImage, false},
+    {"tokenize", Per::kImage, false},
     {"batch_wait", Per::kImage, false},
     {"encode", Per::kImage, false},
+    {"encode_text", Per::kImage, false},
     {"collect", Per::kImage, false},
     {"receive", Per::kRequest, false},
     {"parse", Per::kRequest, false},
@@ -34,7 +36,7 @@ constexpr auto kRows = std::to_array<StageRow>({
 });
 constexpr auto kMainRows = std::to_array<std::string_view>(
     {"fetch", "decode", "decode_wait", "load_decode", "preprocess_request", "embed", "http_total"});
-static_assert(kRows.size() == 17 && kStageCount == 8);
+static_assert(kRows.size() == 19 && kStageCount == 10);
 
 bool Failed(const request_log::ItemRecord& item) { return item.code != "ok"; }
 

@@ -36,6 +36,8 @@ constexpr auto kRequestColumns = std::to_array<JsonColumn<request_log::Record>>(
 constexpr auto kItemColumns = std::to_array<JsonColumn<request_log::ItemRecord>>({
     {"by_reference", 0, [](const request_log::ItemRecord& e) { return static_cast<int64_t>(e.by_reference); },
      [](request_log::ItemRecord& e, int64_t v) { e.by_reference = v != 0; }},
+    {"text", 0, [](const request_log::ItemRecord& e) { return int64_t{e.kind == ItemKind::kText}; },
+     [](request_log::ItemRecord& e, int64_t v) { e.kind = v != 0 ? ItemKind::kText : ItemKind::kImage; }},
     {"bytes", 0, [](const request_log::ItemRecord& e) { return e.bytes; },
      [](request_log::ItemRecord& e, int64_t v) { e.bytes = v; }},
     {"decoder", -1, [](const request_log::ItemRecord& e) { return static_cast<int64_t>(e.decoder); },

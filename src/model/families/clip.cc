@@ -36,23 +36,6 @@ Result<TextConfig> ParseText(const Section& text) {
   return config;
 }
 
-struct Shape {
-  int image_size, patch_size, hidden_size, layers, heads, mlp_size, projection_dim;
-};
-
-VisionConfig Clip(const Shape& shape) {
-  VisionConfig config;
-  config.architecture = "CLIPVisionModelWithProjection";
-  config.image_size = shape.image_size;
-  config.patch_size = shape.patch_size;
-  config.hidden_size = shape.hidden_size;
-  config.layers = shape.layers;
-  config.heads = shape.heads;
-  config.mlp_size = shape.mlp_size;
-  config.projection_dim = shape.projection_dim;
-  return config;
-}
-
 }  // namespace
 
 Result<Section> ClipTower(const Section& root, std::string_view key) {
@@ -92,50 +75,71 @@ Result<ModelConfig> ParseClip(const Section& root, std::string_view architecture
   return model;
 }
 
+namespace {
+
+struct Shape {
+  int image_size, patch_size, hidden_size, layers, heads, mlp_size, projection_dim;
+};
+struct TextShape {
+  int hidden_size, layers, heads;
+};
+
+VisionConfig Images(const Shape& shape) {
+  VisionConfig config;
+  config.architecture = "CLIPVisionModelWithProjection";
+  config.image_size = shape.image_size;
+  config.patch_size = shape.patch_size;
+  config.hidden_size = shape.hidden_size;
+  config.layers = shape.layers;
+  config.heads = shape.heads;
+  config.mlp_size = shape.mlp_size;
+  config.projection_dim = shape.projection_dim;
+  return config;
+}
+
+/// Images and texts. The vocabulary is that of the tokenizer which random models come with.
+Preset Whole(std::string_view name, std::string_view summary, const Shape& images, const TextShape& texts) {
+  Preset preset{name, summary, Images(images)};
+  TextConfig text;
+  preset.config.architecture = text.architecture = "CLIPModel";
+  text.hidden_size = texts.hidden_size;
+  text.layers = texts.layers;
+  text.heads = texts.heads;
+  text.mlp_size = 4 * texts.hidden_size;
+  text.projection_dim = images.projection_dim;
+  text.vocabulary_size = kRandomClipVocabulary;
+  text.max_tokens = 77;
+  preset.text = text;
+  return preset;
+}
+
+/// LAION's models have the exact GELU.
+Preset WithGelu(Preset preset) {
+  preset.config.activation = preset.text->activation = Activation::kGeluErf;
+  return preset;
+}
+
+}  // namespace
+
 std::span<const Preset> ClipPresets() {
-  // arXiv:2103.00020, table 20. tiny keeps the real input size, so that decode, resize and slots cost what
-  // they cost with a real model, while encoding costs next to nothing.
+  // arXiv:2103.00020, tables 19 and 20; arXiv:2212.07143 (H/14). tiny keeps the real input size, so that
+  // decode, resize and slots cost what they cost with a real model, while encoding costs next to nothing.
+  constexpr Shape kTiny = {224, 32, 128, 2, 2, 512, 64};
   static const std::array kPresets = {
-      Preset{"tiny", "2 layers of width 128: for tests, and where encoding should cost next to nothing",
-             Clip({.image_size = 224,
-                   .patch_size = 32,
-                   .hidden_size = 128,
-                   .layers = 2,
-                   .heads = 2,
-                   .mlp_size = 512,
-                   .projection_dim = 64})},
-      Preset{"clip-vit-b-32", "OpenAI CLIP ViT-B/32, 8.8 GFLOP an image",
-             Clip({.image_size = 224,
-                   .patch_size = 32,
-                   .hidden_size = 768,
-                   .layers = 12,
-                   .heads = 12,
-                   .mlp_size = 3072,
-                   .projection_dim = 512})},
-      Preset{"clip-vit-b-16", "OpenAI CLIP ViT-B/16, 35 GFLOP an image",
-             Clip({.image_size = 224,
-                   .patch_size = 16,
-                   .hidden_size = 768,
-                   .layers = 12,
-                   .heads = 12,
-                   .mlp_size = 3072,
-                   .projection_dim = 512})},
-      Preset{"clip-vit-l-14", "OpenAI CLIP ViT-L/14, 162 GFLOP an image",
-             Clip({.image_size = 224,
-                   .patch_size = 14,
-                   .hidden_size = 1024,
-                   .layers = 24,
-                   .heads = 16,
-                   .mlp_size = 4096,
-                   .projection_dim = 768})},
-      Preset{"clip-vit-l-14-336", "OpenAI CLIP ViT-L/14 at 336 pixels, 382 GFLOP an image",
-             Clip({.image_size = 336,
-                   .patch_size = 14,
-                   .hidden_size = 1024,
-                   .layers = 24,
-                   .heads = 16,
-                   .mlp_size = 4096,
-                   .projection_dim = 768})},
+      Preset{"tiny",
+             "2 layers of width 128, images only: for tests, and where encoding should cost next to nothing",
+             Images(kTiny)},
+      Whole("tiny-text", "the same with a text tower of 2 layers of width 64", kTiny, {64, 2, 2}),
+      Whole("clip-vit-b-32", "OpenAI CLIP ViT-B/32, 8.8 GFLOP an image", {224, 32, 768, 12, 12, 3072, 512},
+            {512, 12, 8}),
+      Whole("clip-vit-b-16", "OpenAI CLIP ViT-B/16, 35 GFLOP an image", {224, 16, 768, 12, 12, 3072, 512},
+            {512, 12, 8}),
+      Whole("clip-vit-l-14", "OpenAI CLIP ViT-L/14, 162 GFLOP an image", {224, 14, 1024, 24, 16, 4096, 768},
+            {768, 12, 12}),
+      Whole("clip-vit-l-14-336", "OpenAI CLIP ViT-L/14 at 336 pixels, 382 GFLOP an image",
+            {336, 14, 1024, 24, 16, 4096, 768}, {768, 12, 12}),
+      WithGelu(Whole("clip-vit-h-14", "LAION CLIP ViT-H/14, 334 GFLOP an image",
+                     {224, 14, 1280, 32, 16, 5120, 1024}, {1024, 24, 16})),
   };
   return kPresets;
 }

@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "model/families/dino.h"
 
+#include <array>
+
 namespace photovec::model {
 namespace {
-
-constexpr WeightNames OldDinoV2(WeightNames names) {
-  names.block.q = "attention.attention.query";
-  names.block.k = "attention.attention.key";
-  names.block.v = "attention.attention.value";
-  names.block.out = "attention.output.dense";
-  names.block.gate = names.block.up = "";
-  names.block.gate_up = "mlp.weights_in";
-  names.block.down = "mlp.weights_out";
-  return names;
-}
 
 constexpr WeightNames WithPrefix(WeightNames names, std::string_view prefix) {
   names.prefix = prefix;
@@ -107,7 +98,7 @@ Result<ModelConfig> ParseDinoV2(const Section& root, std::string_view architectu
                    ParseVision(root, {.patch_size = registers ? 16 : 14, .registers = registers ? 4 : 0}));
   model.vision->architecture = architecture;
   model.resampling = registers ? GridResampling::kBicubicAntialias : GridResampling::kBicubic;
-  model.vision_names = {OldDinoV2(kDinoV2Names), kDinoV2Names};
+  model.vision_names = {kDinoV2HubNames, kDinoV2Names};
   return model;
 }
 
@@ -157,6 +148,58 @@ Result<ModelConfig> ParseTipsV2(const Section& root, std::string_view architectu
   model.vision_names = {kTipsNames, WithPrefix(kTipsNames, ""), WithPrefix(kDinoV2Names, "vision_model."),
                         kDinoV2Names};
   return model;
+}
+
+namespace {
+
+struct Shape {
+  int patch_size, hidden_size, layers, heads;
+  int registers = 0;
+};
+
+VisionConfig Vit(const Shape& shape) {
+  VisionConfig config;
+  config.image_size = 224;
+  config.patch_size = shape.patch_size;
+  config.hidden_size = shape.hidden_size;
+  config.layers = shape.layers;
+  config.heads = shape.heads;
+  config.mlp_size = 4 * shape.hidden_size;
+  config.register_tokens = shape.registers;
+  return config;
+}
+
+/// Trained at 518 pixels, used at 224.
+Preset V2(std::string_view name, std::string_view summary, const Shape& shape) {
+  Preset preset{name, summary, Vit(shape)};
+  SetDinoV2(preset.config);
+  preset.config.architecture = shape.registers > 0 ? "Dinov2WithRegistersModel" : "Dinov2Model";
+  preset.trained_size = 37 * shape.patch_size;
+  return preset;
+}
+
+Preset V3(std::string_view name, std::string_view summary, const Shape& shape) {
+  Preset preset{name, summary, Vit(shape)};
+  SetDinoV3(preset.config);
+  preset.config.architecture = "DINOv3ViTModel";
+  return preset;
+}
+
+}  // namespace
+
+std::span<const Preset> DinoPresets() {
+  // arXiv:2304.07193, table 16; arXiv:2309.16588; arXiv:2508.10104, table 2.
+  static const std::array kPresets = {
+      V2("tiny-dinov2", "DINOv2 with 2 layers of width 128", {32, 128, 2, 2}),
+      V2("tiny-dinov2-reg", "the same with 4 registers", {32, 128, 2, 2, 4}),
+      V3("tiny-dinov3", "DINOv3 with 2 layers of width 128", {32, 128, 2, 2, 4}),
+      V2("dinov2-s-14", "DINOv2 ViT-S/14, 12 GFLOP an image", {14, 384, 12, 6}),
+      V2("dinov2-b-14", "DINOv2 ViT-B/14, 47 GFLOP an image", {14, 768, 12, 12}),
+      V2("dinov2-b-14-reg", "the same with 4 registers", {14, 768, 12, 12, 4}),
+      V3("dinov3-s-16", "DINOv3 ViT-S/16, 9 GFLOP an image", {16, 384, 12, 6, 4}),
+      V3("dinov3-b-16", "DINOv3 ViT-B/16, 36 GFLOP an image", {16, 768, 12, 12, 4}),
+  };
+  return kPresets;
 }
 
 }  // namespace photovec::model

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "model/config_section.h"
 #include "model/model_config.h"
+#include "model/presets.h"
 #include "model/weight_names.h"
 
 /// What is alone DINOv2's (with and without registers), DINOv3's, and TIPSv2's image tower's, which is a
 /// DINOv2 with registers.
 namespace photovec::model {
 
-/// As transformers 5 names them in memory. Files on the hub have older names.
+/// As transformers 5 has them in memory.
 inline constexpr WeightNames kDinoV2Names = {
     .prefix = "",
     .patch = "embeddings.patch_embeddings.projection",
@@ -34,6 +36,19 @@ inline constexpr WeightNames kDinoV2Names = {
               .layer_scale2 = "layer_scale2.lambda1"},
     .post_norm = "layernorm",
 };
+
+constexpr WeightNames OldDinoV2(WeightNames names) {
+  names.block.q = "attention.attention.query";
+  names.block.k = "attention.attention.key";
+  names.block.v = "attention.attention.value";
+  names.block.out = "attention.output.dense";
+  names.block.gate = names.block.up = "";
+  names.block.gate_up = "mlp.weights_in";
+  names.block.down = "mlp.weights_out";
+  return names;
+}
+/// As files on the hub have them, and what save_pretrained writes.
+inline constexpr WeightNames kDinoV2HubNames = OldDinoV2(kDinoV2Names);
 
 inline constexpr WeightNames kDinoV3Names = {
     .prefix = "",
@@ -68,5 +83,8 @@ void SetDinoV3(VisionConfig& config);
 
 /// DINOv2's width of a gated MLP: two thirds of the plain one, rounded up to a multiple of 8.
 int SwiGluWidth(int plain);
+
+/// Published shapes, and tiny ones. Smallest first.
+std::span<const Preset> DinoPresets();
 
 }  // namespace photovec::model

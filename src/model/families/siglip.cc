@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "model/families/siglip.h"
 
+#include <array>
+
 namespace photovec::model {
 namespace {
 
@@ -76,6 +78,51 @@ Result<ModelConfig> ParseSiglip(const Section& root, std::string_view architectu
   model.logit_scale = "logit_scale";
   model.logit_bias = "logit_bias";
   return model;
+}
+
+namespace {
+
+struct Shape {
+  int image_size, patch_size, hidden_size, layers, heads, mlp_size;
+};
+
+/// Both towers have one shape. The vocabulary is that of the tokenizer which random models come with.
+Preset Siglip(std::string_view name, std::string_view summary, const Shape& shape) {
+  Preset preset{name, summary, {}};
+  TextConfig text;
+  for (TransformerConfig* config :
+       {static_cast<TransformerConfig*>(&preset.config), static_cast<TransformerConfig*>(&text)}) {
+    config->hidden_size = shape.hidden_size;
+    config->layers = shape.layers;
+    config->heads = shape.heads;
+    config->mlp_size = shape.mlp_size;
+  }
+  SetSiglip(preset.config);
+  SetSiglip(text);
+  preset.config.architecture = text.architecture = "SiglipModel";
+  preset.config.image_size = shape.image_size;
+  preset.config.patch_size = shape.patch_size;
+  text.vocabulary_size = kRandomSiglipVocabulary;
+  text.max_tokens = 64;
+  text.projection_dim = shape.hidden_size;
+  preset.text = text;
+  return preset;
+}
+
+}  // namespace
+
+std::span<const Preset> SiglipPresets() {
+  // arXiv:2303.15343 and arXiv:2305.13035 (SO400M); SigLIP 2 has the same shapes: arXiv:2502.14786.
+  static const std::array kPresets = {
+      Siglip("tiny-siglip", "SigLIP with 2 layers of width 128 in both towers", {224, 32, 128, 2, 2, 512}),
+      Siglip("siglip-b-16", "SigLIP ViT-B/16, 36 GFLOP an image", {224, 16, 768, 12, 12, 3072}),
+      Siglip("siglip2-b-16", "SigLIP 2 ViT-B/16, of the same shape", {224, 16, 768, 12, 12, 3072}),
+      Siglip("siglip-l-16-256", "SigLIP ViT-L/16 at 256 pixels, 162 GFLOP an image",
+             {256, 16, 1024, 24, 16, 4096}),
+      Siglip("siglip-so400m-14-384", "SigLIP SO400M/14 at 384 pixels, 670 GFLOP an image",
+             {384, 14, 1152, 27, 16, 4304}),
+  };
+  return kPresets;
 }
 
 }  // namespace photovec::model

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "model/config_section.h"
 #include "model/families/clip.h"
 #include "model/model_config.h"
+#include "model/presets.h"
 #include "model/weight_names.h"
 
 /// What is SigLIP's alone, and that of SigLIP 2 with a fixed picture size, which has the same model.
@@ -43,5 +45,8 @@ Result<ModelConfig> ParseSiglip(const Section& root, std::string_view architectu
 /// The fields in which SigLIP's towers differ from CLIP's.
 void SetSiglip(VisionConfig& config);
 void SetSiglip(TextConfig& config);
+
+/// Published shapes, and a tiny one. Smallest first.
+std::span<const Preset> SiglipPresets();
 
 }  // namespace photovec::model

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <boost/json.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -12,72 +11,16 @@
 #include <thread>
 #include <vector>
 
+#include "model/random/model_files.h"
 #include "model/random/tensors.h"
 #include "model/safetensors.h"
 
 namespace photovec::model {
 namespace {
 
-namespace bjson = boost::json;
-
-std::string_view TorchName(DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
-      return "float32";
-    case DType::kF16:
-      return "float16";
-    case DType::kBF16:
-      return "bfloat16";
-  }
-  return "float32";
-}
-
-bjson::object ConfigJson(const VisionConfig& config, DType dtype) {
-  return {{"architectures", {config.architecture}},
-          {"attention_dropout", 0.0},
-          {"hidden_act", ActivationName(config.activation)},
-          {"hidden_size", config.hidden_size},
-          {"image_size", config.image_size},
-          {"initializer_factor", 1.0},
-          {"initializer_range", 0.02},
-          {"intermediate_size", config.mlp_size},
-          {"layer_norm_eps", 1e-5},
-          {"model_type", "clip_vision_model"},
-          {"num_attention_heads", config.heads},
-          {"num_channels", 3},
-          {"num_hidden_layers", config.layers},
-          {"patch_size", config.patch_size},
-          {"projection_dim", config.projection_dim},
-          {"torch_dtype", TorchName(dtype)}};
-}
-
-/// OpenAI CLIP's own preprocessing.
-bjson::object PreprocessorJson(const VisionConfig& config) {
-  const int side = config.image_size;
-  return {{"crop_size", {{"height", side}, {"width", side}}},
-          {"do_center_crop", true},
-          {"do_convert_rgb", true},
-          {"do_normalize", true},
-          {"do_rescale", true},
-          {"do_resize", true},
-          {"image_mean", {0.48145466, 0.4578275, 0.40821073}},
-          {"image_processor_type", "CLIPImageProcessor"},
-          {"image_std", {0.26862954, 0.26130258, 0.27577711}},
-          {"resample", 3},
-          {"rescale_factor", 1.0 / 255.0},
-          {"size", {{"shortest_edge", side}}}};
-}
-
-/// One key a line, as transformers writes it.
-Status WriteJson(const std::string& path, const bjson::object& object) {
-  std::ofstream file(path, std::ios::trunc);
-  const char* separator = "{\n";
-  for (const auto& member : object) {
-    file << separator << "  " << bjson::serialize(bjson::value(member.key())) << ": "
-         << bjson::serialize(member.value());
-    separator = ",\n";
-  }
-  file << "\n}\n" << std::flush;
+Status WriteText(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::trunc | std::ios::binary);
+  file << text << std::flush;
   if (file.good()) return Status::Ok();
   return {Code::kUnavailable, path + ": cannot write: " + std::strerror(errno)};
 }
@@ -122,7 +65,9 @@ Status WriteTensors(const std::vector<RandomTensor>& tensors, const std::string&
                     const RandomInitOptions& options) {
   std::vector<SafetensorsWriter::Declaration> declarations;
   for (const RandomTensor& tensor : tensors) {
-    declarations.push_back({tensor.name, options.dtype, tensor.shape});
+    std::vector<int64_t> shape(static_cast<size_t>(tensor.leading_ones), 1);
+    shape.insert(shape.end(), tensor.shape.begin(), tensor.shape.end());
+    declarations.push_back({tensor.name, options.dtype, std::move(shape)});
   }
   ASSIGN_OR_RETURN(const auto writer, SafetensorsWriter::Create(path, declarations));
   const int cpus = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -137,19 +82,35 @@ Status WriteTensors(const std::vector<RandomTensor>& tensors, const std::string&
 
 }  // namespace
 
+Status WriteRandomModel(const Preset& preset, const std::string& model_dir,
+                        const RandomInitOptions& options) {
+  if (preset.config.gated_mlp) {
+    return {Code::kNotImplemented, "random weights are not written for models with gated MLPs"};
+  }
+  Preset trained = preset;
+  if (preset.trained_size > 0) trained.config.image_size = preset.trained_size;
+  std::vector<RandomTensor> tensors = RandomTensors(trained.config, options.seed);
+  if (trained.text) {
+    for (RandomTensor& tensor : RandomTensors(*trained.text, options.seed))
+      tensors.push_back(std::move(tensor));
+  }
+  RETURN_IF_ERROR(WriteTensors(tensors, model_dir + "/model.safetensors", options));
+  for (const ModelFile& file : ModelFiles(trained, options.dtype)) {
+    RETURN_IF_ERROR(WriteText(model_dir + "/" + file.name, file.text));
+  }
+  return Status::Ok();
+}
+
 Status WriteRandomModel(const VisionConfig& config, const std::string& model_dir,
                         const RandomInitOptions& options) {
-  const bool clip = config.architecture == "CLIPVisionModelWithProjection" && config.projection_dim > 0;
-  if (!clip) {
-    return {
-        Code::kNotImplemented,
-        "random weights are written for CLIPVisionModelWithProjection only, not for " + config.architecture};
-  }
-  // config.json last: a folder that was left half-done does not look like a model.
-  RETURN_IF_ERROR(
-      WriteTensors(RandomTensors(config, options.seed), model_dir + "/model.safetensors", options));
-  RETURN_IF_ERROR(WriteJson(model_dir + "/preprocessor_config.json", PreprocessorJson(config)));
-  return WriteJson(model_dir + "/config.json", ConfigJson(config, options.dtype));
+  return WriteRandomModel(Preset{"", "", config}, model_dir, options);
+}
+
+Preset ImagesOnly(Preset preset) {
+  preset.text.reset();
+  if (preset.config.architecture == "CLIPModel") preset.config.architecture = "CLIPVisionModelWithProjection";
+  if (preset.config.architecture == "SiglipModel") preset.config.architecture = "SiglipVisionModel";
+  return preset;
 }
 
 }  // namespace photovec::model

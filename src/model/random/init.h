@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "base/tensor_view.h"
 #include "model/config.h"
+#include "model/presets.h"
 
 namespace photovec::model {
 
@@ -19,15 +20,20 @@ struct RandomInitOptions {
 /// Names of the files that WriteRandomModel makes.
 inline constexpr const char* kModelFiles[] = {"config.json", "preprocessor_config.json", "model.safetensors"};
 
-/// Writes a complete HuggingFace directory (config.json, preprocessor_config.json, model.safetensors) with
-/// random weights that behave as trained ones do where speed, precision and search are concerned, though they
-/// mean nothing: Student-t tails, outlier channels in the residual stream, spread layernorm gains, sparse
-/// MLPs, and vectors that tell photos apart (docs/models.md has the measured figures). The same seed gives
-/// the same bytes on every machine. Existing files are replaced; `model_dir` must exist.
-/// \param config architecture "CLIPVisionModelWithProjection" (see presets.h).
-/// Errors: kUnavailable naming the file and errno's text; kNotImplemented for an architecture other than
-/// CLIP's.
+/// Writes a complete HuggingFace directory (config.json, preprocessor_config.json, model.safetensors; with a
+/// text tower a tokenizer of single bytes, too) with random weights that behave as trained ones do where
+/// speed, precision and search are concerned, though they mean nothing: Student-t tails, outlier channels in
+/// the residual stream, spread layernorm gains, sparse MLPs, and vectors that tell photos apart
+/// (docs/models.md has the measured figures). The same seed gives the same bytes on every machine. Existing
+/// files are replaced; `model_dir` must exist.
+/// Errors: kUnavailable naming the file and errno's text; kNotImplemented for gated MLPs.
+Status WriteRandomModel(const Preset& preset, const std::string& model_dir, const RandomInitOptions& options);
+/// The same for an image tower alone, by its architecture: CLIPVisionModelWithProjection, SiglipVisionModel,
+/// ...
 Status WriteRandomModel(const VisionConfig& config, const std::string& model_dir,
                         const RandomInitOptions& options);
+
+/// The preset without its text tower.
+Preset ImagesOnly(Preset preset);
 
 }  // namespace photovec::model

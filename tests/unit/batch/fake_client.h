@@ -50,7 +50,14 @@ inline batch::Ready MakeReady(SlotPool& slots, const std::string& text,
   return {std::move(*slot), std::move(client)};
 }
 
+/// A text whose ids are its characters.
+inline batch::Ready MakeText(const std::string& text,
+                             std::shared_ptr<FakeClient> client = std::make_shared<FakeClient>()) {
+  return {{}, std::move(client), {text.begin(), text.end()}};
+}
+
 inline std::string TextOf(const batch::Ready& item) {
+  if (item.kind() == ItemKind::kText) return "~" + std::string(item.ids.begin(), item.ids.end());
   return reinterpret_cast<const char*>(item.slot.view().data);
 }
 

@@ -61,22 +61,27 @@ class Gate {
 };
 
 /// An encoder whose slots hold text instead of pixels. "nan", "inf" and "zero" give such rows; any other text
-/// gives [length, first byte, 3, 4]. Batches are recorded and pass a gate in Wait.
+/// gives [length, first byte, 3, 4]. Batches are recorded and pass a gate in Wait. With texts, their ids are the
+/// characters of a text, too, recorded with a "~" before it, and give [length, first id, 5, 6].
 class FakeEncoder : public encode::Encoder {
  public:
   static constexpr int kDim = 4;
   static constexpr int kImageSize = 8;  // 192 bytes a slot
 
-  explicit FakeEncoder(int max_batch, int streams = 1, int depth = 1) {
+  explicit FakeEncoder(int max_batch, int streams = 1, int depth = 1, std::optional<encode::TextInfo> texts = {},
+                       int text_streams = 0)
+      : text_streams_(text_streams) {
+    info_.text = texts;
     info_.backend = "fake";
     info_.image_size = kImageSize;
     info_.embedding_dim = kDim;
     info_.max_batch = max_batch;
-    for (int i = 0; i < streams; ++i) streams_.push_back(std::make_unique<Stream>(*this, depth));
+    for (int i = 0; i < streams + text_streams; ++i) streams_.push_back(std::make_unique<Stream>(*this, depth));
   }
 
   const encode::EncoderInfo& info() const override { return info_; }
   int stream_count() const override { return static_cast<int>(streams_.size()); }
+  int text_stream_count() const override { return text_streams_; }
   encode::EncoderStream& stream(int index) override { return *streams_[static_cast<size_t>(index)]; }
   Status Warmup() override { return Status::Ok(); }
 
@@ -107,14 +112,31 @@ class FakeEncoder : public encode::Encoder {
    public:
     Stream(FakeEncoder& encoder, int depth) : encoder_(encoder), depth_(depth) {}
     Result<encode::Ticket> Submit(std::span<const PixelSlot> slots, std::span<float> out) override {
-      if (lost_) return Status(Code::kDeviceFailed, "hangs");
-      RETURN_IF_ERROR(encoder_.Get(encoder_.submit_));
-      if (slots.empty() || static_cast<int>(slots.size()) > encoder_.info_.max_batch ||
-          out.size() != slots.size() * kDim || static_cast<int>(in_flight_.size()) >= depth_) {
-        return Status(Code::kInternal, "wrong use of Submit");
-      }
       std::vector<std::string> texts;
       for (const PixelSlot& slot : slots) texts.emplace_back(reinterpret_cast<const char*>(slot.data));
+      return Start(std::move(texts), encoder_.info_.max_batch, out);
+    }
+    Result<encode::Ticket> SubmitTexts(std::span<const encode::TokenIds> ids, std::span<float> out) override {
+      if (!encoder_.info_.text) return Status(Code::kInternal, "no text tower");
+      std::vector<std::string> texts;
+      size_t tokens = 0;
+      for (const encode::TokenIds& of : ids) {
+        texts.emplace_back("~");
+        texts.back().append(of.begin(), of.end());
+        tokens += of.size();
+      }
+      if (tokens > static_cast<size_t>(encoder_.info_.text->max_batch_tokens)) {
+        return Status(Code::kInternal, "too many tokens");
+      }
+      return Start(std::move(texts), encoder_.info_.text->max_batch, out);
+    }
+    Result<encode::Ticket> Start(std::vector<std::string> texts, int most, std::span<float> out) {
+      if (lost_) return Status(Code::kDeviceFailed, "hangs");
+      RETURN_IF_ERROR(encoder_.Get(encoder_.submit_));
+      if (texts.empty() || static_cast<int>(texts.size()) > most || out.size() != texts.size() * kDim ||
+          static_cast<int>(in_flight_.size()) >= depth_) {
+        return Status(Code::kInternal, "wrong use of Submit");
+      }
       in_flight_.push_back({{++last_}, texts, out});
       encoder_.Record(std::move(texts), static_cast<int>(in_flight_.size()));
       return in_flight_.back().ticket;
@@ -145,6 +167,13 @@ class FakeEncoder : public encode::Encoder {
       std::span<float> out;
     };
     static void Fill(const std::string& text, std::span<float> row) {
+      if (text[0] == '~') {
+        row[0] = static_cast<float>(text.size() - 1);
+        row[1] = static_cast<float>(text[1]);
+        row[2] = 5.0F;
+        row[3] = 6.0F;
+        return;
+      }
       row[0] = static_cast<float>(text.size());
       row[1] = static_cast<float>(text[0]);
       row[2] = 3.0F;
@@ -180,6 +209,7 @@ class FakeEncoder : public encode::Encoder {
   }
 
   encode::EncoderInfo info_;
+  const int text_streams_;
   std::vector<std::unique_ptr<Stream>> streams_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;

@@ -131,7 +131,7 @@ TEST(VisionConfig, FlopsAgreeWithThePublishedCounts) {
 TEST(Presets, UnknownNameListsTheKnownOnes) {
   const auto found = FindPreset("clip-vit-z-1");
   ASSERT_FALSE(found.ok());
-  EXPECT_THAT(found.status().message(), AllOf(HasSubstr("clip-vit-z-1"), HasSubstr("tiny, clip-vit-b-32")));
+  EXPECT_THAT(found.status().message(), AllOf(HasSubstr("clip-vit-z-1"), HasSubstr("tiny, tiny-text"), HasSubstr("clip-vit-b-32")));
 }
 
 }  // namespace

@@ -64,6 +64,37 @@ class FakeDecoder : public decode::Decoder {
   DecoderControl& control_;
 };
 
+/// Ids are the characters of a text, and '$' behind them; '$' in a text is the token of its end, too. "bad" is
+/// refused, "throw" throws, "odd" has an id outside of the vocabulary.
+class FakeTokenizer : public tokenize::Tokenizer {
+ public:
+  static constexpr int kMaxLength = 32;
+  explicit FakeTokenizer(Gate* gate = nullptr, bool pads = false) : gate_(gate) {
+    info_.rule = "fake";
+    info_.vocabulary_size = 128;
+    info_.max_length = kMaxLength;
+    info_.eos_id = '$';
+    info_.pads = pads;
+  }
+  const tokenize::TokenizerInfo& info() const override { return info_; }
+  Result<tokenize::Tokens> Encode(std::string_view text) const override {
+    if (gate_ != nullptr) gate_->Pass();
+    if (text == "throw") throw std::runtime_error("bad vocabulary");
+    if (text == "bad") return Status(Code::kInvalidRequest, "it is not UTF-8");
+    if (text == "odd") return tokenize::Tokens{{'o', 128, '$'}, 3};
+    tokenize::Tokens tokens;
+    tokens.ids.assign(text.begin(), text.begin() + std::min<std::ptrdiff_t>(std::ssize(text), kMaxLength - 1));
+    tokens.ids.push_back('$');
+    tokens.used = tokens.ids.size();
+    if (info_.pads) tokens.ids.resize(kMaxLength, '.');
+    return tokens;
+  }
+
+ private:
+  Gate* gate_;
+  tokenize::TokenizerInfo info_;
+};
+
 /// References are kept until the test answers them. In automatic mode each is answered at once, on the
 /// calling thread, with a photo of its own text ("missing": kNotFound).
 class FakeFetcher : public fetch::Fetcher {

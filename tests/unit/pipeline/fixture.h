@@ -22,6 +22,7 @@ class PipelineFixture : public ::testing::Test {
   }
   void TearDown() override {
     decoders.gate.Open();
+    tokenizers.Open();
     for (FakeEncoder* encoder : encoders) encoder->gate.Open();
     Destroy();
     EXPECT_EQ(registry.samplers(), 0U) << "a sampler outlived its pipeline";
@@ -63,6 +64,20 @@ class PipelineFixture : public ::testing::Test {
     made.push_back(std::make_unique<FakeEncoder>(max_batch, streams, depth));
     Make(std::move(made));
   }
+  static constexpr encode::TextInfo kTexts{.max_tokens = FakeTokenizer::kMaxLength,
+                                           .max_batch = 4,
+                                           .max_batch_tokens = 4 * FakeTokenizer::kMaxLength};
+  /// One model, "clip", that takes texts, too; the tokenizer passes `tokenizers`.
+  void MakeWithTexts(int max_batch, int text_streams = 0) {
+    auto made = std::make_unique<FakeEncoder>(max_batch, 1, 1, kTexts, text_streams);
+    encoders.push_back(made.get());
+    std::vector<pipeline::ModelSetup> setups;
+    setups.push_back(Setup("clip", std::move(made)));
+    setups.back().tokenizer = std::make_unique<FakeTokenizer>(&tokenizers);
+    auto created = pipeline::Pipeline::Create(std::move(setups), fetcher, Factory(), registry, options);
+    ASSERT_TRUE(created.ok()) << created.status().ToString();
+    pipe = std::move(created).value();
+  }
   pipeline::Pipeline::DecoderFactory Factory() {
     return [this] { return std::make_unique<FakeDecoder>(decoders); };
   }
@@ -79,6 +94,14 @@ class PipelineFixture : public ::testing::Test {
     Answer answer;
     auto request = Open(answer, std::move(options));
     for (const std::string& photo : photos) request->Add(Photo(photo));
+    request->Finish();
+    return answer.Get();
+  }
+  pipeline::RequestResult EmbedTexts(const std::vector<std::string>& texts,
+                                     pipeline::RequestOptions options = {}) {
+    Answer answer;
+    auto request = Open(answer, std::move(options));
+    for (const std::string& text : texts) request->Add(pipeline::Text{text});
     request->Finish();
     return answer.Get();
   }
@@ -99,6 +122,7 @@ class PipelineFixture : public ::testing::Test {
   pipeline::PipelineOptions options;
   FakeRegistry registry;
   DecoderControl decoders;
+  Gate tokenizers;
   FakeFetcher fetcher;
   std::vector<FakeEncoder*> encoders;  // owned by the pipeline
   std::unique_ptr<pipeline::Pipeline> pipe;
