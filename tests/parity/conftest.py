@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the parity tests share: real photos, CLIP checkpoints made by transformers, the probes of the build folder."""
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -17,7 +18,9 @@ from PIL import Image
 import photos as photo_source
 
 BUILD = pathlib.Path(os.environ["PHOTOVEC_BUILD_DIR"])
+PHOTOVEC = BUILD / "bin/photovec"
 CROPS_PER_PHOTO = 6
+JPEGS = 220
 # What a family's vectors may differ by from transformers' (docs/models.md).
 F32_MAX_ABS = 1e-4  # of a unit vector's components
 BF16_COSINE = 0.9995
@@ -29,6 +32,16 @@ transformers.logging.set_verbosity_error()
 def photos():
     """Paths of at least 30 distinct photographs."""
     return photo_source.originals()
+
+
+@pytest.fixture(scope="session")
+def jpegs():
+    """A folder of JPEGs derived from the photographs, kept in the build folder for as long as photos.py stays the same."""
+    version = hashlib.sha256(pathlib.Path(photo_source.__file__).read_bytes()).hexdigest()[:12]
+    folder = BUILD / "parity-photos" / f"{JPEGS}-{version}"
+    if not (folder / "copies.json").exists():  # written last
+        photo_source.derive(JPEGS, folder, largest_mp=4.0)
+    return folder
 
 
 def cut_crops(paths):
@@ -235,6 +248,17 @@ def unit(rows):
 
 class Refused(Exception):
     """The probe ended with an error; the text is its message."""
+
+
+def embed(folder, model, out, scaling):
+    """{file name: unit vector} of the JPEGs by `photovec embed`."""
+    subprocess.run([PHOTOVEC, "embed", folder, "-o", out, "--model", model, "--precision", "f32", "--jpeg-scaling", scaling],
+                   check=True, capture_output=True)
+    rows = np.load(out)
+    lines = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
+    assert len(lines) == len(rows) == JPEGS
+    assert not any(line.get("error") for line in lines)
+    return {pathlib.Path(line["path"]).name: rows[line["row"]] for line in lines}
 
 
 @pytest.fixture
