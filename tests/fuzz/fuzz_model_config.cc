@@ -9,10 +9,12 @@
 namespace photovec::fuzz {
 namespace {
 
-constexpr int64_t kLargest = int64_t{1} << 40;  // elements of a tensor: sizes stay far from where they overflow
+constexpr int64_t kLargest = int64_t{1}
+                             << 40;  // elements of a tensor: sizes stay far from where they overflow
 
 void CheckTower(const model::TransformerConfig& config) {
-  Check(config.hidden_size > 0 && config.layers > 0 && config.heads > 0 && config.mlp_size > 0, "sizes are above 0");
+  Check(config.hidden_size > 0 && config.layers > 0 && config.heads > 0 && config.mlp_size > 0,
+        "sizes are above 0");
   Check(config.hidden_size % config.heads == 0, "heads are of equal size");
   Check(int64_t{config.hidden_size} * config.mlp_size < kLargest, "weights have bounded sizes");
   Check(config.layer_norm_eps > 0, "epsilons are above 0");
@@ -35,7 +37,8 @@ void CheckConfig(const Result<model::ModelConfig>& config) {
     CheckTower(*config->text);
     Check(!config->text_names.empty(), "a tower has names");
     Check(config->text->vocabulary_size > 0 && config->text->max_tokens > 0, "texts have tokens");
-    Check(int64_t{config->text->vocabulary_size} * config->text->hidden_size < kLargest, "tables have bounded sizes");
+    Check(int64_t{config->text->vocabulary_size} * config->text->hidden_size < kLargest,
+          "tables have bounded sizes");
   }
 }
 
@@ -52,7 +55,8 @@ void Repair(std::vector<uint8_t>* /*file*/) {}  // nothing in it depends on anyt
 std::vector<std::vector<uint8_t>> Seeds() {
   std::vector<std::vector<uint8_t>> seeds;
   const auto add = [&](std::string_view text) { seeds.emplace_back(text.begin(), text.end()); };
-  for (const model::Preset& preset : model::Presets()) add(model::ModelFiles(preset, DType::kF32).back().text);
+  for (const model::Preset& preset : model::Presets())
+    add(model::ModelFiles(preset, DType::kF32).back().text);
   add(R"({"model_type":"dinov2","use_swiglu_ffn":true,"mlp_ratio":4,"image_size":[518,518]})");
   add(R"({"model_type":"tipsv2","vision_config":{"mlp_ratio":3.7362,"num_register_tokens":1}})");
   add(R"({"model_cfg":{"embed_dim":64,"quick_gelu":true,"vision_cfg":{"image_size":224,"layers":2,"width":128,)"

@@ -118,6 +118,11 @@ TEST(ParseConfig, ErrorsNameKeyValueAndWhatIsSupported) {
   ExpectError(R"({"model_type":"dinov3_vit","num_register_tokens":-1})", "num_register_tokens", "-1", "0 to");
   ExpectError(R"({"model_type":"dinov3_vit","hidden_size":6,"num_attention_heads":6})", "is 1",
               "multiples of 4", "");
+  ExpectError(R"({"architectures":["SiglipModel"],"model_type":"clip"})", "model_type", "clip",
+              "SiglipModel");
+  ExpectError(R"({"architectures":["CLIPModel"],"model_type":7})", "model_type", "7", "CLIPModel");
+  ExpectError(R"({"architecture":"vit_small_patch16_dinov3.lvd1689m"})", "vit_small_patch16_dinov3", "timm",
+              "");
   ExpectError(R"({})", "architectures", "model_type", "HuggingFace");
   ExpectError(R"({"model_type":"clip","vision_config":{"hidden_act":"relu"}})", "vision_config.hidden_act",
               "relu", "quick_gelu, gelu");
