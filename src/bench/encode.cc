@@ -135,6 +135,11 @@ Result<BenchEncodeRow> MeasureRow(Encoder& encoder, const Inputs& inputs, int ba
   row.share_of_ceiling = MedianOfRounds(encode.slices.size(), [&](size_t round) {
     return encode.slices[round].rate * flops / ceiling.slices[round].rate;
   });
+  row.share_by_cpu_time = MedianOfRounds(encode.slices.size(), [&](size_t round) {
+    const Slice& of_encode = encode.slices[round];
+    const Slice& of_ceiling = ceiling.slices[round];
+    return of_encode.rate * flops / of_encode.cpus * of_ceiling.cpus / of_ceiling.rate;
+  });
   row.batch_ms = 1e3 * row.streams * batch / row.items_per_s;
   row.floor_ms = 1e3 * row.streams * probe->flops_per_batch() / ceiling.rate();
   row.peak_gflops = series[3].rate() * 1e-9;

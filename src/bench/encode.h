@@ -47,6 +47,8 @@ struct BenchEncodeRow {
   double ceiling_whole_gflops = 0;  ///< bare products of the whole batch, oneDNN's own threads
   double ceiling_dealt_gflops = 0;  ///< bare products, cut and dealt to threads as in the encoder
   double share_of_ceiling = 0;
+  /// The same of the work that each does in a second of CPU time, for machines that others use, too.
+  double share_by_cpu_time = 0;
   double peak_gflops = 0;  ///< fused multiply-adds in registers on the same threads
   double batch_ms = 0;     ///< how long one batch takes
   double floor_ms = 0;     ///< and its bare products, the better of both kinds
