@@ -12,9 +12,9 @@ namespace {
 constexpr const char* kLegend = R"(
 ceiling: oneDNN's bare products of the model (no bias, no post-ops, the encoder's own prepacked weights) in the same
 process, precision and threads, in turns with the encoder; whole: the batch at once on oneDNN's threads; dealt: cut as
-in the encoder; the better one counts. share: median over rounds of encoder / ceiling, executed FLOPs on both sides; by CPU time: of
-the work done in a second of it, for machines that are busy.
-ms: one batch; floor: its bare products. peak: fused multiply-adds in registers. CPU: time that the encoder's threads got; below 100% others used the machine.
+in the encoder; the better one counts. share: median over rounds of encoder / ceiling, executed FLOPs on both sides; by
+CPU time: of the work done in a second of it, for machines that are busy. ms: one batch; floor: its bare products.
+peak: fused multiply-adds in registers. CPU: time that the encoder's threads got; below 100% others used the machine.
 )";
 
 void WriteRow(json::Writer& json, const BenchEncodeRow& row, int tokens) {
@@ -57,9 +57,10 @@ std::string ToText(const BenchEncodeReport& report) {
                {"CPU", 0, "%"}});
   for (const BenchEncodeRow& row : report.rows) {
     table.AddRow({row.precision, std::to_string(row.streams) + " x " + std::to_string(row.threads), row.batch,
-                  row.items_per_s, row.items_per_s * report.tokens, row.batch_ms, row.floor_ms, row.gflops,
-                  row.ceiling_gflops, row.ceiling_whole_gflops, row.ceiling_dealt_gflops, row.peak_gflops,
-                  row.share_of_ceiling, row.share_by_cpu_time, 100 * row.cpu_share});
+                  row.items_per_s, texts ? Table::Cell(row.items_per_s * report.tokens) : Table::Cell(""),
+                  row.batch_ms, row.floor_ms, row.gflops, row.ceiling_gflops, row.ceiling_whole_gflops,
+                  row.ceiling_dealt_gflops, row.peak_gflops, row.share_of_ceiling, row.share_by_cpu_time,
+                  100 * row.cpu_share});
   }
   return report.model + " on " + report.machine.cpu_model + " (" + report.machine.isa + ")\n" +
          Fixed(report.flops_per_item * 1e-9, 2) + " GFLOP " +
