@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/image.h"
 #include "base/result.h"
+#include "model/text_model.h"
 #include "model/vision_model.h"
 
 namespace photovec::bench {
@@ -12,6 +14,7 @@ namespace photovec::bench {
 struct BenchModel {
   std::string name;
   model::VisionModel model;
+  std::optional<model::TextModel> text;  ///< the same folder's, or preset's
   PixelNormalization normalization;
 };
 
@@ -22,5 +25,6 @@ Result<BenchModel> LoadBenchModel(const std::string& dir_or_preset);
 
 /// The same weights with fewer blocks; shares the storage of `model`.
 model::VisionModel Shortened(const model::VisionModel& model, int layers);
+model::TextModel Shortened(const model::TextModel& model, int layers);
 
 }  // namespace photovec::bench

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "encode/factory.h"
+#include "model/fold/fold.h"
 
 namespace photovec::bench {
 namespace {
@@ -22,7 +23,58 @@ double LeastCosine(const std::string& precision) {
   return precision == "fp8" ? 0.995 : 0.9995;
 }
 
+int VerifiedLayers(double flops, int layers) {
+  return std::clamp(static_cast<int>(kVerifyFlops * layers / flops), 1, layers);
+}
+
+// One vector of each encoder. Says in words what was found.
+Result<std::string> CompareVectors(const std::string& precision, const std::vector<float>& a,
+                                   const std::vector<float>& b, int layers, int all_layers) {
+  double aa = 0;
+  double bb = 0;
+  double ab = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    aa += static_cast<double>(a[i]) * static_cast<double>(a[i]);
+    bb += static_cast<double>(b[i]) * static_cast<double>(b[i]);
+    ab += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  }
+  const double cosine = ab / std::sqrt(aa * bb);
+  char text[160];
+  std::snprintf(text, sizeof(text), "cosine %.8f with the reference encoder over %d of %d layers", cosine,
+                layers, all_layers);
+  if (!(cosine >= LeastCosine(precision))) {
+    return Status(Code::kInternal, std::string("wrong vectors: ") + text);
+  }
+  return std::string(text);
+}
+
+encode::EncoderOptions ReferenceOptions(const BenchModel& bench) {
+  encode::EncoderOptions options;
+  options.normalization = bench.normalization;
+  options.precision = encode::Precision::kF32;
+  return options;
+}
+
+// On a thread of its own.
+template <typename Items>
+Result<std::vector<float>> EncodeApart(encode::Encoder& encoder, int stream, Items items) {
+  std::vector<float> out(items.size() * static_cast<size_t>(encoder.info().embedding_dim));
+  Status status;
+  std::thread([&] { status = EncodeInto(encoder, stream, items, out); }).join();
+  if (!status.ok()) return status;
+  return out;
+}
+
 }  // namespace
+
+BenchTexts::BenchTexts(int count, int tokens, int vocabulary) {
+  std::mt19937 random(13);
+  for (int i = 0; i < count; ++i) {
+    std::vector<int32_t>& ids = ids_.emplace_back(static_cast<size_t>(tokens));
+    for (int32_t& id : ids) id = static_cast<int32_t>(random() % static_cast<uint32_t>(vocabulary));
+  }
+  texts_.assign(ids_.begin(), ids_.end());
+}
 
 BenchImages::BenchImages(int count, int size) {
   std::mt19937 random(11);
@@ -40,46 +92,50 @@ Status EncodeInto(encode::Encoder& encoder, int stream, std::span<const PixelSlo
   return encoder.stream(stream).Wait(ticket);
 }
 
+Status EncodeInto(encode::Encoder& encoder, int stream, std::span<const encode::TokenIds> texts,
+                  std::span<float> out) {
+  ASSIGN_OR_RETURN(const encode::Ticket ticket, encoder.stream(stream).SubmitTexts(texts, out));
+  return encoder.stream(stream).Wait(ticket);
+}
+
 Result<std::vector<float>> EncodeAll(encode::Encoder& encoder, int stream, std::span<const PixelSlot> slots) {
-  std::vector<float> out(slots.size() * static_cast<size_t>(encoder.info().embedding_dim));
-  Status status;
-  std::thread([&] { status = EncodeInto(encoder, stream, slots, out); }).join();
-  if (!status.ok()) return status;
-  return out;
+  return EncodeApart(encoder, stream, slots);
+}
+
+Result<std::vector<float>> EncodeAll(encode::Encoder& encoder, int stream,
+                                     std::span<const encode::TokenIds> texts) {
+  return EncodeApart(encoder, stream, texts);
 }
 
 Result<std::string> VerifyReference(
     const BenchModel& bench,
     const std::function<Result<std::unique_ptr<encode::Encoder>>(const model::VisionModel&)>& make) {
   const auto& config = bench.model.config;
-  const double block_flops = config.FlopsPerImage() / config.layers;
-  const int layers = std::clamp(static_cast<int>(kVerifyFlops / block_flops), 1, config.layers);
+  const int layers = VerifiedLayers(config.FlopsPerImage(), config.layers);
   const model::VisionModel shorter = Shortened(bench.model, layers);
-  encode::EncoderOptions reference_options;
-  reference_options.normalization = bench.normalization;
-  reference_options.precision = encode::Precision::kF32;
   ASSIGN_OR_RETURN(auto encoder, make(shorter));
-  ASSIGN_OR_RETURN(auto reference,
-                   encode::CreateEncoder(encode::Backend::kReference, shorter, nullptr, reference_options));
+  ASSIGN_OR_RETURN(auto reference, encode::CreateEncoder(encode::Backend::kReference, shorter, nullptr,
+                                                         ReferenceOptions(bench)));
   const BenchImages image(1, config.image_size);
   ASSIGN_OR_RETURN(const std::vector<float> a, EncodeAll(*encoder, 0, image.first(1)));
   ASSIGN_OR_RETURN(const std::vector<float> b, EncodeAll(*reference, 0, image.first(1)));
-  double aa = 0;
-  double bb = 0;
-  double ab = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    aa += static_cast<double>(a[i]) * static_cast<double>(a[i]);
-    bb += static_cast<double>(b[i]) * static_cast<double>(b[i]);
-    ab += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-  }
-  const double cosine = ab / std::sqrt(aa * bb);
-  char text[160];
-  std::snprintf(text, sizeof(text), "cosine %.8f with the reference encoder over %d of %d layers", cosine,
-                layers, config.layers);
-  if (!(cosine >= LeastCosine(encoder->info().precision))) {
-    return Status(Code::kInternal, std::string("wrong vectors: ") + text);
-  }
-  return std::string(text);
+  return CompareVectors(encoder->info().precision, a, b, layers, config.layers);
+}
+
+Result<std::string> VerifyTextReference(const BenchModel& bench, int tokens,
+                                        const std::function<Result<std::unique_ptr<encode::Encoder>>(
+                                            const model::VisionModel&, const model::TextModel&)>& make) {
+  const auto& config = bench.text->config;
+  const int layers = VerifiedLayers(model::ExecutedFlops(config, tokens), config.layers);
+  const model::VisionModel images = Shortened(bench.model, 1);
+  const model::TextModel shorter = Shortened(*bench.text, layers);
+  ASSIGN_OR_RETURN(auto encoder, make(images, shorter));
+  ASSIGN_OR_RETURN(auto reference, encode::CreateEncoder(encode::Backend::kReference, images, &shorter,
+                                                         ReferenceOptions(bench)));
+  const BenchTexts text(1, tokens, config.vocabulary_size);
+  ASSIGN_OR_RETURN(const std::vector<float> a, EncodeAll(*encoder, 0, text.first(1)));
+  ASSIGN_OR_RETURN(const std::vector<float> b, EncodeAll(*reference, 0, text.first(1)));
+  return CompareVectors(encoder->info().precision, a, b, layers, config.layers);
 }
 
 }  // namespace photovec::bench

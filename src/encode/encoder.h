@@ -93,7 +93,8 @@ struct EncoderInfo {
 };
 
 /// A model ready to run: one read-only copy of the weights, shared by N streams.
-/// Batch neighbours never change an image's vector. Thread-safe except where EncoderStream says otherwise.
+/// Batch neighbours never change an image's or a text's vector: on the CPU not a bit of it. Thread-safe
+/// except where EncoderStream says otherwise.
 class Encoder {
  public:
   virtual ~Encoder() = default;

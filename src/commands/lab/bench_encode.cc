@@ -73,7 +73,9 @@ class BenchEncodeCommand : public cli::Command {
     flags.List("layout", &layouts_, "SxT",
                "S streams of T threads, such as 2x1; repeatable, or with commas; none: as serve");
     flags.List("batch", &batches_, "N",
-               "images in a batch of one stream, 1 to 64 (on a GPU 1024); repeatable, or 1,8,32");
+               "images or texts in a batch of one stream, 1 to 64 (on a GPU 1024); repeatable, or 1,8,32");
+    flags.Integer("texts", &bench_.tokens, 0, 100'000,
+                  "texts of so many tokens instead of images, by the model's text tower; on a CPU");
     flags.Number("seconds", &seconds_, 0, 3600,
                  "about how long to measure in all; 0: as --rounds says, on a GPU 0.5 s a row");
     flags.Integer("rounds", &bench_.rounds, 1, 10'000, "encoder and ceiling take turns this often");
@@ -86,6 +88,9 @@ class BenchEncodeCommand : public cli::Command {
   int Run() override {
     const Status parsed = ParseLists();
     if (!parsed.ok()) return cli::ReportUsage(parsed);
+    if (device_ != "cpu" && bench_.tokens > 0) {
+      return cli::ReportUsage({Code::kInvalidRequest, "--texts is measured with --device cpu"});
+    }
     if (device_ != "cpu") return RunCuda();
     bench_.progress = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
     const auto report = bench::RunBenchEncode(bench_);

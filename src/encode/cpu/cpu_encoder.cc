@@ -20,6 +20,8 @@ namespace {
 
 constexpr int kMostBatch = 64;
 constexpr int kMostThreads = 1024;
+// Texts of full length in a batch of one thread: more would bring nothing, and others wait for them.
+constexpr int kLongTexts = 8;
 
 Status Invalid(std::string message) { return {Code::kInvalidRequest, std::move(message)}; }
 
@@ -114,8 +116,9 @@ TextInfo DescribeTexts(const PackedTower& tower, int threads) {
   const model::TextConfig& config = tower.tokens->config;
   TextInfo info;
   info.max_tokens = config.max_tokens;
-  info.max_batch = std::min(kMostBatch, tower.group_sequences * threads);
-  info.max_batch_tokens = tower.body_rows.back() * threads;
+  info.max_batch_tokens = std::max(tower.body_rows.back(), kLongTexts * config.max_tokens) * threads;
+  info.max_batch =
+      std::min(kMostBatch, config.causal ? kMostBatch : info.max_batch_tokens / config.max_tokens);
   info.causal = config.causal;
   info.flops_per_token = model::ExecutedFlops(config, config.max_tokens) / config.max_tokens;
   return info;

@@ -152,17 +152,22 @@ template <typename Visit>
 void CpuStream::GroupTexts(const Plans& plans, int rank, Group group, std::span<const TokenIds> texts,
                            size_t last, Visit visit) {
   std::vector<Sequence>& text_rows = threads_[static_cast<size_t>(rank)].text_rows;
+  int left = 0;
+  for (size_t i = group.first; i < last; ++i) left += static_cast<int>(texts[i].size());
   const int most_rows = plans.bodies.back().rows;
   const auto most = static_cast<size_t>(model_.texts->group_sequences);
   while (group.first < last) {
+    // Of about equal size: no group so small that the weights are read for little.
+    const int even = left / std::max(1, (left + most_rows - 1) / most_rows);
     size_t end = group.first;
     int rows = 0;
-    while (end < last && end - group.first < most) {
+    while (end < last && end - group.first < most && (rows < even || end == group.first)) {
       const auto more = static_cast<int>(texts[end].size());
       if (rows + more > most_rows) break;
       text_rows[end++] = {rows, more};
       rows += more;
     }
+    left -= rows;
     group.body = &plans.body(rows);
     group.tail = &plans.tail(static_cast<int>(end - group.first));
     group.sequences = std::span(text_rows).subspan(group.first, end - group.first);

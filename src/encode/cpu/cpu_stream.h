@@ -77,7 +77,8 @@ class CpuStream final : public EncoderStream {
   void DealImages(int rank, int images, Visit visit);
   template <typename Visit>
   void DealTexts(int rank, std::span<const TokenIds> texts, Visit visit);
-  /// texts[group.first, last) in groups. \param rank within the team.
+  /// texts[group.first, last) in groups.
+  /// \param rank within the team.
   template <typename Visit>
   void GroupTexts(const Plans& plans, int rank, Group group, std::span<const TokenIds> texts, size_t last,
                   Visit visit);

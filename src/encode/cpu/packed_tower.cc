@@ -2,6 +2,8 @@
 #include "encode/cpu/packed_tower.h"
 
 #include <algorithm>
+#include <bit>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -10,6 +12,8 @@ namespace {
 // Rows that one thread computes together. From 200 rows on, oneDNN's kernels are within 2% of their best; 400
 // halve the memory traffic of the weights, which counts on machines with many cores.
 constexpr int kGroupRows = 400;
+// So few rows are tried one by one.
+constexpr int kFewRows = 32;
 // Texts of one group. Forty of ten tokens fill it.
 constexpr int kGroupTexts = 64;
 
@@ -28,11 +32,12 @@ std::vector<int> Multiples(int each, int count) {
   return rows;
 }
 
-// Numbers of rows for texts of any length: at most a third of a product is for nothing, and where rows are so
-// few that this were much, the time goes into reading the weights anyway.
+// Numbers of rows for texts of any length: at most an eighth of a product is for nothing. Even for a single
+// text of ten words that counts: its products are bound by arithmetic as much as by reading the weights.
 std::vector<int> Buckets(int most) {
   std::vector<int> rows;
-  for (int count = kLeastRows; count < most; count += std::max(kLeastRows, count / 32 * 16)) {
+  for (int count = kLeastRows; count < most;
+       count += std::max(2, static_cast<int>(std::bit_floor(static_cast<unsigned>(count) / 8)))) {
     rows.push_back(count);
   }
   rows.push_back(most);
@@ -72,14 +77,17 @@ void PackedTower::ChooseLayouts(int projection_dim) {
   for (auto& [shape, layout] : layouts_) layout->ForbidCuts();
 }
 
-// Some of the M that products are run with: rows of all tokens, of all patches, of tails alone. The ends and
-// the middle, since what a library decides by size it decides by thresholds; the tests try more.
+// Some of the M that products are run with: rows of all tokens, of all patches, of tails alone. The few,
+// where libraries like to decide otherwise, then the middle and the end, since what a library decides by size
+// it decides by thresholds; the tests try more.
 bool PackedTower::RowInvariantLayouts() const {
   std::vector<int> rows;
   const auto some = [&](const std::vector<int>& all) {
     for (const size_t i : {size_t{0}, size_t{1}, (all.size() - 1) / 2, all.size() - 1}) {
       rows.push_back(std::max(kLeastRows, all[std::min(i, all.size() - 1)]));
     }
+    std::ranges::copy_if(all, std::back_inserter(rows),
+                         [](int count) { return count >= kLeastRows && count <= kFewRows; });
   };
   some(body_rows);
   some(tail_rows);

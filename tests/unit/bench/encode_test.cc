@@ -24,7 +24,7 @@ BenchEncodeOptions Tiny() {
 TEST(BenchEncode, MeasuresWhatItVerified) {
   const auto report = RunBenchEncode(Tiny());
   ASSERT_TRUE(report.ok()) << report.status().ToString();
-  EXPECT_LT(report->executed_flops_per_image, report->flops_per_image);
+  EXPECT_LT(report->executed_flops_per_item, report->flops_per_item);
   EXPECT_NE(report->verified.find("reference encoder"), std::string::npos) << report->verified;
   ASSERT_EQ(report->rows.size(), 2U);
   for (size_t i = 0; i < 2; ++i) {
@@ -32,7 +32,7 @@ TEST(BenchEncode, MeasuresWhatItVerified) {
     EXPECT_EQ(row.batch, Tiny().batches[i]);
     EXPECT_EQ(row.precision, "f32");
     EXPECT_EQ(row.streams * row.threads, 1);
-    EXPECT_NEAR(row.gflops, row.images_per_s * report->executed_flops_per_image * 1e-9, row.gflops * 1e-6);
+    EXPECT_NEAR(row.gflops, row.items_per_s * report->executed_flops_per_item * 1e-9, row.gflops * 1e-6);
     EXPECT_GT(row.ceiling_dealt_gflops, 0);
     EXPECT_GT(row.ceiling_whole_gflops, 0);
     EXPECT_GT(row.peak_gflops,
@@ -44,6 +44,43 @@ TEST(BenchEncode, MeasuresWhatItVerified) {
   EXPECT_NE(text.find("share"), std::string::npos);
 }
 
+TEST(BenchEncode, MeasuresTexts) {
+  BenchEncodeOptions options = Tiny();
+  options.model = "tiny-text";
+  options.tokens = 10;
+  const auto report = RunBenchEncode(options);
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_NE(report->verified.find("reference encoder"), std::string::npos) << report->verified;
+  ASSERT_EQ(report->rows.size(), 2U);
+  EXPECT_GT(report->rows[0].floor_ms, 0);
+  EXPECT_GT(report->rows[0].batch_ms, 0);
+  const boost::json::value json = boost::json::parse(ToJson(*report));
+  EXPECT_EQ(json.at("tokens").as_int64(), 10);
+  EXPECT_NEAR(json.at("tokens_per_s").to_number<double>(), 10 * json.at("texts_per_s").to_number<double>(),
+              0.01 * json.at("tokens_per_s").to_number<double>());
+  EXPECT_FALSE(json.as_object().contains("images_per_s"));
+  EXPECT_NE(ToText(*report).find("a text of 10 tokens"), std::string::npos) << ToText(*report);
+
+  options.tokens = 78;
+  EXPECT_EQ(RunBenchEncode(options).status().message(),
+            "the text tower of tiny-text (random weights) takes 1 to 77 tokens, not 78");
+  options.model = "tiny-siglip";
+  EXPECT_EQ(RunBenchEncode(options).status().message(),
+            "the text tower of tiny-siglip (random weights) takes exactly 64 tokens, not 78");
+  options.model = "dinov2-s-14";
+  EXPECT_EQ(RunBenchEncode(options).status().message(), "dinov2-s-14 (random weights) has no text tower");
+}
+
+TEST(BenchEncode, MeasuresEveryFamily) {
+  for (const char* preset : {"tiny-siglip", "tiny-dinov2", "tiny-dinov3"}) {
+    BenchEncodeOptions options = Tiny();
+    options.model = preset;
+    options.batches = {2};
+    const auto report = RunBenchEncode(options);
+    EXPECT_TRUE(report.ok()) << preset << ": " << report.status().ToString();
+  }
+}
+
 TEST(BenchEncode, JsonHasTheJudgedFields) {
   BenchEncodeReport report;
   report.model = "a \"model\"";
@@ -52,7 +89,7 @@ TEST(BenchEncode, JsonHasTheJudgedFields) {
   row.streams = 2;
   row.threads = 1;
   row.batch = 8;
-  row.images_per_s = 47.5;
+  row.items_per_s = 47.5;
   row.gflops = 391.25;
   row.ceiling_gflops = 420.5;
   row.share_of_ceiling = 0.9304;

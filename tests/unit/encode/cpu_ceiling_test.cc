@@ -8,6 +8,7 @@
 #include "cpu_test_model.h"
 #include "encode/cpu/cpu_encoder.h"
 #include "encode/reference/reference_encoder.h"
+#include "model/fold/fold.h"
 
 namespace photovec::encode {
 namespace {
@@ -63,6 +64,49 @@ TEST(CeilingProbe, RunsBothKindsBesideTheEncoder) {
     encode(after);
     EXPECT_EQ(before, after) << "the probe must leave the encoder as it was";
   }
+}
+
+// An attention pool has no product of its query, and a gated MLP has one more.
+TEST(CeilingProbe, CountsWhatEveryFamilyExecutes) {
+  model::VisionConfig config = test::TinyConfig();
+  config.gated_mlp = true;
+  config.activation = model::Activation::kSilu;
+  const double t = config.tokens();
+  const double d = config.hidden_size;
+  const double f = config.mlp_size;
+  const double gated = HandCountedFlops(config, 1) + 2 * ((config.layers - 1) * t + 1) * d * f;
+  EXPECT_DOUBLE_EQ(model::ProductFlops(config), gated);
+  config = test::TinyConfig();
+  config.pooling = model::Pooling::kAttention;
+  const double pool = HandCountedFlops(config, 1) + 2 * (t * (4 * d * d + 2 * d * f) - d * d);
+  EXPECT_DOUBLE_EQ(model::ProductFlops(config), pool);
+}
+
+TEST(CeilingProbe, RunsTheProductsOfTexts) {
+  const test::RandomModel model(test::TinyConfig());
+  model::TextConfig config;
+  config.hidden_size = 128;
+  config.layers = 2;
+  config.heads = 2;
+  config.mlp_size = 256;
+  config.vocabulary_size = 10;
+  config.max_tokens = 20;
+  config.projection_dim = 64;
+  const model::TextModel text = test::RandomText(config);
+  auto encoder = CreateCpuEncoder(model.get(), &text, Options(2));
+  ASSERT_TRUE(encoder.ok());
+  auto probe = CeilingProbe::Create(**encoder, {.images = 0, .texts = 3, .tokens = 10});
+  ASSERT_TRUE(probe.ok()) << probe.status().ToString();
+  const double d = 128;
+  const double f = 256;
+  const double rows = 10 * (4 * d * d + 2 * d * f);            // one whole block
+  const double last = 10 * 2 * d * d + 2 * d * d + 2 * d * f;  // keys and values; the rest for one row
+  EXPECT_DOUBLE_EQ((*probe)->flops_per_batch(), 3 * 2 * (rows + last + d * 64));
+  EXPECT_TRUE((*probe)->RunBatch(0, CeilingProbe::Kind::kDealt).ok());
+  EXPECT_EQ(CeilingProbe::Create(**encoder, {.images = 0, .texts = 3, .tokens = 21}).status().code(),
+            Code::kInvalidRequest);
+  EXPECT_EQ(CeilingProbe::Create(**encoder, {.images = 1, .texts = 3, .tokens = 10}).status().code(),
+            Code::kInvalidRequest);
 }
 
 TEST(CeilingProbe, RefusesOtherBackendsAndBatches) {

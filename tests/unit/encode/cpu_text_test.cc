@@ -255,7 +255,7 @@ TEST(CpuText, SaysWhatItTakesAndRefusesTheRest) {
   EXPECT_EQ(info.max_tokens, 77);
   EXPECT_TRUE(info.causal);
   EXPECT_EQ(info.max_batch, 64);
-  EXPECT_EQ(info.max_batch_tokens, 2 * 400);
+  EXPECT_EQ(info.max_batch_tokens, 2 * 8 * 77);
   EXPECT_GT(info.flops_per_token, 0);
   EncoderStream& stream = encoder->stream(0);
   Floats out(64 * 65);
@@ -266,12 +266,12 @@ TEST(CpuText, SaysWhatItTakesAndRefusesTheRest) {
   EXPECT_EQ(refused(Texts({0}, 500), 64), Code::kInternal);
   EXPECT_EQ(refused(Texts({3}, 500), 65), Code::kInternal);
   EXPECT_EQ(refused(Texts(std::vector<int>(65, 1), 500), 65 * 64), Code::kInternal);
-  EXPECT_EQ(refused(Texts(std::vector<int>(11, 77), 500), 11 * 64), Code::kInternal);
+  EXPECT_EQ(refused(Texts(std::vector<int>(17, 77), 500), 17 * 64), Code::kInternal);
   const std::vector<int32_t> unknown = {500};
   const TokenIds text = unknown;
   EXPECT_EQ(stream.SubmitTexts({&text, 1}, std::span(out).first(64)).status().code(), Code::kInternal);
-  const Texts fits(std::vector<int>(10, 77), 500);
-  const auto ticket = stream.SubmitTexts(fits.all(), std::span(out).first(640));
+  const Texts fits(std::vector<int>(16, 77), 500);
+  const auto ticket = stream.SubmitTexts(fits.all(), std::span(out).first(16 * 64));
   ASSERT_TRUE(ticket.ok()) << ticket.status().ToString();
   EXPECT_EQ(refused(Texts({3}, 500), 64), Code::kInternal) << "one batch in flight";
   EXPECT_TRUE(stream.Wait(*ticket).ok());
