@@ -83,7 +83,7 @@ prepare() {
 
 # Everything below needs these; made once and kept.
 need_model() { [ -f "$work/$1/config.json" ] || shown=1 try "init-$1" 120 "${photovec[@]}" init-model "$1" "$work/$1" --seed 7; }
-side_of() { case $1 in *-336) echo 336 ;; *) echo 224 ;; esac; }
+side_of() { case $1 in *-336) echo 336 ;; *-384) echo 384 ;; *) echo 224 ;; esac; }
 need_crops() {
   [ -d "$work/crops-$1" ] && return
   shown=1 try "crops-$1" 120 "$python" "$here/make_crops.py" "$carry/photos" "$work/crops-$1.new" --size "$1" &&
@@ -97,7 +97,7 @@ only() {  # of the presets wanted, those named
 step_device() {
   [ "$device" = cuda ] || { echo "needs a GPU: passed over"; return; }
   [ -x "$carry/cuda_device_test" ] || { fail "device: no cuda_device_test in $carry"; return; }
-  shown=30 try device 200 env "${environment[@]}" "LD_LIBRARY_PATH=$bundle/lib:$libraries" \
+  shown=30 try device 300 env "${environment[@]}" "LD_LIBRARY_PATH=$bundle/lib:$libraries" \
     "PHOTOVEC_CUDA_PLUGIN=$bundle/lib/libphotovec_cuda.so" "$carry/cuda_device_test" --gtest_brief=1
 }
 
@@ -144,6 +144,50 @@ step_bench() {
     for precision in bf16 ${fp8:+fp8}; do
       bench_encode "bench-$preset-$precision" 60 --model "$work/$preset" --precision "$precision" --streams 1 --batch 1,32,128
     done
+  done
+}
+
+# beside_cpu NAME MODEL INPUT...: `photovec embed INPUT...` by the CPU in f32 and by the GPU in each precision, compared.
+beside_cpu() {
+  local name=$1 model=$2 precision vectors=() precisions=(f32 f16 bf16)
+  shift 2
+  [ "$device" = cuda ] || precisions=(f32)
+  shown=1 try "cpu-$name" 150 "${photovec[@]}" embed "$@" -o "$work/cpu-$name.npy" --model "$model" --device cpu --precision f32 \
+    --decode thread || return
+  for precision in "${precisions[@]}"; do
+    shown=1 try "embed-$name-$precision" 90 "${photovec[@]}" embed "$@" -o "$work/$name-$precision.npy" --model "$model" \
+      --device "$device" --precision "$precision" --decode thread && vectors+=("$precision=$work/$name-$precision.npy")
+  done
+  [ ${#vectors[@]} -eq 0 ] || shown=5 try "against-$name" 60 "$python" "$here/against_cpu.py" "$name" "$work/cpu-$name.npy" \
+    "${vectors[@]}" --json "$results/parity-$name.json"
+}
+
+step_families() {
+  local preset batches=1,32,128
+  [ -z "$quick" ] || batches=1,32
+  for preset in "${families[@]}"; do
+    local side few
+    side=$(side_of "$preset") few=$work/crops-few-$(side_of "$preset")
+    if ! need_model "$preset" || ! need_crops "$side"; then continue; fi
+    mkdir -p "$few"
+    cp "$work/crops-$side"/p[012][0-9]-0.png "$few/"
+    beside_cpu "$preset" "$work/$preset" "$few"
+    [ "$device" = cuda ] || continue
+    bench_encode "bench-$preset-f16" 90 --model "$work/$preset" --precision f16 --streams 1,2 --batch "$batches"
+  done
+}
+
+step_texts() {
+  local preset serve=(--device "$device")
+  [ "$device" = cpu ] || serve+=(--precision f16)
+  [ -f "$work/texts.txt" ] ||
+    "$python" -c 'for i in range(200): print(" ".join("a red boat on the quiet lake at dawn with two dogs".split()[i % 7 : i % 7 + 1 + i % 5]), i)' \
+      >"$work/texts.txt"
+  for preset in "${dual[@]}"; do
+    need_model "$preset" || continue
+    beside_cpu "texts-$preset" "$work/$preset" --texts "$work/texts.txt"
+    shown=2 try "text-latency-$preset" 90 env "${environment[@]}" "$python" "$here/text_latency.py" "$work/$preset" \
+      --binary "$bundle/bin/photovec" --json "$results/text-$preset.json" -- "${serve[@]}"
   done
 }
 

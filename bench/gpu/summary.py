@@ -81,7 +81,17 @@ def parity_section(results):
             rows.append([report["model"], part["precision"], f"{part['max_abs']:.1e}", f"{part['cosine']:.6f}",
                          f"{part['cosine_mean']:.6f}", f"{part['share']:.2%}", "; ".join(part["missed"]) or "yes"])
     head = ["model", "precision", "max abs", "cosine min", "mean", "max error / median distance", "within the bounds"]
-    return "## Parity with float32 transformers\n\n" + table(head, rows) if rows else ""
+    return "## Parity with float32: CLIP's with transformers, others' with photovec on the CPU\n\n" + table(head, rows) if rows else ""
+
+
+def text_section(results):
+    rows = []
+    for path in sorted(results.folder.glob("text-*.json")):
+        report = json.loads(path.read_text())
+        rows.append([report["model"], f"{report['p50_us'] / 1e3:.2f}", f"{report['p95_us'] / 1e3:.2f}",
+                     f"{report['texts_per_s']:,.0f}"])
+    head = ["model", "a text alone, ms p50", "p95", "texts/s, 32 connections"]
+    return "## Texts through HTTP\n\n" + table(head, rows) if rows else ""
 
 
 def torch_section(results, model):
@@ -175,7 +185,7 @@ def main():
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         raise SystemExit(__doc__)
     results = Results(sys.argv[1])
-    sections = [parity_section(results)]
+    sections = [parity_section(results), text_section(results)]
     for path in sorted(results.folder.glob("bench-*.json")):
         report = json.loads(path.read_text())
         if "predicted_batch" in report:  # of a GPU

@@ -210,7 +210,8 @@ class Benchmark {
     ASSIGN_OR_RETURN(const std::string verified, Verify(encoder_options));
     encoder_options.streams = *std::max_element(options_.streams.begin(), options_.streams.end());
     encoder_options.max_batch = *std::max_element(options_.batches.begin(), options_.batches.end());
-    ASSIGN_OR_RETURN(const auto encoder, CudaEncoder::Create(platform_, bench_.model, nullptr, encoder_options, {}));
+    ASSIGN_OR_RETURN(const auto encoder,
+                     CudaEncoder::Create(platform_, bench_.model, nullptr, encoder_options, {}));
     const int most = encoder->info().max_batch;
     if (most < encoder_options.max_batch) {
       return {Code::kUnavailable, "the GPU has no memory for that many streams with batches of " +
@@ -239,7 +240,8 @@ class Benchmark {
     encoder_options.streams = encoder_options.max_batch = 1;
     return VerifyReference(
         bench_, [&](const model::VisionModel& shorter) -> Result<std::unique_ptr<encode::Encoder>> {
-          ASSIGN_OR_RETURN(auto encoder, CudaEncoder::Create(platform_, shorter, nullptr, encoder_options, {}));
+          ASSIGN_OR_RETURN(auto encoder,
+                           CudaEncoder::Create(platform_, shorter, nullptr, encoder_options, {}));
           return std::unique_ptr<encode::Encoder>(std::move(encoder));
         });
   }

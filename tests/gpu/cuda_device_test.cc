@@ -4,17 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
+#include <cstdio>
 #include <cstdlib>
-#include <limits>
-#include <random>
-#include <string>
 #include <thread>
+#include <vector>
 
 #include "device/cuda/platform.h"
-#include "encode/reference/reference_encoder.h"
-#include "unit/encode/cpu_test_model.h"
+#include "gpu/on_device.h"
 
 namespace photovec::encode::cuda {
 

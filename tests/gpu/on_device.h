@@ -71,7 +71,16 @@ struct OnGpu {
     Status status = stream->Start(side, slots);
     if (status.ok()) status = WaitFor(*stream, side);
     EXPECT_TRUE(status.ok()) << status.message();
-    const auto rows = stream->output(side).first(slots.size() * static_cast<size_t>(dim));
+    return Output(side, slots.size());
+  }
+  std::vector<float> EncodeTexts(std::span<const TokenIds> texts, int side = 0) {
+    Status status = stream->StartTexts(side, texts);
+    if (status.ok()) status = WaitFor(*stream, side);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return Output(side, texts.size());
+  }
+  std::vector<float> Output(int side, size_t count) const {
+    const auto rows = stream->output(side).first(count * static_cast<size_t>(dim));
     return {rows.begin(), rows.end()};
   }
 };
@@ -82,7 +91,7 @@ inline OnGpu Load(const model::VisionModel& model, Precision precision,
   gpu.dim = model.config.embedding_dim();
   device::DeviceModelOptions options;
   options.precision = precision;
-  options.log = [](const std::string& text) { std::fprintf(stderr, "note: %s\n", text.c_str()); };
+  options.log = [](const std::string& line) { std::fprintf(stderr, "note: %s\n", line.c_str()); };
   auto loaded = ThePlatform()->Load(0, model, text, options);
   EXPECT_TRUE(loaded.ok()) << loaded.status().message();
   if (!loaded.ok()) return gpu;

@@ -32,12 +32,14 @@ struct FakeFaults {
   std::atomic<int> starts_until_sticky{-1};  ///< so many Starts succeed, then the device is broken; -1: never
   std::atomic<int> dones_until_sticky{-1};   ///< likewise for batches that finish
   std::atomic<int> hanging_stream{-1};       ///< what this stream (by order of making) starts never finishes
-  std::atomic<int> warmup_starts_a_stream{0};  ///< so many Starts a stream are spared, and not counted above
+  /// So many Starts of images a stream, and as many of texts, are spared, and not counted above.
+  std::atomic<int> warmup_starts_a_stream{0};
   std::atomic<bool> pin_fails{false};
   std::atomic<int> polls_before_done{0};  ///< how often Done says no before it says yes
   std::atomic<bool> frees_block{false};   ///< as on a GPU: with a batch that hangs, freeing never returns
 
   std::atomic<int> streams_made{0};
+  std::atomic<int> warmup_starts{0};  ///< of all streams made
   std::atomic<int> starts{0};
   std::atomic<int> text_starts{0};  ///< of them
   std::atomic<int> polls{0};        ///< calls of Done
@@ -133,7 +135,7 @@ class FakeDeviceStream final : public device::DeviceStream {
   template <typename Encode>
   Status Begin(int side, size_t items, Encode encode) {
     if (device_->broken) ++faults_.calls_after_sticky;
-    const int number = ++faults_.starts - faults_.warmup_starts_a_stream * faults_.streams_made;
+    const int number = ++faults_.starts - faults_.warmup_starts;
     if (static_cast<int>(items) > faults_.most_start_batch) {
       return {Code::kDeviceOutOfMemory, "fake: out of memory"};
     }
@@ -188,6 +190,8 @@ class FakeDeviceModel final : public device::DeviceModel {
       const device::DeviceStreamOptions& options) override {
     if (std::max(options.max_batch, options.max_texts) > faults_.most_stream_batch)
       return Status(Code::kDeviceOutOfMemory, "fake: no room for a stream");
+    const int kinds = int{options.max_batch > 0} + int{options.max_texts > 0};
+    faults_.warmup_starts += faults_.warmup_starts_a_stream * kinds;
     const int number = faults_.streams_made++;
     return std::unique_ptr<device::DeviceStream>(
         std::make_unique<FakeDeviceStream>(faults_, state_, number, options, dim_, encode_));

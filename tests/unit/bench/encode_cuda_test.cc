@@ -20,6 +20,7 @@ namespace {
 class ReferencePlatform : public device::test::FakePlatform {
  public:
   Result<std::unique_ptr<device::DeviceModel>> Load(int /*device*/, const model::VisionModel& model,
+                                                    const model::TextModel* /*text*/,
                                                     const device::DeviceModelOptions& options) override {
     encode::EncoderOptions reference;
     reference.normalization = options.normalization;

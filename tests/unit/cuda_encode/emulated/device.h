@@ -36,7 +36,8 @@ void BlockBarrier();
 const uint8_t* ExchangeInWarp(const void* mine, size_t bytes);
 constexpr size_t kMostExchanged = 64;
 
-/// Runs `body` as each thread of the grid. \param kernel tells kernels apart.
+/// Runs `body` as each thread of the grid.
+/// \param kernel tells kernels apart.
 void RunGrid(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes,
              const std::function<void()>& body);
 void* DynamicSharedMemory();

@@ -54,7 +54,8 @@ Status CheckModel(const model::VisionConfig& config, const model::TextModel* tex
   }
   RETURN_IF_ERROR(CheckTower(config, config.projection_dim, config.tokens(), "image", precision));
   if (text == nullptr) return Status::Ok();
-  return CheckTower(text->config, text->config.projection_dim, text->config.max_tokens, "text", precision);
+  return CheckTower(text->config, text->config.projection_dim, text->config.max_tokens, "text",
+                    model::Precision::kF16);
 }
 
 Result<model::Element> ElementFor(model::Precision precision, const DeviceInfo& info) {
@@ -123,7 +124,7 @@ Result<std::unique_ptr<CudaDeviceModel>> CudaDeviceModel::Create(int device, con
   const bool fp8 = options.precision == model::Precision::kFp8;
   ASSIGN_OR_RETURN(made->image_, ImageWeights::Create(model, options.normalization, element, fp8));
   if (text != nullptr) {
-    ASSIGN_OR_RETURN(made->text_, TextWeights::Create(*text, element, fp8));
+    ASSIGN_OR_RETURN(made->text_, TextWeights::Create(*text, element));
   }
   made->plans_ = std::make_unique<GemmPlans>(options.plan_cache, make, options.log);
   return made;

@@ -228,8 +228,8 @@ Status ImageWeights::Upload(const model::VisionModel& model, const PixelNormaliz
 }
 
 Result<std::unique_ptr<TextWeights>> TextWeights::Create(const model::TextModel& model,
-                                                         model::Element element, bool fp8) {
-  std::unique_ptr<TextWeights> weights(new TextWeights(model.config, element, fp8));
+                                                         model::Element element) {
+  std::unique_ptr<TextWeights> weights(new TextWeights(model.config, element));
   const auto d = static_cast<size_t>(model.config.hidden_size);
   const size_t tables =
       d * (static_cast<size_t>(model.config.vocabulary_size) * model::ElementBytes(element) +

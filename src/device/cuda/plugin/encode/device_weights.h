@@ -132,9 +132,9 @@ class TextWeights final : public TowerWeights {
   /// As ImageWeights::Create(). The token table, too, is copied, as elements: a batch then sends 4 bytes a
   /// token. (Rows gathered on the host would be 3 KB a token at D = 768: 64 texts of 64 tokens are 12 MB,
   /// which one thread collects from the page cache in some 3 ms, twice what a Hopper computes on them. The
-  /// largest table in use, 256,000 x 1,152, takes 0.6 GB in f16.)
-  static Result<std::unique_ptr<TextWeights>> Create(const model::TextModel& model, model::Element element,
-                                                     bool fp8);
+  /// largest table in use, 256,000 x 1,152, takes 0.6 GB in f16.) Never in fp8: a row of a short text has
+  /// few others to average its errors with, and texts are no load worth the loss.
+  static Result<std::unique_ptr<TextWeights>> Create(const model::TextModel& model, model::Element element);
 
   const model::TextConfig& config() const { return config_; }
 
@@ -142,8 +142,8 @@ class TextWeights final : public TowerWeights {
   const float* position = nullptr;   ///< [max_tokens, D]
 
  private:
-  TextWeights(const model::TextConfig& config, model::Element element, bool fp8)
-      : TowerWeights(config, config.embedding_dim(), element, fp8), config_(config) {}
+  TextWeights(const model::TextConfig& config, model::Element element)
+      : TowerWeights(config, config.embedding_dim(), element, false), config_(config) {}
   Status Upload(const model::TextModel& model);
   Status UploadTokens(const TensorView& table);
 

@@ -101,8 +101,7 @@ class ForwardPass {
     embed.rows = rows_;
     embed.dim = config_.hidden_size;
     embed.x = buffers_.x;
-    embed.normed = NormedOrNull(weights_.blocks.size() == 1);
-    embed.fp8 = buffers_.fp8;
+    embed.normed = buffers_.normed;
     CUDA_OK(EmbedTokens(embed, element_, stream_));
     return Status::Ok();
   }

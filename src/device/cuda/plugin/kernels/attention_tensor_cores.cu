@@ -30,10 +30,11 @@ size_t SharedBytes(int head_dim, int keys) {
 template <typename T, int HD>
 class Block {
  public:
+  static constexpr int kPadded = Padded(HD);
   static constexpr int kPitch = Pitch(HD);
   static constexpr int kTileElements = TileElements(HD);
-  static constexpr int kSteps = Padded(HD) / 16;  // of 16 along the head
-  static constexpr int kOuts = Padded(HD) / 8;    // 8 columns of the result each
+  static constexpr int kSteps = kPadded / 16;  // of 16 along the head
+  static constexpr int kOuts = kPadded / 8;    // 8 columns of the result each
 
   __device__ Block(const AttentionArgs& args, T* shared)
       : args_(args),
@@ -79,13 +80,13 @@ class Block {
  private:
   // Rows first .. first + 63 of `from`, zeros from row `rows` on.
   __device__ __forceinline__ void CopyTile(const T* from, size_t stride, int first, int rows, T* to) {
-    constexpr int kChunks = Padded(HD) / 8;
+    constexpr int kChunks = kPadded / 8;
     for (int i = static_cast<int>(threadIdx.x); i < kTile * kChunks; i += kThreads) {
       const int row = i / kChunks;
       const int column = i % kChunks * 8;
-      const bool take = first + row < rows && (Padded(HD) == HD || column < HD);
+      const bool take = first + row < rows && (kPadded == HD || column < HD);
       CopyAsync16(to + row * kPitch + column,
-                  from + (take ? first + row : 0) * stride + (Padded(HD) == HD || take ? column : 0), take);
+                  from + (take ? first + row : 0) * stride + (kPadded == HD || take ? column : 0), take);
     }
   }
 

@@ -71,7 +71,6 @@ struct EmbedTokensArgs {
   int dim = 0;
   float* x = nullptr;      ///< [rows, D]
   void* normed = nullptr;  ///< [rows, D] elements
-  Fp8Rows fp8;             ///< as EmbedArgs
 };
 cudaError_t EmbedTokens(const EmbedTokensArgs& args, model::Element element, cudaStream_t stream);
 

@@ -128,7 +128,7 @@ __global__ void EmbedKernel(EmbedArgs args) {
   row.Each(args.dim, [&](int at, Eight& v) { Store8(v, normed + at); });
 }
 
-template <typename T, int kVectors, bool kFp8 = false>
+template <typename T, int kVectors>
 __global__ void EmbedTokensKernel(EmbedTokensArgs args) {
   const int r = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y);
   if (r >= args.rows) return;
@@ -139,10 +139,6 @@ __global__ void EmbedTokensKernel(EmbedTokensArgs args) {
   float* x = args.x + static_cast<size_t>(r) * args.dim;
   row.Each(args.dim, [&](int at, Eight& v) { Store8(v, x + at); });
   row.Normalize(args.dim, args.eps, Affine());
-  if constexpr (kFp8) {
-    row.Quantize(args.dim, r, args.fp8);
-    if (args.normed == nullptr) return;
-  }
   T* normed = static_cast<T*>(args.normed) + static_cast<size_t>(r) * args.dim;
   row.Each(args.dim, [&](int at, Eight& v) { Store8(v, normed + at); });
 }
@@ -206,13 +202,7 @@ cudaError_t EmbedRows(const EmbedArgs& args, model::Element element, cudaStream_
 cudaError_t EmbedTokens(const EmbedTokensArgs& args, model::Element element, cudaStream_t stream) {
   const dim3 block = RowsBlock(args.rows);
   const unsigned grid = CeilDiv(static_cast<size_t>(args.rows), block.y);
-  const bool fp8 = args.fp8.values != nullptr;
-  if (fp8 && element != model::Element::kF16) return cudaErrorInvalidValue;
   return WithVectors(args.dim, [&](auto vectors) {
-    if (fp8) {
-      LaunchKernel(EmbedTokensKernel<__half, vectors(), true>, grid, block, 0, stream, args);
-      return;
-    }
     WithElement(element, [&](auto* type) {
       using T = std::remove_pointer_t<decltype(type)>;
       LaunchKernel(EmbedTokensKernel<T, vectors()>, grid, block, 0, stream, args);

@@ -55,7 +55,7 @@ void MultiplyInWarp(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t
     return value;
   };
   for (unsigned i = 0; i < 4; ++i) {
-    const unsigned row = Lane() / 4;        // of eight; i / 2 says which half
+    const unsigned row = Lane() / 4;  // of eight; i / 2 says which half
     const unsigned column = Lane() % 4 * 2 + i % 2;
     float sum = c[i];
     for (unsigned k = 0; k < 16; ++k) {
@@ -70,7 +70,9 @@ void MultiplyInWarp(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t
 }  // namespace emulated
 
 inline void LoadMatrices(uint32_t (&out)[4], const void* row) { emulated::LoadFour(out, row, false); }
-inline void LoadMatricesTransposed(uint32_t (&out)[4], const void* row) { emulated::LoadFour(out, row, true); }
+inline void LoadMatricesTransposed(uint32_t (&out)[4], const void* row) {
+  emulated::LoadFour(out, row, true);
+}
 
 template <typename T>
 void Multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, const T* /*type*/) {
