@@ -219,3 +219,6 @@ def test_clients_work_unchanged(server, vectors, name):
     assert numpy.allclose(unit(got["documents"]), vectors, atol=1e-6)
     assert numpy.allclose(unit(got["query"]), vectors[0], atol=1e-6)
     assert numpy.allclose(unit(got["later"]), vectors[1], atol=1e-6), "asynchronously"
+    if "stranger" in got:
+        wanted = server.post("/embed", json={"texts": [text_clients.STRANGER]}).json()["embeddings"][0]
+        assert numpy.allclose(unit(got["stranger"]), unit(wanted), atol=1e-6)
