@@ -153,7 +153,8 @@ std::pair<double, Refusal::Reason> Admission::Judge(const Share& share, const Ad
 
 int Admission::RetryAfter(const AdmissionAsk& ask, TimePoint now) {
   std::scoped_lock lock(mutex_);
-  const Share share = SharesOf(ask).front();
+  Share share = SharesOf(ask).front();
+  share.items = std::max(1, share.items);
   const double rate = RatePerSecond(ModelOf(share), share.lane, now);
   return Book(share, ask.retry_key, rate > 0 ? share.items / rate : 0, now);
 }
