@@ -12,9 +12,9 @@
 namespace photovec::engine {
 
 /// Asks a running pipeline now and then whether it still makes vectors: a photo of one pixel goes the way
-/// that every photo goes, through each model, and a word beside it where the model takes texts. A model that computed
-/// a batch of photos lately is not asked. Used by one
-/// thread, which calls Look() some times a second; nothing here blocks.
+/// that every photo goes, through each model, and a word beside it where the model takes texts. A model that
+/// computed a batch of photos lately is not asked. Used by one thread, which calls Look() some times a
+/// second; nothing here blocks.
 class SelfTest {
  public:
   /// \param interval how long a model may be idle before it is asked, and how long its answer may take.

@@ -69,8 +69,8 @@ struct ModelView {
   std::string_view text_fingerprint = {};  ///< empty without `text`
 };
 
-/// The one place that knows the order of the stages: admit, fetch, decode + preprocess (of a text: tokenize), batch,
-/// encode, collect. Thread-safe. Owns decode threads, streams, slot pools and all queues.
+/// The one place that knows the order of the stages: admit, fetch, decode + preprocess (of a text: tokenize),
+/// batch, encode, collect. Thread-safe. Owns decode threads, streams, slot pools and all queues.
 class Pipeline {
  public:
   using DecoderFactory = std::function<std::unique_ptr<decode::Decoder>()>;

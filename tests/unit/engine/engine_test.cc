@@ -24,9 +24,9 @@ class EngineTest : public ::testing::Test {
     std::string dir = ::testing::TempDir() + "photovec-engine-XXXXXX";
     ASSERT_NE(mkdtemp(dir.data()), nullptr);
     dir_ = dir;
-    const auto config = model::FindPreset("tiny");
-    ASSERT_TRUE(config.ok());
-    const Status written = model::WriteRandomModel(*config, dir_, {});
+    const auto preset = model::PresetNamed("tiny");
+    ASSERT_TRUE(preset.ok());
+    const Status written = model::WriteRandomModel(*preset, dir_, {});
     ASSERT_TRUE(written.ok()) << written.ToString();
     options_.models = {"tiny=" + dir_};
     options_.device = "cpu";
@@ -123,7 +123,8 @@ TEST_F(EngineTest, WithoutTextOrTokenizerImagesAlone) {
   EXPECT_EQ((*without)->models[0].fingerprint, fingerprint);
 
   options_.no_text = false;
-  for (const char* file : {"tokenizer.json", "vocab.json", "merges.txt"}) std::filesystem::remove(dir_ + "/" + file);
+  for (const char* file : {"tokenizer.json", "vocab.json", "merges.txt"})
+    std::filesystem::remove(dir_ + "/" + file);
   const auto untold = Start();
   ASSERT_TRUE(untold.ok()) << untold.status().ToString();
   EXPECT_EQ((*untold)->models[0].fingerprint, fingerprint);

@@ -115,8 +115,9 @@ TEST_F(TextSelfTestTest, AFailingTextTowerShowsWhateverPhotosDo) {
   EXPECT_TRUE(LookUntilCounted(test, start + seconds(11), "ok"));
   pipeline_.FailTexts(Status(Code::kNanEmbedding, "NaN"));
   EXPECT_FALSE(LookUntilCounted(test, start + seconds(22), "nan_embedding"));
-  pipeline_.set_last_encoded(start + seconds(23));
-  EXPECT_FALSE(test.Look(start + seconds(23))) << "photos prove nothing of texts";
+  const TimePoint soon = start + std::chrono::milliseconds(22'500);
+  pipeline_.set_last_encoded(soon);
+  EXPECT_FALSE(test.Look(soon)) << "photos prove nothing of texts";
   pipeline_.FailTexts(Status::Ok());
   EXPECT_TRUE(LookUntilCounted(test, start + seconds(24), "ok")) << "it is asked again soon, photos or not";
 }
