@@ -19,17 +19,20 @@ namespace {
 // A shorter JSON body is read and parsed before it is judged: that costs next to nothing, and tells how many
 // images it names. Fifty references are 5 KB.
 constexpr uint64_t kParsedFirst = 32 * 1024;
+// Where it may hold texts, which do not wait for images: several hundred lines.
+constexpr uint64_t kParsedFirstWithTexts = 64 * 1024;
 
 std::string ModelInHead(const net::RequestHead& head) {
   return head.QueryParameter("model").value_or(head.model_header);
 }
 
-pipeline::AdmissionAsk Ask(const Exchange& exchange, const pipeline::ModelView& model, int images) {
+pipeline::AdmissionAsk Ask(const Exchange& exchange, const pipeline::ModelView& model, ItemCounts counts) {
   pipeline::AdmissionAsk ask;
   ask.model = model.index;
   ask.lane = exchange.terms.lane;
   ask.client = ClientKey(exchange.caller.id);
-  ask.images = images;
+  ask.images = counts.images;
+  ask.texts = counts.texts;
   ask.deadline = exchange.terms.deadline;
   ask.retry_key = RetryKey(ask.client, exchange.request.head);
   return ask;
@@ -53,7 +56,7 @@ net::Response Exchange::Error(const ApiError& error) const {
   ApiError dated = error;
   const auto named = services.embed.FindModel(ModelInHead(request.head));
   if (const auto model = named.ok() ? named : services.embed.FindModel(""); model.ok()) {
-    dated.retry_after_s = services.pipeline.admission().RetryAfter(Ask(*this, *model, std::max(1, promised)));
+    dated.retry_after_s = services.pipeline.admission().RetryAfter(Ask(*this, *model, promised));
     services.metrics.CountRefusal(model->name, "memory");
   }
   return ErrorResponse(dialect, dated);
@@ -69,21 +72,26 @@ std::optional<ApiError> Exchange::AdmitHead() {
   const std::string essence = net::ParseParameterised(head.content_type).value;
   const uint64_t bytes = head.content_length.value_or(0);
   if (dialect != Dialect::kNative || net::IsJson(essence)) {
-    if (bytes <= kParsedFirst) return std::nullopt;
-    return Admit(*model, services.guess.Images(ImageGuess::Form::kJson, bytes), false);
+    if (bytes <= (model->text != nullptr ? kParsedFirstWithTexts : kParsedFirst)) return std::nullopt;
+    return Admit(*model, {services.guess.Images(ImageGuess::Form::kJson, bytes)}, false);
   }
   const bool form = essence == "multipart/form-data";
-  return Admit(*model, form ? services.guess.Images(ImageGuess::Form::kMultipart, bytes) : 1, false);
+  return Admit(*model, {form ? services.guess.Images(ImageGuess::Form::kMultipart, bytes) : 1}, false);
 }
 
-std::optional<ApiError> Exchange::Admit(const pipeline::ModelView& model, int images, bool by_reference) {
-  const auto is_bulk = [](int count) { return count > pipeline::kMostInteractiveImages; };
-  const bool fits =
-      ticket != nullptr && ticket->model() == model.index && is_bulk(images) == is_bulk(promised);
+std::optional<ApiError> Exchange::Admit(const pipeline::ModelView& model, ItemCounts counts,
+                                        bool by_reference) {
+  // None, a few, or bulk: what a ticket for one of them was not asked for, it does not allow.
+  const auto size = [](ItemKind kind, int count) {
+    return count == 0 ? 0 : count <= pipeline::MostInteractive(kind) ? 1 : 2;
+  };
+  const bool fits = ticket != nullptr && ticket->model() == model.index &&
+                    size(ItemKind::kImage, counts.images) == size(ItemKind::kImage, promised.images) &&
+                    size(ItemKind::kText, counts.texts) == size(ItemKind::kText, promised.texts);
   if (fits && !by_reference) return std::nullopt;
   ticket.reset();
-  promised = images;
-  pipeline::AdmissionAsk ask = Ask(*this, model, images);
+  promised = counts;
+  pipeline::AdmissionAsk ask = Ask(*this, model, counts);
   ask.by_reference = by_reference;
   auto answer = services.pipeline.admission().Ask(ask);
   if (answer.ok()) {
@@ -177,7 +185,7 @@ struct PendingRequest::Shared {
 Result<PendingRequest, ApiError> PendingRequest::Open(Exchange& exchange, const pipeline::ModelView& model,
                                                       const EmbedOptions& given) {
   if (exchange.ticket == nullptr || exchange.ticket->model() != model.index) {
-    if (auto refused = exchange.Admit(model, 1, false)) return *std::move(refused);
+    if (auto refused = exchange.Admit(model, {1}, false)) return *std::move(refused);
   }
   EmbedOptions options = given;
   options.deadline = exchange.terms.deadline;
@@ -230,16 +238,16 @@ net::Task<std::optional<net::Response>> RunInputs(Exchange& exchange, const pipe
                                                   const EmbedOptions& options, std::vector<Input> inputs,
                                                   Reservation paid) {
   bool by_reference = false;
-  bool has_text = false;
+  ItemCounts counts;
   for (const Input& input : inputs) {
     by_reference = by_reference || std::holds_alternative<pipeline::Reference>(input.source);
-    has_text = has_text || std::holds_alternative<pipeline::Text>(input.source);
+    ++(std::holds_alternative<pipeline::Text>(input.source) ? counts.texts : counts.images);
   }
   // Texts tell nothing of how long images are.
-  if (const uint64_t bytes = exchange.request.body.received(); bytes > kParsedFirst && !has_text) {
+  if (const uint64_t bytes = exchange.request.body.received(); bytes > kParsedFirst && counts.texts == 0) {
     exchange.services.guess.Learn(ImageGuess::Form::kJson, bytes, inputs.size());
   }
-  const auto refused = exchange.Admit(model, static_cast<int>(inputs.size()), by_reference);
+  const auto refused = exchange.Admit(model, counts, by_reference);
   if (refused) co_return exchange.Error(*refused);
   const Status room = co_await exchange.PayFor(inputs.size(), model);
   if (!room.ok()) co_return exchange.Error(room);

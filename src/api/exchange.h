@@ -31,6 +31,12 @@ struct Caller {
   bool admin = false;                 ///< may see how the server is doing
 };
 
+/// How much a request asks for.
+struct ItemCounts {
+  int images = 0;
+  int texts = 0;
+};
+
 /// A body of JSON that is within its limits.
 struct JsonBody {
   net::OwnedBody text;
@@ -60,7 +66,7 @@ struct Exchange {
   Reservation work = {};                               ///< pays for items, results and the reply
   RequestTerms terms = {};                             ///< set by AdmitHead()
   std::shared_ptr<pipeline::Ticket> ticket = {};       ///< the place in line, once there is one
-  int promised = 0;                                    ///< how many images the ticket was asked for
+  ItemCounts promised = {};                            ///< what the ticket was asked for
 
   net::Response Error(const Status& status) const { return Error(ApiError{status}); }
   /// An error reply; a client that has gone gets none. What memory refused says when to come back, too.
@@ -71,8 +77,8 @@ struct Exchange {
   /// Reads the request's terms, and judges it by its head as far as that tells how many images there are: no
   /// byte of the body is read for what cannot be done in time. Returns the error that ends the exchange.
   std::optional<ApiError> AdmitHead();
-  /// Asks for a place in line for so many images, where there is none yet for as many of this model.
-  std::optional<ApiError> Admit(const pipeline::ModelView& model, int images, bool by_reference);
+  /// Asks for a place in line for so many, where there is none yet for as many of this model.
+  std::optional<ApiError> Admit(const pipeline::ModelView& model, ItemCounts counts, bool by_reference);
 
   /// The whole body, timed as kReceive.
   net::Task<Result<net::OwnedBody>> ReceiveBody();

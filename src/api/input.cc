@@ -154,8 +154,8 @@ void CheckCount(json::FieldReader& fields, std::string_view name, std::string_vi
                 int max_items) {
   if (count == 0) fields.Fail(name, "must list at least one " + std::string(what));
   if (count > static_cast<size_t>(max_items)) {
-    fields.Fail(name,
-                "lists " + std::to_string(count) + " entries; a request may name " + std::to_string(max_items));
+    fields.Fail(
+        name, "lists " + std::to_string(count) + " entries; a request may name " + std::to_string(max_items));
   }
 }
 

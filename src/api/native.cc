@@ -105,7 +105,7 @@ Result<NativeCall, ApiError> ParseNativeJson(std::string_view text, const Native
   if (!model.ok()) return model.error();
   call.model = *model;
   if (!listed.texts.empty()) {
-    const Status takes_text = CheckTakesText(call.model, "what \"texts\" lists");
+    const Status takes_text = CheckTakesText(call.model, "field \"texts\"");
     if (!takes_text.ok()) return ApiError{takes_text, "texts"};
   }
   call.inputs = listed.Make();

@@ -162,7 +162,7 @@ Result<ScoreCall, ApiError> ParseScore(std::string_view text, std::string_view m
   if (!fields.ok()) return FieldError(fields);
   const auto found = service.FindModel(named.empty() ? model : named);
   if (!found.ok()) return found.error();
-  const Status takes_text = CheckTakesText(*found, "what \"texts\" lists");
+  const Status takes_text = CheckTakesText(*found, "field \"texts\"");
   if (!takes_text.ok()) return ApiError{takes_text, "texts"};
   return ScoreCall{*found, listed.Make(), listed.images.size()};
 }

@@ -45,7 +45,7 @@ class Client {
 struct Ready {
   SlotRef slot;  ///< of an image; empty: a text
   std::shared_ptr<Client> client;
-  std::vector<int32_t> ids = {};    ///< of a text, as encode::TokenIds wants them
+  std::vector<int32_t> ids = {};   ///< of a text, as encode::TokenIds wants them
   Lane lane = Lane::kInteractive;  ///< set by Push
 
   ItemKind kind() const { return slot ? ItemKind::kImage : ItemKind::kText; }
@@ -57,8 +57,8 @@ inline constexpr Clock::duration kInteractiveMemory = std::chrono::seconds(2);
 /// What a stream would take of one kind at a time.
 struct BatchLimit {
   int items = 0;  ///< at most; 0: the stream takes none of the kind
-  /// So many while others may come that should not wait long: of the bulk lane while the other lane is in use,
-  /// and of all images while texts come.
+  /// So many while others may come that should not wait long: of the bulk lane while the other lane is in
+  /// use, and of all images while texts come.
   int brief = 1;
   int tokens = std::numeric_limits<int>::max();  ///< of all its texts together
 };
@@ -68,8 +68,9 @@ using BatchLimits = std::array<BatchLimit, kItemKindCount>;
 
 /// Greedy, fair batching: a free stream takes what is ready, up to its limit, at once; nobody waits for a
 /// timer while a stream is idle. Within a kind in the order of base/fair_queue.h. Texts go first, because
-/// they are short, but while images wait, too, each batch of texts is followed by one of images on some stream:
-/// neither starves. Images are bounded by the slot pool, texts by what the pipeline admits. Thread-safe.
+/// they are short, but while images wait, too, each batch of texts is followed by one of images on some
+/// stream: neither starves. Images are bounded by the slot pool, texts by what the pipeline admits.
+/// Thread-safe.
 class Batcher {
  public:
   /// \param max_wait how long Take may wait for more images after the first (0: not at all, the default).

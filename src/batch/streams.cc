@@ -15,8 +15,8 @@
 namespace photovec::batch {
 namespace {
 
-// As long as a batch of the bulk lane may keep those of the other lane waiting, and one of images texts. On CPUs that is about as many
-// photos as make a batch worth its while; a GPU does its largest batch in less.
+// As long as a batch of the bulk lane may keep those of the other lane waiting, and one of images texts. On
+// CPUs that is about as many photos as make a batch worth its while; a GPU does its largest batch in less.
 constexpr Clock::duration kBulkBatch = std::chrono::milliseconds(50);
 
 // One batch between Submit and Wait. Recycled: after the first batches nothing is allocated.

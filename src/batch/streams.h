@@ -31,10 +31,11 @@ struct StreamsHooks {
       on_stream_lost;  ///< a stream hung, its thread ends, the others go on; may be empty
 };
 
-/// One thread per encoder stream: take a batch of images or of texts, submit, keep up to depth() in flight, hand
-/// each row to its client, give the slots back. The encoder's last text_stream_count() streams take texts alone. A batch that fails fails each of its items, nothing else; a row with NaN or
-/// Inf is kNanEmbedding for that item alone. A stream that is not usable() any more is given up while another
-/// one that takes images is. Threads run at kWorkerNice.
+/// One thread per encoder stream: take a batch of images or of texts, submit, keep up to depth() in flight,
+/// hand each row to its client, give the slots back. The encoder's last text_stream_count() streams take
+/// texts alone. A batch that fails fails each of its items, nothing else; a row with NaN or Inf is
+/// kNanEmbedding for that item alone. A stream that is not usable() any more is given up while another one
+/// that takes images is. Threads run at kWorkerNice.
 class Streams {
  public:
   /// Encoder and batcher are borrowed and must outlive this. Starts the threads.

@@ -47,14 +47,17 @@ void DeclareEngineFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
   flags.Group("Model");
   flags.List("model", &options->models, "[NAME=]DIR",
              "HuggingFace model folder; NAME is what clients call it (default: the folder's name)");
-  flags.Switch("no-text", &options->no_text, "leave out the model's text tower: images alone, in less memory");
+  flags.Switch("no-text", &options->no_text,
+               "leave out the model's text tower: images alone, in less memory");
   flags.Choice(
       "text-clean", &options->text_clean,
-      "what is done to a text before it is tokenized; auto: as transformers does with the same folder (open_clip, "
+      "what is done to a text before it is tokenized; auto: as transformers does with the same folder "
+      "(open_clip, "
       "where its config lies there); canonicalize: lower case without punctuation, as SigLIP was trained");
-  flags.Choice("text-special", &options->text_special,
-               "<|endoftext|> in a text; parse: the token, as transformers has it; literal: its letters, for words "
-               "of strangers");
+  flags.Choice(
+      "text-special", &options->text_special,
+      "<|endoftext|> in a text; parse: the token, as transformers has it; literal: its letters, for words "
+      "of strangers");
   flags.Group("Encoder");
   flags.Text("device", &options->device, "DEVICE",
              "auto (the first GPU if photovec can use one, else the CPU), cpu, cuda, cuda:N or cuda:all");
@@ -68,8 +71,9 @@ void DeclareEngineFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
       "machine");
   flags.Integer("threads-per-stream", &options->threads_per_stream, 0, 1024,
                 "threads of one stream, on a CPU; 0: from the machine");
-  flags.Integer("text-streams", &options->text_streams, 0, 1024,
-                "more streams, for texts alone: a text finds one of them free while photos keep the others busy");
+  flags.Integer(
+      "text-streams", &options->text_streams, 0, 1024,
+      "more streams, for texts alone: a text finds one of them free while photos keep the others busy");
   flags.Integer("max-batch", &options->max_batch, 0, 1024, "images in one batch; 0: the backend's choice");
   flags.Integer("batch-wait-us", &options->batch_wait_us, 0, 10'000'000,
                 "microseconds that a free stream waits for a fuller batch");

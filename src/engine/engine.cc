@@ -34,8 +34,8 @@ void LogModel(const ModelSummary& model) {
   log::info("  {} {}: {} streams, batches of up to {}", model.encoder.backend, model.encoder.detail,
             model.streams, model.encoder.max_batch);
   if (const auto& text = model.encoder.text) {
-    log::info("  texts of up to {} tokens by the rule {}, fingerprint {}, batches of up to {}", text->max_tokens,
-              model.text_rule, model.text_fingerprint, text->max_batch);
+    log::info("  texts of up to {} tokens by the rule {}, fingerprint {}, batches of up to {}",
+              text->max_tokens, model.text_rule, model.text_fingerprint, text->max_batch);
   }
 }
 

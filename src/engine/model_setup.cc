@@ -75,8 +75,8 @@ encode::EncoderOptions ToEncoderOptions(const EngineOptions& options, const Mach
   return encoder;
 }
 
-// Items a second of all streams that take both kinds, by the faster of two batches: others may use this machine, too.
-// 0 when one fails.
+// Items a second of all streams that take both kinds, by the faster of two batches: others may use this
+// machine, too. 0 when one fails.
 template <typename Submit>
 double FasterOfTwo(encode::Encoder& encoder, size_t batch, Submit submit) {
   double seconds = std::numeric_limits<double>::max();
@@ -111,7 +111,8 @@ double MeasureTextRate(encode::Encoder& encoder) {
   const encode::TextInfo& info = *encoder.info().text;
   const int tokens = info.causal ? std::min(kWords, info.max_tokens) : info.max_tokens;
   const std::vector<int32_t> ids(static_cast<size_t>(tokens));
-  const auto batch = static_cast<size_t>(std::clamp(info.max_batch_tokens / tokens, 1, std::min(4, info.max_batch)));
+  const auto batch =
+      static_cast<size_t>(std::clamp(info.max_batch_tokens / tokens, 1, std::min(4, info.max_batch)));
   const std::vector<encode::TokenIds> texts(batch, ids);
   std::vector<float> out(batch * static_cast<size_t>(encoder.info().embedding_dim));
   return FasterOfTwo(encoder, batch, [&] { return encoder.stream(0).SubmitTexts(texts, out); });
@@ -192,9 +193,8 @@ Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& o
     RETURN_IF_ERROR(CheckSizes(choice.dir, vision.config, spec));
     ASSIGN_OR_RETURN(TextSetup text, LoadTextSetup(choice.dir, options));
     const model::TextModel* tower = text.tower ? &*text.tower : nullptr;
-    auto encoder =
-        encode::CreateEncoder(plan.backend, vision, tower,
-                              ToEncoderOptions(options, plan, spec, tower != nullptr, pin_threads));
+    auto encoder = encode::CreateEncoder(
+        plan.backend, vision, tower, ToEncoderOptions(options, plan, spec, tower != nullptr, pin_threads));
     if (!encoder.ok()) return encoder.status().WithContext(choice.dir);
     loaded.setup.encoder = std::move(*encoder);
     loaded.config = vision.config;

@@ -52,7 +52,8 @@ struct LoadedModel {
   double load_seconds = 0;
 };
 
-/// Loads the folder with its text tower, if it has one (text_setup.h), packs the weights for this machine, unmaps the files again, runs every stream once.
+/// Loads the folder with its text tower, if it has one (text_setup.h), packs the weights for this machine,
+/// unmaps the files again, runs every stream once.
 /// \param pin_threads false when several models share the cores.
 /// Errors: as LoadVisionModel, LoadTextSetup, LoadSpec and CreateEncoder; kInvalidRequest when the preprocessing makes
 /// pictures of another size than the model takes.

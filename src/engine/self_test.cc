@@ -28,13 +28,14 @@ bool SaysNothing(Code code) {
 /// Shared with the pipeline, which may answer after everything else is gone.
 struct SelfTest::Answer {
   std::mutex mutex;
-  std::optional<Status> status;
+  std::optional<Status> photo;
+  Status text;
 };
 
 SelfTest::SelfTest(pipeline::Pipeline& pipeline, metrics::Registry& registry, Clock::duration interval)
     : pipeline_(pipeline), registry_(registry), interval_(interval) {
   for (const pipeline::ModelView& view : pipeline.models()) {
-    models_.push_back({view, Clock::now(), {}, nullptr, nullptr, true});
+    models_.push_back({view, Clock::now(), {}, nullptr, nullptr});
   }
 }
 
@@ -49,13 +50,15 @@ bool SelfTest::Look(TimePoint now) {
   for (Model& model : models_) {
     const TimePoint encoded = pipeline_.LastEncoded(model.view.index);
     if (model.request != nullptr) {
-      std::optional<Status> status;
+      std::optional<Status> photo;
+      Status text;
       {
         std::scoped_lock lock(model.answer->mutex);
-        status = model.answer->status;
+        photo = model.answer->photo;
+        text = model.answer->text;
       }
-      if (status) {
-        Take(model, *status, now);
+      if (photo) {
+        Take(model, *photo, text, now);
       } else if (now - model.asked_at > interval_ && encoded < model.asked_at &&
                  std::exchange(model.works, false)) {
         log::error(
@@ -66,10 +69,12 @@ bool SelfTest::Look(TimePoint now) {
     }
     if (encoded > model.asked_at) model.works = true;
     // One that does not work is asked more often, so that its recovery shows.
+    const bool works = model.works && model.text_works;
     const Clock::duration rest =
-        model.works ? interval_ : std::min<Clock::duration>(interval_, std::chrono::seconds(1));
-    if (model.request == nullptr && now - std::max(encoded, model.rested_since) >= rest) Ask(model, now);
-    all_work = all_work && model.works;
+        works ? interval_ : std::min<Clock::duration>(interval_, std::chrono::seconds(1));
+    const TimePoint since = model.text_works ? std::max(encoded, model.rested_since) : model.rested_since;
+    if (model.request == nullptr && now - since >= rest) Ask(model, now);
+    all_work = all_work && model.works && model.text_works;
   }
   return all_work;
 }
@@ -84,28 +89,36 @@ void SelfTest::Ask(Model& model, TimePoint now) {
   options.self_test = true;
   auto request = pipeline_.Open(options, [answer = model.answer](const pipeline::RequestResult& result) {
     std::scoped_lock lock(answer->mutex);
-    answer->status =
+    answer->photo =
         result.items.empty() ? Status(Code::kCancelled, "no answer") : result.items.front().status;
+    answer->text = result.items.empty() ? *answer->photo : result.items.back().status;
   });
-  if (!request.ok()) return Take(model, request.status(), now);
+  if (!request.ok()) return Take(model, request.status(), request.status(), now);
   model.request = std::move(*request);
   model.request->Add(Bytes(nullptr, kPhoto));
+  if (model.view.text != nullptr) model.request->Add(pipeline::Text{"photo"});
   model.request->Finish();
 }
 
-void SelfTest::Take(Model& model, const Status& status, TimePoint now) {
+void SelfTest::Take(Model& model, const Status& photo, const Status& text, TimePoint now) {
   model.request.reset();
   model.rested_since = now;
+  const bool encoded_others = pipeline_.LastEncoded(model.view.index) >= model.asked_at;
+  const Status& told = photo.ok() ? text : photo;
   registry_
       .GetCounter(metrics::name::kSelfTests, "Photos that the server gave itself to see whether it works",
                   {{metrics::label::kModel, std::string(model.view.name)},
-                   {metrics::label::kCode, std::string(CodeName(status.code()))}})
+                   {metrics::label::kCode, std::string(CodeName(told.code()))}})
       ->Add();
-  const bool encoded_others = pipeline_.LastEncoded(model.view.index) >= model.asked_at;
-  if (status.ok() || encoded_others) {
-    model.works = true;
-  } else if (!SaysNothing(status.code()) && std::exchange(model.works, false)) {
-    log::error("model {}: the server's own photo failed: {}", model.view.name, status.ToString());
+  Judge(model, "photo", encoded_others ? Status::Ok() : photo, model.works);
+  if (model.view.text != nullptr) Judge(model, "text", text, model.text_works);
+}
+
+void SelfTest::Judge(const Model& model, const char* what, const Status& status, bool& works) const {
+  if (status.ok()) {
+    works = true;
+  } else if (!SaysNothing(status.code()) && std::exchange(works, false)) {
+    log::error("model {}: the server's own {} failed: {}", model.view.name, what, status.ToString());
   }
 }
 

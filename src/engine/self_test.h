@@ -12,8 +12,9 @@
 namespace photovec::engine {
 
 /// Asks a running pipeline now and then whether it still makes vectors: a photo of one pixel goes the way
-/// that every photo goes, through each model. A model that computed a batch lately is not asked. Used by one
-/// thread, which calls Look() some times a second; nothing here blocks.
+/// that every photo goes, through each model, and a word beside it where the model takes texts. A model that
+/// computed a batch of photos lately is not asked. Used by one thread, which calls Look() some times a
+/// second; nothing here blocks.
 class SelfTest {
  public:
   /// \param interval how long a model may be idle before it is asked, and how long its answer may take.
@@ -37,9 +38,11 @@ class SelfTest {
     std::unique_ptr<pipeline::Request> request;  ///< null: not asked
     std::shared_ptr<Answer> answer;
     bool works = true;
+    bool text_works = true;
   };
   void Ask(Model& model, TimePoint now);
-  void Take(Model& model, const Status& status, TimePoint now);
+  void Take(Model& model, const Status& photo, const Status& text, TimePoint now);
+  void Judge(const Model& model, const char* what, const Status& status, bool& works) const;
 
   pipeline::Pipeline& pipeline_;
   metrics::Registry& registry_;

@@ -17,9 +17,10 @@ std::string Describe(const model::TextConfig& config) {
   char eps[32];
   std::snprintf(eps, sizeof(eps), "%.9g", static_cast<double>(config.layer_norm_eps));
   std::string out;
-  for (const int number : {config.vocabulary_size, config.max_tokens, config.hidden_size, config.layers,
-                           config.heads, config.mlp_size, config.projection_dim, int{config.causal},
-                           int{config.has_projection_bias}, int{config.gated_mlp}, int{config.has_key_bias}}) {
+  for (const int number :
+       {config.vocabulary_size, config.max_tokens, config.hidden_size, config.layers, config.heads,
+        config.mlp_size, config.projection_dim, int{config.causal}, int{config.has_projection_bias},
+        int{config.gated_mlp}, int{config.has_key_bias}}) {
     out += std::to_string(number) + " ";
   }
   return out + std::string(model::ActivationName(config.activation)) + " eps " + eps;
@@ -43,17 +44,18 @@ Result<TextSetup> LoadTextSetup(const std::string& dir, const EngineOptions& opt
   auto tokenizer = tokenize::LoadTokenizer(dir, options.text_clean, options.text_special);
   if (tokenizer.status().code() == Code::kNotFound) {
     setup.no_texts = "its folder has a text tower, but no tokenizer: " + tokenizer.status().message();
-    log::warn("{}: images alone, because {}. --no-text says that this is as it should be", dir, setup.no_texts);
+    log::warn("{}: images alone, because {}. --no-text says that this is as it should be", dir,
+              setup.no_texts);
     return setup;
   }
   if (!tokenizer.ok()) return OrNoText(tokenizer.status());
   const int64_t known = (*tokenizer)->info().vocabulary_size;
   const int64_t rows = (*tower)->config.vocabulary_size;
   if (known > rows) {
-    return OrNoText(Status(Code::kInvalidRequest,
-                           dir + ": the tokenizer knows " + std::to_string(known) +
-                               " tokens, but the text tower has embeddings of " + std::to_string(rows) +
-                               "; the files belong to different models"));
+    return OrNoText(Status(Code::kInvalidRequest, dir + ": the tokenizer knows " + std::to_string(known) +
+                                                      " tokens, but the text tower has embeddings of " +
+                                                      std::to_string(rows) +
+                                                      "; the files belong to different models"));
   }
   setup.tower = *std::move(tower);
   setup.tokenizer = *std::move(tokenizer);

@@ -124,13 +124,15 @@ Result<std::shared_ptr<Ticket>, Refusal> Admission::Ask(const AdmissionAsk& ask,
   const std::string when = "; try again in " + std::to_string(refusal.retry_after_s) + " s";
   refusal.status =
       refusal.reason == Refusal::Reason::kDeadline
-          ? Status(Code::kOverloaded, "it cannot be answered within the request's time: allow more, or send fewer " +
-                                          std::string(refused.kind == ItemKind::kText ? "texts" : "images") + when)
+          ? Status(Code::kOverloaded,
+                   "it cannot be answered within the request's time: allow more, or send fewer " +
+                       std::string(refused.kind == ItemKind::kText ? "texts" : "images") + when)
           : Status(Code::kOverloaded, "too much waits already (--max-queue-time)" + when);
   return refusal;
 }
 
-std::pair<double, Refusal::Reason> Admission::Judge(const Share& share, const AdmissionAsk& ask, TimePoint now) {
+std::pair<double, Refusal::Reason> Admission::Judge(const Share& share, const AdmissionAsk& ask,
+                                                    TimePoint now) {
   Model& model = ModelOf(share);
   const bool expected = model.bookings[Index(share.lane)].Claim(ask.retry_key, now);
   const double wait = WaitSeconds(model, share, ask.client, now);
@@ -153,7 +155,8 @@ std::pair<double, Refusal::Reason> Admission::Judge(const Share& share, const Ad
 
 int Admission::RetryAfter(const AdmissionAsk& ask, TimePoint now) {
   std::scoped_lock lock(mutex_);
-  const Share share = SharesOf(ask).front();
+  Share share = SharesOf(ask).front();
+  share.items = std::max(1, share.items);
   const double rate = RatePerSecond(ModelOf(share), share.lane, now);
   return Book(share, ask.retry_key, rate > 0 ? share.items / rate : 0, now);
 }
@@ -182,7 +185,8 @@ std::shared_ptr<Ticket> Admission::Open(const AdmissionAsk& ask, TimePoint now) 
   return ticket;
 }
 
-Admission::Part& Admission::OpenPart(Ticket& ticket, const Share& share, const AdmissionAsk& ask, TimePoint now) {
+Admission::Part& Admission::OpenPart(Ticket& ticket, const Share& share, const AdmissionAsk& ask,
+                                     TimePoint now) {
   const uint64_t id = ++last_id_;
   ticket.parts_[static_cast<size_t>(share.kind)] = id;
   Part& part = parts_[id];
@@ -306,7 +310,8 @@ Charge Admission::Add(Ticket& ticket, ItemKind kind, uint64_t bytes, bool by_ref
   } else {
     OrderOf(kind, part.lane).clients[part.client].finish += 1;
   }
-  Charge charge{{part.lane, part.rank, ticket.parts_[static_cast<size_t>(kind)]}, model.Work(bytes), by_reference};
+  Charge charge{
+      {part.lane, part.rank, ticket.parts_[static_cast<size_t>(kind)]}, model.Work(bytes), by_reference};
   model.waiting[Index(part.lane)].Add(part.client, charge.work);
   if (by_reference) {
     model.fetching.Add(part.client, 1);

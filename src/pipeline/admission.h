@@ -22,7 +22,8 @@
 
 namespace photovec::pipeline {
 
-/// What there is more of in a request is bulk, whatever it asks for. Some eight texts take as long as one image.
+/// What there is more of in a request is bulk, whatever it asks for. Some eight texts take as long as one
+/// image.
 inline constexpr int kMostInteractiveImages = 8;
 inline constexpr int kMostInteractiveTexts = 64;
 constexpr int MostInteractive(ItemKind kind) {
@@ -80,8 +81,8 @@ struct Served {
 
 class Admission;
 
-/// The place of one admitted request in the sums of Admission: it has a part for its images and one for its texts.
-/// Destroyed when the request is answered, or when it never came to be. Thread-safe.
+/// The place of one admitted request in the sums of Admission: it has a part for its images and one for its
+/// texts. Destroyed when the request is answered, or when it never came to be. Thread-safe.
 class Ticket {
  public:
   Ticket(std::shared_ptr<Admission> admission, int model) : admission_(std::move(admission)), model_(model) {}
@@ -90,8 +91,8 @@ class Ticket {
   Ticket& operator=(const Ticket&) = delete;
 
   int model() const { return model_; }
-  /// What an item needs from a decoder or tokenizer, or from a stream, to its vector without any wait; zero while
-  /// unknown. Lock-free.
+  /// What an item needs from a decoder or tokenizer, or from a stream, to its vector without any wait; zero
+  /// while unknown. Lock-free.
   Clock::duration RestFromDecode(ItemKind kind) const;
   Clock::duration RestFromEncode(ItemKind kind) const;
   /// An item came; the result goes with it.
@@ -133,8 +134,9 @@ struct ModelState {
 /// Decides whether a request can be served in time, before it costs anything: what waits before it over the
 /// measured rate of the stage that is the wall. docs/overload.md has the formula and its reasons. It also
 /// gives each request its place in the queues: clients take turns by the work that they bring (start-time
-/// fair queueing, Goyal et al., SIGCOMM 1996). Images and texts wait in different queues and are judged apart: a text
-/// is not refused because photos wait. Never blocks for longer than a few table lookups; thread-safe.
+/// fair queueing, Goyal et al., SIGCOMM 1996). Images and texts wait in different queues and are judged
+/// apart: a text is not refused because photos wait. Never blocks for longer than a few table lookups;
+/// thread-safe.
 class Admission : public std::enable_shared_from_this<Admission> {
  public:
   explicit Admission(AdmissionOptions options);
@@ -234,7 +236,8 @@ class Admission : public std::enable_shared_from_this<Admission> {
   mutable std::mutex mutex_;
   std::vector<std::array<std::unique_ptr<Model>, kItemKindCount>> models_;
   std::unordered_map<uint64_t, Part> parts_;
-  std::array<std::array<LaneOrder, kLaneCount>, kItemKindCount> order_;  // tokenizers and decoders are different queues
+  std::array<std::array<LaneOrder, kLaneCount>, kItemKindCount>
+      order_;                                             // tokenizers and decoders are different queues
   std::deque<std::pair<TimePoint, uint64_t>> announced_;  // parts, by when their promises run out
   uint64_t last_id_ = 0;
 };

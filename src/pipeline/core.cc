@@ -14,8 +14,8 @@ namespace {
 // per decoder on their way keep it busy; half as many again for answers that are late.
 constexpr int kLookAheadPerDecoder = 32;
 
-// decode, tokenize -> batch. From there the item goes on by itself: it is the batch's client (batch/batcher.h), and
-// ends in its request's Collector, as every item does.
+// decode, tokenize -> batch. From there the item goes on by itself: it is the batch's client
+// (batch/batcher.h), and ends in its request's Collector, as every item does.
 void ToBatch(ItemPtr item, SlotRef slot, std::vector<int32_t> ids) {
   batch::Batcher& batcher = item->model().batcher();
   const Turn turn = item->turn();

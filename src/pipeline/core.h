@@ -34,9 +34,8 @@ struct Core {
   Status AddModel(ModelSetup setup);
   /// Registers the metrics that all models share; call once, after the last AddModel().
   void StartSampling();
-  /// An admitted item goes to its first stage: a reference is fetched, bytes that are here are decoded, a text is
-  /// tokenized.
-  /// Never blocks.
+  /// An admitted item goes to its first stage: a reference is fetched, bytes that are here are decoded, a
+  /// text is tokenized. Never blocks.
   void Enter(ItemPtr item, Source source);
   /// nullptr when there is none of that name; an empty name means the first.
   ModelRuntime* FindModel(std::string_view name) const;

@@ -155,8 +155,7 @@ void DecodeStage::LookUp(ItemPtr item) {
   Sha256 hash;
   hash.Update(item->bytes.view());
   if (const auto digest = hash.Digest()) {
-    item->cache_key = {*digest, item->model().index(), ItemKind::kImage,
-                       item->request().preprocessing};
+    item->cache_key = {*digest, item->model().index(), ItemKind::kImage, item->request().preprocessing};
     std::vector<float> embedding;
     item->trail().looked_up = true;
     const bool found = cache_->Find(item->cache_key, embedding);

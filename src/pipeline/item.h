@@ -17,9 +17,9 @@
 
 namespace photovec::pipeline {
 
-/// One image or text of one request on its way through the stages. One thread holds it at a time and hands it on
-/// through a queue, so it needs no lock. Whoever holds it last ends it, exactly once: with Fail(), or as the
-/// batcher's client.
+/// One image or text of one request on its way through the stages. One thread holds it at a time and hands it
+/// on through a queue, so it needs no lock. Whoever holds it last ends it, exactly once: with Fail(), or as
+/// the batcher's client.
 class Item final : public batch::Client {
  public:
   /// \param result the place for its outcome, in its request.

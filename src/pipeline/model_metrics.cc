@@ -90,8 +90,9 @@ ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model
   if (cache) {
     cache_hits_ = registry.GetCounter(name::kCacheHits, "Images and texts answered from the result cache",
                                       {{label::kModel, model}});
-    cache_misses_ = registry.GetCounter(name::kCacheMisses, "Images and texts looked up in the result cache in vain",
-                                        {{label::kModel, model}});
+    cache_misses_ =
+        registry.GetCounter(name::kCacheMisses, "Images and texts looked up in the result cache in vain",
+                            {{label::kModel, model}});
   }
   fetch_queue_ = QueueGauge(registry, model, "fetch");
   decode_queue_ = QueueGauge(registry, model, "decode");
@@ -106,8 +107,8 @@ ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model
     };
     lanes_[i] = {
         registry.GetGauge(name::kAdmissionWait, "Until all images that were admitted would be done", lane),
-        texts ? registry.GetGauge(name::kAdmissionTextWait, "Until all texts that were admitted would be done",
-                                  lane)
+        texts ? registry.GetGauge(name::kAdmissionTextWait,
+                                  "Until all texts that were admitted would be done", lane)
               : nullptr,
         registry.GetGauge(name::kAdmissionMaxWait, "How long a request may wait to be admitted", lane),
         requests("waiting"), requests("running")};

@@ -43,8 +43,8 @@ class ModelMetrics {
   ModelMetrics(metrics::Registry& registry, const std::string& model, int streams, bool cache = false,
                bool texts = false);
 
-  /// An item has its result. The stages admit_wait and fetch of images are counted for references only: an upload
-  /// spends no time in them. A text is ignored where there are none.
+  /// An item has its result. The stages admit_wait and fetch of images are counted for references only: an
+  /// upload spends no time in them. A text is ignored where there are none.
   void ObserveItem(const ItemResult& item);
   void ObserveRequest(const RequestStageTimes& stages);
   void ObserveBatch(ItemKind kind, int size);

@@ -103,7 +103,7 @@ Result<std::unique_ptr<ModelRuntime>> ModelRuntime::Create(int index, ModelSetup
   batch::StreamsHooks stream_hooks;
   stream_hooks.on_batch = [model = model.get()](const batch::BatchEvent& event) {
     model->metrics_.ObserveBatch(event.kind, event.size);
-    if (event.ok) model->last_encoded_.store(Clock::now());
+    if (event.ok && event.kind == ItemKind::kImage) model->last_encoded_.store(Clock::now());
   };
   stream_hooks.on_device_failure = std::move(hooks.on_device_failure);
   stream_hooks.on_stream_lost = [name = model->name()](int stream, const Status& status) {

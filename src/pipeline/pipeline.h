@@ -70,8 +70,8 @@ struct ModelView {
   std::string_view no_texts = {};          ///< as ModelSetup::no_texts
 };
 
-/// The one place that knows the order of the stages: admit, fetch, decode + preprocess (of a text: tokenize), batch,
-/// encode, collect. Thread-safe. Owns decode threads, streams, slot pools and all queues.
+/// The one place that knows the order of the stages: admit, fetch, decode + preprocess (of a text: tokenize),
+/// batch, encode, collect. Thread-safe. Owns decode threads, streams, slot pools and all queues.
 class Pipeline {
  public:
   using DecoderFactory = std::function<std::unique_ptr<decode::Decoder>()>;
@@ -106,7 +106,7 @@ class Pipeline {
   /// (those left are cancelled, and their answers waited for; a request that was never finished is cancelled
   /// but not waited for, because only its owner can finish it). Not from a `done` callback.
   virtual void Drain(Deadline deadline) = 0;
-  /// When a batch of models()[model] was computed last; the epoch before the first.
+  /// When a batch of images of models()[model] was computed last; the epoch before the first.
   virtual TimePoint LastEncoded(int model) const = 0;
   /// True once a device failed: the server must answer what is in flight and exit non-zero.
   virtual bool device_failed() const = 0;

@@ -11,12 +11,12 @@
 
 namespace photovec::pipeline {
 
-/// What a vector depends on within one process: the encoded photo (or a text's ids), the model, and how pixels are made.
-/// Everything else that enters a model's fingerprint (weights, scaling, alpha, colour, limits) is the same
-/// for all photos of a process, and the cache does not outlive it.
+/// What a vector depends on within one process: the encoded photo (or a text's ids), the model, and how
+/// pixels are made. Everything else that enters a model's fingerprint (weights, scaling, alpha, colour,
+/// limits) is the same for all photos of a process, and the cache does not outlive it.
 struct CacheKey {
-  /// SHA-256 of the encoded bytes, or of a text's ids. Uploads are not trusted: with a hash that can be made to collide, one
-  /// client could leave a photo whose vector another client gets for its own.
+  /// SHA-256 of the encoded bytes, or of a text's ids. Uploads are not trusted: with a hash that can be made
+  /// to collide, one client could leave a photo whose vector another client gets for its own.
   std::array<uint8_t, 32> digest{};
   int model = 0;  ///< ModelRuntime::index()
   ItemKind kind = ItemKind::kImage;

@@ -15,10 +15,11 @@
 
 namespace photovec::pipeline {
 
-/// Turns texts into the ids that their model's text tower takes: two threads, shared by all models, fair between
-/// requests. Beside the decoders, so that no text waits behind photos; at normal priority, because ten words take
-/// some microseconds. Two, because the longest text allowed takes 32 ms and should not hold up all others. With a
-/// result cache each text is looked up by its ids, and ends here if it is found. Thread-safe.
+/// Turns texts into the ids that their model's text tower takes: two threads, shared by all models, fair
+/// between requests. Beside the decoders, so that no text waits behind photos; at normal priority, because
+/// ten words take some microseconds. Two, because the longest text allowed takes 32 ms and should not hold up
+/// all others. With a result cache each text is looked up by its ids, and ends here if it is found.
+/// Thread-safe.
 class TokenizeStage {
  public:
   /// Takes a text and its ids, at least one, each below the tokenizer's vocabulary_size. On a thread of this

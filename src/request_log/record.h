@@ -18,10 +18,10 @@ struct StageSpan {
   int64_t end_us = 0;
 };
 
-/// What the request log says of one image or text. Microseconds are relative to Record::started_us; -1: not reached,
-/// or not known (a baseline server may know fewer borders).
+/// What the request log says of one image or text. Microseconds are relative to Record::started_us; -1: not
+/// reached, or not known (a baseline server may know fewer borders).
 struct ItemRecord {
-  std::string code = "ok";    ///< or the error's name
+  std::string code = "ok";  ///< or the error's name
   ItemKind kind = ItemKind::kImage;
   bool by_reference = false;  ///< fetched by the server; else it came with the request
   int64_t bytes = 0;          ///< encoded size; 0: the photo never was here

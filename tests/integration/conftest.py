@@ -84,8 +84,8 @@ def encode(image, kind="JPEG", **options):
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model") / "tiny"
-    subprocess.run([BINARY, "init-model", "tiny", folder], check=True, capture_output=True)
+    folder = tmp_path_factory.mktemp("model") / "tiny-text"
+    subprocess.run([BINARY, "init-model", "tiny-text", folder], check=True, capture_output=True)
     return folder
 
 

@@ -85,7 +85,7 @@ def test_words_of_strangers_are_never_fetched(client, server):
 
 
 def test_what_is_wrong_with_a_text(client, server):
-    for text, why in [("", "is empty"), (" \n", "white space"), ("x" * 70_000, "64 KiB"), ("y" * 1_000_000, "64 KiB")]:
+    for text, why in [("", "is empty"), (" \n", "white space"), ("x" * 70_000, "at most 65536"), ("y" * 1_000_000, "at most 65536")]:
         with pytest.raises(openai.BadRequestError, match=why):
             client.embeddings.create(model="clip", input=text)
         reply = client.embeddings.create(model="clip", input=["a cat", text])
@@ -123,6 +123,23 @@ def test_models_say_what_they_take(server):
     assert "tokenize;dur=" in reply.headers["server-timing"]
 
 
+@pytest.mark.parametrize("preset, function", [("tiny-text", "softmax"), ("tiny-siglip", "sigmoid")])
+def test_every_family_scores_by_its_own_rule(preset, function, tmp_path, image_root):
+    folder = tmp_path / preset
+    subprocess.run([BINARY, "init-model", preset, folder], check=True, capture_output=True)
+    running = Server(folder, tmp_path, "--image-root", image_root)
+    try:
+        scores = running.post("/score", json={"images": ["0.jpg", "1.jpg"], "texts": TEXTS[:3]}).json()
+        assert scores["score"]["function"] == function
+        logits = scores["score"]["scale"] * numpy.array(scores["cosines"]) + scores["score"]["bias"]
+        wanted = 1 / (1 + numpy.exp(-logits))
+        if function == "softmax":
+            wanted = numpy.exp(logits) / numpy.exp(logits).sum(axis=1, keepdims=True)
+        assert numpy.allclose(scores["probabilities"], wanted, rtol=1e-3, atol=1e-7)
+    finally:
+        running.stop()
+
+
 def test_scores_are_cosines_and_probabilities(server, jpegs, vectors):
     reply = server.post("/score", json={"images": ["0.jpg", "missing.jpg", data_url(jpegs[1])], "texts": TEXTS[:3] + [""]})
     assert reply.status_code == 200, reply.text
@@ -132,15 +149,9 @@ def test_scores_are_cosines_and_probabilities(server, jpegs, vectors):
     assert scores["cosines"][1] is None and scores["probabilities"][1] is None
     for row, wanted in zip((scores["cosines"][0], scores["cosines"][2]), cosines):
         assert numpy.allclose(row[:3], wanted, atol=1e-6) and row[3] is None
-    rule = scores["score"]
-    assert rule == server.get("/v1/models/clip").json()["score"]
-    logits = rule["scale"] * cosines.astype(float) + rule["bias"]
-    wanted = 1 / (1 + numpy.exp(-logits))
-    if rule["function"] == "softmax":
-        wanted = numpy.exp(logits - logits.max(axis=1, keepdims=True))
-        wanted /= wanted.sum(axis=1, keepdims=True)
-    got = numpy.array([scores["probabilities"][0][:3], scores["probabilities"][2][:3]], float)
-    assert numpy.allclose(got, wanted, atol=1e-4)
+    assert scores["score"] == server.get("/v1/models/clip").json()["score"]
+    for row in (scores["probabilities"][0], scores["probabilities"][2]):
+        assert sum(row[:3]) == pytest.approx(1, abs=1e-5) and row[3] is None, "CLIP: a softmax over those that are there"
     assert [(e.get("image"), e.get("text"), e["code"]) for e in scores["errors"]] == [
         (1, None, "not_found"), (None, 3, "invalid_request")]
     form = server.post("/score", files=[("text", (None, text)) for text in TEXTS[:3]] + [("image", ("a.jpg", jpegs[0]))]).json()
@@ -199,6 +210,16 @@ def test_embed_texts_by_id_goes_on_where_it_was(model, tmp_path, vectors):
     assert (tmp_path / "cut.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
 
 
+def test_embed_texts_that_are_not_utf8(model, tmp_path):
+    mixed = embed("--model", f"clip={model}", "--texts", "-", "-o", tmp_path / "v.npy", text_in=b"a cat\ncaf\xe9\n" + b"x" * 70_000)
+    assert mixed.returncode == 3, mixed.stderr
+    kept, broken, long = map(json.loads, (tmp_path / "v.jsonl").read_text().splitlines())
+    assert kept == {"text": "a cat", "row": 0, "error": None}
+    assert broken["text"] == "caf\ufffd" and base64.b64decode(broken["text_base64"]) == b"caf\xe9"
+    assert broken["row"] is None and broken["error"]["code"] == "invalid_request" == long["error"]["code"]
+    assert long["text"] == "x" * 64 + "..." and b"2 of 3" not in mixed.stdout and b"1 of 3 texts" in mixed.stdout
+
+
 def test_embed_texts_needs_a_text_tower(model, tmp_path):
     refused = embed("--model", f"clip={model}", "--texts", "-", "--no-text", "-o", tmp_path / "v.npy", text_in=b"a cat\n")
     assert refused.returncode != 0 and b"--texts: the model clip embeds images only" in refused.stderr
@@ -219,3 +240,6 @@ def test_clients_work_unchanged(server, vectors, name):
     assert numpy.allclose(unit(got["documents"]), vectors, atol=1e-6)
     assert numpy.allclose(unit(got["query"]), vectors[0], atol=1e-6)
     assert numpy.allclose(unit(got["later"]), vectors[1], atol=1e-6), "asynchronously"
+    if "stranger" in got:
+        wanted = server.post("/embed", json={"texts": [text_clients.STRANGER]}).json()["embeddings"][0]
+        assert numpy.allclose(unit(got["stranger"]), unit(wanted), atol=1e-6)

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 
+STRANGER = "http://127.0.0.1:1/what-somebody-typed.jpg"
 REQUIREMENTS = pathlib.Path(__file__).parents[1] / "requirements-clients.txt"
 
 
@@ -32,7 +33,10 @@ def langchain(url, texts):
     # Without this it sends the token ids of OpenAI's models.
     model = OpenAIEmbeddings(model="clip", base_url=url, api_key="none", check_embedding_ctx_length=False)
     later = asyncio.run(model.aembed_query(texts[1]))
-    return {"documents": model.embed_documents(texts), "query": model.embed_query(texts[0]), "later": later}
+    careful = OpenAIEmbeddings(model="clip", base_url=url, api_key="none", check_embedding_ctx_length=False,
+                               model_kwargs={"extra_body": {"modality": "text"}})
+    return {"documents": model.embed_documents(texts), "query": model.embed_query(texts[0]), "later": later,
+            "stranger": careful.embed_query(STRANGER)}
 
 
 def llama_index(url, texts):

@@ -43,6 +43,7 @@ pipeline::ItemResult Failed(Code code, const char* message) { return {Status(cod
 /// As many tokens as bytes.
 pipeline::ItemResult EmbedText(const FakePipeline::State& state, std::string_view text) {
   if (!state.owner.takes_text()) return Failed(Code::kInvalidRequest, "the model takes images alone");
+  if (const Status failure = state.owner.text_failure(); !failure.ok()) return {failure, {}, {}};
   if (text.starts_with("BAD")) return Failed(Code::kInvalidRequest, "the text is longer than 64 KiB");
   pipeline::ItemResult item = Embed(state, text);
   item.tokens = static_cast<int>(text.size());

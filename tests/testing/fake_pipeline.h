@@ -65,6 +65,15 @@ class FakePipeline final : public pipeline::Pipeline {
     score_ = score;
   }
   bool takes_text() const { return takes_text_; }
+  /// What texts that come from now on end as, when not OK.
+  void FailTexts(Status status) {
+    std::scoped_lock lock(mutex_);
+    text_failure_ = std::move(status);
+  }
+  Status text_failure() const {
+    std::scoped_lock lock(mutex_);
+    return text_failure_;
+  }
   void set_max_items(int items) { options_.max_items_per_request = items; }
 
   /// What a request and the pipeline's thread share of it.
@@ -86,6 +95,7 @@ class FakePipeline final : public pipeline::Pipeline {
   tokenize::TokenizerInfo text_info_;
   pipeline::ScoreRule score_;
   bool takes_text_ = false;
+  Status text_failure_;
   std::atomic<bool> device_failed_{false};
   std::atomic<bool> hold_all_{false};
   std::atomic<TimePoint> last_encoded_{TimePoint{}};

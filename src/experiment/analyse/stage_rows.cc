@@ -14,24 +14,15 @@ namespace photovec::experiment {
 namespace {
 
 constexpr auto kRows = std::to_array<StageRow>({
-    {"admit_wait", Per::kImage, false},
-    {"fetch", Per::kImage, true},
-    {"decode_wait", Per::kImage, true},
-    {"decode", Per::kImage, true},
-    {"preprocess", Per::kImage, false},
-    {"tokenize", Per::kImage, false},
-    {"batch_wait", Per::kImage, false},
-    {"encode", Per::kImage, false},
-    {"encode_text", Per::kImage, false},
-    {"collect", Per::kImage, false},
-    {"receive", Per::kRequest, false},
-    {"parse", Per::kRequest, false},
-    {"load_decode", Per::kRequest, true},
-    {"preprocess_request", Per::kRequest, true},
-    {"embed", Per::kRequest, true},
-    {"first_vector", Per::kRequest, false},
-    {"serialise", Per::kRequest, false},
-    {"http_total", Per::kRequest, true},
+    {"admit_wait", Per::kImage, false},     {"fetch", Per::kImage, true},
+    {"decode_wait", Per::kImage, true},     {"decode", Per::kImage, true},
+    {"preprocess", Per::kImage, false},     {"tokenize", Per::kImage, false},
+    {"batch_wait", Per::kImage, false},     {"encode", Per::kImage, false},
+    {"encode_text", Per::kImage, false},    {"collect", Per::kImage, false},
+    {"receive", Per::kRequest, false},      {"parse", Per::kRequest, false},
+    {"load_decode", Per::kRequest, true},   {"preprocess_request", Per::kRequest, true},
+    {"embed", Per::kRequest, true},         {"first_vector", Per::kRequest, false},
+    {"serialise", Per::kRequest, false},    {"http_total", Per::kRequest, true},
     {"client_total", Per::kRequest, false},
 });
 constexpr auto kMainRows = std::to_array<std::string_view>(

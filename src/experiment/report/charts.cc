@@ -38,12 +38,11 @@ size_t PartColor(std::string_view part) {
     std::string_view name;
     size_t color;
   };
-  constexpr Entry kColors[] = {{"fetch", 0},       {"admit_wait", 1}, {"load_decode", 0}, {"decode", 2},
-                               {"decode_wait", 3}, {"preprocess", 8}, {"encode", 4},      {"embed", 4},
-                               {"tokenize", 8},    {"encode_text", 4},
-                               {"batch_wait", 5},  {"receive", 6},    {"parse", 6},       {"collect", 6},
-                               {"serialise", 6},   {"open", 6},       {"hand_over", 6},   {"pool_wait", 5},
-                               {"other", 7}};
+  constexpr Entry kColors[] = {{"fetch", 0},       {"admit_wait", 1},  {"load_decode", 0}, {"decode", 2},
+                               {"decode_wait", 3}, {"preprocess", 8},  {"encode", 4},      {"embed", 4},
+                               {"tokenize", 8},    {"encode_text", 4}, {"batch_wait", 5},  {"receive", 6},
+                               {"parse", 6},       {"collect", 6},     {"serialise", 6},   {"open", 6},
+                               {"hand_over", 6},   {"pool_wait", 5},   {"other", 7}};
   for (const Entry& entry : kColors) {
     if (entry.name == part) return entry.color;
   }

@@ -153,7 +153,7 @@ TEST(NativeRequestTest, Fields) {
       {R"({"images":["a.jpg","a.jpg","a.jpg"]})", "\"images\" lists 3 entries; a request may name 2"},
       {R"({"images":["a.jpg"],"model":"n"})", "there is no model \"n\""},
       {R"({"images":[],"texts":[]})", "\"images\" must list at least one image, or \"texts\" a text"},
-      {R"({"texts":["a cat"]})", "\"texts\" lists is text, and the model \"clip\" embeds images only"},
+      {R"({"texts":["a cat"]})", "\"texts\" is text, and the model \"clip\" embeds images only"},
       {R"({"texts":"a cat"})", "\"texts\" must be a list, not a string"},
       {R"({"texts":[{"text":"a cat"}]})", "\"texts[0]\" must be a string, not an object"},
       {R"({"images":["a.jpg"],"texts":["a","b"]})", "\"texts\" lists 3 entries; a request may name 2"},

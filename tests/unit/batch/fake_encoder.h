@@ -61,22 +61,23 @@ class Gate {
 };
 
 /// An encoder whose slots hold text instead of pixels. "nan", "inf" and "zero" give such rows; any other text
-/// gives [length, first byte, 3, 4]. Batches are recorded and pass a gate in Wait. With texts, their ids are the
-/// characters of a text, too, recorded with a "~" before it, and give [length, first id, 5, 6].
+/// gives [length, first byte, 3, 4]. Batches are recorded and pass a gate in Wait. With texts, their ids are
+/// the characters of a text, too, recorded with a "~" before it, and give [length, first id, 5, 6].
 class FakeEncoder : public encode::Encoder {
  public:
   static constexpr int kDim = 4;
   static constexpr int kImageSize = 8;  // 192 bytes a slot
 
-  explicit FakeEncoder(int max_batch, int streams = 1, int depth = 1, std::optional<encode::TextInfo> texts = {},
-                       int text_streams = 0)
+  explicit FakeEncoder(int max_batch, int streams = 1, int depth = 1,
+                       std::optional<encode::TextInfo> texts = {}, int text_streams = 0)
       : text_streams_(text_streams) {
     info_.text = texts;
     info_.backend = "fake";
     info_.image_size = kImageSize;
     info_.embedding_dim = kDim;
     info_.max_batch = max_batch;
-    for (int i = 0; i < streams + text_streams; ++i) streams_.push_back(std::make_unique<Stream>(*this, depth));
+    for (int i = 0; i < streams + text_streams; ++i)
+      streams_.push_back(std::make_unique<Stream>(*this, depth));
   }
 
   const encode::EncoderInfo& info() const override { return info_; }

@@ -24,9 +24,9 @@ class EngineTest : public ::testing::Test {
     std::string dir = ::testing::TempDir() + "photovec-engine-XXXXXX";
     ASSERT_NE(mkdtemp(dir.data()), nullptr);
     dir_ = dir;
-    const auto config = model::FindPreset("tiny");
-    ASSERT_TRUE(config.ok());
-    const Status written = model::WriteRandomModel(*config, dir_, {});
+    const auto preset = model::PresetNamed("tiny");
+    ASSERT_TRUE(preset.ok());
+    const Status written = model::WriteRandomModel(*preset, dir_, {});
     ASSERT_TRUE(written.ok()) << written.ToString();
     options_.models = {"tiny=" + dir_};
     options_.device = "cpu";
@@ -73,6 +73,65 @@ TEST_F(EngineTest, OptionsInVectorsOut) {
   const auto other = Embed(**engine, test::EncodeJpeg(test::MakePhoto(320, 240, 3, 2)));
   EXPECT_NE(other.embedding, item.embedding);
   EXPECT_FALSE(HasHangingStream(**engine));
+}
+
+pipeline::ItemResult EmbedText(const Engine& engine, const std::string& text) {
+  std::promise<pipeline::RequestResult> result;
+  auto request =
+      engine.pipeline->Open({}, [&result](pipeline::RequestResult all) { result.set_value(std::move(all)); });
+  if (!request.ok()) return {request.status(), {}, {}};
+  (*request)->Add(pipeline::Text{text});
+  (*request)->Finish();
+  return result.get_future().get().items.at(0);
+}
+
+TEST_F(EngineTest, TextsInVectorsOut) {
+  const auto engine = Start();
+  ASSERT_TRUE(engine.ok()) << engine.status().ToString();
+  const ModelSummary& model = (*engine)->models[0];
+  EXPECT_EQ(model.text_rule, "clip-bpe/hf");
+  EXPECT_EQ(model.text_fingerprint.size(), 12U);
+  const auto item = EmbedText(**engine, "a red cat");
+  ASSERT_TRUE(item.status.ok()) << item.status.ToString();
+  EXPECT_EQ(item.embedding.size(), static_cast<size_t>(model.encoder.embedding_dim));
+  EXPECT_GT(item.tokens, 2);
+  EXPECT_EQ(EmbedText(**engine, "a red cat").embedding, item.embedding);
+  EXPECT_NE(EmbedText(**engine, "a blue cat").embedding, item.embedding);
+  EXPECT_EQ(EmbedText(**engine, "\xff").status.code(), Code::kInvalidRequest);
+
+  options_.text_special = tokenize::SpecialTokens::kLiteral;
+  options_.text_streams = 1;
+  const auto literal = Start();
+  ASSERT_TRUE(literal.ok()) << literal.status().ToString();
+  EXPECT_EQ((*literal)->models[0].fingerprint, model.fingerprint) << "images are what they were";
+  EXPECT_NE((*literal)->models[0].text_fingerprint, model.text_fingerprint);
+  EXPECT_EQ((*literal)->models[0].streams, 2);
+  EXPECT_EQ(EmbedText(**literal, "a red cat").embedding, item.embedding);
+}
+
+TEST_F(EngineTest, WithoutTextOrTokenizerImagesAlone) {
+  const auto whole = Start();
+  ASSERT_TRUE(whole.ok()) << whole.status().ToString();
+  const std::string fingerprint = (*whole)->models[0].fingerprint;
+  options_.no_text = true;
+  options_.text_streams = 1;
+  const auto without = Start();
+  ASSERT_TRUE(without.ok()) << without.status().ToString();
+  EXPECT_EQ((*without)->models[0].text_rule, "");
+  EXPECT_EQ((*without)->models[0].streams, 1) << "nobody would use a stream for texts";
+  EXPECT_NE(EmbedText(**without, "a").status.message().find("--no-text"), std::string::npos);
+  EXPECT_EQ((*without)->models[0].fingerprint, fingerprint);
+
+  options_.no_text = false;
+  for (const char* file : {"tokenizer.json", "vocab.json", "merges.txt"})
+    std::filesystem::remove(dir_ + "/" + file);
+  const auto untold = Start();
+  ASSERT_TRUE(untold.ok()) << untold.status().ToString();
+  EXPECT_EQ((*untold)->models[0].fingerprint, fingerprint);
+  const auto item = EmbedText(**untold, "a");
+  EXPECT_EQ(item.status.code(), Code::kInvalidRequest);
+  EXPECT_NE(item.status.message().find("no tokenizer"), std::string::npos) << item.status.message();
+  EXPECT_TRUE(Embed(**untold, test::EncodeJpeg(test::MakePhoto(320, 240, 3))).status.ok());
 }
 
 TEST_F(EngineTest, LimitsReachTheDecoder) {

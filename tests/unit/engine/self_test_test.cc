@@ -88,5 +88,39 @@ TEST_F(SelfTestTest, WhatIsNotAnsweredIsTakenBack) {
   EXPECT_TRUE(pipeline_.WaitForCancelled(1));
 }
 
+/// The model takes texts; what they are told is set.
+class TextSelfTestTest : public ::testing::Test {
+ protected:
+  TextSelfTestTest() { pipeline_.set_text(); }
+  bool LookUntilCounted(SelfTest& test, TimePoint at, const char* code) {
+    const metrics::Counter* counter = registry_->GetCounter(
+        metrics::name::kSelfTests, "", {{metrics::label::kModel, "clip"}, {metrics::label::kCode, code}});
+    const double before = counter->Value();
+    const Deadline patience = Deadline::After(seconds(10));
+    bool works = test.Look(at);
+    while (counter->Value() == before && !patience.Expired()) {
+      std::this_thread::yield();
+      works = test.Look(at);
+    }
+    EXPECT_GT(counter->Value(), before) << code;
+    return works;
+  }
+  test::FakePipeline pipeline_;
+  const std::unique_ptr<metrics::Registry> registry_ = metrics::Registry::Create();
+};
+
+TEST_F(TextSelfTestTest, AFailingTextTowerShowsWhateverPhotosDo) {
+  SelfTest test(pipeline_, *registry_, seconds(10));
+  const TimePoint start = Clock::now();
+  EXPECT_TRUE(LookUntilCounted(test, start + seconds(11), "ok"));
+  pipeline_.FailTexts(Status(Code::kNanEmbedding, "NaN"));
+  EXPECT_FALSE(LookUntilCounted(test, start + seconds(22), "nan_embedding"));
+  const TimePoint soon = start + std::chrono::milliseconds(22'500);
+  pipeline_.set_last_encoded(soon);
+  EXPECT_FALSE(test.Look(soon)) << "photos prove nothing of texts";
+  pipeline_.FailTexts(Status::Ok());
+  EXPECT_TRUE(LookUntilCounted(test, start + seconds(24), "ok")) << "it is asked again soon, photos or not";
+}
+
 }  // namespace
 }  // namespace photovec::engine

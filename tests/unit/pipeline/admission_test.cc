@@ -37,7 +37,8 @@ class AdmissionTest : public ::testing::Test {
   std::shared_ptr<Ticket> Arrive(const AdmissionAsk& ask) {
     Answer answer = Ask(ask);
     if (!answer.ok()) return nullptr;
-    for (int i = 0; i < ask.images; ++i) charges.push_back({*answer, (*answer)->Add(ItemKind::kImage, 1000, false, now)});
+    for (int i = 0; i < ask.images; ++i)
+      charges.push_back({*answer, (*answer)->Add(ItemKind::kImage, 1000, false, now)});
     (*answer)->Finish();
     return *answer;
   }

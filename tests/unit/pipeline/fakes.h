@@ -64,8 +64,8 @@ class FakeDecoder : public decode::Decoder {
   DecoderControl& control_;
 };
 
-/// Ids are the characters of a text, and '$' behind them; '$' in a text is the token of its end, too. "bad" is
-/// refused, "throw" throws, "odd" has an id outside of the vocabulary.
+/// Ids are the characters of a text, and '$' behind them; '$' in a text is the token of its end, too. "bad"
+/// is refused, "throw" throws, "odd" has an id outside of the vocabulary.
 class FakeTokenizer : public tokenize::Tokenizer {
  public:
   static constexpr int kMaxLength = 32;
@@ -83,7 +83,8 @@ class FakeTokenizer : public tokenize::Tokenizer {
     if (text == "bad") return Status(Code::kInvalidRequest, "it is not UTF-8");
     if (text == "odd") return tokenize::Tokens{{'o', 128, '$'}, 3};
     tokenize::Tokens tokens;
-    tokens.ids.assign(text.begin(), text.begin() + std::min<std::ptrdiff_t>(std::ssize(text), kMaxLength - 1));
+    tokens.ids.assign(text.begin(),
+                      text.begin() + std::min<std::ptrdiff_t>(std::ssize(text), kMaxLength - 1));
     tokens.ids.push_back('$');
     tokens.used = tokens.ids.size();
     if (info_.pads) tokens.ids.resize(kMaxLength, '.');

@@ -59,7 +59,8 @@ TEST_F(TextFlowTest, StagesOfATextAddUpToItsTime) {
     sum += item.times.At(row.end) - item.times.At(row.begin);
   }
   EXPECT_EQ(sum, item.times.At(Border::kCollected) - item.times.At(Border::kAdmitted));
-  for (const Stage stage : {Stage::kFetch, Stage::kDecodeWait, Stage::kDecode, Stage::kPreprocess, Stage::kEncode}) {
+  for (const Stage stage :
+       {Stage::kFetch, Stage::kDecodeWait, Stage::kDecode, Stage::kPreprocess, Stage::kEncode}) {
     EXPECT_EQ(item.times.Micros(stage), -1) << StageName(stage);
   }
 }
