@@ -27,16 +27,16 @@ Result<std::unique_ptr<pipeline::Request>> EmbedService::Open(const pipeline::Mo
   return pipeline_.Open(request, std::move(done));
 }
 
-void AddImage(pipeline::Request& request, ImageInput image, Reservation& budget) {
-  if (!image.status.ok()) {
-    request.AddFailed(std::move(image.status));
+void AddInput(pipeline::Request& request, Input input, Reservation& budget) {
+  if (!input.status.ok()) {
+    request.AddFailed(std::move(input.status));
     return;
   }
-  if (Bytes* bytes = std::get_if<Bytes>(&image.source)) {
+  if (Bytes* bytes = std::get_if<Bytes>(&input.source)) {
     Reservation share = budget.Split(bytes->size());
-    image.source = WithReservation(std::move(*bytes), std::move(share));
+    input.source = WithReservation(std::move(*bytes), std::move(share));
   }
-  request.Add(std::move(image.source));
+  request.Add(std::move(input.source));
 }
 
 std::optional<Status> WholeFailure(const pipeline::RequestResult& result, bool any_error) {

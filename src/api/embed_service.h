@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "api/errors.h"
-#include "api/image_input.h"
+#include "api/input.h"
 #include "base/memory_budget.h"
 #include "base/result.h"
 #include "pipeline/pipeline.h"
@@ -37,8 +37,8 @@ class EmbedService {
   /// The model that a client named; an empty name means the first.
   /// Errors: kNotFound, listing those there are; `param` is "model".
   Result<pipeline::ModelView, ApiError> FindModel(std::string_view name) const;
-  /// How many images a request may have.
-  int max_images() const { return pipeline_.options().max_items_per_request; }
+  /// How many images and texts a request may have.
+  int max_items() const { return pipeline_.options().max_items_per_request; }
   size_t max_image_bytes() const {
     return static_cast<size_t>(pipeline_.options().decode.limits.max_file_bytes);
   }
@@ -54,12 +54,12 @@ class EmbedService {
   const std::chrono::milliseconds deadline_;
 };
 
-/// Adds an image. Bytes that were decoded from a body (base64) are paid for by that body's share, image by
-/// image, so that each part of it is given back as soon as its image has been decoded.
-void AddImage(pipeline::Request& request, ImageInput image, Reservation& budget);
+/// Adds an image or a text. Bytes that were decoded from a body (base64) are paid for by that body's share,
+/// image by image, so that each part of it is given back as soon as its image has been decoded.
+void AddInput(pipeline::Request& request, Input input, Reservation& budget);
 
-/// When the whole request has failed: with one image its error; with more, the first error if `any_error`,
-/// else only an error of the server (429, 5xx) that all images share.
+/// When the whole request has failed: with one item its error; with more, the first error if `any_error`,
+/// else only an error of the server (429, 5xx) that all items share.
 std::optional<Status> WholeFailure(const pipeline::RequestResult& result, bool any_error);
 
 /// D of a model.

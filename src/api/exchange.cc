@@ -123,7 +123,7 @@ json::Limits JsonLimits(size_t max_images, uint64_t max_image_bytes) {
 net::Task<Result<JsonBody>> Exchange::ReceiveJson() {
   StageClock clock(timing, HttpStage::kReceive);
   json::Checker checker(
-      JsonLimits(static_cast<size_t>(services.embed.max_images()), services.embed.max_image_bytes()));
+      JsonLimits(static_cast<size_t>(services.embed.max_items()), services.embed.max_image_bytes()));
   std::function<Status(std::string_view)> check = [&checker](std::string_view piece) {
     return checker.Feed(piece);
   };
@@ -138,9 +138,9 @@ net::Task<Result<JsonBody>> Exchange::ReceiveJson() {
   co_return std::move(body);
 }
 
-net::Task<Status> Exchange::PayFor(size_t images, const pipeline::ModelView& image_model) {
+net::Task<Status> Exchange::PayFor(size_t count, const pipeline::ModelView& image_model) {
   const uint64_t each = kItemBytes + EmbeddingDim(image_model) * (sizeof(float) + json::kBytesPerFloat);
-  Result<Reservation> room = co_await request.body.Reserve(images * each);
+  Result<Reservation> room = co_await request.body.Reserve(count * each);
   if (!room.ok()) co_return room.status();
   work.Absorb(*std::move(room));
   co_return Status::Ok();
@@ -226,28 +226,34 @@ net::Task<bool> PendingRequest::Await() {
   co_return !cancelled;
 }
 
-net::Task<std::optional<net::Response>> RunImages(Exchange& exchange, const pipeline::ModelView& model,
-                                                  const EmbedOptions& options, std::vector<ImageInput> images,
+net::Task<std::optional<net::Response>> RunInputs(Exchange& exchange, const pipeline::ModelView& model,
+                                                  const EmbedOptions& options, std::vector<Input> inputs,
                                                   Reservation paid) {
-  const bool by_reference = std::any_of(images.begin(), images.end(), [](const ImageInput& image) {
-    return image.status.ok() && std::holds_alternative<pipeline::Reference>(image.source);
-  });
-  if (const uint64_t bytes = exchange.request.body.received(); bytes > kParsedFirst) {
-    exchange.services.guess.Learn(ImageGuess::Form::kJson, bytes, images.size());
+  bool by_reference = false;
+  bool has_text = false;
+  for (const Input& input : inputs) {
+    by_reference = by_reference || std::holds_alternative<pipeline::Reference>(input.source);
+    has_text = has_text || std::holds_alternative<pipeline::Text>(input.source);
   }
-  const auto refused = exchange.Admit(model, static_cast<int>(images.size()), by_reference);
+  // Texts tell nothing of how long images are.
+  if (const uint64_t bytes = exchange.request.body.received(); bytes > kParsedFirst && !has_text) {
+    exchange.services.guess.Learn(ImageGuess::Form::kJson, bytes, inputs.size());
+  }
+  const auto refused = exchange.Admit(model, static_cast<int>(inputs.size()), by_reference);
   if (refused) co_return exchange.Error(*refused);
-  const Status room = co_await exchange.PayFor(images.size(), model);
+  const Status room = co_await exchange.PayFor(inputs.size(), model);
   if (!room.ok()) co_return exchange.Error(room);
   Result<PendingRequest, ApiError> pending = PendingRequest::Open(exchange, model, options);
   if (!pending.ok()) co_return exchange.Error(pending.error());
-  for (ImageInput& image : images) {
-    if (const auto* reference = std::get_if<pipeline::Reference>(&image.source)) {
+  for (Input& input : inputs) {
+    if (const auto* reference = std::get_if<pipeline::Reference>(&input.source)) {
       exchange.work.Absorb(paid.Split(reference->text.size()));
+    } else if (const auto* text = std::get_if<pipeline::Text>(&input.source)) {
+      exchange.work.Absorb(paid.Split(text->text.size()));
     }
-    AddImage(pending->request(), std::move(image), paid);
+    AddInput(pending->request(), std::move(input), paid);
   }
-  images = {};
+  inputs = {};
   paid.Release();
   const bool answered = co_await pending->Await();
   if (!answered) co_return net::ClientGone();

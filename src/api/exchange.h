@@ -79,9 +79,10 @@ struct Exchange {
   /// The same of JSON, held to the limits of a request while it arrives (JsonLimits).
   net::Task<Result<JsonBody>> ReceiveJson();
 
-  /// Memory for what `images` images take beside their bytes, until the reply is sent: items, results, the
-  /// reply. Waits for room like a body. Errors: as BodyReader::Reserve.
-  net::Task<Status> PayFor(size_t images, const pipeline::ModelView& model);
+  /// Memory for what `count` images and texts take beside their bytes, until the reply is sent: items,
+  /// results,
+  /// the reply. Waits for room like a body. Errors: as BodyReader::Reserve.
+  net::Task<Status> PayFor(size_t count, const pipeline::ModelView& model);
 
   /// Replies that nobody reads would pile up: a reply over 4 KiB that is not paid for yet is paid for here,
   /// or becomes a 429.
@@ -134,11 +135,11 @@ class PendingRequest {
   std::unique_ptr<pipeline::Request> request_;
 };
 
-/// Opens a request, adds the images and waits for the results, which are left in exchange.result.
-/// \param paid pays for what the images hold; may be empty.
+/// Opens a request, adds the inputs and waits for the results, which are left in exchange.result.
+/// \param paid pays for what the inputs hold; may be empty.
 /// Returns the reply that ends the exchange when there are none, else nothing.
-net::Task<std::optional<net::Response>> RunImages(Exchange& exchange, const pipeline::ModelView& model,
-                                                  const EmbedOptions& options, std::vector<ImageInput> images,
+net::Task<std::optional<net::Response>> RunInputs(Exchange& exchange, const pipeline::ModelView& model,
+                                                  const EmbedOptions& options, std::vector<Input> inputs,
                                                   Reservation paid);
 
 }  // namespace photovec::api

@@ -10,6 +10,8 @@ namespace photovec::api {
 
 // native.cc
 net::Task<net::Response> HandleEmbed(Exchange& exchange);
+// score.cc
+net::Task<net::Response> HandleScore(Exchange& exchange);
 // openai.cc
 net::Task<net::Response> HandleEmbeddings(Exchange& exchange);
 net::Task<net::Response> HandleModels(Exchange& exchange);

@@ -46,19 +46,26 @@ net::Task<net::Response> HandleRaw(Exchange& exchange, const pipeline::ModelView
 net::Task<net::Response> HandleJson(Exchange& exchange, NativeOptions defaults) {
   Result<JsonBody> body = co_await exchange.ReceiveJson();
   if (!body.ok()) co_return exchange.Error(body.status());
-  const int max_images = exchange.services.embed.max_images();
+  const EmbedService& service = exchange.services.embed;
   std::function<Result<NativeCall, ApiError>(std::string_view)> parse = [&](std::string_view text) {
-    return ParseNativeJson(text, defaults, max_images);
+    return ParseNativeJson(text, defaults, service);
   };
   Result<NativeCall, ApiError> call = co_await exchange.Parse(*body, std::move(parse));
   if (!call.ok()) co_return exchange.Error(call.error());
-  const auto model = exchange.services.embed.FindModel(call->options.model);
-  if (!model.ok()) co_return exchange.Error(model.error());
   const EmbedOptions options{call->options.normalize};
   std::optional<net::Response> failure =
-      co_await RunImages(exchange, *model, options, std::move(call->images), std::move(body->paid));
+      co_await RunInputs(exchange, call->model, options, std::move(call->inputs), std::move(body->paid));
   if (failure) co_return *std::move(failure);
-  net::Response response = co_await NativeReply(exchange, *model, options, Room::kMany);
+  net::Response response = co_await NativeReply(exchange, call->model, options, Room::kMany);
+  co_return std::move(response);
+}
+
+net::Task<net::Response> HandleUpload(Exchange& exchange, NativeOptions defaults) {
+  Upload upload{std::move(defaults)};
+  std::optional<net::Response> failure = co_await ReceiveUpload(exchange, upload, true);
+  if (failure) co_return *std::move(failure);
+  net::Response response =
+      co_await NativeReply(exchange, upload.model, EmbedOptions{upload.options.normalize}, Room::kMany);
   co_return std::move(response);
 }
 
@@ -81,19 +88,27 @@ Result<NativeOptions> OptionsOf(const net::RequestHead& head) {
 }
 
 Result<NativeCall, ApiError> ParseNativeJson(std::string_view text, const NativeOptions& defaults,
-                                             int max_images) {
+                                             const EmbedService& service) {
   const auto document = ParseObject(text, "{\"images\": [...]}");
   if (!document.ok()) return document.error();
   json::FieldReader fields(document->get_object());
-  fields.RejectUnknown({"images", "model", "normalize"});
+  fields.RejectUnknown({"images", "texts", "model", "normalize"});
   NativeCall call;
   call.options.model = fields.String("model");
   if (call.options.model.empty()) call.options.model = defaults.model;
   call.options.normalize = fields.Bool("normalize", defaults.normalize);
-  const auto images = ReadImages(fields, max_images, "image", " (a data URL, an http(s) URL or a file name)");
+  const ListedInputs listed = ReadListed(fields);
+  CheckCount(fields, listed.texts.size() > listed.images.size() ? "texts" : "images",
+             "image, or \"texts\" a text", listed.images.size() + listed.texts.size(), service.max_items());
   if (!fields.ok()) return FieldError(fields);
-  call.images.reserve(images.size());
-  for (const std::string_view image : images) call.images.push_back(MakeImageInput(image));
+  const auto model = service.FindModel(call.options.model);
+  if (!model.ok()) return model.error();
+  call.model = *model;
+  if (!listed.texts.empty()) {
+    const Status takes_text = CheckTakesText(call.model, "what \"texts\" lists");
+    if (!takes_text.ok()) return ApiError{takes_text, "texts"};
+  }
+  call.inputs = listed.Make();
   return call;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,11 +30,13 @@ Result<bool> ParseFlag(std::string_view text, std::string_view field);
 /// A JSON body of POST /embed.
 struct NativeCall {
   NativeOptions options;
-  std::vector<ImageInput> images;
+  pipeline::ModelView model;
+  std::vector<Input> inputs;  ///< images first, then texts
 };
-/// `{"images": [...], "model", "normalize"}`, strictly. `defaults` hold where the body says nothing.
+/// `{"images": [...], "texts": [...], "model", "normalize"}`, strictly. `defaults` hold where the body says
+/// nothing. Errors: kInvalidRequest; kNotFound (no such model).
 Result<NativeCall, ApiError> ParseNativeJson(std::string_view text, const NativeOptions& defaults,
-                                             int max_images);
+                                             const EmbedService& service);
 
 /// Whether the form of a request has room for one image only: then JSON carries "embedding", not
 /// "embeddings".
@@ -43,7 +46,16 @@ enum class Room { kOne, kMany };
 net::Task<net::Response> NativeReply(Exchange& exchange, const pipeline::ModelView& model,
                                      const EmbedOptions& options, Room room);
 
-/// POST /embed with multipart/form-data: upload.cc.
-net::Task<net::Response> HandleUpload(Exchange& exchange, NativeOptions options);
+/// What came as multipart/form-data.
+struct Upload {
+  NativeOptions options;
+  pipeline::ModelView model = {};
+  std::vector<bool> is_text = {};  ///< of each part that is an image or a text, in their order
+};
+/// Receives an upload and waits for its results, which are left in exchange.result. Returns the reply that
+/// ends the exchange when there are none, else nothing. upload.cc
+/// \param upload holds the options of the head.
+/// \param may_normalize whether there is a field `normalize`.
+net::Task<std::optional<net::Response>> ReceiveUpload(Exchange& exchange, Upload& upload, bool may_normalize);
 
 }  // namespace photovec::api

@@ -10,6 +10,8 @@
 
 #include "api/embed_reply.h"
 #include "api/handlers.h"
+#include "api/openai_input.h"
+#include "api/score.h"
 #include "base/bytes.h"
 #include "base/json/reader.h"
 #include "base/json/writer.h"
@@ -21,88 +23,65 @@ namespace {
 
 namespace bjson = boost::json;
 
-Status OneImageEach(const std::string& path, size_t found) {
-  if (found == 1) return Status::Ok();
-  return {Code::kInvalidRequest,
-          "field \"" + path + "\" names " + std::to_string(found) +
-              " images; each conversation gives one vector, so it must name exactly one"};
-}
-
-/// vLLM: `messages` is one conversation, or a list of conversations; each is embedded as its one image.
-Status CollectMessages(const bjson::array& messages, std::vector<std::string_view>& images) {
-  const bool batched = !messages.empty() && messages[0].is_array();
-  const size_t conversations = batched ? messages.size() : 1;
-  for (size_t i = 0; i < conversations; ++i) {
-    const std::string path = batched ? "messages[" + std::to_string(i) + "]" : "messages";
-    const bjson::array* conversation = batched ? messages[i].if_array() : &messages;
-    if (conversation == nullptr) {
-      return {Code::kInvalidRequest, "field \"" + path + "\" must be a list of messages, as the others are"};
-    }
-    const size_t before = images.size();
-    size_t index = 0;
-    for (const bjson::value& message : *conversation) {
-      RETURN_IF_ERROR(CollectImages(message, path + "[" + std::to_string(index++) + "]", images));
-    }
-    RETURN_IF_ERROR(OneImageEach(path, images.size() - before));
-  }
-  return Status::Ok();
-}
-
-Status CollectInput(const bjson::value& input, std::vector<std::string_view>& images) {
-  const bjson::array* list = input.if_array();
-  if (list == nullptr) return CollectImages(input, "input", images);
-  size_t index = 0;
-  for (const bjson::value& element : *list) {
-    const std::string path = "input[" + std::to_string(index++) + "]";
-    const size_t before = images.size();
-    RETURN_IF_ERROR(CollectImages(element, path, images));
-    RETURN_IF_ERROR(OneImageEach(path, images.size() - before));
-  }
-  return Status::Ok();
-}
-
 void ReadFormat(json::FieldReader& fields, EmbeddingsCall& call) {
   const std::string_view format = fields.String("encoding_format");
   call.base64 = format == "base64";
   if (!format.empty() && format != "base64" && format != "float") {
     fields.Fail("encoding_format", "must be \"float\" or \"base64\"");
   }
-  const std::string_view modality = fields.String("modality");
-  if (!modality.empty() && modality != "image") {
-    fields.Fail("modality", "must be \"image\": this server embeds images only");
-  }
   call.dimensions = fields.Int("dimensions");
   if (call.dimensions == 0) call.dimensions = std::nullopt;
 }
 
+Modality ReadModality(json::FieldReader& fields) {
+  const std::string_view modality = fields.String("modality");
+  if (modality == "image") return Modality::kImage;
+  if (modality == "text") return Modality::kText;
+  if (!modality.empty()) fields.Fail("modality", "must be \"image\" or \"text\"");
+  return Modality::kAuto;
+}
+
+/// OpenAI prescribes a code of its own.
+Result<pipeline::ModelView, ApiError> FindModel(const EmbedService& service, std::string_view name) {
+  const auto model = service.FindModel(name);
+  if (model.ok()) return *model;
+  ApiError error = model.error();
+  error.code = "model_not_found";
+  return error;
+}
+
 }  // namespace
 
-Result<EmbeddingsCall, ApiError> ParseEmbeddings(std::string_view text, int max_images) {
+Result<EmbeddingsCall, ApiError> ParseEmbeddings(std::string_view text, const EmbedService& service) {
   const auto document = ParseObject(text, "");
   if (!document.ok()) return document.error();
   json::FieldReader fields(document->get_object());
   EmbeddingsCall call;
-  call.model = fields.String("model");
+  const std::string_view name = fields.String("model");
   ReadFormat(fields, call);
+  const Modality modality = ReadModality(fields);
   const bjson::value* input = fields.Find("input");
   const bjson::array* messages = fields.Array("messages");
   if (input == nullptr && messages == nullptr) fields.Fail("input", "is missing");
   if (input != nullptr && messages != nullptr) fields.Fail("messages", "and \"input\" exclude each other");
   if (!fields.ok()) return FieldError(fields);
+  const auto model = FindModel(service, name);
+  if (!model.ok()) return model.error();
+  call.model = *model;
+  if (modality == Modality::kText && call.model.text == nullptr) {
+    fields.Fail("modality",
+                "must be \"image\": the model \"" + std::string(call.model.name) + "\" embeds images only");
+    return FieldError(fields);
+  }
 
-  std::vector<std::string_view> images;
-  const Status collected =
-      input != nullptr ? CollectInput(*input, images) : CollectMessages(*messages, images);
+  InputCollector collector(call.model, modality);
+  const Status collected = input != nullptr ? collector.AddInput(*input) : collector.AddMessages(*messages);
   const std::string_view source = input != nullptr ? "input" : "messages";
   if (!collected.ok()) return ApiError{collected, std::string(source)};
-  if (images.empty()) fields.Fail(source, "must name at least one image");
-  if (images.size() > static_cast<size_t>(max_images)) {
-    fields.Fail(source, "names " + std::to_string(images.size()) + " images; a request may name " +
-                            std::to_string(max_images));
-  }
+  CheckCount(fields, source, call.model.text != nullptr ? "image or text" : "image", collector.size(),
+             service.max_items());
   if (!fields.ok()) return FieldError(fields);
-  call.images.reserve(images.size());
-  for (const std::string_view image : images) call.images.push_back(MakeImageInput(image));
+  call.inputs = collector.Make();
   return call;
 }
 
@@ -134,6 +113,8 @@ void AppendEntry(std::string& out, const pipeline::ItemResult& item, size_t inde
 std::string WriteEmbeddings(const pipeline::RequestResult& result, const pipeline::ModelView& model,
                             bool base64, size_t bytes_per_value) {
   std::string out;
+  int64_t tokens = 0;
+  for (const pipeline::ItemResult& item : result.items) tokens += item.tokens;
   const auto dim = static_cast<size_t>(model.info->embedding_dim);
   out.reserve(256 + result.items.size() * (dim * bytes_per_value + 64));
   out += R"({"object":"list","data":[)";
@@ -143,7 +124,11 @@ std::string WriteEmbeddings(const pipeline::RequestResult& result, const pipelin
   }
   out += R"(],"model":)";
   json::AppendString(out, model.name);
-  return out += ",\"usage\":{\"prompt_tokens\":0,\"total_tokens\":0}}\n";
+  out += R"(,"usage":{"prompt_tokens":)";
+  json::AppendInt(out, tokens);
+  out += R"(,"total_tokens":)";
+  json::AppendInt(out, tokens);
+  return out += "}}\n";
 }
 
 std::optional<ApiError> CheckDimensions(const pipeline::ModelView& model, std::optional<int64_t> dimensions) {
@@ -154,33 +139,22 @@ std::optional<ApiError> CheckDimensions(const pipeline::ModelView& model, std::o
                   "dimensions"};
 }
 
-/// OpenAI prescribes a code of its own.
-Result<pipeline::ModelView, ApiError> FindModel(const Exchange& exchange, std::string_view name) {
-  const auto model = exchange.services.embed.FindModel(name);
-  if (model.ok()) return *model;
-  ApiError error = model.error();
-  error.code = "model_not_found";
-  return error;
-}
-
 void AppendModel(std::string& out, const pipeline::ModelView& model, int64_t created) {
-  out += R"({"id":)";
-  json::AppendString(out, model.name);
-  out += R"(,"object":"model","created":)";
-  json::AppendInt(out, created);
-  out += R"(,"owned_by":"photovec","fingerprint":)";
-  json::AppendString(out, model.fingerprint);
+  json::Writer writer(out);
+  writer.BeginObject().Field("id", model.name).Field("object", "model").Field("created", created);
+  writer.Field("owned_by", "photovec").Field("fingerprint", model.fingerprint);
   if (model.info != nullptr) {
-    out += R"(,"dimensions":)";
-    json::AppendInt(out, model.info->embedding_dim);
-    out += R"(,"image_size":)";
-    json::AppendInt(out, model.info->image_size);
-    out += R"(,"precision":)";
-    json::AppendString(out, model.info->precision);
-    out += R"(,"backend":)";
-    json::AppendString(out, model.info->backend);
+    writer.Field("dimensions", model.info->embedding_dim).Field("image_size", model.info->image_size);
+    writer.Field("precision", model.info->precision).Field("backend", model.info->backend);
   }
-  out += '}';
+  writer.Key("modalities").BeginArray().Value("image");
+  if (model.text != nullptr) writer.Value("text");
+  writer.EndArray();
+  if (model.text != nullptr) {
+    writer.Field("text_rule", model.text->rule).Field("max_tokens", model.text->max_length);
+    WriteScoreRule(writer.Key("score"), model.score);
+  }
+  writer.EndObject();
 }
 
 }  // namespace
@@ -188,18 +162,17 @@ void AppendModel(std::string& out, const pipeline::ModelView& model, int64_t cre
 net::Task<net::Response> HandleEmbeddings(Exchange& exchange) {
   Result<JsonBody> body = co_await exchange.ReceiveJson();
   if (!body.ok()) co_return exchange.Error(body.status());
-  const int max_images = exchange.services.embed.max_images();
+  const EmbedService& service = exchange.services.embed;
   std::function<Result<EmbeddingsCall, ApiError>(std::string_view)> parse =
-      [max_images](std::string_view text) { return ParseEmbeddings(text, max_images); };
+      [&service](std::string_view text) { return ParseEmbeddings(text, service); };
   Result<EmbeddingsCall, ApiError> call = co_await exchange.Parse(*body, std::move(parse));
   if (!call.ok()) co_return exchange.Error(call.error());
-  const auto model = FindModel(exchange, call->model);
-  if (!model.ok()) co_return exchange.Error(model.error());
-  if (const auto wrong = CheckDimensions(*model, call->dimensions)) co_return exchange.Error(*wrong);
+  const pipeline::ModelView model = call->model;
+  if (const auto wrong = CheckDimensions(model, call->dimensions)) co_return exchange.Error(*wrong);
 
   const bool base64 = call->base64;
   std::optional<net::Response> gone =
-      co_await RunImages(exchange, *model, EmbedOptions{}, std::move(call->images), std::move(body->paid));
+      co_await RunInputs(exchange, model, EmbedOptions{}, std::move(call->inputs), std::move(body->paid));
   if (gone) co_return *std::move(gone);
   if (const auto failure = WholeFailure(*exchange.result, true)) {
     co_return exchange.Error(ApiError{*failure, "input"});
@@ -208,9 +181,9 @@ net::Task<net::Response> HandleEmbeddings(Exchange& exchange) {
   plan.bytes_per_value = base64 ? 6 : json::kBytesPerFloat;
   plan.write = [&model, base64,
                 bytes_per_value = plan.bytes_per_value](const pipeline::RequestResult& result) {
-    return WriteEmbeddings(result, *model, base64, bytes_per_value);
+    return WriteEmbeddings(result, model, base64, bytes_per_value);
   };
-  net::Response response = co_await Reply(exchange, *model, std::move(plan));
+  net::Response response = co_await Reply(exchange, model, std::move(plan));
   co_return std::move(response);
 }
 
@@ -230,7 +203,7 @@ net::Task<net::Response> HandleModel(Exchange& exchange) {
   constexpr std::string_view kPrefix = "/v1/models/";
   const std::string id = PercentDecodeLeniently(
       std::string_view(exchange.request.head.path).substr(kPrefix.size()), Plus::kLiteral);
-  const auto model = FindModel(exchange, id);
+  const auto model = FindModel(exchange.services.embed, id);
   if (!model.ok()) co_return exchange.Error(model.error());
   net::Response response;
   AppendModel(response.body, *model, exchange.services.started_unix_s);

@@ -105,7 +105,7 @@ net::Task<net::Response> HandleClipEmbedding(Exchange& exchange) {
   const net::RequestHead& head = exchange.request.head;
   Result<JsonBody> body = co_await exchange.ReceiveJson();
   if (!body.ok()) co_return exchange.Error(body.status());
-  const int max_images = exchange.services.embed.max_images();
+  const int max_images = exchange.services.embed.max_items();
   std::function<Result<OriginalCall, ApiError>(std::string_view)> parse =
       [max_images](std::string_view text) { return ParseOriginal(text, max_images); };
   Result<OriginalCall, ApiError> call = co_await exchange.Parse(*body, std::move(parse));
@@ -123,7 +123,7 @@ net::Task<net::Response> HandleClipEmbedding(Exchange& exchange) {
 
   const EmbedOptions options{false, pipeline::Preprocessing::kReplacedService};
   std::optional<net::Response> gone =
-      co_await RunImages(exchange, *model, options, std::move(call->images), std::move(body->paid));
+      co_await RunInputs(exchange, *model, options, std::move(call->images), std::move(body->paid));
   if (gone) co_return *std::move(gone);
   if (const auto failure = WholeFailure(*exchange.result, true)) co_return exchange.Error(*failure);
 
@@ -161,7 +161,8 @@ Result<OriginalCall, ApiError> ParseOriginal(std::string_view text, int max_imag
   const auto document = ParseObject(text, "{\"images\": [...]}");
   if (!document.ok()) return document.error();
   json::FieldReader fields(document->get_object());
-  const auto names = ReadImages(fields, max_images, "name");
+  const auto names = ReadStrings(fields, "images");
+  CheckCount(fields, "images", "name", names.size(), max_images);
   if (!fields.ok()) return FieldError(fields);
   OriginalCall call;
   std::unordered_set<std::string_view> seen;

@@ -6,14 +6,14 @@
 #include <vector>
 
 #include "api/errors.h"
-#include "api/image_input.h"
+#include "api/input.h"
 #include "base/result.h"
 
 namespace photovec::api {
 
 /// A request to POST /clip/embedding.
 struct OriginalCall {
-  std::vector<ImageInput> images;
+  std::vector<Input> images;
   std::vector<std::string> names;  ///< of `images`, one each; a name that is given twice is embedded once
 };
 

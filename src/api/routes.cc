@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::array kRoutes = {
     Route{"POST", "/embed", "embed", Dialect::kNative, Scope::kEmbed, &HandleEmbed},
+    Route{"POST", "/score", "score", Dialect::kNative, Scope::kEmbed, &HandleScore},
     Route{"POST", "/v1/embeddings", "v1_embeddings", Dialect::kOpenAi, Scope::kEmbed, &HandleEmbeddings},
     Route{"GET", "/v1/models", "v1_models", Dialect::kOpenAi, Scope::kEmbed, &HandleModels},
     Route{"GET", "/v1/models/", "v1_models", Dialect::kOpenAi, Scope::kEmbed, &HandleModel},

@@ -16,34 +16,37 @@ namespace {
 constexpr size_t kReadBytes = 64 * 1024;
 constexpr size_t kMaxFieldBytes = 1024;
 
-/// Takes the parts of an upload: a file enters the pipeline the moment its last byte is here, while later
-/// ones still arrive; the fields `model` and `normalize` must come before the first file.
+/// Takes the parts of an upload: a file or a text enters the pipeline the moment its last byte is here, while
+/// later ones still arrive; the fields `model` and `normalize` must come before the first of them.
 class UploadSink final : public net::PartSink {
  public:
-  UploadSink(Exchange& exchange, NativeOptions options)
+  UploadSink(Exchange& exchange, Upload& upload, bool may_normalize)
       : exchange_(exchange),
-        options_(std::move(options)),
-        max_file_bytes_(exchange.services.embed.max_image_bytes()),
-        max_images_(static_cast<size_t>(exchange.services.embed.max_images())) {}
+        upload_(upload),
+        may_normalize_(may_normalize),
+        max_items_(static_cast<size_t>(exchange.services.embed.max_items())) {}
 
   Status OnPartBegin(const net::PartHead& head) override {
     data_.Clear();
     too_large_ = false;
-    is_file_ = head.has_filename || head.content_type.starts_with("image/");
     field_ = head.name;
-    if (!is_file_) return CheckField();
-    if (images_ == max_images_) {
+    const bool is_file = head.has_filename || head.content_type.starts_with("image/");
+    kind_ = is_file ? Kind::kImage : field_ == "text" ? Kind::kText : Kind::kField;
+    if (kind_ == Kind::kField) return CheckField();
+    max_bytes_ = is_file ? exchange_.services.embed.max_image_bytes() : tokenize::kMaxTextBytes;
+    if (upload_.is_text.size() == max_items_) {
       return {Code::kInvalidRequest,
-              "the upload has more than " + std::to_string(max_images_) + " images: split it"};
+              "the upload has more than " + std::to_string(max_items_) + " images and texts: split it"};
     }
-    ++images_;
-    return Open();
+    RETURN_IF_ERROR(Open());
+    upload_.is_text.push_back(kind_ == Kind::kText);
+    return is_file ? Status::Ok() : CheckTakesText(upload_.model, "the form field \"text\"");
   }
 
   Status OnPartData(std::string_view data) override {
-    if (is_file_) {
-      // The rest of an oversized file is read and dropped: its neighbours behind it are fine.
-      too_large_ = too_large_ || data_.size() + data.size() > max_file_bytes_;
+    if (kind_ != Kind::kField) {
+      // The rest of an oversized part is read and dropped: its neighbours behind it are fine.
+      too_large_ = too_large_ || data_.size() + data.size() > max_bytes_;
       if (too_large_) {
         dropped_ += data.size() + data_.size();
         data_.Clear();
@@ -60,29 +63,35 @@ class UploadSink final : public net::PartSink {
   }
 
   Status OnPartEnd() override {
-    if (!is_file_) return TakeField();
+    if (kind_ == Kind::kField) return TakeField();
     pipeline::Request& request = pending_->request();
     if (too_large_) {
       exchange_.request.body.Take(std::exchange(dropped_, 0)).Release();
+      const bool text = kind_ == Kind::kText;
       request.AddFailed(
-          Status(Code::kBodyTooLarge, "the image is larger than " + HumanBytes(max_file_bytes_)));
+          Status(text ? Code::kInvalidRequest : Code::kBodyTooLarge,
+                 (text ? "the text is longer than " : "the image is larger than ") + HumanBytes(max_bytes_)));
       return Status::Ok();
     }
     data_.Fit();
     Reservation share = exchange_.request.body.Take(data_.size());
     Expect();
-    request.Add(ShareBytes(std::move(data_), std::move(share)));
+    if (kind_ == Kind::kText) {
+      exchange_.work.Absorb(std::move(share));
+      Reservation nothing;
+      AddInput(request, MakeTextInput(data_.text()), nothing);
+    } else {
+      request.Add(ShareBytes(std::move(data_), std::move(share)));
+    }
     return Status::Ok();
   }
 
-  size_t images() const { return images_; }
-  /// Valid once there is an image.
-  const pipeline::ModelView& model() const { return model_; }
-  EmbedOptions embed_options() const { return {options_.normalize}; }
   PendingRequest& pending() { return *pending_; }
   const std::optional<ApiError>& special_error() const { return special_error_; }
 
  private:
+  enum class Kind : uint8_t { kField, kImage, kText };
+
   /// Corrects what was promised by what is still to come: one large photo is no upload of many.
   void Expect() {
     const auto length = exchange_.request.head.content_length;
@@ -93,13 +102,13 @@ class UploadSink final : public net::PartSink {
 
   Status Open() {
     if (pending_) return Status::Ok();
-    auto model = exchange_.services.embed.FindModel(options_.model);
+    auto model = exchange_.services.embed.FindModel(upload_.options.model);
     if (!model.ok()) {
       special_error_ = model.error();
       return model.status();
     }
-    model_ = *model;
-    auto pending = PendingRequest::Open(exchange_, model_, embed_options());
+    upload_.model = *model;
+    auto pending = PendingRequest::Open(exchange_, upload_.model, EmbedOptions{upload_.options.normalize});
     if (!pending.ok()) {
       special_error_ = pending.error();
       return pending.status();
@@ -109,45 +118,46 @@ class UploadSink final : public net::PartSink {
   }
 
   Status CheckField() const {
-    if (field_ != "model" && field_ != "normalize") {
-      return {Code::kInvalidRequest,
-              "the form field \"" + field_.substr(0, 64) +
-                  "\" is unknown, and not a file: known fields are model and normalize; "
-                  "images need a file name (curl -F image=@cat.jpg)"};
+    const bool known = field_ == "model" || (field_ == "normalize" && may_normalize_);
+    if (!known) {
+      return {Code::kInvalidRequest, "the form field \"" + field_.substr(0, 64) +
+                                         "\" is unknown, and not a file: known fields are model" +
+                                         (may_normalize_ ? ", normalize" : "") +
+                                         " and text; images need a file name (curl -F image=@cat.jpg)"};
     }
     if (pending_) {
-      return {Code::kInvalidRequest, "the form field \"" + field_ + "\" must come before the first image"};
+      return {Code::kInvalidRequest,
+              "the form field \"" + field_ + "\" must come before the first image or text"};
     }
     return Status::Ok();
   }
 
   Status TakeField() {
     if (field_ == "model") {
-      options_.model = data_.text();
+      upload_.options.model = data_.text();
       return Status::Ok();
     }
-    ASSIGN_OR_RETURN(options_.normalize, ParseFlag(data_.text(), "normalize"));
+    ASSIGN_OR_RETURN(upload_.options.normalize, ParseFlag(data_.text(), "normalize"));
     return Status::Ok();
   }
 
   Exchange& exchange_;
-  NativeOptions options_;
-  const size_t max_file_bytes_;
-  const size_t max_images_;
-  pipeline::ModelView model_;
+  Upload& upload_;
+  const bool may_normalize_;
+  const size_t max_items_;
   std::unique_ptr<PendingRequest> pending_;
   std::optional<ApiError> special_error_;
   GrowingBytes data_;
   std::string field_;
-  size_t images_ = 0;
+  Kind kind_ = Kind::kField;
+  size_t max_bytes_ = 0;
   size_t dropped_ = 0;
-  bool is_file_ = false;
   bool too_large_ = false;
 };
 
-net::Task<Status> ReceiveParts(Exchange& exchange, net::MultipartParser& parser, const UploadSink& sink) {
+net::Task<Status> ReceiveParts(Exchange& exchange, net::MultipartParser& parser, const Upload& upload) {
   StageClock clock(exchange.timing, HttpStage::kReceive);
-  size_t paid_images = 0;
+  size_t paid_items = 0;
   const auto buffer = std::make_unique_for_overwrite<uint8_t[]>(kReadBytes);
   const std::span<uint8_t> room(buffer.get(), kReadBytes);
   while (!exchange.request.body.complete()) {
@@ -155,9 +165,9 @@ net::Task<Status> ReceiveParts(Exchange& exchange, net::MultipartParser& parser,
     if (!got.ok()) co_return got.status();
     const Status fed = parser.Feed({reinterpret_cast<const char*>(buffer.get()), *got});
     if (!fed.ok()) co_return fed;
-    const size_t images = sink.images() - std::exchange(paid_images, sink.images());
-    if (images == 0) continue;
-    const Status room = co_await exchange.PayFor(images, sink.model());
+    const size_t items = upload.is_text.size() - std::exchange(paid_items, upload.is_text.size());
+    if (items == 0) continue;
+    const Status room = co_await exchange.PayFor(items, upload.model);
     if (!room.ok()) co_return room;
   }
   exchange.request.body.ReleaseRest();
@@ -166,25 +176,28 @@ net::Task<Status> ReceiveParts(Exchange& exchange, net::MultipartParser& parser,
 
 }  // namespace
 
-net::Task<net::Response> HandleUpload(Exchange& exchange, NativeOptions options) {
+net::Task<std::optional<net::Response>> ReceiveUpload(Exchange& exchange, Upload& upload,
+                                                      bool may_normalize) {
   const Result<std::string> boundary = net::MultipartParser::BoundaryOf(exchange.request.head.content_type);
   if (!boundary.ok()) co_return exchange.Error(boundary.status());
-  UploadSink sink(exchange, std::move(options));
+  UploadSink sink(exchange, upload, may_normalize);
   net::MultipartParser parser(*boundary, sink);
-  const Status received = co_await ReceiveParts(exchange, parser, sink);
+  const Status received = co_await ReceiveParts(exchange, parser, upload);
   if (!received.ok()) {
     co_return exchange.Error(sink.special_error().value_or(ApiError{received}));
   }
-  if (sink.images() == 0) {
+  if (upload.is_text.empty()) {
     co_return exchange.Error(
         Status(Code::kInvalidRequest, "the upload has no image: add one with curl -F image=@cat.jpg"));
   }
-  exchange.services.guess.Learn(ImageGuess::Form::kMultipart, exchange.request.body.received(),
-                                sink.images());
+  // Texts tell nothing of how long images are.
+  if (std::find(upload.is_text.begin(), upload.is_text.end(), true) == upload.is_text.end()) {
+    exchange.services.guess.Learn(ImageGuess::Form::kMultipart, exchange.request.body.received(),
+                                  upload.is_text.size());
+  }
   const bool answered = co_await sink.pending().Await();
   if (!answered) co_return net::ClientGone();
-  net::Response response = co_await NativeReply(exchange, sink.model(), sink.embed_options(), Room::kMany);
-  co_return std::move(response);
+  co_return std::nullopt;
 }
 
 }  // namespace photovec::api

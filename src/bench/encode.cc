@@ -80,7 +80,7 @@ struct Contestants {
 
 Result<BenchEncodeRow> MeasureRow(Encoder& encoder, const BenchImages& images, int batch,
                                   const BenchEncodeOptions& options) {
-  ASSIGN_OR_RETURN(const auto probe, CeilingProbe::Create(encoder, batch));
+  ASSIGN_OR_RETURN(const auto probe, CeilingProbe::Create(encoder, {.images = batch, .texts = 0, .tokens = 0}));
   Contestants contestants(encoder, *probe, images, batch, options.slice_seconds);
   RoundOptions rounds;
   rounds.rounds = options.rounds;

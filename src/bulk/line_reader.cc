@@ -27,6 +27,15 @@ Result<LineReader> LineReader::Open(const std::string& path, char separator) {
   return LineReader(std::move(file), path, separator);
 }
 
+Result<LineReader> LineReader::OpenOrStdin(const std::string& path, char separator) {
+  if (path != "-") return Open(path, separator);
+  FileDescriptor input(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+  if (!input.valid()) {
+    return Status(Code::kUnavailable, std::string("cannot read the list on stdin: ") + std::strerror(errno));
+  }
+  return LineReader(std::move(input), "the list on stdin", separator);
+}
+
 std::optional<size_t> LineReader::FindSeparator() {
   const size_t found = buffer_.find(separator_, std::max(begin_, searched_));
   if (found != std::string::npos) return found;
@@ -61,7 +70,7 @@ Result<std::optional<LineReader::Line>> LineReader::Next() {
   const size_t length = found.value_or(buffer_.size()) - begin_;
   if (length > kMaxLine) {
     return Status(Code::kInvalidRequest, name_ + " has a line of more than 1 MiB at byte " +
-                                             std::to_string(position_) + ": is it a list of files?");
+                                             std::to_string(position_) + ": is it a list?");
   }
   if (!found && length == 0) return std::optional<Line>();
   const size_t taken = length + (found ? 1 : 0);

@@ -27,6 +27,9 @@ class LineReader {
   /// Errors: kNotFound and kUnavailable naming the file.
   static Result<LineReader> Open(const std::string& path, char separator = '\n');
 
+  /// The same; "-" is stdin.
+  static Result<LineReader> OpenOrStdin(const std::string& path, char separator = '\n');
+
   /// The next line; nullopt at the end. Blocks until there is one. An empty rest is no line.
   /// Errors: kUnavailable (reading failed), kInvalidRequest (longer than kMaxLine), both naming the file.
   Result<std::optional<Line>> Next();

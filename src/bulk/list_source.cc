@@ -1,28 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "bulk/list_source.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-
 #include "bulk/walker.h"
 
 namespace photovec::bulk {
 
 Result<std::unique_ptr<ListSource>> ListSource::Open(const std::string& path, char separator) {
-  if (path != "-") {
-    ASSIGN_OR_RETURN(LineReader reader, LineReader::Open(path, separator));
-    return std::unique_ptr<ListSource>(new ListSource(std::move(reader)));
-  }
-  FileDescriptor input(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
-  if (!input.valid()) {
-    return Status(Code::kUnavailable, std::string("cannot read the list on stdin: ") + std::strerror(errno));
-  }
-  return std::unique_ptr<ListSource>(
-      new ListSource(LineReader(std::move(input), "the list on stdin", separator)));
+  ASSIGN_OR_RETURN(LineReader reader, LineReader::OpenOrStdin(path, separator));
+  return std::unique_ptr<ListSource>(new ListSource(std::move(reader)));
 }
 
 std::optional<Found> ListSource::Next() {

@@ -116,11 +116,11 @@ Result<FileDigest> DigestFile(const std::string& path, uint64_t skip, uint32_t* 
 }
 
 Result<std::unique_ptr<PartialResult>> PartialResult::Create(const std::string& folder, const RunFacts& run,
-                                                             int columns) {
+                                                             int columns, const std::string& name_key) {
   if (mkdir(folder.c_str(), 0777) != 0) {
     return Status(Code::kUnavailable, "cannot make " + folder + ": " + std::strerror(errno));
   }
-  std::unique_ptr<PartialResult> partial(new PartialResult(folder, columns));
+  std::unique_ptr<PartialResult> partial(new PartialResult(folder, columns, name_key));
   RETURN_IF_ERROR(partial->OpenFiles());
   ASSIGN_OR_RETURN(partial->journal_, Journal::Create(folder + kJournalName, run));
   // The names too, up to the folder that the user named.
@@ -131,8 +131,9 @@ Result<std::unique_ptr<PartialResult>> PartialResult::Create(const std::string& 
 }
 
 Result<std::unique_ptr<PartialResult>> PartialResult::Open(const std::string& folder,
-                                                           const JournalContent& journal, int columns) {
-  std::unique_ptr<PartialResult> partial(new PartialResult(folder, columns));
+                                                           const JournalContent& journal, int columns,
+                                                           const std::string& name_key) {
+  std::unique_ptr<PartialResult> partial(new PartialResult(folder, columns, name_key));
   partial->saved_ = partial->now_ = LastWhole(folder, journal.checkpoints, columns);
   RETURN_IF_ERROR(partial->OpenFiles());
   // What the journal says behind it is cut, too: of bytes that are not there any more.
@@ -153,8 +154,8 @@ Status PartialResult::OpenFiles() {
 Status PartialResult::Add(const Found& found, const pipeline::ItemResult& result) {
   std::string line;
   json::Writer writer(line);
-  writer.BeginObject().Field("path", found.path);
-  if (!IsValidUtf8(found.path)) writer.Field("path_base64", Base64Encode(AsBytes(found.path)));
+  writer.BeginObject().Field(name_key_, found.path);
+  if (!IsValidUtf8(found.path)) writer.Field(name_key_ + "_base64", Base64Encode(AsBytes(found.path)));
   writer.Key("row");
   if (result.status.ok()) {
     writer.Value(now_.rows);

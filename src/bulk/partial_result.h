@@ -38,14 +38,16 @@ class PartialResult {
  public:
   /// Makes the folder, which is not there.
   /// \param columns D.
+  /// \param name_key what a line calls Found::path: "path", of texts "text" or "id".
   static Result<std::unique_ptr<PartialResult>> Create(const std::string& folder, const RunFacts& run,
-                                                       int columns);
+                                                       int columns, const std::string& name_key = "path");
   /// Goes on at the last checkpoint whose bytes are what they were (each is read and checked); from the
   /// beginning when there is none.
   static Result<std::unique_ptr<PartialResult>> Open(const std::string& folder, const JournalContent& journal,
-                                                     int columns);
+                                                     int columns, const std::string& name_key = "path");
 
-  /// One line: path, row, error; path_base64 beside a path that is not UTF-8, where path has U+FFFD.
+  /// One line: path (or text, or id), row, error; path_base64 beside a path that is not UTF-8, where path has
+  /// U+FFFD.
   Status Add(const Found& found, const pipeline::ItemResult& result);
   /// \param milliseconds of work, for Checkpoint::milliseconds.
   Status SaveCheckpoint(int64_t milliseconds);
@@ -61,12 +63,14 @@ class PartialResult {
   int64_t rows() const { return now_.rows; }
 
  private:
-  PartialResult(std::string folder, int columns) : folder_(std::move(folder)), columns_(columns) {}
+  PartialResult(std::string folder, int columns, std::string name_key)
+      : folder_(std::move(folder)), columns_(columns), name_key_(std::move(name_key)) {}
   Status OpenFiles();
   Status AddRow(std::span<const float> row);
 
   const std::string folder_;
   const int columns_;
+  const std::string name_key_;
   std::unique_ptr<AppendFile> rows_;
   std::unique_ptr<AppendFile> lines_;
   std::unique_ptr<AppendFile> files_;

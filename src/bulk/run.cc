@@ -90,10 +90,12 @@ Status EmbedRun::Submit(const std::shared_ptr<Chunk>& chunk) {
   held_.push_back(chunk);
   for (const Found& file : chunk->files) {
     if (file.kept) continue;
-    if (file.status.ok()) {
-      request->Add(pipeline::Reference{file.path});
-    } else {
+    if (!file.status.ok()) {
       request->AddFailed(file.status);
+    } else if (file.words) {
+      request->Add(pipeline::Text{*file.words});
+    } else {
+      request->Add(pipeline::Reference{file.path});
     }
   }
   request->Finish();

@@ -14,23 +14,24 @@ namespace photovec::bulk {
 
 /// Which file it was, and in which state: how a resumed run sees that one changed.
 struct FileId {
-  uint32_t input = 0;  ///< which of the inputs it was found in
-  int64_t size = -1;   ///< -1: it could not be looked at
-  int64_t mtime_ns = 0;
+  uint32_t input = 0;    ///< which of the inputs it was found in
+  int64_t size = -1;     ///< -1: it could not be looked at
+  int64_t mtime_ns = 0;  ///< of a text: its CRC-32C
   bool operator==(const FileId&) const = default;
 };
 
 /// One line of the result to be.
 struct Found {
-  std::string path;
-  Status status;  ///< kNotFound or kUnavailable when the path or folder cannot be read
+  std::string path;  ///< of a text: what names it
+  Status status;     ///< kNotFound or kUnavailable when the path or folder cannot be read
   FileId id = {};
   bool is_folder = false;
   bool is_regular = false;
   dev_t device = 0;
   ino_t inode = 0;
   std::optional<pipeline::ItemResult> kept =
-      {};  ///< what an earlier run made of it; only resumed runs have it
+      {};                                 ///< what an earlier run made of it; only resumed runs have it
+  std::optional<std::string> words = {};  ///< of a text: what is embedded
 };
 
 /// What was passed over inside folders, by reason.
@@ -43,11 +44,11 @@ struct PassedOver {
   int64_t empty_lines = 0;   ///< of a list
 };
 
-/// Where files to embed come from, in an order that is always the same. Not thread-safe.
+/// Where files or texts to embed come from, in an order that is always the same. Not thread-safe.
 class Source {
  public:
   virtual ~Source() = default;
-  /// The next file; nullopt at the end, or after an error (status()).
+  /// The next one; nullopt at the end, or after an error (status()).
   virtual std::optional<Found> Next() = 0;
   /// Whether Next() would answer without waiting for another process.
   virtual bool Ready() { return true; }

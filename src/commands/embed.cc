@@ -37,6 +37,8 @@ class EmbedCommand : public cli::Command {
                "only look whether FILE and the two files beside it belong together");
     flags.Group("Input");
     flags.Text("from", &options_.from, "FILE", "a list of files instead of INPUT, one a line; -: on stdin");
+    flags.Text("texts", &options_.texts, "FILE",
+               "texts instead of images, one a line, or of a .jsonl file {\"id\", \"text\"}; -: on stdin");
     flags.Switch("null", &options_.null_separated, "the names of the list end with NUL (find -print0)");
     flags.Switch("all-files", &options_.all_files, "try every file in folders, not only names like photos'");
     DeclareEngineFlags(flags, &options_.engine);
@@ -44,9 +46,13 @@ class EmbedCommand : public cli::Command {
 
   int Run() override {
     if (!check_.empty()) return RunEmbedCheck(check_);
-    if (options_.inputs.empty() == options_.from.empty()) {
-      return Usage(options_.from.empty() ? "name at least one INPUT, or a list of files with --from"
-                                         : "give INPUTs or --from, not both: put their names into the list");
+    const int given =
+        int{!options_.inputs.empty()} + int{!options_.from.empty()} + int{!options_.texts.empty()};
+    if (given != 1) {
+      return Usage(given == 0 ? "name at least one INPUT, a list of files with --from, or texts with --texts"
+                   : options_.texts.empty()
+                       ? "give INPUTs or --from, not both: put their names into the list"
+                       : "--texts takes neither INPUTs nor --from: images go into a result of their own");
     }
     if (options_.null_separated && options_.from.empty()) return Usage("--null is about the list of --from");
     const auto choices = engine::ParseModelChoices(options_.engine.models);

@@ -15,6 +15,7 @@
 #include "bulk/reader.h"
 #include "bulk/result_files.h"
 #include "bulk/run.h"
+#include "bulk/text_source.h"
 #include "bulk/walker.h"
 #include "cli/exit.h"
 #include "cli/progress.h"
@@ -59,6 +60,11 @@ class InputCounter {
 
 Result<std::unique_ptr<bulk::Source>> OpenSource(const EmbedOptions& options,
                                                  const bulk::OutputNames& names) {
+  if (!options.texts.empty()) {
+    ASSIGN_OR_RETURN(auto texts,
+                     bulk::TextSource::Open(options.texts, bulk::TextSource::FormOf(options.texts)));
+    return std::unique_ptr<bulk::Source>(std::move(texts));
+  }
   if (options.from.empty()) {
     auto walker = std::make_unique<bulk::PathWalker>(options.inputs, options.all_files);
     walker->LeaveOut(names.partial);
@@ -92,10 +98,10 @@ class EmbedJob {
 
   int Run(engine::Engine& engine, bulk::Source& source) {
     engine_ = &engine;
-    resumed_.emplace(source, options_.from.empty() ? bulk::InputKind::kNamed : bulk::InputKind::kList);
+    resumed_.emplace(source, options_.is_list() ? bulk::InputKind::kList : bulk::InputKind::kNamed);
     const Status prepared = Prepare();
     if (!prepared.ok()) return cli::ReportFailure(prepared);
-    const InputCounter counter(options_, names_, progress_.enabled() && options_.from.empty());
+    const InputCounter counter(options_, names_, progress_.enabled() && !options_.is_list());
     counter_ = &counter;
     if (rebuild_) {
       if (const auto code = Rebuild()) return *code;
@@ -107,13 +113,17 @@ class EmbedJob {
 
  private:
   const engine::ModelSummary& model() const { return engine_->models[0]; }
+  std::string TextRule() const {
+    const tokenize::TokenizerInfo* text = engine_->pipeline->models().front().text;
+    return text != nullptr ? text->rule : "";
+  }
   int columns() const { return model().encoder.embedding_dim; }
 
   int CheckFinished() {
     const auto checked = bulk::CheckResult(names_);
     if (!checked.ok()) return cli::ReportFailure(checked.status());
-    std::printf("the interrupted run had all of its %s images; its result is in place now -> %s\n",
-                cli::Grouped(checked->inputs).c_str(), names_.npy.c_str());
+    std::printf("the interrupted run had all of its %s %s; its result is in place now -> %s\n",
+                cli::Grouped(checked->inputs).c_str(), options_.Noun(), names_.npy.c_str());
     return checked->failed > 0 ? cli::kExitSomeFailed : cli::kExitOk;
   }
 
@@ -122,31 +132,34 @@ class EmbedJob {
     const bulk::RunFacts facts = FactsOf(options_, model());
     if (!options_.resume || !earlier_) {
       if (earlier_ && !earlier_->checkpoints.empty()) {
-        log::warn("begins anew: the checkpoint of {} images in {} is removed (--resume goes on from one)",
-                  earlier_->checkpoints.back().lines, names_.partial);
+        log::warn("begins anew: the checkpoint of {} {} in {} is removed (--resume goes on from one)",
+                  earlier_->checkpoints.back().lines, options_.Noun(), names_.partial);
       }
       RETURN_IF_ERROR(bulk::RemoveLeftover(names_));
-      ASSIGN_OR_RETURN(partial_, bulk::PartialResult::Create(names_.RunFolder(), facts, columns()));
+      ASSIGN_OR_RETURN(partial_,
+                       bulk::PartialResult::Create(names_.RunFolder(), facts, columns(), options_.NameKey()));
       return Status::Ok();
     }
     RETURN_IF_ERROR(SameFacts(earlier_->run, facts));
-    ASSIGN_OR_RETURN(partial_, bulk::PartialResult::Open(names_.RunFolder(), *earlier_, columns()));
+    ASSIGN_OR_RETURN(partial_,
+                     bulk::PartialResult::Open(names_.RunFolder(), *earlier_, columns(), options_.NameKey()));
     earlier_lines_ = partial_->lines();
     ASSIGN_OR_RETURN(const bool same, resumed_->Compare(names_.RunFolder(), earlier_lines_, columns()));
     rebuild_ = !same;
-    if (same) PrintResumed(resumed_->counts(), earlier_lines_);
+    if (same) PrintResumed(options_, resumed_->counts(), earlier_lines_);
     return Status::Ok();
   }
 
   // Writes the earlier part anew in next/, with what changed in it, and takes that for the earlier part.
   std::optional<int> Rebuild() {
     earlier_lines_ = 0;
-    auto next = bulk::PartialResult::Create(names_.NextFolder(), FactsOf(options_, model()), columns());
+    auto next = bulk::PartialResult::Create(names_.NextFolder(), FactsOf(options_, model()), columns(),
+                                            options_.NameKey());
     if (!next.ok()) return cli::ReportFailure(next.status());
     const auto run = MakeRun(**next, partial_->checkpoint().milliseconds);
     const int64_t before = partial_->lines();
     if (const auto code = Work(*run)) return code;
-    PrintResumed(resumed_->counts(), before);
+    PrintResumed(options_, resumed_->counts(), before);
     next->reset();
     partial_.reset();
     const Status taken = TakeNext();
@@ -158,7 +171,8 @@ class EmbedJob {
   Status TakeNext() {
     RETURN_IF_ERROR(bulk::TakeNext(names_));
     ASSIGN_OR_RETURN(const auto journal, bulk::ReadJournal(names_.RunFolder() + bulk::kJournalName));
-    ASSIGN_OR_RETURN(partial_, bulk::PartialResult::Open(names_.RunFolder(), journal, columns()));
+    ASSIGN_OR_RETURN(partial_,
+                     bulk::PartialResult::Open(names_.RunFolder(), journal, columns(), options_.NameKey()));
     return Status::Ok();
   }
 
@@ -204,13 +218,13 @@ class EmbedJob {
       return "; nothing was done yet, and " + names_.npy + " is as it was before";
     }
     return "; " + names_.npy + " is as it was before. What was done up to the last checkpoint (" +
-           cli::Grouped(partial_->checkpoint().lines) + " images) lies in " + names_.partial +
-           ": the same command with --resume goes on from there";
+           cli::Grouped(partial_->checkpoint().lines) + " " + options_.Noun() + ") lies in " +
+           names_.partial + ": the same command with --resume goes on from there";
   }
 
   // An unmounted disk or a mistyped folder: an older result is worth more than an empty one.
   int GiveUp(const bulk::StageSummary& summary) {
-    std::string why = "no images were found";
+    std::string why = std::string("no ") + options_.Noun() + " were found";
     if (summary.images() > 0) {
       why = "nothing could be read (" + summary.FailuresText() + "): " + summary.first_failure();
     }
@@ -228,15 +242,15 @@ class EmbedJob {
     if (!digests.ok()) {
       return cli::ReportFailure({digests.status().code(), digests.status().message() + Afterwards()});
     }
-    const Status finished = partial_->Finish(
-        MetaJson(options_, model(), *digests, summary, resumed_->passed_over(), run.milliseconds()));
+    const Status finished = partial_->Finish(MetaJson(options_, model(), TextRule(), *digests, summary,
+                                                      resumed_->passed_over(), run.milliseconds()));
     if (!finished.ok()) return cli::ReportFailure({finished.code(), finished.message() + Afterwards()});
     partial_.reset();
     const Status placed = bulk::PutInPlace(names_);
     if (!placed.ok()) return cli::ReportFailure(placed);
     const Status removed = bulk::RemoveLeftover(names_);
     if (!removed.ok()) log::warn("the result is in place, but {}", removed.message());
-    PrintSummary(names_.npy, summary, resumed_->passed_over(), earlier_lines_,
+    PrintSummary(options_, names_.npy, summary, resumed_->passed_over(), earlier_lines_,
                  static_cast<double>(run.session_milliseconds()) / 1e3);
     return summary.failed() > 0 ? cli::kExitSomeFailed : cli::kExitOk;
   }
@@ -256,6 +270,11 @@ class EmbedJob {
 
 }  // namespace
 
+std::string EmbedOptions::NameKey() const {
+  if (texts.empty()) return "path";
+  return bulk::TextSource::FormOf(texts) == bulk::TextSource::Form::kJson ? "id" : "text";
+}
+
 int RunEmbed(const EmbedOptions& options) {
   const auto names = bulk::OutputNames::Of(options.output);
   if (!names.ok()) return cli::ReportUsage(names.status());
@@ -269,6 +288,10 @@ int RunEmbed(const EmbedOptions& options) {
   auto engine = engine::StartEngine(options.engine, std::make_unique<bulk::PathReader>(kReaders, kMaxReads),
                                     bulk::EmbedRun::kChunk);
   if (!engine.ok()) return cli::ReportFailure(engine.status());
+  if (!options.texts.empty() && (*engine)->pipeline->models().front().text == nullptr) {
+    return cli::ReportFailure({Code::kInvalidRequest, "--texts: the model " + (*engine)->models[0].name +
+                                                          " has no text tower; it embeds images only"});
+  }
   const int code = job.Run(**engine, **source);
   if (code == cli::kExitDeviceFailed || engine::HasHangingStream(**engine)) {
     lock->reset();

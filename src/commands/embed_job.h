@@ -13,6 +13,7 @@ namespace photovec::commands {
 struct EmbedOptions {
   std::vector<std::string> inputs;  ///< folders and files; empty with a list
   std::string from;                 ///< the list: a path, "-" for stdin, or empty
+  std::string texts;                ///< the same of texts
   bool null_separated = false;      ///< of the list
   bool all_files = false;
   std::string output = "vectors.npy";
@@ -20,6 +21,12 @@ struct EmbedOptions {
   int64_t checkpoint_images = 100'000;
   double checkpoint_seconds = 30;
   engine::EngineOptions engine;
+
+  bool is_list() const { return inputs.empty(); }
+  /// What a line of the result calls what it is about: "path", "text" or "id".
+  std::string NameKey() const;
+  /// "images" or "texts".
+  const char* Noun() const { return texts.empty() ? "images" : "texts"; }
 };
 
 /// Embeds, or goes on with what was interrupted, and puts the result in place; prints a summary to stdout and

@@ -53,6 +53,8 @@ bulk::RunFacts FactsOf(const EmbedOptions& options, const engine::ModelSummary& 
       {"--from", options.from.empty() ? "off" : "on"},
       {"--null", options.null_separated ? "on" : "off"},
   };
+  // Not where it is off: a run of an earlier version has no word for it.
+  if (!options.texts.empty()) facts["--texts"] = options.NameKey() == "id" ? "JSON lines" : "lines";
   if (!options.from.empty() || std::any_of(options.inputs.begin(), options.inputs.end(), IsRelative)) {
     std::error_code ignored;  // a working directory that was removed has no name, in both runs
     facts["working directory"] = AsText(std::filesystem::current_path(ignored).string());
@@ -82,8 +84,9 @@ Status SameFacts(const bulk::RunFacts& before, const bulk::RunFacts& now) {
 }
 
 std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& model,
-                     const bulk::ResultDigests& digests, const bulk::StageSummary& summary,
-                     const bulk::PassedOver& passed_over, int64_t milliseconds) {
+                     const std::string& text_rule, const bulk::ResultDigests& digests,
+                     const bulk::StageSummary& summary, const bulk::PassedOver& passed_over,
+                     int64_t milliseconds) {
   std::string out;
   json::Writer writer(out);
   const auto add = [&](std::string_view key, const auto& value) { writer.Line(2).Field(key, value); };
@@ -112,6 +115,10 @@ std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& mo
   add("jpeg_scaling", NameOf(options.engine.decode.jpeg_scaling));
   add("alpha", NameOf(options.engine.decode.alpha));
   add("color", NameOf(options.engine.decode.color));
+  if (!options.texts.empty()) {
+    add("input", options.Noun());
+    add("text_rule", text_rule);
+  }
   add("complete", true);
   add("inputs", summary.images());
   add("vectors", summary.images() - summary.failed());
@@ -129,13 +136,13 @@ std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& mo
   return out += '\n';
 }
 
-void PrintSummary(const std::string& output, const bulk::StageSummary& summary,
+void PrintSummary(const EmbedOptions& options, const std::string& output, const bulk::StageSummary& summary,
                   const bulk::PassedOver& passed_over, int64_t earlier, double session_seconds) {
   const int64_t vectors = summary.images() - summary.failed();
   const auto now = static_cast<double>(summary.images() - earlier);
-  std::printf("%s of %s images embedded in %.1f s, %.1f images/s -> %s\n", cli::Grouped(vectors).c_str(),
-              cli::Grouped(summary.images()).c_str(), session_seconds,
-              session_seconds > 0 ? now / session_seconds : 0, output.c_str());
+  std::printf("%s of %s %s embedded in %.1f s, %.1f %s/s -> %s\n", cli::Grouped(vectors).c_str(),
+              cli::Grouped(summary.images()).c_str(), options.Noun(), session_seconds,
+              session_seconds > 0 ? now / session_seconds : 0, options.Noun(), output.c_str());
   if (earlier > 0) {
     std::printf("%s of them by earlier runs; time, rate and the table below are without these\n",
                 cli::Grouped(earlier).c_str());
@@ -155,11 +162,12 @@ void PrintSummary(const std::string& output, const bulk::StageSummary& summary,
   }
 }
 
-void PrintResumed(const bulk::ResumedSource::Counts& counts, int64_t lines) {
+void PrintResumed(const EmbedOptions& options, const bulk::ResumedSource::Counts& counts, int64_t lines) {
   std::printf(
-      "resumed after %s images: %s kept, %s changed since and embedded anew, %s new among them, %s gone\n",
-      cli::Grouped(lines).c_str(), cli::Grouped(counts.kept).c_str(), cli::Grouped(counts.changed).c_str(),
-      cli::Grouped(counts.added).c_str(), cli::Grouped(counts.gone).c_str());
+      "resumed after %s %s: %s kept, %s changed since and embedded anew, %s new among them, %s gone\n",
+      cli::Grouped(lines).c_str(), options.Noun(), cli::Grouped(counts.kept).c_str(),
+      cli::Grouped(counts.changed).c_str(), cli::Grouped(counts.added).c_str(),
+      cli::Grouped(counts.gone).c_str());
 }
 
 }  // namespace photovec::commands

@@ -19,14 +19,16 @@ bulk::RunFacts FactsOf(const EmbedOptions& options, const engine::ModelSummary& 
 /// OK, or kInvalidRequest naming each fact that differs.
 Status SameFacts(const bulk::RunFacts& before, const bulk::RunFacts& now);
 
+/// \param text_rule the tokenizer's; of texts only.
 /// \param milliseconds of work, over all runs.
 std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& model,
-                     const bulk::ResultDigests& digests, const bulk::StageSummary& summary,
-                     const bulk::PassedOver& passed_over, int64_t milliseconds);
+                     const std::string& text_rule, const bulk::ResultDigests& digests,
+                     const bulk::StageSummary& summary, const bulk::PassedOver& passed_over,
+                     int64_t milliseconds);
 
 /// \param session_seconds of this process's work, which embedded all but `earlier` images.
-void PrintSummary(const std::string& output, const bulk::StageSummary& summary,
+void PrintSummary(const EmbedOptions& options, const std::string& output, const bulk::StageSummary& summary,
                   const bulk::PassedOver& passed_over, int64_t earlier, double session_seconds);
-void PrintResumed(const bulk::ResumedSource::Counts& counts, int64_t lines);
+void PrintResumed(const EmbedOptions& options, const bulk::ResumedSource::Counts& counts, int64_t lines);
 
 }  // namespace photovec::commands

@@ -46,6 +46,9 @@ inline constexpr std::string_view kAdmissionWait = "photovec_admission_wait_seco
 inline constexpr std::string_view kAdmissionMaxWait =
     "photovec_admission_max_wait_seconds";  ///< model, priority
 inline constexpr std::string_view kAdmissionRate = "photovec_admission_images_per_second";  ///< model
+inline constexpr std::string_view kAdmissionTextWait =
+    "photovec_admission_text_wait_seconds";  ///< model, priority
+inline constexpr std::string_view kAdmissionTextRate = "photovec_admission_texts_per_second";  ///< model
 inline constexpr std::string_view kResidentBytes = "process_resident_memory_bytes";
 inline constexpr std::string_view kCpuSeconds = "process_cpu_seconds_total";
 inline constexpr std::string_view kCpuRatio = "photovec_process_cpu_ratio";         ///< CPUs' worth in use

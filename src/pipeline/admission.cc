@@ -37,8 +37,6 @@ constexpr Lane Other(Lane lane) { return lane == Lane::kBulk ? Lane::kInteractiv
 
 void Learn(double& mean, double value) { mean += (value - mean) / (mean == 0 ? 1 : kLearnOver); }
 
-Lane LaneOf(const AdmissionAsk& ask) { return ask.images > kMostInteractiveImages ? Lane::kBulk : ask.lane; }
-
 }  // namespace
 
 struct Admission::Model {
@@ -82,63 +80,94 @@ struct Admission::Model {
 Admission::Admission(AdmissionOptions options) : options_(options) {}
 Admission::~Admission() = default;
 
-void Admission::AddModel(AdmissionModel given) {
-  auto model = std::make_unique<Model>(given);
-  for (size_t i = 0; i < kLaneCount; ++i) model->patience_s[i] = Seconds(options_.max_wait[i]);
-  models_.push_back(std::move(model));
+void Admission::AddModel(AdmissionModel images, AdmissionModel texts) {
+  auto& kinds = models_.emplace_back();
+  kinds = {std::make_unique<Model>(images), std::make_unique<Model>(texts)};
+  for (const auto& model : kinds) {
+    for (size_t i = 0; i < kLaneCount; ++i) model->patience_s[i] = Seconds(options_.max_wait[i]);
+  }
+}
+
+Admission::Share Admission::ShareOf(const AdmissionAsk& ask, ItemKind kind) {
+  Share share;
+  share.model = ask.model;
+  share.kind = kind;
+  share.items = kind == ItemKind::kText ? ask.texts : ask.images;
+  share.lane = share.items > MostInteractive(kind) ? Lane::kBulk : ask.lane;
+  share.by_reference = ask.by_reference && kind == ItemKind::kImage;
+  return share;
+}
+
+// One at least.
+std::vector<Admission::Share> Admission::SharesOf(const AdmissionAsk& ask) {
+  std::vector<Share> shares;
+  if (ask.images > 0 || ask.texts == 0) shares.push_back(ShareOf(ask, ItemKind::kImage));
+  if (ask.texts > 0) shares.push_back(ShareOf(ask, ItemKind::kText));
+  return shares;
 }
 
 Result<std::shared_ptr<Ticket>, Refusal> Admission::Ask(const AdmissionAsk& ask, TimePoint now) {
   std::scoped_lock lock(mutex_);
   ForgetSilent(now);
-  Model& model = *models_[static_cast<size_t>(ask.model)];
-  const Lane lane = LaneOf(ask);
-  const bool expected = model.bookings[Index(lane)].Claim(ask.retry_key, now);
-  const double wait = WaitSeconds(model, ask, now);
-  const double allowed = Patience(model, lane, now) * (expected ? 1 : kNewcomersShare);
+  double most = 0;
+  Refusal refusal;
+  Share refused;
+  for (const Share& share : SharesOf(ask)) {
+    const auto [excess, reason] = Judge(share, ask, now);
+    if (excess <= most) continue;
+    most = excess;
+    refusal.reason = reason;
+    refused = share;
+  }
+  if (most <= 0) return Open(ask, now);
+  refusal.retry_after_s = Book(refused, ask.retry_key, most, now);
+  const std::string when = "; try again in " + std::to_string(refusal.retry_after_s) + " s";
+  refusal.status =
+      refusal.reason == Refusal::Reason::kDeadline
+          ? Status(Code::kOverloaded, "it cannot be answered within the request's time: allow more, or send fewer " +
+                                          std::string(refused.kind == ItemKind::kText ? "texts" : "images") + when)
+          : Status(Code::kOverloaded, "too much waits already (--max-queue-time)" + when);
+  return refusal;
+}
+
+std::pair<double, Refusal::Reason> Admission::Judge(const Share& share, const AdmissionAsk& ask, TimePoint now) {
+  Model& model = ModelOf(share);
+  const bool expected = model.bookings[Index(share.lane)].Claim(ask.retry_key, now);
+  const double wait = WaitSeconds(model, share, ask.client, now);
+  const double allowed = Patience(model, share.lane, now) * (expected ? 1 : kNewcomersShare);
   double excess = wait - allowed;
   Refusal::Reason reason = Refusal::Reason::kQueueTime;
-  const double rate = RatePerSecond(model, lane, now);
-  // A few images on an idle server are tried in any case: they are dropped in time if it was too little.
-  const bool alone = wait <= 0 && ask.images <= model.given.decoders + model.given.streams;
+  const double rate = RatePerSecond(model, share.lane, now);
+  // A few items on an idle server are tried in any case: they are dropped in time if it was too little.
+  const bool alone = wait <= 0 && share.items <= model.given.decoders + model.given.streams;
   if (!alone && rate > 0 && !ask.deadline.infinite()) {
     const double left = Seconds(ask.deadline.at() - now);
-    const double needed = wait + ask.images / rate + 1e-6 * static_cast<double>(model.rest_from_decode_us);
+    const double needed = wait + share.items / rate + 1e-6 * static_cast<double>(model.rest_from_decode_us);
     if (needed - left > std::max(0.0, excess)) {
       excess = needed - left;
       reason = Refusal::Reason::kDeadline;
     }
   }
-  if (excess <= 0) return Open(ask, now);
-  Refusal refusal;
-  refusal.reason = reason;
-  refusal.retry_after_s = Book(model, ask, excess, now);
-  const std::string when = "; try again in " + std::to_string(refusal.retry_after_s) + " s";
-  refusal.status =
-      reason == Refusal::Reason::kDeadline
-          ? Status(Code::kOverloaded,
-                   "it cannot be answered within the request's time: allow more, or send fewer images" + when)
-          : Status(Code::kOverloaded, "too much waits already (--max-queue-time)" + when);
-  return refusal;
+  return {excess, reason};
 }
 
 int Admission::RetryAfter(const AdmissionAsk& ask, TimePoint now) {
   std::scoped_lock lock(mutex_);
-  Model& model = *models_[static_cast<size_t>(ask.model)];
-  const double rate = RatePerSecond(model, LaneOf(ask), now);
-  return Book(model, ask, rate > 0 ? ask.images / rate : 0, now);
+  const Share share = SharesOf(ask).front();
+  const double rate = RatePerSecond(ModelOf(share), share.lane, now);
+  return Book(share, ask.retry_key, rate > 0 ? share.items / rate : 0, now);
 }
 
 // After the excess is done, and those who are expected before.
-int Admission::Book(Model& model, const AdmissionAsk& ask, double excess, TimePoint now) const {
-  const Lane lane = LaneOf(ask);
-  const double rate = RatePerSecond(model, lane, now);
-  Bookings& bookings = model.bookings[Index(lane)];
-  const double longest =
-      std::clamp(kLongestLine * Seconds(options_.max_wait[Index(lane)]), kLeastLineSeconds, kMostLineSeconds);
+int Admission::Book(const Share& share, uint64_t key, double excess, TimePoint now) {
+  Model& model = ModelOf(share);
+  const double rate = RatePerSecond(model, share.lane, now);
+  Bookings& bookings = model.bookings[Index(share.lane)];
+  const double longest = std::clamp(kLongestLine * Seconds(options_.max_wait[Index(share.lane)]),
+                                    kLeastLineSeconds, kMostLineSeconds);
   const double line = rate > 0 ? std::min(longest, bookings.Expected(now) / rate) : 0;
   const auto after = static_cast<int>(std::clamp(std::ceil(excess + line), 1.0, double{kLongestRetryAfter}));
-  bookings.Book(ask.retry_key, ask.images, now, now + seconds(after));
+  bookings.Book(key, share.items, now, now + seconds(after));
   return after;
 }
 
@@ -148,47 +177,68 @@ std::shared_ptr<Ticket> Admission::Enter(const AdmissionAsk& ask, TimePoint now)
 }
 
 std::shared_ptr<Ticket> Admission::Open(const AdmissionAsk& ask, TimePoint now) {
+  auto ticket = std::make_shared<Ticket>(shared_from_this(), ask.model);
+  for (const Share& share : SharesOf(ask)) OpenPart(*ticket, share, ask, now);
+  return ticket;
+}
+
+Admission::Part& Admission::OpenPart(Ticket& ticket, const Share& share, const AdmissionAsk& ask, TimePoint now) {
   const uint64_t id = ++last_id_;
-  Request& request = requests_[id];
-  request.model = ask.model;
-  request.lane = LaneOf(ask);
-  request.client = ask.client;
-  request.asked_bulk = ask.lane == Lane::kBulk;
-  request.opened = now;
-  ++models_[static_cast<size_t>(ask.model)]->requests[Index(request.lane)];
-  Rank(request, ask.images);
-  Announce(request, ask.images);
-  if (ask.images > 0) announced_.emplace_back(now + kPromise, id);
-  return std::make_shared<Ticket>(shared_from_this(), id, ask.model);
+  ticket.parts_[static_cast<size_t>(share.kind)] = id;
+  Part& part = parts_[id];
+  part.model = share.model;
+  part.kind = share.kind;
+  part.lane = share.lane;
+  part.client = ask.client;
+  part.asked_bulk = ask.lane == Lane::kBulk;
+  part.opened = now;
+  ++ModelOf(part).requests[Index(part.lane)];
+  Rank(part, share.items);
+  Announce(part, share.items);
+  if (share.items > 0) announced_.emplace_back(now + kPromise, id);
+  return part;
+}
+
+// One that nobody spoke of is opened now, as the other one was.
+Admission::Part& Admission::PartOf(Ticket& ticket, ItemKind kind, TimePoint now) {
+  if (const uint64_t id = ticket.parts_[static_cast<size_t>(kind)]; id != 0) return parts_.at(id);
+  AdmissionAsk ask;
+  ask.model = ticket.model_;
+  ask.images = 0;
+  ForParts(ticket, [&](const Part& other) {
+    ask.client = other.client;
+    if (other.asked_bulk) ask.lane = Lane::kBulk;
+  });
+  return OpenPart(ticket, ShareOf(ask, kind), ask, now);
 }
 
 // The place in line: behind what this client asked for before, and not before what is in work now.
-void Admission::Rank(Request& request, double images) {
-  LaneOrder& order = order_[Index(request.lane)];
-  LaneClient& client = order.clients[request.client];
+void Admission::Rank(Part& part, double items) {
+  LaneOrder& order = OrderOf(part.kind, part.lane);
+  LaneClient& client = order.clients[part.client];
   ++client.requests;
-  request.rank = std::max(order.now, client.finish);
-  client.finish = request.rank + images;
+  part.rank = std::max(order.now, client.finish);
+  client.finish = part.rank + items;
 }
 
-void Admission::Unrank(const Request& request) {
-  auto& clients = order_[Index(request.lane)].clients;
-  const auto client = clients.find(request.client);
+void Admission::Unrank(const Part& part) {
+  auto& clients = OrderOf(part.kind, part.lane).clients;
+  const auto client = clients.find(part.client);
   if (client != clients.end() && --client->second.requests == 0) clients.erase(client);
 }
 
-void Admission::Announce(Request& request, double images) {
-  request.announced += images;
-  models_[static_cast<size_t>(request.model)]->waiting[Index(request.lane)].Add(request.client, images);
+void Admission::Announce(Part& part, double items) {
+  part.announced += items;
+  ModelOf(part).waiting[Index(part.lane)].Add(part.client, items);
 }
 
 void Admission::ForgetSilent(TimePoint now) {
   for (; !announced_.empty() && announced_.front().first <= now; announced_.pop_front()) {
-    const auto found = requests_.find(announced_.front().second);
-    if (found == requests_.end()) continue;
-    Request& request = found->second;
-    const double believed = std::min(request.announced, static_cast<double>(request.added));
-    Announce(request, believed - request.announced);
+    const auto found = parts_.find(announced_.front().second);
+    if (found == parts_.end()) continue;
+    Part& part = found->second;
+    const double believed = std::min(part.announced, static_cast<double>(part.added));
+    Announce(part, believed - part.announced);
   }
 }
 
@@ -200,16 +250,15 @@ double Admission::RatePerSecond(const Model& model, Lane lane, TimePoint now) {
   return std::max(rate * kBulkShare, rate - model.Recent(now) / kLaneFadeSeconds);
 }
 
-double Admission::WaitSeconds(const Model& model, const AdmissionAsk& ask, TimePoint now) {
-  const Lane lane = LaneOf(ask);
+double Admission::WaitSeconds(const Model& model, const Share& share, uint64_t client, TimePoint now) {
   double wait = 0;
   // What decoders and streams hold does not wait, nor does whoever comes while they have room.
   const double held = model.waiting[0].total() + model.waiting[1].total();
   if (held <= model.given.decoders + model.given.streams) return 0;
-  const double rate = RatePerSecond(model, lane, now);
-  if (rate > 0) wait = model.waiting[Index(lane)].Ahead(ask.client, ask.images) / rate;
-  const double fetches = ask.by_reference ? model.fetched.PerSecond(now) : 0;
-  if (fetches > 0) wait = std::max(wait, model.fetching.Ahead(ask.client, ask.images) / fetches);
+  const double rate = RatePerSecond(model, share.lane, now);
+  if (rate > 0) wait = model.waiting[Index(share.lane)].Ahead(client, share.items) / rate;
+  const double fetches = share.by_reference ? model.fetched.PerSecond(now) : 0;
+  if (fetches > 0) wait = std::max(wait, model.fetching.Ahead(client, share.items) / fetches);
   return wait;
 }
 
@@ -224,45 +273,43 @@ double Admission::Patience(Model& model, Lane lane, TimePoint now) const {
   return patience;
 }
 
-void Admission::LearnPatience(Model& model, const Request& request, TimePoint now) {
-  const double limit = Seconds(options_.max_wait[Index(request.lane)]);
-  const double age = Seconds(now - request.opened);
-  double& patience = model.patience_s[Index(request.lane)];
+void Admission::LearnPatience(Model& model, const Part& part, TimePoint now) {
+  const double limit = Seconds(options_.max_wait[Index(part.lane)]);
+  const double age = Seconds(now - part.opened);
+  double& patience = model.patience_s[Index(part.lane)];
   if (age < limit * kLeastPatience || age * kOfPatience >= patience) return;
   patience += (std::max(age * kOfPatience, limit * kLeastPatience) - patience) / kPatienceOver;
 }
 
 // It proves larger or smaller than it was said to be.
-void Admission::Move(Request& request, Lane lane) {
-  Model& model = *models_[static_cast<size_t>(request.model)];
-  const double announced = request.announced;
-  Announce(request, -announced);
-  Unrank(request);
-  --model.requests[Index(request.lane)];
-  if (request.running) --model.running[Index(request.lane)];
-  request.lane = lane;
-  ++model.requests[Index(request.lane)];
-  if (request.running) ++model.running[Index(request.lane)];
-  Rank(request, announced);
-  Announce(request, announced);
+void Admission::Move(Part& part, Lane lane) {
+  Model& model = ModelOf(part);
+  const double announced = part.announced;
+  Announce(part, -announced);
+  Unrank(part);
+  --model.requests[Index(part.lane)];
+  if (part.running) --model.running[Index(part.lane)];
+  part.lane = lane;
+  ++model.requests[Index(part.lane)];
+  if (part.running) ++model.running[Index(part.lane)];
+  Rank(part, announced);
+  Announce(part, announced);
 }
 
-Charge Admission::Add(uint64_t id, uint64_t bytes, bool by_reference, TimePoint now) {
+Charge Admission::Add(Ticket& ticket, ItemKind kind, uint64_t bytes, bool by_reference, TimePoint now) {
   std::scoped_lock lock(mutex_);
-  Request& request = requests_.at(id);
-  Model& model = *models_[static_cast<size_t>(request.model)];
-  if (++request.added > kMostInteractiveImages && request.lane == Lane::kInteractive) {
-    Move(request, Lane::kBulk);
-  }
-  if (request.announced >= 1) {
-    Announce(request, -1);
+  Part& part = PartOf(ticket, kind, now);
+  Model& model = ModelOf(part);
+  if (++part.added > MostInteractive(kind) && part.lane == Lane::kInteractive) Move(part, Lane::kBulk);
+  if (part.announced >= 1) {
+    Announce(part, -1);
   } else {
-    order_[Index(request.lane)].clients[request.client].finish += 1;
+    OrderOf(kind, part.lane).clients[part.client].finish += 1;
   }
-  Charge charge{{request.lane, request.rank, id}, model.Work(bytes), by_reference};
-  model.waiting[Index(request.lane)].Add(request.client, charge.work);
+  Charge charge{{part.lane, part.rank, ticket.parts_[static_cast<size_t>(kind)]}, model.Work(bytes), by_reference};
+  model.waiting[Index(part.lane)].Add(part.client, charge.work);
   if (by_reference) {
-    model.fetching.Add(request.client, 1);
+    model.fetching.Add(part.client, 1);
     if (model.fetching.total() > model.given.fetch_ahead) model.fetched.OnBusy(now);
   } else {
     ++model.here;
@@ -271,59 +318,62 @@ Charge Admission::Add(uint64_t id, uint64_t bytes, bool by_reference, TimePoint 
   return charge;
 }
 
-void Admission::Expect(uint64_t id, double images) {
+void Admission::Expect(Ticket& ticket, double images) {
   std::scoped_lock lock(mutex_);
-  Request& request = requests_.at(id);
-  const bool small = request.added + images <= kMostInteractiveImages;
-  if (small && request.lane == Lane::kBulk && request.added == 0 && !request.asked_bulk) {
-    Move(request, Lane::kInteractive);
+  Part& part = PartOf(ticket, ItemKind::kImage, Clock::now());
+  const bool small = part.added + images <= kMostInteractiveImages;
+  if (small && part.lane == Lane::kBulk && part.added == 0 && !part.asked_bulk) {
+    Move(part, Lane::kInteractive);
   }
-  Announce(request, std::max(0.0, images) - request.announced);
+  Announce(part, std::max(0.0, images) - part.announced);
 }
 
-void Admission::Skip(uint64_t id) {
+void Admission::Skip(Ticket& ticket) {
   std::scoped_lock lock(mutex_);
-  Request& request = requests_.at(id);
-  if (request.announced >= 1) Announce(request, -1);
+  double one = 1;
+  ForParts(ticket, [&](Part& part) {
+    if (part.announced >= 1) Announce(part, -std::exchange(one, 0));
+  });
 }
 
-void Admission::Finish(uint64_t id) {
+void Admission::Finish(Ticket& ticket) {
   std::scoped_lock lock(mutex_);
-  Request& request = requests_.at(id);
-  LaneClient& client = order_[Index(request.lane)].clients[request.client];
-  client.finish = std::max(request.rank, client.finish - request.announced);
-  Announce(request, -request.announced);
+  ForParts(ticket, [&](Part& part) {
+    LaneClient& client = OrderOf(part.kind, part.lane).clients[part.client];
+    client.finish = std::max(part.rank, client.finish - part.announced);
+    Announce(part, -part.announced);
+  });
 }
 
-void Admission::OnFetched(uint64_t id, Charge& charge, uint64_t bytes, TimePoint now) {
+void Admission::OnFetched(Charge& charge, uint64_t bytes, TimePoint now) {
   std::scoped_lock lock(mutex_);
-  const Request& request = requests_.at(id);
-  Model& model = *models_[static_cast<size_t>(request.model)];
+  const Part& part = parts_.at(charge.turn.flow);
+  Model& model = ModelOf(part);
   charge.fetching = false;
-  model.fetching.Add(request.client, -1);
+  model.fetching.Add(part.client, -1);
   model.fetched.OnDone(1, model.fetching.total() > model.given.fetch_ahead, now);
   const double work = model.Work(bytes);
-  model.waiting[Index(charge.turn.lane)].Add(request.client, work - std::exchange(charge.work, work));
+  model.waiting[Index(charge.turn.lane)].Add(part.client, work - std::exchange(charge.work, work));
   ++model.here;
   if (model.Busy()) model.served.OnBusy(now);
 }
 
-void Admission::OnStarted(uint64_t id, const Charge& charge) {
+void Admission::OnStarted(const Charge& charge) {
   std::scoped_lock lock(mutex_);
-  Request& request = requests_.at(id);
-  LaneOrder& order = order_[Index(charge.turn.lane)];
+  Part& part = parts_.at(charge.turn.flow);
+  LaneOrder& order = OrderOf(part.kind, charge.turn.lane);
   order.now = std::max(order.now, charge.turn.rank);
-  if (std::exchange(request.running, true)) return;
-  ++models_[static_cast<size_t>(request.model)]->running[Index(request.lane)];
+  if (std::exchange(part.running, true)) return;
+  ++ModelOf(part).running[Index(part.lane)];
 }
 
-void Admission::OnEnded(uint64_t id, const Charge& charge, const Served& served, TimePoint now) {
+void Admission::OnEnded(const Charge& charge, const Served& served, TimePoint now) {
   std::scoped_lock lock(mutex_);
-  const Request& request = requests_.at(id);
-  Model& model = *models_[static_cast<size_t>(request.model)];
-  model.waiting[Index(charge.turn.lane)].Add(request.client, -charge.work);
+  const Part& part = parts_.at(charge.turn.flow);
+  Model& model = ModelOf(part);
+  model.waiting[Index(charge.turn.lane)].Add(part.client, -charge.work);
   if (charge.fetching) {
-    model.fetching.Add(request.client, -1);
+    model.fetching.Add(part.client, -1);
     model.fetched.OnDone(served.served ? 1 : 0, model.fetching.total() > model.given.fetch_ahead, now);
     return;
   }
@@ -342,45 +392,44 @@ void Admission::OnEnded(uint64_t id, const Charge& charge, const Served& served,
   model.rest_from_decode_us = static_cast<int64_t>(model.decode_us + model.batch_us);
 }
 
-void Admission::OnLeft(uint64_t id, TimePoint now) {
+void Admission::OnLeft(Ticket& ticket, TimePoint now) {
   std::scoped_lock lock(mutex_);
-  Request& request = requests_.at(id);
-  if (std::exchange(request.left, true)) return;
-  LearnPatience(*models_[static_cast<size_t>(request.model)], request, now);
+  ForParts(ticket, [&](Part& part) {
+    if (!std::exchange(part.left, true)) LearnPatience(ModelOf(part), part, now);
+  });
 }
 
-void Admission::Close(uint64_t id) {
+void Admission::Close(Ticket& ticket) {
   std::scoped_lock lock(mutex_);
-  Request& request = requests_.at(id);
-  Model& model = *models_[static_cast<size_t>(request.model)];
-  Announce(request, -request.announced);
-  Unrank(request);
-  --model.requests[Index(request.lane)];
-  if (request.running) --model.running[Index(request.lane)];
-  requests_.erase(id);
+  ForParts(ticket, [&](Part& part) {
+    Model& model = ModelOf(part);
+    Announce(part, -part.announced);
+    Unrank(part);
+    --model.requests[Index(part.lane)];
+    if (part.running) --model.running[Index(part.lane)];
+  });
+  for (const uint64_t id : ticket.parts_) parts_.erase(id);
 }
 
-Clock::duration Ticket::RestFromDecode() const {
-  return std::chrono::microseconds(
-      admission_->models_[static_cast<size_t>(model_)]->rest_from_decode_us.load());
+Clock::duration Ticket::RestFromDecode(ItemKind kind) const {
+  return std::chrono::microseconds(admission_->ModelAt(model_, kind).rest_from_decode_us.load());
 }
 
-Clock::duration Ticket::RestFromEncode() const {
-  return std::chrono::microseconds(
-      admission_->models_[static_cast<size_t>(model_)]->rest_from_encode_us.load());
+Clock::duration Ticket::RestFromEncode(ItemKind kind) const {
+  return std::chrono::microseconds(admission_->ModelAt(model_, kind).rest_from_encode_us.load());
 }
 
-ModelState Admission::State(int index, TimePoint now) {
+ModelState Admission::State(int index, ItemKind kind, TimePoint now) {
   std::scoped_lock lock(mutex_);
   ForgetSilent(now);
-  Model& model = *models_[static_cast<size_t>(index)];
+  Model& model = ModelAt(index, kind);
   ModelState state;
-  state.images_per_second = model.served.PerSecond(now);
+  state.items_per_second = model.served.PerSecond(now);
   for (const Lane lane : {Lane::kInteractive, Lane::kBulk}) {
     LaneState& row = state.lanes[Index(lane)];
-    row.images = model.waiting[Index(lane)].total();
+    row.items = model.waiting[Index(lane)].total();
     const double rate = RatePerSecond(model, lane, now);
-    row.wait_s = rate > 0 ? row.images / rate : 0;
+    row.wait_s = rate > 0 ? row.items / rate : 0;
     const bool limited = options_.max_wait[Index(lane)] != Clock::duration::max();
     row.max_wait_s = limited ? Patience(model, lane, now) : 0;
     row.running = model.running[Index(lane)];
@@ -389,28 +438,28 @@ ModelState Admission::State(int index, TimePoint now) {
   return state;
 }
 
-Ticket::~Ticket() { admission_->Close(id_); }
+Ticket::~Ticket() { admission_->Close(*this); }
 
-Charge Ticket::Add(uint64_t bytes, bool by_reference, TimePoint now) {
-  return admission_->Add(id_, bytes, by_reference, now);
+Charge Ticket::Add(ItemKind kind, uint64_t bytes, bool by_reference, TimePoint now) {
+  return admission_->Add(*this, kind, bytes, by_reference, now);
 }
 
-void Ticket::Expect(double images) { admission_->Expect(id_, images); }
+void Ticket::Expect(double images) { admission_->Expect(*this, images); }
 
-void Ticket::Skip() { admission_->Skip(id_); }
+void Ticket::Skip() { admission_->Skip(*this); }
 
-void Ticket::Finish() { admission_->Finish(id_); }
+void Ticket::Finish() { admission_->Finish(*this); }
 
 void Ticket::OnFetched(Charge& charge, uint64_t bytes, TimePoint now) {
-  admission_->OnFetched(id_, charge, bytes, now);
+  admission_->OnFetched(charge, bytes, now);
 }
 
-void Ticket::OnStarted(const Charge& charge) { admission_->OnStarted(id_, charge); }
+void Ticket::OnStarted(const Charge& charge) { admission_->OnStarted(charge); }
 
 void Ticket::OnEnded(const Charge& charge, const Served& served, TimePoint now) {
-  admission_->OnEnded(id_, charge, served, now);
+  admission_->OnEnded(charge, served, now);
 }
 
-void Ticket::OnLeft(TimePoint now) { admission_->OnLeft(id_, now); }
+void Ticket::OnLeft(TimePoint now) { admission_->OnLeft(*this, now); }
 
 }  // namespace photovec::pipeline

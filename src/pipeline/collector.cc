@@ -47,9 +47,9 @@ void Collector::Cancel() {
 
 Status Collector::GivenUp(TimePoint now, Clock::duration rest) const {
   if (cancel_->cancelled())
-    return {Code::kCancelled, "the request was cancelled before this image was encoded"};
+    return {Code::kCancelled, "the request was cancelled before this part of it was encoded"};
   if (IsGivenUp(now, rest)) {
-    return {Code::kDeadlineExceeded, "the request's time is over before this image could be encoded"};
+    return {Code::kDeadlineExceeded, "the request's time is over before this part of it could be encoded"};
   }
   return Status::Ok();
 }

@@ -50,12 +50,14 @@ Status Core::AddModel(ModelSetup setup) {
   hooks.on_device_failure = [this](const Status& status) { OnDeviceFailure(status); };
   ASSIGN_OR_RETURN(auto model, ModelRuntime::Create(static_cast<int>(models.size()), std::move(setup),
                                                     options, options.decoders, registry, std::move(hooks)));
-  AdmissionModel load = model->load();
+  AdmissionModel load = model->load(ItemKind::kImage);
   load.decoders = options.decoders;
   // Both may stand on the same CPUs, so their times add up. A decoder takes about 100 photos a second.
   if (load.first_rate > 0) load.first_rate = 1 / (1 / load.first_rate + 1 / (100.0 * options.decoders));
   load.fetch_ahead = kLookAheadPerDecoder * options.decoders;
-  admission->AddModel(load);
+  AdmissionModel texts = model->load(ItemKind::kText);
+  texts.decoders = TokenizeStage::kThreads;
+  admission->AddModel(load, texts);
   if (model->tokenizer() != nullptr) tokenize.Start();
   models.push_back(std::move(model));
   return Status::Ok();
@@ -118,7 +120,10 @@ void Core::StartSampling() {
 void Core::Sample() {
   std::scoped_lock lock(sampling_);
   for (const auto& model : models) model->Sample();
-  for (const auto& model : models) model->metrics().SampleAdmission(admission->State(model->index()));
+  for (const auto& model : models) {
+    model->metrics().SampleAdmission(admission->State(model->index(), ItemKind::kImage),
+                                     admission->State(model->index(), ItemKind::kText));
+  }
   budget_used_->Set(static_cast<double>(budget.used()));
   in_flight_->Set(static_cast<double>(requests.size()));
   if (cache == nullptr) return;

@@ -23,15 +23,15 @@ bool WasServed(Code code) {
 }  // namespace
 
 void Item::Charge(uint64_t bytes, bool by_reference) {
-  charge_ = collector_->ticket().Add(bytes, by_reference);
+  charge_ = collector_->ticket().Add(kind(), bytes, by_reference);
   charged_ = true;
 }
 
 // What the rest takes may have been learnt to be less since it was found too long: it stays given up.
 Status Item::WhyGivenUp() const {
-  Status status = collector_->GivenUp(Clock::now(), collector_->ticket().RestFromDecode());
+  Status status = collector_->GivenUp(Clock::now(), collector_->ticket().RestFromDecode(kind()));
   if (!status.ok()) return status;
-  return {Code::kDeadlineExceeded, "the request's time is over before this image could be encoded"};
+  return {Code::kDeadlineExceeded, "the request's time is over before this part of it could be encoded"};
 }
 
 void Item::EndGivenUp(DropQueue queue) {

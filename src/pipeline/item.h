@@ -38,7 +38,7 @@ class Item final : public batch::Client {
   /// Nobody wants it any more, or it cannot be done in time from here: it is cancelled or too late for a
   /// decode and its batch.
   bool IsGivenUp(TimePoint now) const {
-    return collector_->IsGivenUp(now, collector_->ticket().RestFromDecode());
+    return collector_->IsGivenUp(now, collector_->ticket().RestFromDecode(kind()));
   }
   /// Ends the item, which was found given up while it waited.
   void EndGivenUp(DropQueue queue);
@@ -72,7 +72,7 @@ class Item final : public batch::Client {
 
   // batch::Client
   bool StillWanted() const override {
-    return !collector_->IsGivenUp(Clock::now(), collector_->ticket().RestFromEncode());
+    return !collector_->IsGivenUp(Clock::now(), collector_->ticket().RestFromEncode(kind()));
   }
   void OnTaken(const batch::Taken& taken) override;
   void OnEncoded(const Status& status, std::span<const float> embedding, TimePoint at) override;

@@ -70,6 +70,8 @@ void ModelMetrics::AddTexts() {
   AddKind(ItemKind::kText);
   tokens_ = registry_.GetCounter(name::kTextTokens, "Tokens of texts, padding not counted",
                                  {{label::kModel, model_}});
+  text_rate_ = registry_.GetGauge(name::kAdmissionTextRate, "Texts a second when there is enough to do",
+                                  {{label::kModel, model_}});
   tokenize_queue_ = QueueGauge(registry_, model_, "tokenize");
   text_batch_queue_ = QueueGauge(registry_, model_, "text_batch");
 }
@@ -99,11 +101,14 @@ ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model
     const Labels lane{{label::kModel, model}, {label::kPriority, kLanes[i]}};
     const auto requests = [&](const char* state) {
       return registry.GetGauge(
-          name::kRequestsByState, "Requests that wait, and of which an image was taken by a decoder",
+          name::kRequestsByState, "Requests that wait, and of which a decoder or tokenizer took something",
           {{label::kModel, model}, {label::kPriority, kLanes[i]}, {label::kState, state}});
     };
     lanes_[i] = {
-        registry.GetGauge(name::kAdmissionWait, "Until all that was admitted would be done", lane),
+        registry.GetGauge(name::kAdmissionWait, "Until all images that were admitted would be done", lane),
+        texts ? registry.GetGauge(name::kAdmissionTextWait, "Until all texts that were admitted would be done",
+                                  lane)
+              : nullptr,
         registry.GetGauge(name::kAdmissionMaxWait, "How long a request may wait to be admitted", lane),
         requests("waiting"), requests("running")};
   }
@@ -164,16 +169,18 @@ void ModelMetrics::ObserveDrop(DropQueue queue) {
   if (attached_.load(std::memory_order_relaxed)) dropped_[static_cast<size_t>(queue)]->Add();
 }
 
-void ModelMetrics::SampleAdmission(const ModelState& state) {
+void ModelMetrics::SampleAdmission(const ModelState& images, const ModelState& texts) {
   if (!attached_.load(std::memory_order_relaxed)) return;
   for (size_t i = 0; i < lanes_.size(); ++i) {
-    const LaneState& lane = state.lanes[i];
+    const LaneState& lane = images.lanes[i];
     lanes_[i].wait->Set(lane.wait_s);
     lanes_[i].limit->Set(lane.max_wait_s);
-    lanes_[i].waiting->Set(lane.waiting);
-    lanes_[i].running->Set(lane.running);
+    lanes_[i].waiting->Set(lane.waiting + texts.lanes[i].waiting);
+    lanes_[i].running->Set(lane.running + texts.lanes[i].running);
+    if (lanes_[i].text_wait != nullptr) lanes_[i].text_wait->Set(texts.lanes[i].wait_s);
   }
-  rate_->Set(state.images_per_second);
+  rate_->Set(images.items_per_second);
+  if (text_rate_ != nullptr) text_rate_->Set(texts.items_per_second);
 }
 
 void ModelMetrics::Sample(const ModelSample& sample) {

@@ -52,7 +52,7 @@ class ModelMetrics {
   void ObserveLookup(bool found);
   void ObserveDrop(DropQueue queue);
   /// Refreshes what Admission says of the model.
-  void SampleAdmission(const ModelState& state);
+  void SampleAdmission(const ModelState& images, const ModelState& texts);
   /// Refreshes the gauges. Stream busy ratios are over the time since the last call.
   void Sample(const ModelSample& sample);
   /// From now on nothing touches the registry. Not concurrent with Observe* or Sample.
@@ -81,7 +81,8 @@ class ModelMetrics {
   std::atomic<bool> attached_{true};
   std::array<Kind, kItemKindCount> kinds_;
   std::array<metrics::Distribution*, kRequestStageCount> request_stages_;
-  metrics::Counter* tokens_ = nullptr;  // this and the next two only with texts
+  metrics::Counter* tokens_ = nullptr;  // this and the next three only with texts
+  metrics::Gauge* text_rate_ = nullptr;
   metrics::Gauge* tokenize_queue_ = nullptr;
   metrics::Gauge* text_batch_queue_ = nullptr;
   metrics::Counter* cache_hits_ = nullptr;
@@ -93,6 +94,7 @@ class ModelMetrics {
   std::array<metrics::Counter*, kDropQueueCount> dropped_{};
   struct LaneGauges {
     metrics::Gauge* wait;
+    metrics::Gauge* text_wait;  ///< null without texts
     metrics::Gauge* limit;
     metrics::Gauge* waiting;
     metrics::Gauge* running;

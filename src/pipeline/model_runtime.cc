@@ -113,10 +113,11 @@ Result<std::unique_ptr<ModelRuntime>> ModelRuntime::Create(int index, ModelSetup
   return model;
 }
 
-AdmissionModel ModelRuntime::load() const {
+AdmissionModel ModelRuntime::load(ItemKind kind) const {
+  const bool texts = kind == ItemKind::kText;
   AdmissionModel load;
-  load.first_rate = setup_.images_per_second;
-  load.streams = setup_.encoder->stream_count();
+  load.first_rate = texts ? setup_.texts_per_second : setup_.images_per_second;
+  load.streams = setup_.encoder->stream_count() - (texts ? 0 : setup_.encoder->text_stream_count());
   return load;
 }
 

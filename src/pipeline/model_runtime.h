@@ -59,7 +59,7 @@ class ModelRuntime {
   ModelMetrics& metrics() { return metrics_; }
   TimePoint last_encoded() const { return last_encoded_.load(); }
   /// What Admission is told of it at the start; the pipeline adds what the models share.
-  AdmissionModel load() const;
+  AdmissionModel load(ItemKind kind) const;
 
   /// Null: the model takes images alone.
   const tokenize::Tokenizer* tokenizer() const { return setup_.tokenizer.get(); }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the parity tests share: real photos, CLIP checkpoints made by transformers, the probes of the build folder."""
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -17,7 +18,12 @@ from PIL import Image
 import photos as photo_source
 
 BUILD = pathlib.Path(os.environ["PHOTOVEC_BUILD_DIR"])
+PHOTOVEC = BUILD / "bin/photovec"
 CROPS_PER_PHOTO = 6
+JPEGS = 220
+# What a family's vectors may differ by from transformers' (docs/models.md).
+F32_MAX_ABS = 1e-4  # of a unit vector's components
+BF16_COSINE = 0.9995
 torch.set_grad_enabled(False)
 transformers.logging.set_verbosity_error()
 
@@ -26,6 +32,16 @@ transformers.logging.set_verbosity_error()
 def photos():
     """Paths of at least 30 distinct photographs."""
     return photo_source.originals()
+
+
+@pytest.fixture(scope="session")
+def jpegs():
+    """A folder of JPEGs derived from the photographs, kept in the build folder for as long as photos.py stays the same."""
+    version = hashlib.sha256(pathlib.Path(photo_source.__file__).read_bytes()).hexdigest()[:12]
+    folder = BUILD / "parity-photos" / f"{JPEGS}-{version}"
+    if not (folder / "copies.json").exists():  # written last
+        photo_source.derive(JPEGS, folder, largest_mp=4.0)
+    return folder
 
 
 def cut_crops(paths):
@@ -234,17 +250,44 @@ class Refused(Exception):
     """The probe ended with an error; the text is its message."""
 
 
+def embed(folder, model, out, scaling):
+    """{file name: unit vector} of the JPEGs by `photovec embed`."""
+    subprocess.run([PHOTOVEC, "embed", folder, "-o", out, "--model", model, "--precision", "f32", "--jpeg-scaling", scaling],
+                   check=True, capture_output=True)
+    rows = np.load(out)
+    lines = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
+    assert len(lines) == len(rows) == JPEGS
+    assert not any(line.get("error") for line in lines)
+    return {pathlib.Path(line["path"]).name: rows[line["row"]] for line in lines}
+
+
 @pytest.fixture
 def encode(tmp_path):
-    """encode(folder, pixels, ...) -> [N, D] f32 as photovec makes it, not normalised."""
-    def run(folder, pixels, backend="cpu", precision="f32", streams=1, batch=8):
-        source, result = tmp_path / "pixels.u8", tmp_path / "vectors.f32"
-        np.ascontiguousarray(pixels).tofile(source)
-        command = [BUILD / "tests/parity/encode_probe", folder, backend, precision, streams, batch, source, result]
+    """encode(folder, inputs, ...) -> [N, D] f32 as photovec makes it, not normalised; of [N, S, S, 3] u8 pixels, or of
+    texts: lists of ids."""
+    def run(folder, inputs, backend="cpu", precision="f32", streams=1, batch=8):
+        source, result = tmp_path / "inputs", tmp_path / "vectors.f32"
+        texts = isinstance(inputs, list)
+        if texts:
+            source.write_text("".join(" ".join(map(str, ids)) + "\n" for ids in inputs))
+        else:
+            np.ascontiguousarray(inputs).tofile(source)
+        command = [BUILD / "tests/parity/encode_probe", folder, backend, precision, streams, batch,
+                   "texts" if texts else "images", source, result]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise Refused(done.stderr.strip() or f"exit code {done.returncode}")
         assert done.stdout.startswith(precision)
-        return np.fromfile(result, np.float32).reshape(len(pixels), -1)
+        return np.fromfile(result, np.float32).reshape(len(inputs), -1)
 
     return run
+
+
+def bf16_or_refusal(encode, folder, pixels):
+    """Vectors in bf16, or None where the CPU lacks the instructions and photovec says so."""
+    flags = open("/proc/cpuinfo", encoding="utf-8").read()
+    if "avx512_bf16" in flags or "amx_bf16" in flags:
+        return encode(folder, pixels, precision="bf16")
+    with pytest.raises(Refused, match="bf16"):
+        encode(folder, pixels[:1], precision="bf16")
+    return None

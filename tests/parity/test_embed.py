@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The whole way, JPEG to vector, through `photovec embed`: exact scaling against Pillow and transformers, fast
 scaling against exact. On 220 JPEGs derived from the photographs (photos.py)."""
-import hashlib
-import json
-import pathlib
 import subprocess
 
 import numpy as np
@@ -12,24 +9,10 @@ import torch
 import transformers
 from PIL import Image
 
-import photos as photo_source
-from conftest import BUILD, unit
+from conftest import BUILD, F32_MAX_ABS, JPEGS, PHOTOVEC, embed, unit
 
-COUNT = 220
-F32_MAX_ABS = 1e-4
 FAST_MIN_COSINE = 0.99
 FAST_MIN_PSNR = 45
-PHOTOVEC = BUILD / "bin/photovec"
-
-
-@pytest.fixture(scope="module")
-def jpegs():
-    """A folder of derived JPEGs, kept in the build folder for as long as photos.py stays the same."""
-    version = hashlib.sha256(pathlib.Path(photo_source.__file__).read_bytes()).hexdigest()[:12]
-    folder = BUILD / "parity-photos" / f"{COUNT}-{version}"
-    if not (folder / "copies.json").exists():  # written last
-        photo_source.derive(COUNT, folder, largest_mp=4.0)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -37,17 +20,6 @@ def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "tiny"
     subprocess.run([PHOTOVEC, "init-model", "tiny", folder, "--seed", "7"], check=True, capture_output=True)
     return folder
-
-
-def embed(folder, model, out, scaling):
-    """{file name: unit vector} by `photovec embed`."""
-    subprocess.run([PHOTOVEC, "embed", folder, "-o", out, "--model", model, "--precision", "f32", "--jpeg-scaling", scaling],
-                   check=True, capture_output=True)
-    rows = np.load(out)
-    lines = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
-    assert len(lines) == len(rows) == COUNT
-    assert not any(line.get("error") for line in lines)
-    return {pathlib.Path(line["path"]).name: rows[line["row"]] for line in lines}
 
 
 def slots(mode, paths, side=224):
@@ -93,9 +65,9 @@ def test_fast_scaling_stays_close(jpegs, model, tmp_path):
     scaled = [name for name in sorted(exact) if not np.array_equal(exact[name], fast[name])]
     cosines = [float(exact[name].astype(np.float64) @ fast[name]) for name in scaled]
     low, p1, median = np.quantile(cosines, [0, 0.01, 0.5])
-    print(f"\n  fast against exact, cosines of {len(scaled)} scaled of {COUNT} JPEGs: min {low:.6f}, 1% {p1:.6f}, median {median:.7f}")
+    print(f"\n  fast against exact, cosines of {len(scaled)} scaled of {JPEGS} JPEGs: min {low:.6f}, 1% {p1:.6f}, median {median:.7f}")
     assert low >= FAST_MIN_COSINE
-    assert len(scaled) >= COUNT / 4, "fast scaling was hardly ever used"
+    assert len(scaled) >= JPEGS / 4, "fast scaling was hardly ever used"
 
 
 def test_fast_pixels_stay_close(jpegs):

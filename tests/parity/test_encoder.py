@@ -11,10 +11,8 @@ import torch
 import transformers
 from PIL import Image
 
-from conftest import BUILD, Refused, model_pixels, processor_for, unit
+from conftest import BF16_COSINE, BUILD, F32_MAX_ABS, bf16_or_refusal, model_pixels, processor_for, unit
 
-F32_MAX_ABS = 1e-4
-BF16_COSINE = 0.9995
 BF16_SHARE = 0.03  # of the median distance between different photos
 
 TINY = [
@@ -59,16 +57,6 @@ class Comparison:
         low, q1, median, q3, high = np.quantile(self.different, [0.01, 0.25, 0.5, 0.75, 0.99])
         print(f"\n  cosines of different photos: 1% {low:.3f}, quartiles {q1:.3f} {median:.3f} {q3:.3f}, 99% {high:.3f}; "
               f"median distance {self.median_distance:.3f}")
-
-
-def bf16_or_refusal(encode, folder, pixels):
-    """Vectors in bf16, or None where the CPU lacks the instructions and photovec says so."""
-    flags = open("/proc/cpuinfo", encoding="utf-8").read()
-    if "avx512_bf16" in flags or "amx_bf16" in flags:
-        return encode(folder, pixels, precision="bf16")
-    with pytest.raises(Refused, match="bf16"):
-        encode(folder, pixels[:1], precision="bf16")
-    return None
 
 
 def check_all(checkpoint, crops, encode, wrong_step):

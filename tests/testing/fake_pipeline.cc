@@ -40,6 +40,15 @@ pipeline::ItemResult Embed(const FakePipeline::State& state, std::string_view co
 
 pipeline::ItemResult Failed(Code code, const char* message) { return {Status(code, message), {}, {}}; }
 
+/// As many tokens as bytes.
+pipeline::ItemResult EmbedText(const FakePipeline::State& state, std::string_view text) {
+  if (!state.owner.takes_text()) return Failed(Code::kInvalidRequest, "the model takes images alone");
+  if (text.starts_with("BAD")) return Failed(Code::kInvalidRequest, "the text is longer than 64 KiB");
+  pipeline::ItemResult item = Embed(state, text);
+  item.tokens = static_cast<int>(text.size());
+  return item;
+}
+
 class FakeRequest final : public pipeline::Request {
  public:
   explicit FakeRequest(std::shared_ptr<FakePipeline::State> state) : state_(std::move(state)) {}
@@ -51,7 +60,9 @@ class FakeRequest final : public pipeline::Request {
   void Add(pipeline::Source source) override {
     pipeline::ItemResult item;
     bool holds = false;
-    if (const auto* reference = std::get_if<pipeline::Reference>(&source)) {
+    if (const auto* text = std::get_if<pipeline::Text>(&source)) {
+      item = EmbedText(*state_, text->text);
+    } else if (const auto* reference = std::get_if<pipeline::Reference>(&source)) {
       if (reference->text.starts_with("missing")) {
         item = Failed(Code::kNotFound, "no such file under the image root");
       } else if (reference->text.starts_with("../")) {
@@ -123,6 +134,8 @@ FakePipeline::FakePipeline(uint64_t budget_bytes) : budget_(budget_bytes) {
   info_.precision = "f32";
   info_.image_size = 8;
   info_.embedding_dim = kDim;
+  text_info_.rule = "clip-bpe/fake";
+  text_info_.max_length = 77;
   admission_->AddModel({});
 }
 
@@ -155,7 +168,9 @@ Result<std::unique_ptr<pipeline::Request>> FakePipeline::Open(pipeline::RequestO
   return std::unique_ptr<pipeline::Request>(std::make_unique<FakeRequest>(std::move(state)));
 }
 
-std::vector<pipeline::ModelView> FakePipeline::models() const { return {{0, "clip", "f00dfeed", &info_}}; }
+std::vector<pipeline::ModelView> FakePipeline::models() const {
+  return {{0, "clip", "f00dfeed", &info_, takes_text_ ? &text_info_ : nullptr, score_}};
+}
 
 std::optional<pipeline::ModelView> FakePipeline::FindModel(std::string_view name) const {
   if (!name.empty() && name != "clip") return std::nullopt;

@@ -20,6 +20,7 @@ namespace photovec::test {
 ///   bytes "HIT..."   the answer comes from the result cache; "MISS..." it was not there
 ///   bytes "HOLD..."  no answer until ReleaseHeld() or the request is cancelled
 ///   reference "missing..." not_found       reference "../..." source_not_allowed
+///   text "BAD..."    invalid_request; texts only after set_text()
 class FakePipeline final : public pipeline::Pipeline {
  public:
   static constexpr int kDim = 4;
@@ -58,6 +59,14 @@ class FakePipeline final : public pipeline::Pipeline {
   void set_device_failed(bool failed) { device_failed_ = failed; }
   void set_dim(int dim) { info_.embedding_dim = dim; }  ///< vectors are filled up with zeros
 
+  /// The model has a text tower from now on; a text's vector is that of the same bytes.
+  void set_text(pipeline::ScoreRule score = {}) {
+    takes_text_ = true;
+    score_ = score;
+  }
+  bool takes_text() const { return takes_text_; }
+  void set_max_items(int items) { options_.max_items_per_request = items; }
+
   /// What a request and the pipeline's thread share of it.
   struct State;
 
@@ -74,6 +83,9 @@ class FakePipeline final : public pipeline::Pipeline {
       std::make_shared<pipeline::Admission>(pipeline::AdmissionOptions{});
   pipeline::PipelineOptions options_;
   encode::EncoderInfo info_;
+  tokenize::TokenizerInfo text_info_;
+  pipeline::ScoreRule score_;
+  bool takes_text_ = false;
   std::atomic<bool> device_failed_{false};
   std::atomic<bool> hold_all_{false};
   std::atomic<TimePoint> last_encoded_{TimePoint{}};

@@ -9,10 +9,17 @@
 
 namespace photovec::encode {
 
+/// What a batch is of: images, or texts that have so many tokens each.
+struct CeilingBatch {
+  int images = 0;
+  int texts = 0;
+  int tokens = 0;
+};
+
 /// What the encoder is measured against: oneDNN's bare matrix products of the same model, with the very
 /// weights that the encoder holds (prepacked, distinct for each layer), no bias, no post-ops, in the same
 /// precision, on the same threads. Included: patch product, q k v, attention output, fc1, fc2 of all layers
-/// (of the last block k v for all rows, the rest for the class token rows only), projection. Not included:
+/// (of the last block k v for all rows, the rest for one row an image or text), projection. Not included:
 /// attention's own products.
 class CeilingProbe {
  public:
@@ -22,9 +29,9 @@ class CeilingProbe {
   };
 
   /// \param encoder made by CreateCpuEncoder(); must outlive the probe.
-  /// \param batch 1..max_batch.
+  /// \param batch what Submit() or SubmitTexts() would take.
   /// Errors: kInvalidRequest for another backend or batch; kUnavailable without memory.
-  static Result<std::unique_ptr<CeilingProbe>> Create(Encoder& encoder, int batch);
+  static Result<std::unique_ptr<CeilingProbe>> Create(Encoder& encoder, const CeilingBatch& batch);
   virtual ~CeilingProbe() = default;
 
   /// Runs the products of one batch on a stream, by the thread that calls the stream's Submit(). Different

@@ -54,9 +54,10 @@ struct Parallelism {
 // One thread a stream unless told otherwise: threads that must meet wait for the slowest, streams do not
 // (measured: equal on a quiet machine, up to 30% apart on a busy one).
 Result<Parallelism> ChooseParallelism(const EncoderOptions& options, const Machine& machine) {
-  if (options.streams < 0 || options.threads_per_stream < 0 || options.streams > kMostThreads ||
-      options.threads_per_stream > kMostThreads) {
-    return Invalid("streams and threads per stream must be 0 (automatic) to " + std::to_string(kMostThreads));
+  if (std::min({options.streams, options.text_streams, options.threads_per_stream}) < 0 ||
+      std::max({options.streams, options.text_streams, options.threads_per_stream}) > kMostThreads) {
+    return Invalid("streams, streams for texts and threads per stream must be 0 (automatic) to " +
+                   std::to_string(kMostThreads));
   }
   const int cores = std::max(1, std::min(machine.physical_cores, static_cast<int>(machine.cpu_quota + 0.5)));
   Parallelism chosen{options.streams, options.threads_per_stream};
@@ -71,46 +72,87 @@ Result<Parallelism> ChooseParallelism(const EncoderOptions& options, const Machi
   return chosen;
 }
 
-Status CheckModel(const model::VisionModel& model) {
-  const auto& config = model.config;
-  if (config.pooling != model::Pooling::kClassToken || !config.has_class_token) {
-    return {Code::kNotImplemented, "the CPU encoder needs a model that pools its class token"};
+// What no loader lets through, and callers that make models themselves might.
+Status CheckTower(const model::TransformerConfig& config, size_t blocks, const std::string& what) {
+  if (config.heads > 0 && config.hidden_size > 0 && config.mlp_size > 0 &&
+      config.hidden_size % config.heads == 0 && blocks > 0) {
+    return Status::Ok();
   }
-  if (config.patch_size <= 0 || config.heads <= 0 || config.hidden_size <= 0 || config.mlp_size <= 0 ||
-      config.image_size <= 0 || config.image_size % config.patch_size != 0 ||
-      config.hidden_size % config.heads != 0 || model.weights.blocks.empty()) {
-    return Invalid("the model's sizes do not fit: image " + std::to_string(config.image_size) + ", patch " +
-                   std::to_string(config.patch_size) + ", hidden " + std::to_string(config.hidden_size) +
-                   ", heads " + std::to_string(config.heads) + ", layers " +
-                   std::to_string(model.weights.blocks.size()));
+  return Invalid("the " + what + " tower's sizes do not fit: hidden " + std::to_string(config.hidden_size) +
+                 ", heads " + std::to_string(config.heads) + ", MLP " + std::to_string(config.mlp_size) +
+                 ", layers " + std::to_string(blocks));
+}
+
+Status CheckImages(const model::VisionModel& model) {
+  const auto& config = model.config;
+  RETURN_IF_ERROR(CheckTower(config, model.weights.blocks.size(), "image"));
+  if (config.patch_size <= 0 || config.image_size < config.patch_size) {
+    return Invalid("the image tower's sizes do not fit: image " + std::to_string(config.image_size) +
+                   ", patch " + std::to_string(config.patch_size));
+  }
+  if (config.pooling == model::Pooling::kClassToken && !config.has_class_token) {
+    return Invalid("a model that pools its class token, without one");
+  }
+  if (config.positions == model::Positions::kRotary && config.head_dim() % 4 != 0) {
+    return Invalid("rotary positions need a head size that is a multiple of 4, not " +
+                   std::to_string(config.head_dim()));
   }
   return Status::Ok();
 }
 
+Status CheckTexts(const model::TextModel& model, const model::VisionModel& images) {
+  RETURN_IF_ERROR(CheckTower(model.config, model.weights.blocks.size(), "text"));
+  if (model.config.max_tokens > 0 && model.config.embedding_dim() == images.config.embedding_dim()) {
+    return Status::Ok();
+  }
+  return Invalid("the text tower's sizes do not fit: " + std::to_string(model.config.max_tokens) +
+                 " tokens, vectors of " + std::to_string(model.config.embedding_dim()) +
+                 " floats beside images' of " + std::to_string(images.config.embedding_dim()));
+}
+
+TextInfo DescribeTexts(const PackedTower& tower, int threads) {
+  const model::TextConfig& config = tower.tokens->config;
+  TextInfo info;
+  info.max_tokens = config.max_tokens;
+  info.max_batch = std::min(kMostBatch, tower.group_sequences * threads);
+  info.max_batch_tokens = tower.body_rows.back() * threads;
+  info.causal = config.causal;
+  info.flops_per_token = model::ExecutedFlops(config, config.max_tokens) / config.max_tokens;
+  return info;
+}
+
 }  // namespace
 
-CpuEncoder::CpuEncoder(std::unique_ptr<PackedModel> model, const Machine& machine, int streams, int threads,
-                       int max_batch, bool pin)
-    : model_(std::move(model)) {
-  for (int i = 0; i < streams; ++i) {
+CpuEncoder::CpuEncoder(std::unique_ptr<PackedTower> images, std::unique_ptr<PackedTower> texts,
+                       const Machine& machine, const Lanes& lanes)
+    : images_(std::move(images)), texts_(std::move(texts)), lanes_(lanes) {
+  const int threads = lanes_.threads;
+  info_.backend = "cpu";
+  info_.precision = images_->element() == model::Element::kF32 ? "f32" : "bf16";
+  info_.detail = "oneDNN " + OneDnnVersion() + ", " + machine.isa + ", " + std::to_string(lanes_.streams) +
+                 (lanes_.streams == 1 ? " stream x " : " streams x ") + std::to_string(threads) +
+                 (threads == 1 ? " thread" : " threads") +
+                 (lanes_.pin ? ", pinned, groups of " : ", groups of ") +
+                 std::to_string(images_->group_sequences);
+  if (lanes_.text_streams > 0) info_.detail += ", " + std::to_string(lanes_.text_streams) + " more for texts";
+  info_.image_size = images_->patches->config.image_size;
+  info_.embedding_dim = images_->embedding_dim;
+  info_.max_batch = lanes_.max_batch;
+  info_.executed_flops_per_image = model::ExecutedFlops(images_->patches->config);
+  info_.packed_bytes = images_->bytes();
+  if (texts_ != nullptr) {
+    info_.text = DescribeTexts(*texts_, threads);
+    info_.packed_bytes += texts_->bytes();
+  }
+  for (int i = 0; i < lanes_.streams + lanes_.text_streams; ++i) {
     std::vector<int> cpus;
     for (int t = 0; t < threads; ++t) {
       cpus.push_back(machine.cpus[static_cast<size_t>(i * threads + t) % machine.cpus.size()]);
     }
-    streams_.push_back(std::make_unique<CpuStream>(*model_, std::move(cpus), pin, max_batch));
+    const bool for_texts = i >= lanes_.streams;
+    const StreamModel model{for_texts ? nullptr : images_.get(), texts_.get(), &info_};
+    streams_.push_back(std::make_unique<CpuStream>(model, std::move(cpus), lanes_.pin && !for_texts));
   }
-  const auto& config = model_->config();
-  info_.backend = "cpu";
-  info_.precision = model_->element() == model::Element::kF32 ? "f32" : "bf16";
-  info_.detail = "oneDNN " + OneDnnVersion() + ", " + machine.isa + ", " + std::to_string(streams) +
-                 (streams == 1 ? " stream x " : " streams x ") + std::to_string(threads) +
-                 (threads == 1 ? " thread" : " threads") + (pin ? ", pinned, groups of " : ", groups of ") +
-                 std::to_string(model_->group_images());
-  info_.image_size = config.image_size;
-  info_.embedding_dim = config.embedding_dim();
-  info_.max_batch = max_batch;
-  info_.executed_flops_per_image = model::ExecutedFlops(config);
-  info_.packed_bytes = model_->bytes();
 }
 
 Status CpuEncoder::Warmup() {
@@ -130,11 +172,9 @@ Status CpuEncoder::Warmup() {
 Result<std::unique_ptr<Encoder>> CreateCpuEncoder(const model::VisionModel& model,
                                                   const model::TextModel* text,
                                                   const EncoderOptions& options) {
-  if (text != nullptr) {
-    return Status(Code::kNotImplemented, "this backend has no text encoder yet");
-  }
   const Machine machine = ProbeMachine();
-  RETURN_IF_ERROR(cpu::CheckModel(model));
+  RETURN_IF_ERROR(cpu::CheckImages(model));
+  if (text != nullptr) RETURN_IF_ERROR(cpu::CheckTexts(*text, model));
   ASSIGN_OR_RETURN(const model::Element element, cpu::ChooseElement(options.precision, machine));
   ASSIGN_OR_RETURN(const cpu::Parallelism parallel, cpu::ChooseParallelism(options, machine));
   if (options.max_batch < 0 || options.max_batch > cpu::kMostBatch) {
@@ -144,16 +184,24 @@ Result<std::unique_ptr<Encoder>> CreateCpuEncoder(const model::VisionModel& mode
   // oneDNN must plan for one thread: the encoder's own teams share the work.
   const int threads_before = omp_get_max_threads();
   omp_set_num_threads(1);
-  auto packed = cpu::PackedModel::Create(model, options.normalization, element);
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  auto images = cpu::PackedTower::OfImages(engine, model, options.normalization, element);
+  Result<std::unique_ptr<cpu::PackedTower>> texts = std::unique_ptr<cpu::PackedTower>();
+  if (images.ok() && text != nullptr) texts = cpu::PackedTower::OfTexts(engine, *text, element);
   omp_set_num_threads(threads_before);
-  if (!packed.ok()) return packed.status();
+  RETURN_IF_ERROR(images.status());
+  RETURN_IF_ERROR(texts.status());
   malloc_trim(0);  // what folding used
-  const int max_batch = options.max_batch > 0
-                            ? options.max_batch
-                            : std::min(cpu::kMostBatch, (*packed)->group_images() * parallel.threads);
-  return std::unique_ptr<Encoder>(std::make_unique<cpu::CpuEncoder>(std::move(packed).value(), machine,
-                                                                    parallel.streams, parallel.threads,
-                                                                    max_batch, options.pin_threads));
+  cpu::CpuEncoder::Lanes lanes;
+  lanes.streams = parallel.streams;
+  lanes.text_streams = text == nullptr ? 0 : options.text_streams;
+  lanes.threads = parallel.threads;
+  lanes.pin = options.pin_threads;
+  lanes.max_batch = options.max_batch > 0
+                        ? options.max_batch
+                        : std::min(cpu::kMostBatch, (*images)->group_sequences * parallel.threads);
+  return std::unique_ptr<Encoder>(
+      std::make_unique<cpu::CpuEncoder>(std::move(images).value(), std::move(texts).value(), machine, lanes));
 }
 
 }  // namespace photovec::encode

@@ -33,12 +33,14 @@ struct Affine {
   const float* beta = nullptr;   ///< [D]
 };
 
-/// Turns patch products into the first residual rows: x = norm(product + position), x's row 0 of each image
-/// from `class_row`. Source: transformers modeling_clip.py, CLIPVisionEmbeddings and pre_layrnorm.
+/// Turns patch products into the first residual rows: x = norm(product + position), x's first rows of each
+/// image from `prefix_rows`. Source: transformers modeling_clip.py, CLIPVisionEmbeddings and pre_layrnorm;
+/// modeling_dinov2_with_registers.py, Dinov2WithRegistersEmbeddings.
 struct EmbedArgs {
-  std::span<const Panel> products;   ///< together [B*patches, D]
-  const float* position = nullptr;   ///< [patches, D], bias of the patch product included
-  const float* class_row = nullptr;  ///< [D], complete (already normed); null: no class token
+  std::span<const Panel> products;     ///< together [B*patches, D]
+  const float* position = nullptr;     ///< [patches, D], bias of the patch product included
+  const float* prefix_rows = nullptr;  ///< [prefix, D], complete (already normed)
+  int prefix = 0;                      ///< class token and registers
   bool norm = false;
   Affine affine;
   float eps = 0;
@@ -64,25 +66,51 @@ struct ResidualNormArgs {
 };
 void ResidualNorm(const ResidualNormArgs& args, int first, int last);
 
-/// out[r, first + c] = act(panel[r, c] + bias[first + c]) for all rows of a panel.
-/// \param out [rows, out_stride] elements.
-void Activate(model::Activation activation, const Panel& panel, int rows, const float* bias,
-              model::Element element, void* out, size_t out_stride);
+/// out[r, first + c] = act(panel[r, c] + bias[first + c]) [* (up[r, c] + up_bias[first + c])] for all rows of
+/// a panel.
+struct ActivateArgs {
+  model::Activation activation = model::Activation::kQuickGelu;
+  Panel panel;
+  const float* bias = nullptr;
+  const float* up =
+      nullptr;  ///< the same columns of a gated MLP's other half, as dense as the panel; or null
+  const float* up_bias = nullptr;
+  int rows = 0;
+  model::Element element = model::Element::kF32;
+  void* out = nullptr;    ///< [rows, out_stride] elements
+  size_t out_stride = 0;  ///< elements
+};
+void Activate(const ActivateArgs& args);
 
 /// out[r, first + c] = panel[r, c] + bias[first + c]; bias may be null.
 void AddBias(const Panel& panel, int rows, const float* bias, float* out, size_t out_stride);
 
-/// Attention of one head of one image: out = softmax(q k^T) v, with q already scaled by log2(e)/sqrt(HD): the
-/// softmax is taken to base 2. Source: arXiv:1706.03762 §3.2.1.
+/// Rotary positions, in place: rows of one head of one image get their bias, and those behind the prefix
+/// turn. Source: transformers modeling_dinov3_vit.py, apply_rotary_pos_emb.
+struct RotateArgs {
+  float* rows = nullptr;  ///< [tokens, HD], `stride` floats apart
+  size_t stride = 0;
+  const float* bias = nullptr;  ///< [HD]
+  const float* cos = nullptr;   ///< [tokens - prefix, HD/2]
+  const float* sin = nullptr;
+  int tokens = 0;
+  int prefix = 0;
+  int head_dim = 0;
+};
+void Rotate(const RotateArgs& args);
+
+/// Attention of one head of one sequence: out = softmax(q k^T) v, with q already scaled by log2(e)/sqrt(HD):
+/// the softmax is taken to base 2. Source: arXiv:1706.03762 §3.2.1.
 struct AttentionArgs {
   const float* q = nullptr;       ///< [tq, HD], rows q_stride floats apart
-  const float* q_bias = nullptr;  ///< [HD]
+  const float* q_bias = nullptr;  ///< [HD], or null: q is complete
   const float* k = nullptr;       ///< [tk, HD], rows kv_stride floats apart
   const float* v = nullptr;
   size_t q_stride = 0;
   size_t kv_stride = 0;
   int tq = 0;
   int tk = 0;
+  bool causal = false;  ///< row i of q sees keys 0..i alone; tq == tk
   int head_dim = 0;
   model::Element element = model::Element::kF32;
   void* out = nullptr;  ///< [tq, HD], rows out_stride elements apart

@@ -190,7 +190,9 @@ HWY_INLINE float Softmax(float* scores, size_t tokens, size_t keys) {
     hn::StoreU(p, d, scores + j);
     sum = hn::Add(sum, p);
   }
-  return 1.0F / hn::GetLane(hn::SumOfLanes(d, sum));
+  const float total = hn::GetLane(hn::SumOfLanes(d, sum));
+  for (size_t j = tokens; j < keys; ++j) scores[j] = 0;  // not the 2^-126 that they have become
+  return 1.0F / total;
 }
 
 template <typename T>
@@ -223,19 +225,27 @@ void AttentionT(const AttentionArgs& args) {
       ForVectors(
           hd,
           [&](size_t i) {
-            hn::Store(hn::Add(hn::LoadU(d, from + i), hn::LoadU(d, args.q_bias + i)), d, to + i);
+            VF row = hn::LoadU(d, from + i);
+            if (args.q_bias != nullptr) row = hn::Add(row, hn::LoadU(d, args.q_bias + i));
+            hn::Store(row, d, to + i);
           },
           [&](size_t i, size_t count) {
-            hn::Store(hn::Add(LoadPart(from + i, count), LoadPart(args.q_bias + i, count)), d, to + i);
+            VF row = LoadPart(from + i, count);
+            if (args.q_bias != nullptr) row = hn::Add(row, LoadPart(args.q_bias + i, count));
+            hn::Store(row, d, to + i);
           });
     }
-    MultiplyAny(rows, {q, layout.dims, k, layout.keys, hd, scores, layout.keys}, layout.keys / n);
+    // What the last row of these sees, all of them compute; what a row must not see weighs nothing.
+    const size_t seen = args.causal ? static_cast<size_t>(begin + rows) : tk;
+    const size_t seen_keys = RoundUp(seen, n);
+    MultiplyAny(rows, {q, layout.dims, k, layout.keys, hd, scores, layout.keys}, seen_keys / n);
     float scale[kRows];
     for (int r = 0; r < rows; ++r) {
-      scale[r] = Softmax(scores + static_cast<size_t>(r) * layout.keys, tk, layout.keys);
+      const size_t mine = args.causal ? static_cast<size_t>(begin + r + 1) : tk;
+      scale[r] = Softmax(scores + static_cast<size_t>(r) * layout.keys, mine, seen_keys);
     }
     // The queries are spent: their place takes the result.
-    MultiplyAny(rows, {scores, layout.keys, v, layout.dims, tk, q, layout.dims}, layout.dims / n);
+    MultiplyAny(rows, {scores, layout.keys, v, layout.dims, seen, q, layout.dims}, layout.dims / n);
     for (int r = 0; r < rows; ++r) {
       const VF by = hn::Set(d, scale[r]);
       const float* from = q + static_cast<size_t>(r) * layout.dims;

@@ -167,13 +167,12 @@ void ResidualNormAll(const ResidualNormArgs& args, int first, int last) {
 
 void EmbedAll(const EmbedArgs& args, int first, int last) {
   const auto dim = static_cast<size_t>(args.dim);
-  const int class_rows = args.class_row != nullptr ? 1 : 0;
-  const int tokens = args.patches + class_rows;
+  const int tokens = args.patches + args.prefix;
   for (int r = first; r < last; ++r) {
     float* row = args.x + static_cast<size_t>(r) * dim;
-    const int patch = r % tokens - class_rows;
+    const int patch = r % tokens - args.prefix;
     if (patch < 0) {
-      std::memcpy(row, args.class_row, dim * sizeof(float));
+      std::memcpy(row, args.prefix_rows + static_cast<size_t>(r % tokens) * dim, dim * sizeof(float));
       continue;
     }
     const auto product =
@@ -233,44 +232,93 @@ struct GeluErf {
 };
 
 template <typename Act, typename T>
-void ActivateT(Act act, const Panel& panel, int rows, const float* bias, T* out, size_t out_stride) {
+void ActivateT(Act act, const ActivateArgs& args, T* out) {
   const F d;
-  const auto count = static_cast<size_t>(panel.count);
-  bias += panel.first;
-  out += panel.first;
-  for (int r = 0; r < rows; ++r) {
-    const float* in = panel.data + static_cast<size_t>(r) * count;
-    T* to = out + static_cast<size_t>(r) * out_stride;
+  const auto count = static_cast<size_t>(args.panel.count);
+  const float* bias = args.bias + args.panel.first;
+  const float* up_bias = args.up_bias + (args.up == nullptr ? 0 : args.panel.first);
+  out += args.panel.first;
+  for (int r = 0; r < args.rows; ++r) {
+    const size_t at = static_cast<size_t>(r) * count;
+    const float* in = args.panel.data + at;
+    T* to = out + static_cast<size_t>(r) * args.out_stride;
+    if (args.up == nullptr) {
+      ForVectors(
+          count,
+          [&](size_t i) { StoreElement(act(hn::Add(hn::LoadU(d, in + i), hn::LoadU(d, bias + i))), to + i); },
+          [&](size_t i, size_t n) {
+            StorePart(act(hn::Add(LoadPart(in + i, n), LoadPart(bias + i, n))), n, to + i);
+          });
+      continue;
+    }
+    const float* up = args.up + at;
     ForVectors(
         count,
-        [&](size_t i) { StoreElement(act(hn::Add(hn::LoadU(d, in + i), hn::LoadU(d, bias + i))), to + i); },
+        [&](size_t i) {
+          const VF by = hn::Add(hn::LoadU(d, up + i), hn::LoadU(d, up_bias + i));
+          StoreElement(hn::Mul(act(hn::Add(hn::LoadU(d, in + i), hn::LoadU(d, bias + i))), by), to + i);
+        },
         [&](size_t i, size_t n) {
-          StorePart(act(hn::Add(LoadPart(in + i, n), LoadPart(bias + i, n))), n, to + i);
+          const VF by = hn::Add(LoadPart(up + i, n), LoadPart(up_bias + i, n));
+          StorePart(hn::Mul(act(hn::Add(LoadPart(in + i, n), LoadPart(bias + i, n))), by), n, to + i);
         });
   }
 }
 
 template <typename T>
-void ActivateKind(model::Activation activation, const Panel& panel, int rows, const float* bias, T* out,
-                  size_t out_stride) {
-  switch (activation) {
+void ActivateKind(const ActivateArgs& args, T* out) {
+  switch (args.activation) {
     case model::Activation::kQuickGelu:
-      return ActivateT(Swish{1.702F}, panel, rows, bias, out, out_stride);
+      return ActivateT(Swish{1.702F}, args, out);
     case model::Activation::kGeluErf:
-      return ActivateT(GeluErf(), panel, rows, bias, out, out_stride);
+      return ActivateT(GeluErf(), args, out);
     case model::Activation::kGeluTanh:
-      return ActivateT(GeluTanh(), panel, rows, bias, out, out_stride);
+      return ActivateT(GeluTanh(), args, out);
     case model::Activation::kSilu:
-      return ActivateT(Swish{1}, panel, rows, bias, out, out_stride);
+      return ActivateT(Swish{1}, args, out);
   }
 }
 
-void ActivateAll(model::Activation activation, const Panel& panel, int rows, const float* bias,
-                 model::Element element, void* out, size_t out_stride) {
-  if (element == model::Element::kF32) {
-    ActivateKind(activation, panel, rows, bias, static_cast<float*>(out), out_stride);
+void ActivateAll(const ActivateArgs& args) {
+  if (args.element == model::Element::kF32) {
+    ActivateKind(args, static_cast<float*>(args.out));
   } else {
-    ActivateKind(activation, panel, rows, bias, static_cast<uint16_t*>(out), out_stride);
+    ActivateKind(args, static_cast<uint16_t*>(args.out));
+  }
+}
+
+void RotateAll(const RotateArgs& args) {
+  const F d;
+  const auto dims = static_cast<size_t>(args.head_dim);
+  const size_t half = dims / 2;
+  const float* const low_bias = args.bias;
+  const float* const high_bias = args.bias + half;
+  for (int t = 0; t < args.tokens; ++t) {
+    float* low = args.rows + static_cast<size_t>(t) * args.stride;
+    float* high = low + half;
+    if (t < args.prefix) {
+      for (size_t i = 0; i < dims; ++i) low[i] += args.bias[i];
+      continue;
+    }
+    const size_t at = static_cast<size_t>(t - args.prefix) * half;
+    ForVectors(
+        half,
+        [&](size_t i) {
+          const VF a = hn::Add(hn::LoadU(d, low + i), hn::LoadU(d, low_bias + i));
+          const VF b = hn::Add(hn::LoadU(d, high + i), hn::LoadU(d, high_bias + i));
+          const VF cos = hn::LoadU(d, args.cos + at + i);
+          const VF sin = hn::LoadU(d, args.sin + at + i);
+          hn::StoreU(hn::NegMulAdd(b, sin, hn::Mul(a, cos)), d, low + i);
+          hn::StoreU(hn::MulAdd(a, sin, hn::Mul(b, cos)), d, high + i);
+        },
+        [&](size_t i, size_t count) {
+          for (size_t j = i; j < i + count; ++j) {
+            const float a = low[j] + low_bias[j];
+            const float b = high[j] + high_bias[j];
+            low[j] = a * args.cos[at + j] - b * args.sin[at + j];
+            high[j] = b * args.cos[at + j] + a * args.sin[at + j];
+          }
+        });
   }
 }
 
@@ -284,6 +332,7 @@ HWY_EXPORT(Patches);
 HWY_EXPORT(ResidualNormAll);
 HWY_EXPORT(EmbedAll);
 HWY_EXPORT(ActivateAll);
+HWY_EXPORT(RotateAll);
 
 void PixelsToPatches(const uint8_t* image, int image_size, int patch_size, int first_patch, int last_patch,
                      model::Element element, void* out) {
@@ -298,10 +347,9 @@ void ResidualNorm(const ResidualNormArgs& args, int first, int last) {
   HWY_DYNAMIC_DISPATCH(ResidualNormAll)(args, first, last);
 }
 
-void Activate(model::Activation activation, const Panel& panel, int rows, const float* bias,
-              model::Element element, void* out, size_t out_stride) {
-  HWY_DYNAMIC_DISPATCH(ActivateAll)(activation, panel, rows, bias, element, out, out_stride);
-}
+void Activate(const ActivateArgs& args) { HWY_DYNAMIC_DISPATCH(ActivateAll)(args); }
+
+void Rotate(const RotateArgs& args) { HWY_DYNAMIC_DISPATCH(RotateAll)(args); }
 
 void AddBias(const Panel& panel, int rows, const float* bias, float* out, size_t out_stride) {
   const auto count = static_cast<size_t>(panel.count);

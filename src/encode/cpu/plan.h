@@ -9,11 +9,12 @@
 #include "base/result.h"
 #include "encode/cpu/arena.h"
 #include "encode/cpu/matmul.h"
-#include "encode/cpu/packed_model.h"
+#include "encode/cpu/packed_tower.h"
 
-/// Buffers and bound matrix products of one stream, made once at warm-up. A *group* is a set of images whose
-/// rows are computed together, either by one thread alone or by all threads of a team, each taking some heads
-/// and columns. M = images * T rows.
+/// Buffers and bound matrix products of one stream, made once at warm-up. A *group* is a set of images or of
+/// texts (sequences) whose rows are computed together, either by one thread alone or by all threads of a
+/// team, each taking some heads and columns. M rows in all, one sequence after another; the tail of the last
+/// block has one row a sequence.
 namespace photovec::encode::cpu {
 
 /// What the threads that compute one group share. Elements are those of the matrix products.
@@ -22,7 +23,8 @@ struct SharedBuffers {
   void* normed = nullptr;    ///< [M, D] elements
   void* attended = nullptr;  ///< [M, D] elements
   void* wide = nullptr;      ///< [M, F] elements after fc1; before: patches [images*patches, P*P*3]
-  void* pooled = nullptr;    ///< [images, D] elements: class token rows
+  float* tail_x = nullptr;   ///< [sequences, D] residual stream of the tail
+  void* tail = nullptr;      ///< [sequences, D] elements
 };
 
 /// What belongs to one thread.
@@ -32,11 +34,12 @@ struct PrivateBuffers {
   float* attention = nullptr;  ///< AttentionScratchFloats()
 };
 
-/// One thread's memory: private buffers, and shared ones for groups that it leads.
+/// One thread's memory: private buffers, and shared ones for groups that it leads. Large enough for each of
+/// some towers, which are computed at different times.
 class ThreadMemory {
  public:
   /// Errors: kUnavailable without memory.
-  static Result<ThreadMemory> Create(const PackedModel& model);
+  static Result<ThreadMemory> Create(const std::vector<const PackedTower*>& towers);
   SharedBuffers shared;
   PrivateBuffers own;
 
@@ -51,35 +54,64 @@ struct HeadsCall {
   MatmulCall product;
 };
 
+/// Some columns of the MLP's first product, and of a gated one's other half.
+struct WideCall {
+  MatmulCall product;
+  std::vector<MatmulCall> up;  ///< one or none
+};
+
 /// One thread's products of one block; which columns are its own depends on its rank. Empty: none.
 struct BlockCalls {
-  std::vector<HeadsCall> qkv;     ///< of the last block: k and v
-  std::vector<MatmulCall> query;  ///< last block only: q of the class token rows, of all heads in `qkv`
+  std::vector<HeadsCall> qkv;  ///< of the last block: k and v, and nothing else
   std::vector<MatmulCall> out;
-  std::vector<MatmulCall> fc1;
+  std::vector<WideCall> fc1;
   std::vector<MatmulCall> fc2;
 };
 
-struct RankPlan {
-  std::vector<MatmulCall> patch;
-  std::vector<BlockCalls> blocks;
+/// One thread's products of the last block's tail and of what follows.
+struct TailCalls {
+  std::vector<MatmulCall> query;  ///< of all heads that this rank has of `qkv`; none when it is a constant
+  std::vector<MatmulCall> out;
+  std::vector<WideCall> fc1;
+  std::vector<MatmulCall> fc2;
   std::vector<MatmulCall> projection;
-  PrivateBuffers own;
 };
 
-/// Everything to compute a group of `images` with ranks.size() threads.
-struct GroupPlan {
-  int images = 0;
+/// Everything to compute the rows of a group with blocks.size() threads.
+struct BodyPlan {
+  struct Rank {
+    std::vector<MatmulCall> patch;  ///< of images
+    std::vector<BlockCalls> blocks;
+    PrivateBuffers own;
+  };
+  int rows = 0;
   SharedBuffers shared;
-  std::vector<RankPlan> ranks;
+  std::vector<Rank> ranks;
   std::vector<Panel> products;  ///< the ranks' `product` buffers, together [M, D]
+};
 
-  size_t ScratchBytes() const;
-  /// \param memory ScratchBytes() for this rank.
+struct TailPlan {
+  int rows = 0;
+  std::vector<TailCalls> ranks;
+};
+
+/// The plans of one tower for one set of threads.
+struct Plans {
+  std::vector<BodyPlan> bodies;  ///< by rows, ascending
+  std::vector<TailPlan> tails;
+
+  /// The smallest that takes so many.
+  const BodyPlan& body(int rows) const;
+  const TailPlan& tail(int sequences) const;
+
+  /// Of the calls of one rank.
+  size_t ScratchBytes(int rank) const;
+  /// \param memory ScratchBytes(rank), shared by plans that never run at the same time.
   void BindScratch(const dnnl::engine& engine, int rank, void* memory);
 };
 
-/// \param memories one per rank; the group's shared buffers are memories[0]'s. Throws dnnl::error.
-GroupPlan MakeGroupPlan(const PackedModel& model, int images, const std::vector<ThreadMemory*>& memories);
+/// \param memories one per rank; the group's shared buffers are memories[0]'s.
+/// \param most groups have at most so many images or texts. Throws dnnl::error.
+Plans MakePlans(const PackedTower& tower, int most, const std::vector<ThreadMemory*>& memories);
 
 }  // namespace photovec::encode::cpu

@@ -27,7 +27,7 @@ class EmbedServiceTest : public ::testing::Test {
         service_.Open(*model, options, [&](pipeline::RequestResult r) { answer.set_value(std::move(r)); });
     EXPECT_TRUE(request.ok());
     Reservation budget;
-    for (const std::string& image : images) AddImage(**request, MakeImageInput(image), budget);
+    for (const std::string& image : images) AddInput(**request, MakeImageInput(image), budget);
     (*request)->Finish();
     return answer.get_future().get();
   }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <cstring>
 #include <string>
@@ -183,6 +184,125 @@ TEST_F(EmbedTest, FormFields) {
   EXPECT_TRUE(pipeline_->WaitForCancelled(1)) << "the request with the late field is given up";
 }
 
+TEST_F(EmbedTest, TextsBesideImages) {
+  Launch();
+  const std::string body = R"({"images":["one.jpg","missing.jpg"],"texts":["a cat"," ","BAD"]})";
+  test::TestReply reply = Ask(test::Post("/embed", body, test::kJsonType));
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("embeds images only"));
+  pipeline_->set_text();
+  reply = Ask(test::Post("/embed", body, test::kJsonType));
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const bjson::value parsed = Parse(reply);
+  ASSERT_EQ(parsed.at("embeddings").as_array().size(), 5U);
+  EXPECT_EQ(Floats(parsed.at("embeddings").at(0)), Unit("one.jpg"));
+  EXPECT_EQ(Floats(parsed.at("embeddings").at(2)), Unit("a cat"));
+  ASSERT_EQ(parsed.at("errors").as_array().size(), 3U);
+  EXPECT_EQ(parsed.at("errors").at(0).at("index").as_int64(), 1);
+  EXPECT_EQ(parsed.at("errors").at(1).at("index").as_int64(), 3);
+  EXPECT_THAT(std::string(parsed.at("errors").at(1).at("message").as_string()), HasSubstr("white space"));
+  EXPECT_EQ(parsed.at("errors").at(2).at("index").as_int64(), 4);
+  const std::string rows = R"({"texts":["http://h/x","cat.jpg"]})";
+  const std::string accept = std::string(test::kJsonType) + "Accept: application/octet-stream\r\n";
+  EXPECT_EQ(Ask(test::Post("/embed", rows, accept)).body, Rows({Unit("http://h/x"), Unit("cat.jpg")}));
+  EXPECT_TRUE(BudgetIsGivenBack());
+}
+
+std::string TextPart(const std::string& text) {
+  return "--XX\r\nContent-Disposition: form-data; name=text\r\n\r\n" + text + "\r\n";
+}
+
+TEST_F(EmbedTest, TextsOfAFormKeepTheirPlaceAmongTheFiles) {
+  Launch();
+  const std::string form = TextPart("first") + test::Multipart({"photo"});
+  test::TestReply reply = Ask(test::Post("/embed", form, test::kMultipartType));
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("\"text\\\" is text, and the model"));
+  pipeline_->set_text();
+  reply = Ask(test::Post(
+      "/embed", TextPart("") + TextPart(std::string(65'536, 'x')) + TextPart(std::string(65'537, 'x')) + form,
+      test::kMultipartType));
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const bjson::value parsed = Parse(reply);
+  ASSERT_EQ(parsed.at("embeddings").as_array().size(), 5U);
+  EXPECT_EQ(Floats(parsed.at("embeddings").at(1)), Unit(std::string(65'536, 'x')));
+  EXPECT_EQ(Floats(parsed.at("embeddings").at(3)), Unit("first"));
+  EXPECT_EQ(Floats(parsed.at("embeddings").at(4)), Unit("photo"));
+  ASSERT_EQ(parsed.at("errors").as_array().size(), 2U);
+  EXPECT_THAT(std::string(parsed.at("errors").at(0).at("message").as_string()), HasSubstr("is empty"));
+  EXPECT_THAT(std::string(parsed.at("errors").at(1).at("message").as_string()), HasSubstr("longer than 64"));
+  EXPECT_TRUE(BudgetIsGivenBack());
+}
+
+using ScoreTest = ServerTest;
+
+TEST_F(ScoreTest, EveryImageWithEveryText) {
+  Launch();
+  pipeline_->set_text({20, 0, false});
+  const std::string body = R"({"images":["a.jpg","missing.jpg"],"texts":["cat","BAD","dog"]})";
+  const test::TestReply reply = Ask(test::Post("/score?model=clip", body, test::kJsonType));
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const bjson::value parsed = Parse(reply);
+  EXPECT_EQ(bjson::serialize(parsed.at("score")), R"({"function":"softmax","scale":20,"bias":0})");
+  const auto dot = [](std::string_view a, std::string_view b) {
+    float sum = 0;
+    for (size_t i = 0; i < test::FakePipeline::kDim; ++i) sum += Unit(a)[i] * Unit(b)[i];
+    return sum;
+  };
+  const bjson::value& cosines = parsed.at("cosines").at(0);
+  EXPECT_NEAR(cosines.at(0).to_number<float>(), dot("a.jpg", "cat"), 1e-6);
+  EXPECT_TRUE(cosines.at(1).is_null());
+  EXPECT_NEAR(cosines.at(2).to_number<float>(), dot("a.jpg", "dog"), 1e-6);
+  EXPECT_TRUE(parsed.at("cosines").at(1).is_null());
+  const bjson::value& probabilities = parsed.at("probabilities").at(0);
+  EXPECT_NEAR(probabilities.at(0).to_number<float>() + probabilities.at(2).to_number<float>(), 1, 1e-6);
+  EXPECT_TRUE(probabilities.at(1).is_null() && parsed.at("probabilities").at(1).is_null());
+  ASSERT_EQ(parsed.at("errors").as_array().size(), 2U);
+  EXPECT_EQ(parsed.at("errors").at(0).at("image").as_int64(), 1);
+  EXPECT_EQ(parsed.at("errors").at(1).at("text").as_int64(), 1);
+  EXPECT_EQ(Parse(Ask("GET /v1/models/clip HTTP/1.1\r\nHost: t\r\n\r\n")).at("score"), parsed.at("score"));
+  // The same by a form, in any order.
+  const std::string form = TextPart("cat") + TextPart("BAD") +
+                           "--XX\r\nContent-Disposition: form-data; name=i; filename=a\r\n\r\na.jpg\r\n" +
+                           TextPart("dog") + test::Multipart({"BAD"});
+  const bjson::value uploaded = Parse(Ask(test::Post("/score", form, test::kMultipartType)));
+  EXPECT_EQ(uploaded.at("cosines"), parsed.at("cosines"));
+  EXPECT_EQ(uploaded.at("errors").at(0).at("code").as_string(), "image_corrupt");
+  EXPECT_TRUE(BudgetIsGivenBack());
+}
+
+TEST_F(ScoreTest, Refusals) {
+  Launch();
+  const std::string body = R"({"images":["a.jpg"],"texts":["cat"]})";
+  EXPECT_THAT(Ask(test::Post("/score", body, test::kJsonType)).body, HasSubstr("embeds images only"));
+  pipeline_->set_text();
+  const std::string normalize = "--XX\r\nContent-Disposition: form-data; name=normalize\r\n\r\nfalse\r\n";
+  const struct {
+    std::string request;
+    int status;
+    std::string message;
+  } kCases[] = {
+      {test::Post("/score", R"({"images":["missing.jpg"],"texts":["cat"]})", test::kJsonType), 404,
+       "no such file"},
+      {test::Post("/score", R"({"images":["a.jpg"],"texts":["BAD",""]})", test::kJsonType), 400,
+       "longer than"},
+      {test::Post("/score", R"({"images":["a.jpg"]})", test::kJsonType), 400, "at least one text"},
+      {test::Post("/score?model=nope", body, test::kJsonType), 404, "this server has: clip"},
+      {test::Post("/score", test::Multipart({"photo"}), test::kMultipartType), 400, "needs images and texts"},
+      {test::Post("/score", TextPart("cat") + "--XX--", test::kMultipartType), 400, "needs images and texts"},
+      {test::Post("/score", normalize + test::Multipart({"photo"}), test::kMultipartType), 400,
+       "known fields are model and text"},
+      {test::Post("/score", "photo", "Content-Type: image/jpeg\r\n"), 400, "malformed JSON"},
+      {"GET /score HTTP/1.1\r\nHost: t\r\n\r\n", 405, "use POST"},
+  };
+  for (const auto& test : kCases) {
+    const test::TestReply reply = Ask(test.request);
+    EXPECT_EQ(reply.status, test.status) << reply.body;
+    EXPECT_THAT(reply.body, HasSubstr(test.message));
+  }
+  EXPECT_TRUE(BudgetIsGivenBack());
+}
+
 TEST_F(EmbedTest, UploadLimits) {
   Launch();
   test::TestReply reply =
@@ -241,6 +361,28 @@ TEST_F(OpenAiTest, FloatAndBase64) {
   EXPECT_EQ(*Base64Decode({base64.data(), base64.size()}), Rows({Unit("a.jpg")}));
 }
 
+TEST_F(OpenAiTest, TextsAndImagesInOneCall) {
+  Launch();
+  pipeline_->set_text({100, -2, true});
+  const std::string body = R"({"input":["a cat",{"image":"a.jpg"},{"text":"s3://b/o"},"","s3://b/o"]})";
+  const test::TestReply reply = Ask(test::Post("/v1/embeddings", body, test::kJsonType));
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const bjson::value parsed = Parse(reply);
+  EXPECT_EQ(Floats(parsed.at("data").at(0).at("embedding")), Unit("a cat"));
+  EXPECT_EQ(Floats(parsed.at("data").at(1).at("embedding")), Unit("a.jpg"));
+  EXPECT_EQ(Floats(parsed.at("data").at(2).at("embedding")), Unit("s3://b/o"));
+  EXPECT_EQ(parsed.at("data").at(3).at("error").at("message").as_string(), "the text is empty");
+  EXPECT_EQ(parsed.at("usage").at("prompt_tokens").as_int64(), 5 + 8) << "an image has none";
+  EXPECT_EQ(parsed.at("usage").at("total_tokens").as_int64(), 5 + 8);
+  const bjson::value model = Parse(Ask(test::Get("/v1/models/clip")));
+  EXPECT_EQ(bjson::serialize(model.at("modalities")), R"(["image","text"])");
+  EXPECT_EQ(model.at("text_rule").as_string(), "clip-bpe/fake");
+  EXPECT_EQ(model.at("max_tokens").as_int64(), 77);
+  EXPECT_EQ(bjson::serialize(model.at("score")), R"({"function":"sigmoid","scale":100,"bias":-2})");
+  EXPECT_EQ(Ask(test::Post("/v1/embeddings", R"({"input":" "})", test::kJsonType)).status, 400);
+  EXPECT_TRUE(BudgetIsGivenBack());
+}
+
 TEST_F(OpenAiTest, Errors) {
   Launch();
   const auto ask = [&](std::string_view body) {
@@ -271,6 +413,8 @@ TEST_F(OpenAiTest, Models) {
   test::TestReply reply = Ask(test::Get("/v1/models"));
   EXPECT_EQ(Parse(reply).at("data").at(0).at("id").as_string(), "clip");
   EXPECT_EQ(Parse(reply).at("data").at(0).at("fingerprint").as_string(), "f00dfeed");
+  EXPECT_EQ(bjson::serialize(Parse(reply).at("data").at(0).at("modalities")), R"(["image"])");
+  EXPECT_FALSE(Parse(reply).at("data").at(0).as_object().contains("text_rule"));
   EXPECT_EQ(Parse(Ask(test::Get("/v1/models/cl%69p"))).at("id").as_string(), "clip");
   EXPECT_EQ(Ask(test::Get("/v1/models/nope")).status, 404);
 }

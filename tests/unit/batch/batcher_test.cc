@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "unit/batch/fake_client.h"
@@ -18,6 +20,7 @@ using ::testing::ElementsAre;
 using testing::FakeClient;
 using testing::MakeReady;
 using testing::MakeSlots;
+using testing::MakeText;
 using testing::TextOf;
 
 std::vector<std::string> Texts(const std::vector<Ready>& items) {
@@ -27,6 +30,7 @@ std::vector<std::string> Texts(const std::vector<Ready>& items) {
 }
 
 BatchLimits Images(int items, int brief) { return {BatchLimit{items, brief}, BatchLimit{}}; }
+BatchLimits Both(BatchLimit images, BatchLimit texts) { return {images, texts}; }
 
 class BatcherTest : public ::testing::Test {
  protected:
@@ -142,6 +146,129 @@ TEST_F(BatcherTest, TheWaitForMoreEnds) {
   Push(batcher, 1, "a");
   ASSERT_TRUE(batcher.Take(Images(3, 3), true, out_));
   EXPECT_THAT(Texts(out_), ElementsAre("a"));
+}
+
+class TextBatcherTest : public BatcherTest {
+ protected:
+  void PushText(Batcher& batcher, const std::string& text, Lane lane = Lane::kInteractive) {
+    batcher.Push({.lane = lane, .flow = 9}, MakeText(text));
+  }
+  static constexpr BatchLimit kFour{4, 4};
+};
+
+TEST_F(TextBatcherTest, TextsGoFirstAndABatchIsOfOneKind) {
+  Batcher batcher;
+  Push(batcher, 1, "a");
+  PushText(batcher, "cat");
+  PushText(batcher, "dog");
+  ASSERT_TRUE(batcher.Take(Both(kFour, kFour), true, out_));
+  EXPECT_THAT(Texts(out_), ElementsAre("~cat", "~dog"));
+  ASSERT_TRUE(batcher.Take(Both(kFour, kFour), true, out_));
+  EXPECT_THAT(Texts(out_), ElementsAre("a"));
+}
+
+TEST_F(TextBatcherTest, WhileBothWaitTheyTakeTurns) {
+  Batcher batcher;
+  for (const char* photo : {"a", "b", "c"}) Push(batcher, 1, photo);
+  for (const char* text : {"1", "2", "3"}) PushText(batcher, text);
+  std::vector<std::string> order;
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_TRUE(batcher.Take(Both({1, 1}, {1, 1}), true, out_));
+    order.push_back(Texts(out_).at(0));
+  }
+  EXPECT_THAT(order, ElementsAre("~1", "a", "~2", "b", "~3", "c"));
+  PushText(batcher, "4");
+  ASSERT_TRUE(batcher.Take(Both({1, 1}, {1, 1}), true, out_));
+  Push(batcher, 1, "d");
+  PushText(batcher, "5");
+  ASSERT_TRUE(batcher.Take(Both({1, 1}, {1, 1}), true, out_));
+  EXPECT_THAT(Texts(out_), ElementsAre("~5")) << "no image waited for the text before";
+}
+
+TEST_F(TextBatcherTest, AStreamThatTakesTextsAloneDoesNotGiveUpTheImagesTurn) {
+  Batcher batcher;
+  Push(batcher, 1, "a");
+  for (const char* text : {"1", "2", "3"}) PushText(batcher, text);
+  const BatchLimits alone = Both({}, {1, 1});
+  ASSERT_TRUE(batcher.Take(Both({1, 1}, {1, 1}), true, out_));
+  ASSERT_TRUE(batcher.Take(alone, true, out_));
+  EXPECT_THAT(Texts(out_), ElementsAre("~2"));
+  ASSERT_TRUE(batcher.Take(Both({1, 1}, {1, 1}), true, out_));
+  EXPECT_THAT(Texts(out_), ElementsAre("a"));
+  ASSERT_TRUE(batcher.Take(alone, true, out_));
+  Push(batcher, 1, "b");
+  EXPECT_TRUE(batcher.Take(alone, false, out_));
+  EXPECT_TRUE(out_.empty()) << "an image is none of its business";
+  batcher.Close();
+  EXPECT_FALSE(batcher.Take(alone, true, out_));
+  EXPECT_TRUE(batcher.Take(Images(1, 1), true, out_)) << "somebody else takes it";
+}
+
+TEST_F(TextBatcherTest, TokensBoundABatchInOrder) {
+  Batcher batcher;
+  for (const char* text : {"12345", "123", "1234", "1"}) PushText(batcher, text);
+  const BatchLimits limits = Both(kFour, {4, 4, 8});
+  ASSERT_TRUE(batcher.Take(limits, true, out_));
+  EXPECT_THAT(Texts(out_), ElementsAre("~12345", "~123"));
+  ASSERT_TRUE(batcher.Take(limits, true, out_));
+  EXPECT_THAT(Texts(out_), ElementsAre("~1234", "~1"));
+}
+
+TEST_F(TextBatcherTest, ImagesKeepTheirBatchesShortWhileTextsCome) {
+  Batcher batcher;
+  for (const char* photo : {"a", "b", "c", "d"}) Push(batcher, 1, photo);
+  const BatchLimits limits = Both({4, 2}, kFour);
+  PushText(batcher, "bulk", Lane::kBulk);
+  ASSERT_TRUE(batcher.Take(limits, true, out_));
+  ASSERT_TRUE(batcher.Take(limits, true, out_));
+  EXPECT_EQ(out_.size(), 4U) << "nobody waits for a text of the bulk lane";
+  for (const char* photo : {"a", "b", "c", "d"}) Push(batcher, 1, photo);
+  PushText(batcher, "cat");
+  ASSERT_TRUE(batcher.Take(limits, true, out_));
+  ASSERT_TRUE(batcher.Take(limits, true, out_));
+  EXPECT_THAT(Texts(out_), ElementsAre("a", "b"));
+}
+
+TEST_F(TextBatcherTest, BulkTextsKeepShortWhileImagesCome) {
+  Batcher batcher;
+  for (const char* text : {"1", "2", "3", "4"}) PushText(batcher, text, Lane::kBulk);
+  Push(batcher, 1, "a");
+  ASSERT_TRUE(batcher.Take(Both(kFour, {4, 2}), true, out_));
+  EXPECT_THAT(Texts(out_), ElementsAre("~1", "~2"));
+}
+
+TEST_F(TextBatcherTest, UnwantedTextsAreDropped) {
+  Batcher batcher;
+  auto unwanted = std::make_shared<FakeClient>();
+  unwanted->wanted = false;
+  batcher.Push({.flow = 1}, MakeText("gone", unwanted));
+  PushText(batcher, "kept");
+  ASSERT_TRUE(batcher.Take(Both(kFour, kFour), true, out_));
+  EXPECT_THAT(Texts(out_), ElementsAre("~kept"));
+  EXPECT_TRUE(unwanted->Get().dropped);
+}
+
+// Each push must wake a stream that takes its kind, however the streams' sleeps and wakes fall.
+TEST_F(TextBatcherTest, NoPushIsSlept) {
+  Batcher batcher;
+  std::atomic<int> images = 0, texts = 0;
+  const auto run = [&](const BatchLimits& limits) {
+    std::vector<Ready> out;
+    while (batcher.Take(limits, true, out)) {
+      for (const Ready& item : out) ++(item.kind() == ItemKind::kText ? texts : images);
+    }
+  };
+  auto mixed = std::async(std::launch::async, run, Both({1, 1}, {1, 1}));
+  auto alone = std::async(std::launch::async, run, Both({}, {1, 1}));
+  for (int i = 1; i <= 2000; ++i) {
+    Push(batcher, 1, "a");
+    while (images < i) std::this_thread::yield();
+    PushText(batcher, "t");
+    while (texts < i) std::this_thread::yield();
+  }
+  batcher.Close();
+  mixed.get();
+  alone.get();
 }
 
 }  // namespace

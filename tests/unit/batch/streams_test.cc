@@ -269,5 +269,75 @@ TEST_F(StreamsTest, TheLastLostStreamIsAFailedDevice) {
   EXPECT_FALSE(recorder_.failures.empty());
 }
 
+class TextStreamsTest : public StreamsTest {
+ protected:
+  static constexpr encode::TextInfo kTexts{.max_tokens = 8, .max_batch = 4, .max_batch_tokens = 16};
+  std::shared_ptr<FakeClient> PushText(const std::string& text) {
+    auto client = std::make_shared<FakeClient>();
+    batcher_.Push({.flow = 1}, testing::MakeText(text, client));
+    return client;
+  }
+};
+
+TEST_F(TextStreamsTest, ImagesAndTextsGetTheirRowsInBatchesOfTheirOwn) {
+  FakeEncoder encoder(4, 1, 1, kTexts);
+  auto photo = Push("ab");
+  auto cat = PushText("cat");
+  auto dogs = PushText("doggy");
+  { const Streams streams(encoder, batcher_, recorder_.Hooks()); }
+  EXPECT_THAT(cat->Get().row, ElementsAre(3.0F, 'c', 5.0F, 6.0F));
+  EXPECT_THAT(dogs->Get().row, ElementsAre(5.0F, 'd', 5.0F, 6.0F));
+  EXPECT_THAT(photo->Get().row, ElementsAre(2.0F, 'a', 3.0F, 4.0F));
+  EXPECT_THAT(encoder.batches(), ElementsAre(ElementsAre("~cat", "~doggy"), ElementsAre("ab")));
+  ASSERT_EQ(recorder_.events.size(), 2U);
+  EXPECT_EQ(recorder_.events[0].kind, ItemKind::kText);
+  EXPECT_EQ(recorder_.events[0].size, 2);
+  EXPECT_EQ(recorder_.events[1].kind, ItemKind::kImage);
+}
+
+TEST_F(TextStreamsTest, TheLastStreamsAreForTextsAlone) {
+  FakeEncoder encoder(1, 1, 1, kTexts, 1);
+  encoder.gate.Close();
+  const Streams streams(encoder, batcher_, {});
+  auto photo = Push("a");
+  auto next = Push("b");
+  encoder.gate.AwaitArrivals(1);
+  auto cat = PushText("cat");
+  encoder.gate.AwaitArrivals(2);  // while the photo is still in work
+  encoder.gate.Open();
+  EXPECT_TRUE(cat->Get().status.ok());
+  EXPECT_EQ(cat->taken.stream, 1);
+  EXPECT_TRUE(photo->Get().status.ok());
+  EXPECT_TRUE(next->Get().status.ok());
+  EXPECT_EQ(next->taken.stream, 0);
+}
+
+TEST_F(TextStreamsTest, WithoutAStreamThatTakesImagesTheDeviceHasFailed) {
+  FakeEncoder encoder(1, 1, 1, kTexts, 1);
+  const Streams streams(encoder, batcher_, recorder_.Hooks());
+  encoder.LoseStreamOf("a");
+  EXPECT_EQ(Push("a")->Get().status.code(), Code::kDeviceFailed);
+  std::scoped_lock lock(recorder_.mutex);
+  EXPECT_TRUE(recorder_.lost.empty());
+  EXPECT_FALSE(recorder_.failures.empty());
+}
+
+TEST_F(TextStreamsTest, ALostTextStreamIsSurvived) {
+  FakeEncoder encoder(1, 1, 1, kTexts, 1);
+  encoder.gate.Close();
+  const Streams streams(encoder, batcher_, recorder_.Hooks());
+  auto photo = Push("a");
+  encoder.gate.AwaitArrivals(1);
+  auto cat = PushText("cat");  // the other stream has the photo
+  encoder.gate.AwaitArrivals(2);
+  encoder.LoseStreamOf("~cat");
+  encoder.gate.Open();
+  EXPECT_EQ(cat->Get().status.code(), Code::kDeviceFailed);
+  EXPECT_TRUE(PushText("dog")->Get().status.ok());
+  EXPECT_TRUE(photo->Get().status.ok());
+  std::scoped_lock lock(recorder_.mutex);
+  EXPECT_THAT(recorder_.lost, ElementsAre(1));
+}
+
 }  // namespace
 }  // namespace photovec::batch

@@ -22,6 +22,8 @@ EncoderOptions Options(int threads) {
   return options;
 }
 
+CeilingBatch Images(int count) { return {.images = count, .texts = 0, .tokens = 0}; }
+
 // The bare products of a batch, counted by hand.
 double HandCountedFlops(const model::VisionConfig& config, double batch) {
   const double t = config.tokens();
@@ -39,7 +41,7 @@ TEST(CeilingProbe, RunsBothKindsBesideTheEncoder) {
   for (const int threads : {1, 2}) {
     auto encoder = CreateCpuEncoder(model.get(), nullptr, Options(threads));
     ASSERT_TRUE(encoder.ok());
-    auto probe = CeilingProbe::Create(**encoder, 3);
+    auto probe = CeilingProbe::Create(**encoder, Images(3));
     ASSERT_TRUE(probe.ok()) << probe.status().ToString();
     EXPECT_DOUBLE_EQ((*probe)->flops_per_batch(), HandCountedFlops(test::TinyConfig(), 3));
     EXPECT_EQ((*probe)->threads_per_stream(), threads);
@@ -67,11 +69,11 @@ TEST(CeilingProbe, RefusesOtherBackendsAndBatches) {
   const test::RandomModel model(test::TinyConfig());
   auto encoder = CreateCpuEncoder(model.get(), nullptr, Options(1));
   ASSERT_TRUE(encoder.ok());
-  EXPECT_EQ(CeilingProbe::Create(**encoder, 0).status().code(), Code::kInvalidRequest);
-  EXPECT_EQ(CeilingProbe::Create(**encoder, 5).status().code(), Code::kInvalidRequest);
+  EXPECT_EQ(CeilingProbe::Create(**encoder, Images(0)).status().code(), Code::kInvalidRequest);
+  EXPECT_EQ(CeilingProbe::Create(**encoder, Images(5)).status().code(), Code::kInvalidRequest);
   auto reference = CreateReferenceEncoder(model.get(), nullptr, {});
   ASSERT_TRUE(reference.ok());
-  EXPECT_EQ(CeilingProbe::Create(**reference, 1).status().code(), Code::kInvalidRequest);
+  EXPECT_EQ(CeilingProbe::Create(**reference, Images(1)).status().code(), Code::kInvalidRequest);
 }
 
 }  // namespace

@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,6 +15,8 @@
 namespace photovec::encode {
 namespace {
 
+using test::Distance;
+using test::HasBf16;
 using test::RandomImages;
 using test::RandomModel;
 using Floats = std::vector<float>;
@@ -49,36 +49,6 @@ std::unique_ptr<Encoder> Make(const model::VisionModel& model, const EncoderOpti
   return encoder.ok() ? std::move(encoder).value() : nullptr;
 }
 
-void Normalize(Floats& rows, size_t dim) {
-  for (size_t i = 0; i < rows.size(); i += dim) {
-    double norm = 0;
-    for (size_t j = 0; j < dim; ++j)
-      norm += static_cast<double>(rows[i + j]) * static_cast<double>(rows[i + j]);
-    for (size_t j = 0; j < dim; ++j) rows[i + j] = static_cast<float>(rows[i + j] / std::sqrt(norm));
-  }
-}
-
-struct Error {
-  double max_abs = 0;
-  double min_cosine = 1;
-};
-
-// Of unit vectors.
-Error Compare(Floats a, Floats b, size_t dim) {
-  Normalize(a, dim);
-  Normalize(b, dim);
-  Error error;
-  for (size_t i = 0; i < a.size(); i += dim) {
-    double dot = 0;
-    for (size_t j = 0; j < dim; ++j) {
-      dot += static_cast<double>(a[i + j]) * static_cast<double>(b[i + j]);
-      error.max_abs = std::max(error.max_abs, std::abs(static_cast<double>(a[i + j] - b[i + j])));
-    }
-    error.min_cosine = std::min(error.min_cosine, dot);
-  }
-  return error;
-}
-
 // A model, some images, and the oracle's vectors of them, which take long and are therefore computed once.
 class Oracle {
  public:
@@ -90,10 +60,10 @@ class Oracle {
     EXPECT_TRUE(reference.ok());
     if (reference.ok()) expected_ = Encode(**reference, 0, pictures_.slots());
   }
-  Error Of(Precision precision, int threads = 1) const {
+  Distance Of(Precision precision, int threads = 1) const {
     auto encoder = Make(model_.get(), Options(precision, threads));
     if (encoder == nullptr || expected_.empty()) return {1e9, -1};
-    return Compare(Encode(*encoder, 0, pictures_.slots()), expected_, dim_);
+    return test::Compare(Encode(*encoder, 0, pictures_.slots()), expected_, dim_);
   }
 
  private:
@@ -102,11 +72,6 @@ class Oracle {
   const size_t dim_;
   Floats expected_;
 };
-
-bool HasBf16() {
-  const Machine machine = ProbeMachine();
-  return (machine.has_avx512_bf16 || machine.has_amx_bf16) && std::getenv("ONEDNN_MAX_CPU_ISA") == nullptr;
-}
 
 TEST(CpuEncoder, EqualsTheReferenceInF32) {
   EXPECT_LT(Oracle(test::TinyConfig(), 5).Of(Precision::kF32).max_abs, 2e-6);
@@ -123,6 +88,36 @@ TEST(CpuEncoder, EqualsTheReferenceInTheShapesOfB32) {
   }
 }
 
+using Config = model::VisionConfig;
+
+void BeSiglip(Config& c) {
+  c.pooling = model::Pooling::kAttention;
+  c.has_class_token = c.has_pre_norm = false;
+  c.has_patch_bias = true;
+  c.activation = model::Activation::kGeluTanh;
+  c.layer_norm_eps = 1e-6F;
+  c.projection_dim = 0;
+}
+
+void BeDinoV2(Config& c) {
+  c.has_pre_norm = false;
+  c.has_patch_bias = c.has_layer_scale = true;
+  c.register_tokens = 4;
+  c.activation = model::Activation::kGeluErf;
+  c.projection_dim = 0;
+}
+
+void BeDinoV3(Config& c) {
+  BeDinoV2(c);
+  c.positions = model::Positions::kRotary;
+  c.has_key_bias = false;
+}
+
+void BeGated(Config& c) {
+  c.gated_mlp = true;
+  c.activation = model::Activation::kSilu;
+}
+
 // Every way in which families differ, one by one.
 TEST(CpuEncoder, EqualsTheReferenceForEveryKindOfModel) {
   std::vector<std::pair<std::string, model::VisionConfig>> cases;
@@ -131,7 +126,6 @@ TEST(CpuEncoder, EqualsTheReferenceForEveryKindOfModel) {
     change(config);
     cases.emplace_back(name, config);
   };
-  using Config = model::VisionConfig;
   add("gelu", [](Config& c) { c.activation = model::Activation::kGeluErf; });
   add("tanh gelu", [](Config& c) { c.activation = model::Activation::kGeluTanh; });
   add("no projection", [](Config& c) { c.projection_dim = 0; });
@@ -148,12 +142,46 @@ TEST(CpuEncoder, EqualsTheReferenceForEveryKindOfModel) {
   add("257 tokens", [](Config& c) { c.image_size = 128, c.layers = 2; });
   add("wide heads", [](Config& c) { c.heads = 1; });
   add("narrow heads", [](Config& c) { c.heads = 8; });
+  add("SigLIP", BeSiglip);
+  add("SigLIP of one layer", [](Config& c) { BeSiglip(c), c.layers = 1; });
+  add("SigLIP with a projection", [](Config& c) { BeSiglip(c), c.projection_dim = 48; });
+  add("SigLIP over bare rows", [](Config& c) { BeSiglip(c), c.has_post_norm = false; });
+  add("SigLIP with a class token", [](Config& c) { BeSiglip(c), c.has_class_token = true; });
+  add("pixels beyond the last patch", [](Config& c) { c.image_size = 39; });
+  add("DINOv2", BeDinoV2);
+  add("registers behind a pre norm", [](Config& c) { c.register_tokens = 3; });
+  add("gated", BeGated);
+  add("gated, one layer", [](Config& c) { BeGated(c), c.layers = 1; });
+  add("gated, odd", [](Config& c) { BeGated(c), c.mlp_size = 264; });
+  add("DINOv3", BeDinoV3);
+  add("DINOv3, gated", [](Config& c) { BeDinoV3(c), BeGated(c); });
+  add("DINOv3 of one layer", [](Config& c) { BeDinoV3(c), c.layers = 1; });
+  add("DINOv3, narrow heads", [](Config& c) { BeDinoV3(c), c.hidden_size = 120, c.heads = 10; });
+  for (const int head : {72, 80, 88, 96, 104}) {
+    add("uncommon heads", [head](Config& c) { c.hidden_size = 2 * head; });
+  }
   for (const auto& [name, config] : cases) {
     const Oracle oracle(config, 3);
     EXPECT_LT(oracle.Of(Precision::kF32).max_abs, 4e-6) << name;
     EXPECT_LT(oracle.Of(Precision::kF32, 2).max_abs, 4e-6) << name << ", two threads";
     if (!HasBf16()) continue;
     EXPECT_GT(oracle.Of(Precision::kBF16).min_cosine, 0.9995) << name;
+  }
+}
+
+TEST(CpuEncoder, ManyHeadsOfSo400m) {
+  Config config = test::TinyConfig();
+  BeSiglip(config);
+  config.hidden_size = 1152;
+  config.heads = 16;
+  config.mlp_size = 4304;
+  config.layers = 1;
+  config.image_size = 30;
+  config.patch_size = 14;
+  const Oracle oracle(config, 1);
+  EXPECT_LT(oracle.Of(Precision::kF32).max_abs, 4e-6);
+  if (HasBf16()) {
+    EXPECT_GT(oracle.Of(Precision::kBF16).min_cosine, 0.9995);
   }
 }
 
@@ -199,6 +227,11 @@ TEST(CpuEncoder, NeighboursAndThreadsNeverChangeABit) {
     l14.heads = 4;
     l14.mlp_size = 1024;
     ExpectSameBits(l14, precision, {1, 2, 3});
+    for (const auto change : {BeSiglip, BeDinoV3, BeGated}) {
+      model::VisionConfig config = test::TinyConfig();
+      change(config);
+      ExpectSameBits(config, precision, {2, 3, 16, 17});
+    }
   }
 }
 

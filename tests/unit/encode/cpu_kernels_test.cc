@@ -3,6 +3,7 @@
 #include <hwy/targets.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <new>
@@ -74,21 +75,39 @@ double Gelu(model::Activation activation, double x) {
       return x / (1 + std::exp(-1.702 * x));
     case model::Activation::kGeluErf:
       return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+    case model::Activation::kSilu:
+      return x / (1 + std::exp(-x));
     default:
       return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
   }
 }
 
+constexpr std::array kActivations = {model::Activation::kQuickGelu, model::Activation::kGeluErf,
+                                     model::Activation::kGeluTanh, model::Activation::kSilu};
+
+/// One panel's activations, not gated.
+void ActivatePanel(model::Activation activation, Panel panel, int rows, const Floats& bias,
+                   model::Element element, void* out, size_t out_stride) {
+  ActivateArgs args;
+  args.activation = activation;
+  args.panel = panel;
+  args.bias = bias.data();
+  args.rows = rows;
+  args.element = element;
+  args.out = out;
+  args.out_stride = out_stride;
+  Activate(args);
+}
+
 TEST_P(Kernels, ActivationsEqualTheirDefinitions) {
-  for (const auto activation :
-       {model::Activation::kQuickGelu, model::Activation::kGeluErf, model::Activation::kGeluTanh}) {
+  for (const auto activation : kActivations) {
     Floats in;
     for (float x = -30; x < 30; x += 0.00371F) in.push_back(x);
     for (const float x : {0.0F, -0.0F, 1e-30F, -1e-30F, 1e4F, -1e4F, 3e38F, -3e38F}) in.push_back(x);
     const auto n = static_cast<int>(in.size());  // odd
     const Floats bias(in.size(), 0.25F);
     Floats out(in.size());
-    Activate(activation, {in.data(), 0, n}, 1, bias.data(), model::Element::kF32, out.data(), in.size());
+    ActivatePanel(activation, {in.data(), 0, n}, 1, bias, model::Element::kF32, out.data(), in.size());
     for (size_t i = 0; i < in.size(); ++i) {
       const double x = static_cast<double>(in[i] + 0.25F);
       ASSERT_NEAR(static_cast<double>(out[i]), Gelu(activation, x), 2.5e-7 * std::max(1.0, std::abs(x)))
@@ -100,10 +119,9 @@ TEST_P(Kernels, ActivationsEqualTheirDefinitions) {
 TEST_P(Kernels, ActivationsKeepNaN) {
   Floats in(17, std::nanf(""));
   const Floats bias(17, 0);
-  for (const auto activation :
-       {model::Activation::kQuickGelu, model::Activation::kGeluErf, model::Activation::kGeluTanh}) {
+  for (const auto activation : kActivations) {
     Floats out(17);
-    Activate(activation, {in.data(), 0, 17}, 1, bias.data(), model::Element::kF32, out.data(), 17);
+    ActivatePanel(activation, {in.data(), 0, 17}, 1, bias, model::Element::kF32, out.data(), 17);
     EXPECT_TRUE(std::all_of(out.begin(), out.end(), [](float v) { return std::isnan(v); }));
   }
 }
@@ -113,8 +131,8 @@ TEST_P(Kernels, ActivationsGoToTheirColumns) {
   const Floats bias = Random(50);
   std::vector<uint16_t> bf16(3 * 50, 0x1234);
   if (!CanStoreBf16()) return;
-  Activate(model::Activation::kQuickGelu, {in.data(), 30, 20}, 3, bias.data(), model::Element::kBF16,
-           bf16.data(), 50);
+  ActivatePanel(model::Activation::kQuickGelu, {in.data(), 30, 20}, 3, bias, model::Element::kBF16,
+                bf16.data(), 50);
   for (size_t r = 0; r < 3; ++r) {
     for (size_t c = 0; c < 50; ++c) {
       if (c < 30) {
@@ -124,6 +142,70 @@ TEST_P(Kernels, ActivationsGoToTheirColumns) {
       const auto x = static_cast<double>(in[r * 20 + c - 30] + bias[c]);
       const double want = Gelu(model::Activation::kQuickGelu, x);
       ASSERT_NEAR(static_cast<double>(FromBf16(bf16[r * 50 + c])), want, std::abs(want) / 250 + 1e-7);
+    }
+  }
+}
+
+TEST_P(Kernels, GatesMultiplyTheOtherHalf) {
+  constexpr size_t kCount = 21;
+  Floats in = Random(2 * kCount);
+  const Floats up = Random(2 * kCount);
+  const Floats bias = Random(30);
+  const Floats up_bias = Random(30);
+  Floats out(2 * 30);
+  ActivateArgs args;
+  args.activation = model::Activation::kSilu;
+  args.panel = {in.data(), 9, static_cast<int>(kCount)};
+  args.bias = bias.data();
+  args.up = up.data();
+  args.up_bias = up_bias.data();
+  args.rows = 2;
+  args.out = out.data();
+  args.out_stride = 30;
+  Activate(args);
+  for (size_t r = 0; r < 2; ++r) {
+    for (size_t c = 0; c < kCount; ++c) {
+      const double gate = Gelu(model::Activation::kSilu, in[r * kCount + c] + bias[9 + c]);
+      const double want = gate * (up[r * kCount + c] + up_bias[9 + c]);
+      ASSERT_NEAR(static_cast<double>(out[r * 30 + 9 + c]), want, 1e-6 * std::max(1.0, std::abs(want)));
+    }
+  }
+}
+
+TEST_P(Kernels, RotationTurnsPairsBehindThePrefix) {
+  constexpr size_t kHead = 44;  // halves that no vector divides
+  constexpr size_t kHalf = kHead / 2;
+  constexpr size_t kStride = 50;
+  const Floats before = Random(5 * kStride);
+  const Floats bias = Random(kHead);
+  const Floats cos = Random(3 * kHalf);
+  const Floats sin = Random(3 * kHalf);
+  Floats rows = before;
+  RotateArgs args;
+  args.rows = rows.data();
+  args.stride = kStride;
+  args.bias = bias.data();
+  args.cos = cos.data();
+  args.sin = sin.data();
+  args.tokens = 5;
+  args.prefix = 2;
+  args.head_dim = static_cast<int>(kHead);
+  Rotate(args);
+  for (size_t r = 0; r < 5; ++r) {
+    for (size_t i = 0; i < kStride; ++i) {
+      const float got = rows[r * kStride + i];
+      const auto in = [&](size_t at) { return before[r * kStride + at] + bias[at]; };
+      if (i >= kHead) {
+        ASSERT_EQ(got, before[r * kStride + i]) << "between the heads";
+      } else if (r < 2) {
+        ASSERT_EQ(got, in(i));
+      } else {
+        const size_t pair = i % kHalf;
+        const size_t at = (r - 2) * kHalf + pair;
+        const float want = i < kHalf ? in(pair)*cos[at] - in(pair + kHalf) * sin[at]
+                                     : in(pair + kHalf) * cos[at] + in(pair)*sin[at];
+        ASSERT_NEAR(got, want, 2e-6F) << r << " " << i;
+      }
     }
   }
 }
@@ -193,28 +275,29 @@ TEST_P(Kernels, ResidualNormAddsPanelsAndNorms) {
   }
 }
 
-TEST_P(Kernels, EmbedPutsClassRowsBetweenPatches) {
+TEST_P(Kernels, EmbedPutsPrefixRowsBetweenPatches) {
   constexpr int kDim = 40;
   constexpr int kPatches = 3;
   Floats product = Random(2 * kPatches * kDim);
   const Floats position = Random(kPatches * kDim);
-  const Floats class_row = Random(kDim);
+  const Floats prefix = Random(2 * kDim);
   const Panel panel{product.data(), 0, kDim};
-  Floats x(2 * 4 * kDim);
+  Floats x(2 * 5 * kDim);
   EmbedArgs args;
   args.products = {&panel, 1};
   args.position = position.data();
-  args.class_row = class_row.data();
+  args.prefix_rows = prefix.data();
+  args.prefix = 2;
   args.patches = kPatches;
   args.dim = kDim;
   args.x = x.data();
-  EmbedRows(args, 0, 8);
-  for (size_t r = 0; r < 8; ++r) {
+  EmbedRows(args, 0, 10);
+  for (size_t r = 0; r < 10; ++r) {
     for (size_t i = 0; i < kDim; ++i) {
-      const size_t patch = r % 4 - 1;
-      const float want = r % 4 == 0
-                             ? class_row[i]
-                             : product[(r / 4 * kPatches + patch) * kDim + i] + position[patch * kDim + i];
+      const size_t patch = r % 5 - 2;
+      const float want = r % 5 < 2
+                             ? prefix[r % 5 * kDim + i]
+                             : product[(r / 5 * kPatches + patch) * kDim + i] + position[patch * kDim + i];
       ASSERT_EQ(x[r * kDim + i], want) << r << " " << i;
     }
   }
@@ -245,7 +328,7 @@ class Scratch {
   float* data_;
 };
 
-void ExpectAttention(int tq, int tk, int hd, float score_scale) {
+void ExpectAttention(int tq, int tk, int hd, float score_scale, bool causal = false) {
   const size_t stride = static_cast<size_t>(hd) * 3 + 5;
   const Floats qkv = Random(static_cast<size_t>(tk) * stride, score_scale);
   const Floats bias = Random(static_cast<size_t>(hd));
@@ -260,6 +343,7 @@ void ExpectAttention(int tq, int tk, int hd, float score_scale) {
   args.q_stride = args.kv_stride = stride;
   args.tq = tq;
   args.tk = tk;
+  args.causal = causal;
   args.head_dim = hd;
   args.out = out.data();
   args.out_stride = out_stride;
@@ -272,7 +356,8 @@ void ExpectAttention(int tq, int tk, int hd, float score_scale) {
   };
   for (int t = 0; t < tq; t += std::max(1, tq / 7)) {
     Doubles scores;
-    for (int j = 0; j < tk; ++j) {
+    const int seen = causal ? t + 1 : tk;
+    for (int j = 0; j < seen; ++j) {
       double s = 0;
       for (int c = 0; c < hd; ++c)
         s += (at(t, c) + static_cast<double>(bias[static_cast<size_t>(c)])) * at(j, hd + c);
@@ -281,7 +366,7 @@ void ExpectAttention(int tq, int tk, int hd, float score_scale) {
     const Doubles p = SoftmaxOf(scores);
     for (int c = 0; c < hd; ++c) {
       double want = 0;
-      for (int j = 0; j < tk; ++j) want += p[static_cast<size_t>(j)] * at(j, 2 * hd + c);
+      for (int j = 0; j < seen; ++j) want += p[static_cast<size_t>(j)] * at(j, 2 * hd + c);
       const float got = out[static_cast<size_t>(t) * out_stride + static_cast<size_t>(c)];
       ASSERT_NEAR(static_cast<double>(got), want, tolerance) << tq << " " << tk << " " << hd << " row " << t;
     }
@@ -296,6 +381,39 @@ TEST_P(Kernels, AttentionEqualsItsDefinition) {
   ExpectAttention(1, 50, 64, 0.5F);
   ExpectAttention(577, 577, 64, 0.3F);
   ExpectAttention(50, 50, 64, 3.0F);  // scores of some hundreds: the softmax is one-hot and must not overflow
+}
+
+TEST_P(Kernels, CausalAttentionSeesNothingBehind) {
+  for (const int t : {1, 2, 5, 6, 7, 16, 17, 33, 77}) ExpectAttention(t, t, 64, 0.5F, true);
+  ExpectAttention(20, 20, 72, 0.3F, true);
+  // What lies behind a row has no part in it, whatever it is.
+  constexpr size_t kHd = 64;
+  constexpr size_t kTokens = 23;
+  Floats qkv = Random(kTokens * kHd * 3, 0.5F);
+  const Floats bias(kHd, 0.1F);
+  Scratch scratch(AttentionScratchFloats(kTokens, kHd));
+  AttentionArgs args;
+  args.q = qkv.data();
+  args.q_bias = bias.data();
+  args.k = qkv.data() + kHd;
+  args.v = qkv.data() + 2 * kHd;
+  args.q_stride = args.kv_stride = kHd * 3;
+  args.causal = true;
+  args.head_dim = kHd;
+  args.out_stride = kHd;
+  args.scratch = scratch.get();
+  const auto run = [&](size_t tokens) {
+    Floats out(tokens * kHd);
+    args.tq = args.tk = static_cast<int>(tokens);
+    args.out = out.data();
+    Attention(args);
+    return out;
+  };
+  const Floats all = run(kTokens);
+  for (size_t t = 1; t < kTokens; ++t) {
+    const Floats part = run(t);
+    ASSERT_TRUE(std::equal(part.begin(), part.end(), all.begin())) << "of " << t;
+  }
 }
 
 TEST_P(Kernels, AttentionOfARowDoesNotDependOnItsNeighbours) {

@@ -37,7 +37,7 @@ class AdmissionTest : public ::testing::Test {
   std::shared_ptr<Ticket> Arrive(const AdmissionAsk& ask) {
     Answer answer = Ask(ask);
     if (!answer.ok()) return nullptr;
-    for (int i = 0; i < ask.images; ++i) charges.push_back({*answer, (*answer)->Add(1000, false, now)});
+    for (int i = 0; i < ask.images; ++i) charges.push_back({*answer, (*answer)->Add(ItemKind::kImage, 1000, false, now)});
     (*answer)->Finish();
     return *answer;
   }
@@ -134,28 +134,28 @@ TEST_F(AdmissionTest, BulkIsWhatAsksForItOrIsLarge) {
   AdmissionAsk asked = For(1);
   asked.lane = Lane::kBulk;
   const auto one = Ask(asked);
-  EXPECT_EQ((*one)->Add(1, false, now).turn.lane, Lane::kBulk);
+  EXPECT_EQ((*one)->Add(ItemKind::kImage, 1, false, now).turn.lane, Lane::kBulk);
   const auto nine = Ask(For(9));
-  EXPECT_EQ((*nine)->Add(1, false, now).turn.lane, Lane::kBulk);
+  EXPECT_EQ((*nine)->Add(ItemKind::kImage, 1, false, now).turn.lane, Lane::kBulk);
   const auto eight = Ask(For(8));
-  EXPECT_EQ((*eight)->Add(1, false, now).turn.lane, Lane::kInteractive);
+  EXPECT_EQ((*eight)->Add(ItemKind::kImage, 1, false, now).turn.lane, Lane::kInteractive);
 }
 
 TEST_F(AdmissionTest, WhatProvesLargeBecomesBulk) {
   Make();
   const auto ticket = *Ask(For(1));
   for (int i = 0; i < kMostInteractiveImages; ++i) {
-    EXPECT_EQ(ticket->Add(1, false, now).turn.lane, Lane::kInteractive);
+    EXPECT_EQ(ticket->Add(ItemKind::kImage, 1, false, now).turn.lane, Lane::kInteractive);
   }
-  EXPECT_EQ(ticket->Add(1, false, now).turn.lane, Lane::kBulk);
+  EXPECT_EQ(ticket->Add(ItemKind::kImage, 1, false, now).turn.lane, Lane::kBulk);
 }
 
 TEST_F(AdmissionTest, OneLargePhotoIsNotTakenForManySmallOnes) {
   Make();
   const auto ticket = *Ask(For(40));  // by its length
   ticket->Expect(1);
-  EXPECT_EQ(ticket->Add(20'000'000, false, now).turn.lane, Lane::kInteractive);
-  EXPECT_NEAR(admission->State(0, now).lanes[1].images, 0, 1e-9);
+  EXPECT_EQ(ticket->Add(ItemKind::kImage, 20'000'000, false, now).turn.lane, Lane::kInteractive);
+  EXPECT_NEAR(admission->State(0, ItemKind::kImage, now).lanes[1].items, 0, 1e-9);
 }
 
 TEST_F(AdmissionTest, LargePhotosAreNotRefusedMoreOftenThanSmallOnes) {
@@ -163,13 +163,13 @@ TEST_F(AdmissionTest, LargePhotosAreNotRefusedMoreOftenThanSmallOnes) {
   // Learn that decoding goes by bytes.
   const auto ticket = *Ask(For(1));
   for (int i = 0; i < 100; ++i) {
-    const Charge charge = ticket->Add(400'000, false, now);
+    const Charge charge = ticket->Add(ItemKind::kImage, 400'000, false, now);
     ticket->OnEnded(charge, {true, 10'000, 10, 1, 400'000}, now);
   }
   // They wait as what they are...
-  const Charge large = ticket->Add(4'000'000, false, now);
+  const Charge large = ticket->Add(ItemKind::kImage, 4'000'000, false, now);
   EXPECT_NEAR(large.work, 10, 0.2);
-  const Charge small = ticket->Add(40'000, false, now);
+  const Charge small = ticket->Add(ItemKind::kImage, 40'000, false, now);
   EXPECT_NEAR(small.work, 0.1, 0.02);
   // ...but are asked for as images, whatever their size: an ask has no bytes.
 }
@@ -225,12 +225,12 @@ TEST_F(AdmissionTest, ATicketThatIsDroppedLeavesNothingBehind) {
   Make();
   {
     const auto ticket = *Ask(For(50));
-    const Charge charge = ticket->Add(1, false, now);
+    const Charge charge = ticket->Add(ItemKind::kImage, 1, false, now);
     ticket->OnEnded(charge, {}, now);
   }
-  const ModelState state = admission->State(0, now);
+  const ModelState state = admission->State(0, ItemKind::kImage, now);
   for (const LaneState& lane : state.lanes) {
-    EXPECT_EQ(lane.images, 0);
+    EXPECT_EQ(lane.items, 0);
     EXPECT_EQ(lane.waiting + lane.running, 0);
   }
 }
@@ -294,14 +294,14 @@ TEST_F(AdmissionTest, ClientsThatLeaveEarlierAreServedEarlierOrNotAtAll) {
     const auto ticket = admission->Enter(For(1), now);
     ticket->OnLeft(now + seconds(1));
   }
-  EXPECT_NEAR(admission->State(0, now).lanes[0].max_wait_s, 0.75, 0.05);
+  EXPECT_NEAR(admission->State(0, ItemKind::kImage, now).lanes[0].max_wait_s, 0.75, 0.05);
   for (int i = 0; i < 100; ++i) {  // those who leave at once do not leave because they wait
     const auto ticket = admission->Enter(For(1), now);
     ticket->OnLeft(now + milliseconds(50));
   }
-  EXPECT_GT(admission->State(0, now).lanes[0].max_wait_s, 0.7);
+  EXPECT_GT(admission->State(0, ItemKind::kImage, now).lanes[0].max_wait_s, 0.7);
   Pass(seconds(300));
-  EXPECT_NEAR(admission->State(0, now).lanes[0].max_wait_s, 2, 1e-9);
+  EXPECT_NEAR(admission->State(0, ItemKind::kImage, now).lanes[0].max_wait_s, 2, 1e-9);
 }
 
 TEST_F(AdmissionTest, ClientsTakeTurnsAndTheOldestRequestOfOneGoesFirst) {
@@ -309,7 +309,7 @@ TEST_F(AdmissionTest, ClientsTakeTurnsAndTheOldestRequestOfOneGoesFirst) {
   std::vector<std::shared_ptr<Ticket>> tickets;
   const auto turn = [&](uint64_t client) {
     tickets.push_back(admission->Enter(For(50, client), now));
-    return tickets.back()->Add(1, false, now).turn;
+    return tickets.back()->Add(ItemKind::kImage, 1, false, now).turn;
   };
   const Turn a1 = turn(1);
   const Turn a2 = turn(1);
@@ -324,7 +324,7 @@ TEST_F(AdmissionTest, AFetchThatStandsStillHoldsUpNoUploads) {
   Make();
   const auto ticket = *Ask(For(1000, 1));
   std::vector<Charge> charges_of_it;
-  for (int i = 0; i < 1000; ++i) charges_of_it.push_back(ticket->Add(0, true, now));
+  for (int i = 0; i < 1000; ++i) charges_of_it.push_back(ticket->Add(ItemKind::kImage, 0, true, now));
   for (int i = 0; i < 10; ++i) {
     Pass(seconds(1));
     ticket->OnFetched(charges_of_it[static_cast<size_t>(i)], 1000, now);
@@ -333,6 +333,110 @@ TEST_F(AdmissionTest, AFetchThatStandsStillHoldsUpNoUploads) {
   AdmissionAsk reference = For(20, 1);
   reference.by_reference = true;
   EXPECT_FALSE(Ask(reference).ok()) << "1,000 of its own wait, at one a second";
+}
+
+/// Ten times as many texts a second as images.
+class TextAdmissionTest : public AdmissionTest {
+ protected:
+  void MakeWithTexts() {
+    admission = std::make_shared<Admission>(AdmissionOptions{{seconds(2), seconds(60)}});
+    AdmissionModel images, texts;
+    images.first_rate = 100;
+    texts.first_rate = 1000;
+    admission->AddModel(images, texts);
+  }
+  static AdmissionAsk ForTexts(int texts, uint64_t client = 1) {
+    AdmissionAsk ask = For(0, client);
+    ask.texts = texts;
+    return ask;
+  }
+  std::vector<Waiting> ArriveTexts(int count, uint64_t client = 1) {
+    std::vector<Waiting> texts;
+    auto ticket = *Ask(ForTexts(count, client));
+    for (int i = 0; i < count; ++i) texts.push_back({ticket, ticket->Add(ItemKind::kText, 20, false, now)});
+    ticket->Finish();
+    return texts;
+  }
+  void End(std::vector<Waiting>& texts, Clock::duration each, double encode_us = 1000) {
+    for (const Waiting& text : texts) {
+      now += each;
+      text.ticket->OnEnded(text.charge, {true, 5, encode_us, 1, 20}, now);
+    }
+    texts.clear();
+  }
+  double Texts() { return admission->State(0, ItemKind::kText, now).lanes[0].items; }
+  double Images() { return admission->State(0, ItemKind::kImage, now).lanes[0].items; }
+};
+
+TEST_F(TextAdmissionTest, ATextIsNotRefusedBecausePhotosWait) {
+  MakeWithTexts();
+  Fill();
+  ASSERT_FALSE(Ask(For(1)).ok());
+  EXPECT_TRUE(Ask(ForTexts(1)).ok());
+  EXPECT_TRUE(Ask(ForTexts(1, 2)).ok());
+  AdmissionAsk both = For(1);
+  both.texts = 1;
+  EXPECT_FALSE(Ask(both).ok()) << "a photo in it is refused as ever";
+}
+
+TEST_F(TextAdmissionTest, TextsAreJudgedByTheirOwnRate) {
+  MakeWithTexts();
+  std::vector<std::vector<Waiting>> waiting;
+  int taken = 0;
+  for (; Ask(ForTexts(50)).ok(); taken += 50) waiting.push_back(ArriveTexts(50));
+  EXPECT_NEAR(taken, 1400, 50);
+  EXPECT_TRUE(Ask(For(1)).ok()) << "photos do not wait for them either";
+  for (auto& texts : waiting) End(texts, milliseconds(2));
+  for (taken = 0; Ask(ForTexts(50)).ok(); taken += 50) waiting.push_back(ArriveTexts(50));
+  EXPECT_NEAR(taken, 700, 50) << "half as many a second were done";
+}
+
+TEST_F(TextAdmissionTest, ClientsTakeTurns) {
+  MakeWithTexts();
+  std::vector<std::vector<Waiting>> waiting;
+  while (Ask(ForTexts(50)).ok()) waiting.push_back(ArriveTexts(50));
+  EXPECT_TRUE(Ask(ForTexts(50, 2)).ok()) << "another client does not wait for all of the first one's";
+  auto ticket = *Ask(ForTexts(1, 2));
+  EXPECT_LT(ticket->Add(ItemKind::kText, 20, false, now).turn.rank, waiting.back().front().charge.turn.rank);
+}
+
+TEST_F(TextAdmissionTest, SixtyFourAreInteractive) {
+  MakeWithTexts();
+  EXPECT_EQ(ArriveTexts(64).front().charge.turn.lane, Lane::kInteractive);
+  EXPECT_EQ(ArriveTexts(65).front().charge.turn.lane, Lane::kBulk);
+}
+
+TEST_F(TextAdmissionTest, ATextThatNobodySpokeOfHasItsPlaceToo) {
+  MakeWithTexts();
+  {
+    const auto ticket = *Ask(For(2, 7));
+    const Charge photo = ticket->Add(ItemKind::kImage, 1000, false, now);
+    const Charge text = ticket->Add(ItemKind::kText, 20, false, now);
+    EXPECT_NE(photo.turn.flow, text.turn.flow);
+    EXPECT_EQ(Images(), 2);
+    EXPECT_EQ(Texts(), 1);
+    ticket->OnStarted(text);
+    ticket->OnEnded(text, {true, 5, 2000, 1, 20}, now);
+    EXPECT_EQ(Texts(), 0);
+    EXPECT_EQ(ticket->RestFromEncode(ItemKind::kText), milliseconds(2));
+    EXPECT_EQ(ticket->RestFromEncode(ItemKind::kImage), milliseconds(0));
+    ticket->OnEnded(photo, {true, 10000, 50000, 1, 1000}, now);
+    EXPECT_EQ(ticket->RestFromEncode(ItemKind::kText), milliseconds(2)) << "a photo says nothing of texts";
+    EXPECT_EQ(ticket->RestFromDecode(ItemKind::kImage), milliseconds(60));
+  }
+  EXPECT_EQ(Images(), 0);
+  EXPECT_EQ(admission->State(0, ItemKind::kText, now).lanes[0].waiting, 0);
+}
+
+TEST_F(TextAdmissionTest, AFailedOneIsTakenOffOnce) {
+  MakeWithTexts();
+  AdmissionAsk both = For(2);
+  both.texts = 2;
+  const auto ticket = *Ask(both);
+  ticket->Skip();
+  EXPECT_EQ(Images() + Texts(), 3);
+  ticket->Finish();
+  EXPECT_EQ(Images() + Texts(), 0);
 }
 
 }  // namespace

@@ -198,7 +198,7 @@ TEST_F(GivingUpTest, WhatCannotBeDoneInTheTimeThatIsLeftIsNotBegun) {
   {  // It is learnt that a decode takes ten minutes.
     AdmissionAsk ask;
     const auto ticket = pipe->admission().Enter(ask);
-    const Charge charge = ticket->Add(1, false);
+    const Charge charge = ticket->Add(ItemKind::kImage, 1, false);
     ticket->OnEnded(charge, {true, 600e6, 10, 1, 1});
   }
   RequestOptions soon;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "api/image_input.h"
+#include "api/input.h"
 
 #include <algorithm>
 #include <array>
@@ -57,7 +57,7 @@ bool HasImageExtension(std::string_view text) {
                      [&](std::string_view extension) { return tail.ends_with(extension); });
 }
 
-ImageInput FromBase64(std::string_view base64) {
+Input FromBase64(std::string_view base64) {
   Result<std::string> bytes = Base64Decode(base64);
   if (!bytes.ok()) return {bytes.status().WithContext("data URL"), {}};
   if (bytes->empty())
@@ -65,43 +65,29 @@ ImageInput FromBase64(std::string_view base64) {
   return {Status::Ok(), Bytes::Own(*std::move(bytes))};
 }
 
-Status TextRefused(const std::string& path) {
-  return {
-      Code::kInvalidRequest,
-      "field \"" + path +
-          "\" is text, and this server embeds images only: send a data URL (data:image/jpeg;base64,...), an "
-          "http(s) URL or the name of a configured image such as cat.jpg"};
-}
-
-/// {"type":"image_url","image_url": s | {"url": s}}
-Status CollectImageUrl(const bjson::value& image_url, const std::string& path,
-                       std::vector<std::string_view>& images) {
-  const bjson::value* url = &image_url;
-  if (const bjson::object* object = image_url.if_object()) {
-    json::FieldReader fields(*object, path + ".image_url.");
-    url = fields.Find("url");
-  }
-  if (url == nullptr || !url->is_string()) {
-    return {Code::kInvalidRequest, "field \"" + path + ".image_url.url\" must be a string"};
-  }
-  images.push_back(View(url->get_string()));
-  return Status::Ok();
+/// "s3://...": letters, digits, + - and . before "://". "data: a history" is text: no URL has a blank there.
+bool HasScheme(std::string_view text) {
+  const std::string head = net::LowerAscii(text.substr(0, 5));
+  if (head == "data:" || head == "file:") return text.size() > 5 && text[5] != ' ';
+  const size_t colon = text.find("://");
+  if (colon == std::string_view::npos || colon == 0) return false;
+  return std::all_of(text.begin(), text.begin() + static_cast<ptrdiff_t>(colon), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '-' || c == '.';
+  });
 }
 
 }  // namespace
 
+bool IsImage(std::string_view text) { return HasScheme(text) || ImgTagSource(text) || IsBareBase64(text); }
+
 bool LooksLikeImage(std::string_view text) {
-  if (ImgTagSource(text) || IsBareBase64(text)) return true;
-  const std::string head = net::LowerAscii(text.substr(0, 8));
-  for (const std::string_view scheme : {"data:", "http://", "https://", "file:", "gs://", "s3://"}) {
-    if (head.starts_with(scheme)) return true;
-  }
-  if (HasImageExtension(text)) return true;
+  if (IsImage(text) || HasImageExtension(text)) return true;
   const bool blank = text.find_first_of(" \t\r\n") != std::string_view::npos;
   return !blank && text.find_first_of("/.") != std::string_view::npos;
 }
 
-ImageInput MakeImageInput(std::string_view text) {
+Input MakeImageInput(std::string_view text) {
   if (const auto src = ImgTagSource(text)) text = *src;
   if (text.empty()) return {Status(Code::kInvalidRequest, "the image reference is an empty string"), {}};
   if (IsBareBase64(text)) return FromBase64(text);
@@ -114,40 +100,23 @@ ImageInput MakeImageInput(std::string_view text) {
   return {Status::Ok(), pipeline::Reference{std::string(text)}};
 }
 
-Status CollectImages(const bjson::value& element, const std::string& path,
-                     std::vector<std::string_view>& images) {
-  if (const bjson::string* text = element.if_string()) {
-    if (!LooksLikeImage(View(*text))) return TextRefused(path);
-    images.push_back(View(*text));
-    return Status::Ok();
+Input MakeTextInput(std::string_view text) {
+  if (text.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos) {
+    return {
+        Status(Code::kInvalidRequest, text.empty() ? "the text is empty" : "the text is only white space"),
+        {}};
   }
-  const bjson::object* object = element.if_object();
-  if (object == nullptr) {
-    return {Code::kInvalidRequest,
-            "field \"" + path + "\" must be a string or an object that names an image, not " +
-                std::string(json::TypeName(element)) + (element.is_number() ? " (token ids are text)" : "")};
-  }
-  json::FieldReader fields(*object, path + ".");
-  if (fields.Find("text") != nullptr) return TextRefused(path + ".text");
-  if (const bjson::value* image_url = fields.Find("image_url"))
-    return CollectImageUrl(*image_url, path, images);
-  for (const std::string_view name : {"image", "url"}) {
-    if (fields.Find(name) == nullptr) continue;
-    const std::string_view image = fields.String(name);
-    RETURN_IF_ERROR(fields.status());
-    images.push_back(image);
-    return Status::Ok();
-  }
-  if (const bjson::value* content = fields.Find("content")) {
-    if (!content->is_array()) return CollectImages(*content, path + ".content", images);
-    size_t index = 0;
-    for (const bjson::value& part : content->get_array()) {
-      RETURN_IF_ERROR(CollectImages(part, path + ".content[" + std::to_string(index++) + "]", images));
-    }
-    return Status::Ok();
-  }
-  return {Code::kInvalidRequest,
-          "field \"" + path + "\" names no image: expected \"image\", \"image_url\" or \"content\""};
+  return {Status::Ok(), pipeline::Text{std::string(text)}};
+}
+
+Status CheckTakesText(const pipeline::ModelView& model, std::string_view what) {
+  if (model.text != nullptr) return Status::Ok();
+  return {
+      Code::kInvalidRequest,
+      std::string(what) + " is text, and the model \"" + std::string(model.name) +
+          "\" embeds images only: send a data URL (data:image/jpeg;base64,...), an http(s) URL or the name "
+          "of a configured image such as cat.jpg; a file whose name looks like text: {\"image\": \"my "
+          "cat\"}"};
 }
 
 Result<boost::json::value, ApiError> ParseObject(std::string_view text, std::string_view example) {
@@ -161,29 +130,47 @@ Result<boost::json::value, ApiError> ParseObject(std::string_view text, std::str
   return *std::move(document);
 }
 
-std::vector<std::string_view> ReadImages(json::FieldReader& fields, int max_images, std::string_view what,
-                                         std::string_view accepts) {
-  std::vector<std::string_view> images;
-  const boost::json::array* list = fields.Array("images");
-  if (fields.ok() && (list == nullptr || list->empty())) {
-    fields.Fail("images", "must list at least one " + std::string(what));
-  }
-  if (fields.ok() && list->size() > static_cast<size_t>(max_images)) {
-    fields.Fail("images", "lists " + std::to_string(list->size()) + " images; a request may name " +
-                              std::to_string(max_images));
-  }
-  if (!fields.ok()) return images;
-  for (const boost::json::value& element : *list) {
-    const boost::json::string* image = element.if_string();
-    if (image == nullptr) {
+std::vector<std::string_view> ReadStrings(json::FieldReader& fields, const std::string& name,
+                                          std::string_view accepts) {
+  std::vector<std::string_view> strings;
+  const bjson::array* list = fields.Array(name);
+  if (!fields.ok() || list == nullptr) return strings;
+  strings.reserve(list->size());
+  for (const bjson::value& element : *list) {
+    const bjson::string* text = element.if_string();
+    if (text == nullptr) {
       fields.Fail(
-          "images[" + std::to_string(images.size()) + "]",
+          name + "[" + std::to_string(strings.size()) + "]",
           "must be a string" + std::string(accepts) + ", not " + std::string(json::TypeName(element)));
       return {};
     }
-    images.emplace_back(image->data(), image->size());
+    strings.push_back(View(*text));
   }
-  return images;
+  return strings;
+}
+
+void CheckCount(json::FieldReader& fields, std::string_view name, std::string_view what, size_t count,
+                int max_items) {
+  if (count == 0) fields.Fail(name, "must list at least one " + std::string(what));
+  if (count > static_cast<size_t>(max_items)) {
+    fields.Fail(name,
+                "has " + std::to_string(count) + " entries; a request may have " + std::to_string(max_items));
+  }
+}
+
+std::vector<Input> ListedInputs::Make() const {
+  std::vector<Input> inputs;
+  inputs.reserve(images.size() + texts.size());
+  for (const std::string_view image : images) inputs.push_back(MakeImageInput(image));
+  for (const std::string_view text : texts) inputs.push_back(MakeTextInput(text));
+  return inputs;
+}
+
+ListedInputs ReadListed(json::FieldReader& fields) {
+  ListedInputs listed;
+  listed.images = ReadStrings(fields, "images", " (a data URL, an http(s) URL or a file name)");
+  listed.texts = ReadStrings(fields, "texts");
+  return listed;
 }
 
 }  // namespace photovec::api
