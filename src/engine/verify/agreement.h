@@ -46,7 +46,8 @@ struct WeightScan {
   std::string widest;
   double widest_ratio = 0;
 };
-/// Reads every value once, the token table row by row. \param text may be null.
+/// Reads every value once, the token table row by row.
+/// \param text may be null.
 WeightScan ScanWeights(const model::VisionModel& image, const model::TextModel* text);
 
 }  // namespace photovec::engine
