@@ -68,7 +68,7 @@ class VerifyCommand : public cli::Command {
     std::vector<std::string> missing;
     std::vector<std::string> differing;
     const auto tell = [&](const Finding& finding) {
-      std::printf("  %s  %-20s %s\n", Word(finding.outcome), finding.part.c_str(), finding.text.c_str());
+      std::printf("  %s  %-27s %s\n", Word(finding.outcome), finding.part.c_str(), finding.text.c_str());
       std::fflush(stdout);
       if (finding.outcome == Finding::Outcome::kAgrees) agreed.push_back(finding.part);
       if (finding.outcome == Finding::Outcome::kDiffers) differing.push_back(finding.part);

@@ -218,7 +218,7 @@ class Verifier {
       Tell(Outcome::kNote, "photos", photos_.refused[i].first + ": " + photos_.refused[i].second.message());
     }
     if (photos_.made_up) {
-      Tell(Outcome::kNote, "photos",
+      Tell(Outcome::kNotCompared, "photos",
            Format("none given (--image, --images): %zu made-up pictures stand in for them, which says little "
                   "about photos",
                   photos_.slots.size()));
@@ -303,7 +303,8 @@ class Verifier {
         continue;
       }
       ASSIGN_OR_RETURN(const std::vector<float> vectors, Encode(**encoder, photos_.views()));
-      CheckAgreement(part + ", photos", precision, f32_vectors_, vectors);
+      CheckAgreement(part + (photos_.made_up ? ", made-up pictures" : ", photos"), precision, f32_vectors_,
+                     vectors);
       if (text_.tokenizer != nullptr) {
         ASSIGN_OR_RETURN(const std::vector<float> want, EncodeTexts(*f32_, kTexts));
         ASSIGN_OR_RETURN(const std::vector<float> got, EncodeTexts(**encoder, kTexts));
@@ -317,11 +318,12 @@ class Verifier {
   void CheckAgreement(const std::string& part, Precision precision, std::span<const float> want,
                       std::span<const float> got) {
     const Agreement agreement = Compare(want, got, static_cast<size_t>(f32_->info().embedding_dim));
-    std::string text = Format(
-        "against cpu f32: cosine min %.6f, median %.6f (%zu vectors); error %.2f%% of the "
-        "median distance between different ones",
-        agreement.least_cosine, agreement.median_cosine, agreement.count,
-        100 * agreement.error_over_distance);
+    std::string text = Format("against cpu f32: cosine min %.6f, median %.6f (%zu vectors)",
+                              agreement.least_cosine, agreement.median_cosine, agreement.count);
+    if (agreement.count > 1) {
+      text += Format("; error %.2f%% of the median distance between different ones",
+                     100 * agreement.error_over_distance);
+    }
     text += agreement.overlap_at_10 >= 0
                 ? Format("; %.1f%% of the ten nearest are the same", 100 * agreement.overlap_at_10)
                 : "; rank overlap needs 12 of them";
@@ -333,7 +335,7 @@ class Verifier {
     const bool bare = image_.config.pooling == model::Pooling::kClassToken;
     std::vector<PixelSlot> slots = photos_.views();
     slots.resize(std::min(slots.size(), kDepthPhotos));
-    std::string text = bare ? "class token behind block" : "vector by the first blocks";
+    std::string text;
     for (const int depth : Depths(image_.config.layers, kDepths)) {
       const model::VisionModel part_model = bare ? BareBlocks(image_, depth) : FirstBlocks(image_, depth);
       ASSIGN_OR_RETURN(const auto exact, Make(part_model, nullptr, Backend::kCpu, Precision::kF32));
@@ -341,11 +343,12 @@ class Verifier {
       ASSIGN_OR_RETURN(const std::vector<float> want, Encode(*exact, slots));
       ASSIGN_OR_RETURN(const std::vector<float> got, Encode(*rough, slots));
       const Agreement agreement = Compare(want, got, want.size() / slots.size());
-      text += Format("%s %d: cosine %.6f", depth == 1 ? "" : ",", depth, agreement.least_cosine);
+      text += Format("%s%d: cosine %.6f", text.empty() ? "" : "; ", depth, agreement.least_cosine);
       if (bare)
         text += Format(" norm %.3g largest %.3g", Norm(want) / std::sqrt(slots.size()), Largest(want));
     }
-    Tell(Outcome::kNote, part + ", depths", text);
+    Tell(Outcome::kNote, part + ", depths",
+         (bare ? "class token behind block " : "vector made by the first blocks alone, ") + text);
     return Status::Ok();
   }
 
