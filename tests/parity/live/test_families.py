@@ -186,7 +186,7 @@ def test_saved_by_open_clip(name, checkpoint, encode, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip", "dinov2", "dinov3"])
-def test_processor_config_alone(name, checkpoint, encode, jpegs, tmp_path):
+def test_processor_config_alone(name, checkpoint, encode):
     """What AutoProcessor of transformers 5 writes: processor_config.json and no preprocessor_config.json."""
     family = FAMILIES[name]
     folder = checkpoint(family)
