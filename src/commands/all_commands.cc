@@ -15,6 +15,7 @@ std::vector<std::unique_ptr<cli::Command>> AllCommands() {
   commands.push_back(MakeInitModelCommand());
   commands.push_back(MakeApiKeyCommand());
   commands.push_back(MakeDoctorCommand());
+  commands.push_back(MakeVerifyCommand());
   return commands;
 }
 

@@ -6,7 +6,8 @@
 // Each line of standard input is one job, separated by blanks:
 //   PIXELS FULL_WIDTH FULL_HEIGHT DENOMINATOR ORIENTATION MODE FILTER RESIZE_SHORT CROP OUT
 // PIXELS is a file of tight RGB rows of the size that the denominator leaves; MODE is shortest_edge or
-// squash; FILTER is Pillow's number; OUT receives [CROP, CROP, 3] bytes. Each line of standard output answers
+// squash, or folder:DIR for the spec of a model's folder, which then counts for the rest, too; FILTER is
+// Pillow's number; OUT receives [CROP, CROP, 3] bytes. Each line of standard output answers
 // one job with the median time in microseconds. --wrong=filter resizes with another filter than asked, so
 // that tests can show that they would notice.
 #include <algorithm>
@@ -40,6 +41,8 @@ struct Job {
   Spec spec;
 };
 
+constexpr std::string_view kFolder = "folder:";
+
 bool ParseJob(const std::string& line, Job& job) {
   std::istringstream in(line);
   int filter = 0;
@@ -56,6 +59,11 @@ int Fail(const std::string& why) {
 }
 
 int RunJob(Job& job, const Options& options, Preprocessor& preprocessor) {
+  if (job.mode.starts_with(kFolder)) {
+    const Result<Spec> spec = LoadSpec(job.mode.substr(kFolder.size()));
+    if (!spec.ok()) return Fail(spec.status().ToString());
+    job.spec = *spec;
+  }
   const int d = job.source.scale_denominator;
   const int width = (job.source.full_width + d - 1) / d;
   const int height = (job.source.full_height + d - 1) / d;

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Preprocessing against the software that defines it: Pillow and transformers bit for bit, OpenCV within one level.
+What transformers 5 and open_clip themselves give for the same folders: bench/processors.
 
 Runs tests/parity/preprocess_probe from PHOTOVEC_BUILD_DIR on crops of real photos: those of the shared `photos`
 fixture, else the JPEGs below PHOTOVEC_PHOTOS, else noise with a photo's 1/f spectrum.
 """
 import io
+import json
 import os
 import pathlib
 import random
@@ -14,6 +16,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+import transformers
 from PIL import Image, ImageOps
 from transformers import CLIPImageProcessor
 
@@ -214,6 +217,103 @@ def test_equals_transformers_bit_for_bit(originals, probe, wrong_probe):
         covered.add((orientation, resample))
     assert compared >= 200 and len(covered) == 24
     assert noticed > 0.95 * compared, "a wrong filter would pass"
+
+
+def longest_edge(image, size, resample):
+    """open_clip's "longest": ResizeKeepRatio, then padded with black."""
+    ratio = max(image.height / size, image.width / size)
+    resized = image.resize((max(1, round(image.width / ratio)), max(1, round(image.height / ratio))), resample)
+    out = Image.new("RGB", (size, size))
+    out.paste(resized, ((size - resized.width) // 2, (size - resized.height) // 2))
+    return np.asarray(out)
+
+
+def shortest_edge(image, size):
+    """open_clip's "shortest": torchvision's Resize and CenterCrop, of Pillow images."""
+    resized = image.resize(resized_size(*image.size, size), BICUBIC)
+    left, top = (int(round((side - size) / 2.0)) for side in resized.size)
+    return np.asarray(resized.crop((left, top, left + size, top + size)))
+
+
+def by_class(name):
+    """What the installed transformers, whose processors use Pillow, make of the folder."""
+    def run(image, folder):
+        processor = getattr(transformers, name).from_pretrained(folder, do_rescale=False, do_normalize=False)
+        return processor(image, data_format="channels_last", input_data_format="channels_last")["pixel_values"][0]
+    return run
+
+
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+DINOV2 = {"image_processor_type": "BitImageProcessor", "size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}, **IMAGENET}
+DINOV3 = {"image_processor_type": "DINOv3ViTImageProcessorFast", "do_center_crop": None, "resample": 2, "size": {"height": 224, "width": 224}}
+
+
+def siglip(size, **keys):
+    return {"image_processor_type": "SiglipImageProcessor", "size": {"height": size, "width": size}, **keys}
+
+
+def open_clip(size, **keys):
+    return {"model_cfg": {"vision_cfg": {"image_size": size}}, "preprocess_cfg": keys}
+
+
+# name: the file, what lies in it, and what it must give for a Pillow image.
+PROCESSORS = {
+    "siglip": ("preprocessor_config.json", siglip(224), by_class("SiglipImageProcessor")),
+    "siglip-384": ("preprocessor_config.json", siglip(384, resample=3), by_class("SiglipImageProcessor")),
+    "siglip2": ("preprocessor_config.json", siglip(256, resample=2), by_class("SiglipImageProcessor")),
+    "siglip-transformers5": ("processor_config.json", {"image_processor": siglip(224, resample=2)},
+                             lambda image, _: np.asarray(image.resize((224, 224), BILINEAR))),
+    "clip-transformers5": ("processor_config.json", {"image_processor": {"image_processor_type": "CLIPImageProcessor"}},
+                           lambda image, _: clip_processor(image, BICUBIC, 224, 224)),
+    "dinov2": ("preprocessor_config.json", DINOV2, by_class("BitImageProcessor")),
+    "dinov3-as-bytes": ("preprocessor_config.json", DINOV3, lambda image, _: np.asarray(image.resize((224, 224), BILINEAR))),
+    "open_clip": ("open_clip_config.json", open_clip(223), lambda image, _: shortest_edge(image, 223)),
+    "open_clip-longest": ("open_clip_config.json", open_clip(224, resize_mode="longest"),
+                          lambda image, _: longest_edge(image, 224, BICUBIC)),
+    "open_clip-siglip": ("open_clip_config.json", open_clip(224, resize_mode="squash", interpolation="bilinear"),
+                         lambda image, _: np.asarray(image.resize((224, 224), BILINEAR))),
+}
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_every_processor_bit_for_bit(originals, probe, wrong_probe, tmp_path, name):
+    file, config, expected = PROCESSORS[name]
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / file).write_text(json.dumps(config))
+    noticed = 0
+    for i, pixels in random_crops(originals, 200, seed=5):
+        orientation = i % 8 + 1
+        want = expected(exif_transposed(pixels, orientation), folder)
+        job = dict(orientation=orientation, mode=f"folder:{folder}", crop=want.shape[0])
+        got = probe.run(pixels, **job)
+        assert np.array_equal(got, want), f"{i}: {pixels.shape[1]}x{pixels.shape[0]} {np.abs(got.astype(int) - want).max()} levels"
+        if i % 5 == 0:
+            noticed += not np.array_equal(wrong_probe.run(pixels, **job), want)
+    assert noticed > 35, "a wrong filter would pass"
+
+
+def test_open_clip_and_transformers_crop_apart(originals, probe, tmp_path):
+    """The two round an odd surplus in different ways; a test that cannot tell them would not mean anything."""
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(open_clip(223)))
+    differ = 0
+    for _, pixels in random_crops(originals, 60, seed=6):
+        ours = probe.run(pixels, mode=f"folder:{tmp_path}", crop=223)
+        differ += not np.array_equal(ours, probe.run(pixels, short=223, crop=223))
+    assert differ > 5
+
+
+def test_dinov3_is_within_a_level_of_floats(originals, probe, tmp_path):
+    """transformers resizes DINOv3's photos as floats; here they are rounded to bytes between the passes and behind them."""
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(DINOV3))
+    largest, means = 0.0, []
+    for _, pixels in random_crops(originals, 40, seed=7):
+        channels = [Image.fromarray(pixels[..., c].astype(np.float32)).resize((224, 224), BILINEAR) for c in range(3)]
+        off = probe.run(pixels, mode=f"folder:{tmp_path}") - np.stack([np.asarray(channel) for channel in channels], -1)
+        largest = max(largest, np.abs(off).max())
+        means.append(off.mean())
+    assert 0.4 < largest <= 1.0 + 1e-4
+    assert np.abs(means).max() < 0.02, "a shift of all pixels would pass"
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

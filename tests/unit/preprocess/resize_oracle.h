@@ -147,11 +147,13 @@ inline Image Resize(const Image& in, int width, int height, Filter filter, const
   return out;
 }
 
-/// The centre, padded with black where the image is smaller.
-inline Image CenterCrop(const Image& in, int size) {
+/// The centre, padded with black where the image is smaller; as transformers or as open_clip counts.
+inline Image CenterCrop(const Image& in, int size, CropRounding rounding) {
   Image out(size, size);
   const auto offset = [&](int length) {
-    return static_cast<int>(std::floor(static_cast<double>(length - size) / 2.0));
+    const double half = (length - size) / 2.0;
+    if (rounding == CropRounding::kDown) return static_cast<int>(std::floor(half));
+    return static_cast<int>(length < size ? std::ceil(half) : std::nearbyint(half));
   };
   for (int y = 0; y < size; ++y) {
     for (int x = 0; x < size; ++x) {
@@ -164,7 +166,19 @@ inline Image CenterCrop(const Image& in, int size) {
   return out;
 }
 
-/// All of it, for kShortestEdge.
+inline Size SizeFor(int width, int height, const Spec& spec) {
+  const int64_t s = spec.resize_short;
+  if (spec.mode == ResizeMode::kFixed) return {spec.resize_short, spec.resize_short};
+  if (spec.mode == ResizeMode::kLongestEdge) {
+    const double ratio = std::max(width, height) / static_cast<double>(s);
+    return {std::max(1, static_cast<int>(std::nearbyint(width / ratio))),
+            std::max(1, static_cast<int>(std::nearbyint(height / ratio)))};
+  }
+  if (width <= height) return {spec.resize_short, static_cast<int>(s * height / width)};
+  return {static_cast<int>(s * width / height), spec.resize_short};
+}
+
+/// All of it, for every mode but kSquash.
 inline Image Preprocess(const DecodedPhoto& photo, const Image& stored, const Spec& spec) {
   const Image seen = Orient(stored, photo.orientation);
   const bool turned = photo.orientation >= 5;
@@ -184,12 +198,8 @@ inline Image Preprocess(const DecodedPhoto& photo, const Image& stored, const Sp
     box.y0 = static_cast<float>(seen.height) - extent_y;
     box.y1 = static_cast<float>(seen.height);
   }
-  const int64_t s = spec.resize_short;
-  const int width =
-      full_width <= full_height ? spec.resize_short : static_cast<int>(s * full_width / full_height);
-  const int height =
-      full_width <= full_height ? static_cast<int>(s * full_height / full_width) : spec.resize_short;
-  return CenterCrop(Resize(seen, width, height, spec.filter, box), spec.crop);
+  const Size size = SizeFor(full_width, full_height, spec);
+  return CenterCrop(Resize(seen, size.width, size.height, spec.filter, box), spec.crop, spec.rounding);
 }
 
 }  // namespace photovec::preprocess::oracle

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "preprocess/geometry.h"
 #include "resize_oracle.h"
 
 namespace photovec::preprocess {
@@ -139,9 +140,14 @@ TEST_P(ResizeShapes, EqualOrientThenResizeThenCrop) {
   const DecodedPhoto photo = MakePhoto(stored, orientation);
   Preprocessor preprocessor;
   for (const Filter filter : {Filter::kBilinear, Filter::kBicubic, Filter::kLanczos}) {
-    const Spec spec = MakeSpec(shape.resize_short, shape.crop, filter);
-    EXPECT_TRUE(Same(Preprocess(preprocessor, photo, spec), oracle::Preprocess(photo, stored, spec)))
-        << "filter " << static_cast<int>(filter);
+    Spec spec = MakeSpec(shape.resize_short, shape.crop, filter);
+    for (const ResizeMode mode : {ResizeMode::kShortestEdge, ResizeMode::kFixed, ResizeMode::kLongestEdge}) {
+      if (mode != ResizeMode::kShortestEdge && filter != Filter::kBicubic) continue;
+      spec.mode = mode;
+      spec.rounding = orientation % 2 == 0 ? CropRounding::kDown : CropRounding::kHalfEven;
+      EXPECT_TRUE(Same(Preprocess(preprocessor, photo, spec), oracle::Preprocess(photo, stored, spec)))
+          << "filter " << static_cast<int>(filter) << " mode " << static_cast<int>(mode);
+    }
   }
 }
 
@@ -324,7 +330,7 @@ TEST(Resize, ContradictionsAreInternalErrors) {
   refuse(with([](DecodedPhoto& s) { s.orientation = 9; }), spec, bytes, "orientation 9");
   refuse(with([](DecodedPhoto& s) { s.pixels.data = nullptr; }), spec, bytes, "no pixels");
   refuse(with([](DecodedPhoto& s) { s.pixels.stride = 59; }), spec, bytes, "rows of 59 bytes");
-  refuse(MakePhoto(image), MakeSpec(0, 8), bytes, "a short side of 0");
+  refuse(MakePhoto(image), MakeSpec(0, 8), bytes, "a side of 0");
   refuse(MakePhoto(image), MakeSpec(8, 0), 0, "a crop of 0");
   refuse(with([](DecodedPhoto& s) {
            s.scale_denominator = 2;
@@ -351,6 +357,46 @@ TEST(ResizedSize, TruncatesTheLongSide) {
   EXPECT_EQ(std::pair(squash.width, squash.height), std::pair(224, 224));
 }
 
+TEST(ResizedSize, OfTheOtherModes) {
+  Spec spec = MakeSpec(224, 224);
+  const auto size = [&](int w, int h) {
+    const Size s = ResizedSize(w, h, spec);
+    return std::pair(s.width, s.height);
+  };
+  spec.mode = ResizeMode::kFixed;
+  EXPECT_EQ(size(640, 480), std::pair(224, 224));
+  EXPECT_EQ(size(1, 16'384), std::pair(224, 224));
+  spec.mode = ResizeMode::kLongestEdge;
+  EXPECT_EQ(size(640, 480), std::pair(224, 168));
+  EXPECT_EQ(size(480, 640), std::pair(168, 224));
+  EXPECT_EQ(size(448, 5), std::pair(224, 2)) << "2.5, to even";
+  EXPECT_EQ(size(448, 7), std::pair(224, 4)) << "3.5, to even";
+  EXPECT_EQ(size(16'384, 1), std::pair(224, 1)) << "never nothing";
+}
+
+TEST(Crop, RoundsAsTheLibraryDoes) {
+  const auto begin = [](int resized, CropRounding rounding) {
+    Spec spec = MakeSpec(resized, 10);
+    spec.rounding = rounding;
+    const Image stored(resized, resized);
+    const Result<ResizePlan> plan = MakeResizePlan(MakePhoto(stored), spec);
+    EXPECT_EQ(plan->x.pad == 0, resized >= 10);
+    return plan->x.pad > 0 ? -plan->x.pad : plan->x.key.out_begin;
+  };
+  EXPECT_EQ(begin(11, CropRounding::kDown), 0);
+  EXPECT_EQ(begin(13, CropRounding::kDown), 1);
+  EXPECT_EQ(begin(7, CropRounding::kDown), -2);
+  EXPECT_EQ(begin(11, CropRounding::kHalfEven), 0) << "0.5";
+  EXPECT_EQ(begin(13, CropRounding::kHalfEven), 2) << "1.5";
+  EXPECT_EQ(begin(15, CropRounding::kHalfEven), 2) << "2.5";
+  EXPECT_EQ(begin(7, CropRounding::kHalfEven), -1);
+  for (const CropRounding rounding : {CropRounding::kDown, CropRounding::kHalfEven}) {
+    EXPECT_EQ(begin(10, rounding), 0);
+    EXPECT_EQ(begin(14, rounding), 2);
+    EXPECT_EQ(begin(6, rounding), -2);
+  }
+}
+
 TEST(FastScale, LeavesTwiceWhatTheResizeNeeds) {
   const Spec spec = MakeSpec(224, 224);
   EXPECT_EQ(FastScaleDenominator(4000, 3000, spec), 4);
@@ -364,6 +410,9 @@ TEST(FastScale, LeavesTwiceWhatTheResizeNeeds) {
   EXPECT_EQ(FastScaleDenominator(16'384, 1, spec), 1);
   EXPECT_EQ(FastScaleDenominator(1, 1, spec), 1);
   EXPECT_EQ(FastScaleDenominator(8000, 8000, SquashVariant(spec)), 1);
+  Spec fixed = spec;
+  fixed.mode = ResizeMode::kFixed;
+  EXPECT_EQ(FastScaleDenominator(4000, 1000, fixed), 2) << "the side that shrinks least decides";
   EXPECT_EQ(FastScaleDenominator(8000, 8000, MakeSpec(600, 224)), 4) << "the resize decides, not the crop";
   for (int width = 1; width < 9000; width += 37) {
     for (int height = 1; height < 9000; height += 411) {
