@@ -75,6 +75,8 @@ Status RunInitModel(const InitModelOptions& options) {
     if (!options.force && fs::exists(fs::symlink_status(path, error))) {
       return {Code::kInvalidRequest, path + " is there already; give --force to replace it"};
     }
+    // Another model's tokenizer must not stay. What cannot go is named when it is written over.
+    fs::remove(path, error);
   }
   return model::WriteRandomModel(preset, options.directory,
                                  {.seed = options.seed, .dtype = options.dtype, .threads = 0});

@@ -40,6 +40,7 @@ struct TransformerConfig {
   bool has_layer_scale = false;
 
   int head_dim() const { return hidden_size / heads; }  ///< HD
+  bool operator==(const TransformerConfig&) const = default;
 };
 
 /// The architecture of a vision transformer, independent of the family that it came from: every way in which
@@ -67,6 +68,7 @@ struct VisionConfig : TransformerConfig {
   /// 2 x multiply-adds of one image, all matrix products, nothing skipped (notes on limits use the same
   /// count).
   double FlopsPerImage() const;
+  bool operator==(const VisionConfig&) const = default;
 };
 
 /// The architecture of a text tower. Row i of a sequence is token_embedding[id] + position[i]; the blocks
@@ -84,6 +86,7 @@ struct TextConfig : TransformerConfig {
   int embedding_dim() const { return projection_dim > 0 ? projection_dim : hidden_size; }
   /// 2 x multiply-adds of one text of so many tokens, all matrix products.
   double FlopsPerText(int tokens) const;
+  bool operator==(const TextConfig&) const = default;
 };
 
 /// Parses the text of a HuggingFace config.json (CLIPModel, CLIPVisionModel, CLIPVisionModelWithProjection),

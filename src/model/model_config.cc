@@ -23,20 +23,22 @@ namespace bjson = boost::json;
 struct ArchitectureRow {
   std::string_view name;        ///< in "architectures"
   std::string_view model_type;  ///< what AutoModel makes of the "model_type" alone; empty: another class
+  std::string_view family;      ///< the other "model_type" that may stand beside the name
   Result<ModelConfig> (*parse)(const Section& root, std::string_view architecture);
 };
 constexpr std::array kArchitectures = {
-    ArchitectureRow{"CLIPModel", "clip", ParseClip},
-    ArchitectureRow{"CLIPVisionModel", "clip_vision_model", ParseClip},
-    ArchitectureRow{"CLIPVisionModelWithProjection", "", ParseClip},
-    ArchitectureRow{"CLIPTextModelWithProjection", "", ParseClip},
-    ArchitectureRow{"SiglipModel", "siglip", ParseSiglip},
-    ArchitectureRow{"SiglipVisionModel", "siglip_vision_model", ParseSiglip},
-    ArchitectureRow{"Dinov2Model", "dinov2", ParseDinoV2},
-    ArchitectureRow{"Dinov2WithRegistersModel", "dinov2_with_registers", ParseDinoV2},
-    ArchitectureRow{"DINOv3ViTModel", "dinov3_vit", ParseDinoV3},
-    ArchitectureRow{"Tipsv2Model", "tipsv2", ParseTipsV2},
-    ArchitectureRow{"Tipsv2VisionModel", "tipsv2_vision_model", ParseTipsV2},
+    ArchitectureRow{"CLIPModel", "clip", "clip", ParseClip},
+    ArchitectureRow{"CLIPVisionModel", "clip_vision_model", "clip", ParseClip},
+    ArchitectureRow{"CLIPVisionModelWithProjection", "", "clip", ParseClip},
+    ArchitectureRow{"CLIPTextModelWithProjection", "", "clip", ParseClip},
+    ArchitectureRow{"SiglipModel", "siglip", "siglip", ParseSiglip},
+    ArchitectureRow{"SiglipVisionModel", "siglip_vision_model", "siglip", ParseSiglip},
+    ArchitectureRow{"Dinov2Model", "dinov2", "dinov2", ParseDinoV2},
+    ArchitectureRow{"Dinov2WithRegistersModel", "dinov2_with_registers", "dinov2_with_registers",
+                    ParseDinoV2},
+    ArchitectureRow{"DINOv3ViTModel", "dinov3_vit", "dinov3_vit", ParseDinoV3},
+    ArchitectureRow{"Tipsv2Model", "tipsv2", "tipsv2", ParseTipsV2},
+    ArchitectureRow{"Tipsv2VisionModel", "tipsv2_vision_model", "tipsv2", ParseTipsV2},
 };
 
 /// Models that people try, and what to take instead. `name` begins the architecture or the model type.
@@ -85,6 +87,18 @@ std::string Supported(bool types, std::string_view found) {
   return list;
 }
 
+/// A "model_type" beside "architectures" must be of the same family.
+Status CheckFamily(const Section& root, const ArchitectureRow& row) {
+  const bjson::value* type = root.Find("model_type");
+  const std::string_view name =
+      type != nullptr && type->is_string() ? std::string_view(type->get_string()) : "";
+  const bool tower =
+      name == std::string(row.family) + "_vision_model" || name == std::string(row.family) + "_text_model";
+  if (type == nullptr || tower || name == row.family || name == row.model_type) return Status::Ok();
+  return Unsupported("model_type", *type,
+                     std::string(row.family) + ", as \"architectures\" is " + std::string(row.name));
+}
+
 /// The first of "architectures", or what transformers' AutoModel would take for the "model_type".
 Result<const ArchitectureRow*> Architecture(const Section& root) {
   if (const bjson::value* listed = root.Find("architectures")) {
@@ -92,11 +106,17 @@ Result<const ArchitectureRow*> Architecture(const Section& root) {
     const bool usable = array != nullptr && !array->empty() && array->front().is_string();
     const std::string_view name = usable ? std::string_view(array->front().get_string()) : "";
     for (const ArchitectureRow& row : kArchitectures) {
-      if (name == row.name) return &row;
+      if (name != row.name) continue;
+      RETURN_IF_ERROR(CheckFamily(root, row));
+      return &row;
     }
     return Unsupported("architectures", *listed, Supported(false, name));
   }
   const bjson::value* type = root.Find("model_type");
+  if (type == nullptr && root.Find("architecture") != nullptr) {
+    return Unsupported("architecture", *root.Find("architecture"),
+                       "no folders of timm; take the same model as transformers or open_clip publish it");
+  }
   if (type == nullptr) {
     return Status(Code::kInvalidRequest,
                   "neither \"architectures\" nor \"model_type\" is present: not a HuggingFace model config?");

@@ -73,8 +73,7 @@ class Checkpoint {
   /// The file (path) that holds `name`, or where it would be looked for: for error messages.
   std::string WhereIs(std::string_view name) const;
   /// A mapping of its own of nothing but the tensor, for one that is read long after the rest was let go:
-  /// `view`
-  /// points into it. Errors: kUnavailable with errno's text.
+  /// `view` points into it. Errors: kUnavailable with errno's text.
   Result<std::shared_ptr<const void>> MapAlone(TensorView& view) const;
 
  private:

@@ -25,18 +25,28 @@ bool SameShape(const Shape& expected, const Shape& found) {
   return std::ranges::equal(WithoutLeadingOnes(expected), WithoutLeadingOnes(found));
 }
 
+// Of a length that the compiler knows, so that it makes vector instructions of the loop.
+constexpr size_t kBlock = 4096;
 template <typename Word>
-size_t FirstNotFinite(const uint8_t* data, size_t count, Word exponent) {
-  const auto at = [&](size_t i) {
+bool AllFinite(const uint8_t* data, Word exponent) {
+  Word bad = 0;
+  for (size_t i = 0; i < kBlock; ++i) {
     Word bits;
     std::memcpy(&bits, data + i * sizeof(Word), sizeof(Word));
-    return (bits & exponent) == exponent;
-  };
-  bool any = false;  // without an early exit the compiler makes vector instructions of it
-  for (size_t i = 0; i < count; ++i) any |= at(i);
-  if (!any) return count;
-  for (size_t i = 0; i < count; ++i) {
-    if (at(i)) return i;
+    bad |= static_cast<Word>((bits & exponent) == exponent ? 1 : 0);
+  }
+  return bad == 0;
+}
+
+template <typename Word>
+size_t FirstNotFinite(const uint8_t* data, size_t count, Word exponent) {
+  for (size_t begin = 0; begin < count; begin += kBlock) {
+    if (count - begin >= kBlock && AllFinite(data + begin * sizeof(Word), exponent)) continue;
+    for (size_t i = begin; i < std::min(begin + kBlock, count); ++i) {
+      Word bits;
+      std::memcpy(&bits, data + i * sizeof(Word), sizeof(Word));
+      if ((bits & exponent) == exponent) return i;
+    }
   }
   return count;
 }

@@ -30,7 +30,10 @@ struct TextWeights {
 };
 
 /// A loaded text tower. Encoders pack everything but token_embedding, whose mapping they keep alive through
-/// `token_storage` for as long as they serve; `storage` may go, as a VisionModel's.
+/// `token_storage` for as long as they serve; `storage` may go, as a VisionModel's. The mapping is one of its
+/// own, of the table's pages alone and without read-ahead: in memory are the rows that texts have used, as
+/// long as the system has room for them. It survives that the file is renamed over or removed, but not that
+/// somebody truncates it.
 struct TextModel {
   TextConfig config;
   TextWeights weights;
@@ -40,7 +43,10 @@ struct TextModel {
   ScoreRule score;
 };
 
-/// Loads the text tower of a model folder, if it has one: nullopt for a folder of an image tower alone.
+/// Loads the text tower of a model folder, if it has one: nullopt for a folder of an image tower alone (also
+/// where the config has a text tower and the checkpoint does not), and for text towers of kinds that are not
+/// read (TIPSv2's, language models of HuggingFace in open_clip's). A tower alone
+/// (CLIPTextModelWithProjection) loads, too. Blocking: reads every byte once, for the digest.
 /// Errors: as LoadVisionModel; kInvalidRequest when both towers do not end in vectors of one size.
 Result<std::optional<TextModel>> LoadTextModel(const std::string& model_dir);
 

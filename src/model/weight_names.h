@@ -6,8 +6,7 @@
 namespace photovec::model {
 
 /// How one family of checkpoints spells the tensors of a Block. Unless a field says otherwise it is a stem,
-/// which
-/// ".weight" and ".bias" follow. An empty name: the family has no such tensor.
+/// which ".weight" and ".bias" follow. An empty name: the family has no such tensor.
 struct BlockNames {
   std::string_view stem = {};  ///< before the block's number: "encoder.layers."
   std::string_view norm1 = {}, q = {}, k = {}, v = {};

@@ -30,10 +30,22 @@ constexpr std::array kTimmSiglip = {
 };
 constexpr std::string_view kTanhToo = "vit_large_patch16_siglip_512";  // 256 and 384 have the exact form
 
-constexpr std::string_view kTimmSupported =
-    "SigLIP's towers (vit_base_patch16_siglip_224 and its kin) and towers of open_clip's own; MobileCLIP, "
-    "EVA-02, "
-    "PE-Core, ViTamin and ConvNeXt are other architectures";
+/// Other towers of timm that CLIP models are published with, by how their names begin.
+constexpr std::pair<std::string_view, std::string_view> kOtherTowers[] = {
+    {"fastvit_mci", "MobileCLIP"}, {"vit_base_mci", "MobileCLIP"}, {"eva", "EVA"},
+    {"vit_pe_", "PE-Core"},        {"vitamin", "ViTamin"},         {"convnext", "ConvNeXt"},
+    {"naflexvit", "NaFlex"},
+};
+
+std::string SupportedTowers(std::string_view found) {
+  std::string text =
+      "SigLIP's (vit_base_patch16_siglip_224 and its kin), and models without this key, whose tower is "
+      "open_clip's own";
+  for (const auto& [beginning, name] : kOtherTowers) {
+    if (found.starts_with(beginning)) text += "; this is " + std::string(name) + ", another architecture";
+  }
+  return text;
+}
 
 bool IsOff(const boost::json::value& value) {
   return value.is_null() || value == boost::json::value(false) || value == boost::json::value(0) ||
@@ -83,7 +95,7 @@ Result<VisionConfig> ParseTimm(const Section& vision, int embed_dim) {
   const auto row = std::ranges::find_if(
       kTimmSiglip, [&](const TimmSiglip& tower) { return name.starts_with(tower.stem); });
   if (row == kTimmSiglip.end() || name.find("_gap_") != std::string_view::npos) {
-    return Unsupported(vision.Path("timm_model_name"), found, kTimmSupported);
+    return Unsupported(vision.Path("timm_model_name"), found, SupportedTowers(name));
   }
   RETURN_IF_ERROR(
       OnlyKnown(vision, {"image_size", "timm_model_name", "timm_model_pretrained", "timm_pool", "timm_proj",

@@ -17,8 +17,10 @@ struct RandomInitOptions {
   int threads = 0;            ///< 0: one per CPU. Never changes the result.
 };
 
-/// Names of the files that WriteRandomModel makes.
-inline constexpr const char* kModelFiles[] = {"config.json", "preprocessor_config.json", "model.safetensors"};
+/// Names of all files that WriteRandomModel may make.
+inline constexpr const char* kModelFiles[] = {
+    "config.json", "preprocessor_config.json", "model.safetensors",    "vocab.json",
+    "merges.txt",  "tokenizer.json",           "tokenizer_config.json"};
 
 /// Writes a complete HuggingFace directory (config.json, preprocessor_config.json, model.safetensors; with a
 /// text tower a tokenizer of single bytes, too) with random weights that behave as trained ones do where

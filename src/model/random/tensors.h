@@ -28,8 +28,7 @@ struct RandomTensor {
 };
 
 /// All tensors of a tower as its published files name them, in file order, with the distributions of
-/// docs/models.md
-/// ("Random weights"). Of gated MLPs there are none.
+/// docs/models.md ("Random weights"). Of gated MLPs there are none.
 std::vector<RandomTensor> RandomTensors(const VisionConfig& config, uint64_t seed);
 /// With the scale (and bias) of scores.
 std::vector<RandomTensor> RandomTensors(const TextConfig& config, uint64_t seed);

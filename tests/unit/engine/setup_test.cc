@@ -73,6 +73,14 @@ TEST(Fingerprint, ChangesWithEveryIngredient) {
       [](auto& p) { p.config.heads = 6; },
       [](auto& p) { p.config.projection_dim = 0; },
       [](auto& p) { p.config.has_pre_norm = false; },
+      [](auto& p) { p.config.register_tokens = 4; },
+      [](auto& p) { p.config.gated_mlp = true; },
+      [](auto& p) { p.config.has_key_bias = false; },
+      [](auto& p) { p.config.positions = model::Positions::kRotary; },
+      [](auto& p) {
+        p.config.positions = model::Positions::kRotary;
+        p.config.rope_theta = 10000;
+      },
       [](auto& p) { p.spec.mode = preprocess::ResizeMode::kSquash; },
       [](auto& p) { p.spec.filter = preprocess::Filter::kBilinear; },
       [](auto& p) { p.spec.resize_short = 256; },
