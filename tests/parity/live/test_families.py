@@ -10,11 +10,11 @@ import shutil
 
 import numpy as np
 import open_clip
-import open_clip.push_to_hf_hub
 import pytest
 import safetensors.torch
 import torch
 import transformers
+from open_clip.push_to_hf_hub import save_config_for_hf
 from PIL import Image
 
 from checkpoints import BARE_SIGLIP, FAMILIES, SIGLIP2_IDS, SIGLIP_IDS, clip, dino2, dino3, open_clip as open_clip_family, siglip
@@ -180,13 +180,13 @@ def test_saved_by_open_clip(name, checkpoint, encode, tmp_path):
     saved.mkdir()
     model = ORACLES["open_clip"](folder).model
     safetensors.torch.save_file(model.state_dict(), saved / "open_clip_model.safetensors")
-    open_clip.push_to_hf_hub.save_config_for_hf(model, saved / "open_clip_config.json", family.config["model_cfg"])
+    save_config_for_hf(model, saved / "open_clip_config.json", family.config["model_cfg"])
     for tower, given in given_of(family):
         assert np.array_equal(encode(saved, given), encode(folder, given)), tower
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip", "dinov2", "dinov3"])
-def test_processor_config_alone(name, checkpoint, encode, jpegs, tmp_path):
+def test_processor_config_alone(name, checkpoint, encode):
     """What AutoProcessor of transformers 5 writes: processor_config.json and no preprocessor_config.json."""
     family = FAMILIES[name]
     folder = checkpoint(family)
