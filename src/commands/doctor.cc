@@ -27,6 +27,9 @@ struct ModelReport {
   encode::EncoderInfo encoder;
   model::VisionConfig config;
   std::string fingerprint;
+  std::string text_rule;         ///< empty: images alone
+  std::string text_fingerprint;  ///< with a rule
+  std::string no_texts;          ///< why there are none, where that is not the model's nature
   double load_seconds = 0;
 };
 
@@ -40,6 +43,9 @@ ModelReport TryModel(const engine::ModelChoice& choice, const engine::EngineOpti
   report.encoder = loaded->setup.encoder->info();
   report.config = loaded->config;
   report.fingerprint = loaded->setup.fingerprint;
+  if (loaded->setup.tokenizer != nullptr) report.text_rule = loaded->setup.tokenizer->info().rule;
+  report.text_fingerprint = loaded->setup.text_fingerprint;
+  report.no_texts = loaded->setup.no_texts;
   report.load_seconds = loaded->load_seconds;
   return report;
 }
@@ -106,6 +112,13 @@ void PrintModel(const ModelReport& model) {
   std::printf("  weights          %s packed, loaded and warmed up in %.2f s\n",
               HumanBytes(model.encoder.packed_bytes).c_str(), model.load_seconds);
   std::printf("  fingerprint      %s\n", model.fingerprint.c_str());
+  if (model.encoder.text) {
+    std::printf("  modalities       image and text: up to %d tokens by the rule %s, fingerprint %s\n",
+                model.encoder.text->max_tokens, model.text_rule.c_str(), model.text_fingerprint.c_str());
+  } else {
+    std::printf("  modalities       image%s%s\n", model.no_texts.empty() ? "" : "; no texts, because ",
+                model.no_texts.c_str());
+  }
 }
 
 void WriteChecks(json::Writer& writer, const std::vector<engine::Check>& checks) {
@@ -142,7 +155,11 @@ void WriteModels(json::Writer& writer, const std::vector<ModelReport>& models) {
     writer.Key("error").Error(model.status).Field("fingerprint", model.fingerprint);
     writer.Field("architecture", model.config.architecture).Field("precision", model.encoder.precision);
     writer.Field("detail", model.encoder.detail).Field("dimensions", model.encoder.embedding_dim);
-    writer.Field("packed_bytes", model.encoder.packed_bytes).EndObject();
+    writer.Field("packed_bytes", model.encoder.packed_bytes);
+    writer.Key("modalities").BeginArray().Value("image");
+    if (model.encoder.text) writer.Value("text");
+    writer.EndArray().Field("text_rule", model.text_rule);
+    writer.Field("text_fingerprint", model.text_fingerprint).EndObject();
   }
   writer.EndArray();
 }
