@@ -22,7 +22,8 @@ std::unique_ptr<cli::Command> MakeApiKeyCommand();
 /// also whether that folder loads and runs.
 std::unique_ptr<cli::Command> MakeDoctorCommand();
 
-/// `photovec verify MODEL [--images DIR]`: whether a downloaded model gives what it should, and what was compared.
+/// `photovec verify MODEL [--images DIR]`: whether a downloaded model gives what it should, and what was
+/// compared.
 std::unique_ptr<cli::Command> MakeVerifyCommand();
 
 /// All commands of `photovec`, in the order of --help; those that photovec-lab runs (lab_programs.h) as

@@ -27,18 +27,11 @@ struct ModelReport {
   encode::EncoderInfo encoder;
   model::VisionConfig config;
   std::string fingerprint;
-  std::string texts;  ///< by which rule it takes them, or why not
+  std::string text_rule;         ///< empty: images alone
+  std::string text_fingerprint;  ///< with a rule
+  std::string no_texts;          ///< why there are none, where that is not the model's nature
   double load_seconds = 0;
 };
-
-std::string TextsOf(const pipeline::ModelSetup& setup) {
-  if (setup.tokenizer == nullptr) {
-    return "none: " + (setup.no_texts.empty() ? "the folder has no text tower" : setup.no_texts);
-  }
-  const tokenize::TokenizerInfo& info = setup.tokenizer->info();
-  return info.rule + ", up to " + std::to_string(info.max_length) + " tokens, fingerprint " +
-         setup.text_fingerprint;
-}
 
 ModelReport TryModel(const engine::ModelChoice& choice, const engine::EngineOptions& options,
                      const engine::MachinePlan& plan) {
@@ -50,7 +43,9 @@ ModelReport TryModel(const engine::ModelChoice& choice, const engine::EngineOpti
   report.encoder = loaded->setup.encoder->info();
   report.config = loaded->config;
   report.fingerprint = loaded->setup.fingerprint;
-  report.texts = TextsOf(loaded->setup);
+  if (loaded->setup.tokenizer != nullptr) report.text_rule = loaded->setup.tokenizer->info().rule;
+  report.text_fingerprint = loaded->setup.text_fingerprint;
+  report.no_texts = loaded->setup.no_texts;
   report.load_seconds = loaded->load_seconds;
   return report;
 }
@@ -117,7 +112,13 @@ void PrintModel(const ModelReport& model) {
   std::printf("  weights          %s packed, loaded and warmed up in %.2f s\n",
               HumanBytes(model.encoder.packed_bytes).c_str(), model.load_seconds);
   std::printf("  fingerprint      %s\n", model.fingerprint.c_str());
-  std::printf("  texts            %s\n", model.texts.c_str());
+  if (model.encoder.text) {
+    std::printf("  modalities       image and text: up to %d tokens by the rule %s, fingerprint %s\n",
+                model.encoder.text->max_tokens, model.text_rule.c_str(), model.text_fingerprint.c_str());
+  } else {
+    std::printf("  modalities       image%s%s\n", model.no_texts.empty() ? "" : "; no texts, because ",
+                model.no_texts.c_str());
+  }
 }
 
 void WriteChecks(json::Writer& writer, const std::vector<engine::Check>& checks) {
@@ -152,10 +153,13 @@ void WriteModels(json::Writer& writer, const std::vector<ModelReport>& models) {
   for (const ModelReport& model : models) {
     writer.BeginObject().Field("name", model.choice.name).Field("dir", model.choice.dir);
     writer.Key("error").Error(model.status).Field("fingerprint", model.fingerprint);
-    writer.Field("texts", model.texts);
     writer.Field("architecture", model.config.architecture).Field("precision", model.encoder.precision);
     writer.Field("detail", model.encoder.detail).Field("dimensions", model.encoder.embedding_dim);
-    writer.Field("packed_bytes", model.encoder.packed_bytes).EndObject();
+    writer.Field("packed_bytes", model.encoder.packed_bytes);
+    writer.Key("modalities").BeginArray().Value("image");
+    if (model.encoder.text) writer.Value("text");
+    writer.EndArray().Field("text_rule", model.text_rule);
+    writer.Field("text_fingerprint", model.text_fingerprint).EndObject();
   }
   writer.EndArray();
 }

@@ -24,7 +24,7 @@ class EngineTest : public ::testing::Test {
     std::string dir = ::testing::TempDir() + "photovec-engine-XXXXXX";
     ASSERT_NE(mkdtemp(dir.data()), nullptr);
     dir_ = dir;
-    const auto preset = model::PresetNamed("tiny");
+    const auto preset = model::PresetNamed("tiny-text");
     ASSERT_TRUE(preset.ok());
     const Status written = model::WriteRandomModel(*preset, dir_, {});
     ASSERT_TRUE(written.ok()) << written.ToString();

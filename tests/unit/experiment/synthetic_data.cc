@@ -2,6 +2,7 @@
 #include "synthetic_data.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -45,10 +46,11 @@ class Maker {
     item.stream = (index / kBatch) % spec_.streams;
     item.batch = next_batch_ + index / kBatch;
     item.batch_size = std::min(kBatch, spec_.images - index / kBatch * kBatch);
-    const double medians[] = {spec_.admit_wait, spec_.fetch,      spec_.decode_wait, spec_.decode,
-                              spec_.preprocess, spec_.batch_wait, spec_.encode,      0.05};
+    const std::array<double, kImageStages.size()> medians = {
+        spec_.admit_wait, spec_.fetch,      spec_.decode_wait, spec_.decode,
+        spec_.preprocess, spec_.batch_wait, spec_.encode,      0.05};
     item.at_us[0] = opened_us;
-    for (size_t i = 0; i < kStageCount; ++i) item.at_us[i + 1] = item.at_us[i] + Micros(medians[i]);
+    for (size_t i = 0; i < medians.size(); ++i) item.at_us[i + 1] = item.at_us[i] + Micros(medians[i]);
     return item;
   }
 

@@ -148,9 +148,9 @@ TEST_F(ReadRequestLogTest, AMissingFileIsNamed) {
 
 TEST(ItemSpans, FollowEachOtherAndAFailedImageEndsInItsStage) {
   const auto all = experiment::MakeItem({1, 2, 3, 4, 5, 6, 7, 8, 9}).Spans();
-  ASSERT_EQ(all.size(), static_cast<size_t>(kStageCount));
+  ASSERT_EQ(all.size(), kImageStages.size());
   for (size_t i = 0; i < all.size(); ++i) {
-    EXPECT_EQ(all[i].stage, static_cast<Stage>(i));
+    EXPECT_EQ(all[i].stage, kImageStages[i].stage);
     EXPECT_EQ(all[i].begin_us, static_cast<int64_t>(i) + 1);
     EXPECT_EQ(all[i].end_us, static_cast<int64_t>(i) + 2);
   }
@@ -159,6 +159,24 @@ TEST(ItemSpans, FollowEachOtherAndAFailedImageEndsInItsStage) {
   EXPECT_EQ(corrupt[3].stage, Stage::kDecode);
   EXPECT_EQ(corrupt[3].end_us, 9);
   EXPECT_TRUE(experiment::MakeItem({1, 2, 3, 4, 5, 6, 7, 8, -1}).Spans().empty());
+}
+
+TEST(ItemSpans, ATextGoesItsOwnWay) {
+  ItemRecord text;
+  text.kind = ItemKind::kText;
+  text.at_us = {1, -1, -1, 4, -1, 6, 7, 8, 9};
+  const auto spans = text.Spans();
+  ASSERT_EQ(spans.size(), kTextStages.size());
+  for (size_t i = 0; i < spans.size(); ++i) {
+    EXPECT_EQ(spans[i].stage, kTextStages[i].stage);
+    EXPECT_EQ(spans[i].begin_us, i == 0 ? 1 : spans[i - 1].end_us);
+    EXPECT_EQ(text.Micros(spans[i].stage), spans[i].end_us - spans[i].begin_us);
+  }
+  EXPECT_EQ(spans[1].stage, Stage::kTokenize);
+  EXPECT_EQ(text.Micros(Stage::kDecode), -1);
+  text.at_us = {1, -1, -1, 4, -1, -1, -1, -1, 9};
+  ASSERT_EQ(text.Spans().size(), 2U) << "it was no UTF-8";
+  EXPECT_EQ(text.Spans()[1].stage, Stage::kTokenize);
 }
 
 TEST_F(ReadRequestLogTest, AnImageFromTheResultCacheIsReadAndItsTimesAddUp) {
