@@ -84,7 +84,7 @@ void DeclareBenchEncode(cli::FlagSet& flags) {
       .Lists({"model", "precision", "streams", "input", "layout", "batch"})
       .Texts({"device"})
       .Numbers({"seconds", "slice"})
-      .Integers({"rounds"})
+      .Integers({"rounds", "texts"})
       .Switches({"pin", "json"});
 }
 

@@ -133,7 +133,7 @@ void CpuStream::DealImages(int rank, int images, Visit visit) {
       group.tail = &plans.tail(part.count());
       group.barrier = barrier;
       group.rank = barrier == nullptr ? 0 : rank;
-      group.first = static_cast<size_t>(first + part.first);
+      group.first = static_cast<size_t>(first) + static_cast<size_t>(part.first);
       group.sequences = std::span(image_rows_).first(static_cast<size_t>(part.count()));
       visit(group);
     }

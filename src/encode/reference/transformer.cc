@@ -39,7 +39,8 @@ void Rotary::Turn(Matrix& x) const {
   for (int r = prefix_; r < x.rows; ++r) {
     for (int first = 0; first < x.columns; first += head_dim_) {
       for (int i = 0; i < half; ++i) {
-        const double angle = angles_[static_cast<size_t>((r - prefix_) * half + i)];
+        const double angle =
+            angles_[static_cast<size_t>(r - prefix_) * static_cast<size_t>(half) + static_cast<size_t>(i)];
         const double a = x.at(r, first + i);
         const double b = x.at(r, first + half + i);
         x.at(r, first + i) = static_cast<float>(a * std::cos(angle) - b * std::sin(angle));

@@ -279,7 +279,7 @@ class ForwardPass {
   // other positions: DINOv3ViTAttention, apply_rotary_pos_emb.
   Status Turn(int parts) {
     if (args_.image == nullptr || args_.image->cosine == nullptr) return Status::Ok();
-    const auto groups = static_cast<size_t>(parts + 1);
+    const auto groups = static_cast<size_t>(parts) + 1;
     RotaryArgs args;
     args.x = buffers_.qkv;
     args.row = groups * static_cast<size_t>(config_.hidden_size);
