@@ -30,6 +30,27 @@ Status OrNoText(const Status& status) {
   return {status.code(), status.message() + "; for images alone: --no-text"};
 }
 
+// A tokenizer of another model would give ids that the tower has no rows for, or texts of another length than
+// it was trained on.
+Status CheckPair(const std::string& dir, const tokenize::TokenizerInfo& tokenizer,
+                 const model::TextConfig& tower) {
+  const auto wrong = [&](const std::string& what) {
+    return Status(Code::kInvalidRequest, dir + ": " + what + "; the files belong to different models");
+  };
+  if (tokenizer.vocabulary_size > tower.vocabulary_size) {
+    return wrong("the tokenizer knows " + std::to_string(tokenizer.vocabulary_size) +
+                 " tokens, but the text tower has embeddings of " + std::to_string(tower.vocabulary_size));
+  }
+  const bool fits =
+      tower.causal ? tokenizer.max_length <= tower.max_tokens : tokenizer.max_length == tower.max_tokens;
+  if (!fits || tokenizer.pads == tower.causal) {
+    return wrong("the tokenizer gives texts of " + std::string(tokenizer.pads ? "" : "up to ") +
+                 std::to_string(tokenizer.max_length) + " tokens, but the text tower takes " +
+                 (tower.causal ? "up to " : "") + std::to_string(tower.max_tokens));
+  }
+  return Status::Ok();
+}
+
 }  // namespace
 
 Result<TextSetup> LoadTextSetup(const std::string& dir, const EngineOptions& options) {
@@ -49,14 +70,8 @@ Result<TextSetup> LoadTextSetup(const std::string& dir, const EngineOptions& opt
     return setup;
   }
   if (!tokenizer.ok()) return OrNoText(tokenizer.status());
-  const int64_t known = (*tokenizer)->info().vocabulary_size;
-  const int64_t rows = (*tower)->config.vocabulary_size;
-  if (known > rows) {
-    return OrNoText(Status(Code::kInvalidRequest, dir + ": the tokenizer knows " + std::to_string(known) +
-                                                      " tokens, but the text tower has embeddings of " +
-                                                      std::to_string(rows) +
-                                                      "; the files belong to different models"));
-  }
+  const Status pair = CheckPair(dir, (*tokenizer)->info(), (*tower)->config);
+  if (!pair.ok()) return OrNoText(pair);
   setup.tower = *std::move(tower);
   setup.tokenizer = *std::move(tokenizer);
   return setup;

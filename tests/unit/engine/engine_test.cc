@@ -6,7 +6,9 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <future>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -132,6 +134,22 @@ TEST_F(EngineTest, WithoutTextOrTokenizerImagesAlone) {
   EXPECT_EQ(item.status.code(), Code::kInvalidRequest);
   EXPECT_NE(item.status.message().find("no tokenizer"), std::string::npos) << item.status.message();
   EXPECT_TRUE(Embed(**untold, test::EncodeJpeg(test::MakePhoto(320, 240, 3))).status.ok());
+}
+
+TEST_F(EngineTest, ATokenizerOfAnotherModelIsRefused) {
+  const std::string path = dir_ + "/vocab.json";
+  std::ifstream in(path);
+  std::string vocabulary(std::istreambuf_iterator<char>(in), {});
+  vocabulary.insert(vocabulary.rfind('}'), ",\"ab</w>\":514");
+  std::ofstream(path) << vocabulary;
+  std::ofstream(dir_ + "/merges.txt", std::ios::app) << "a b</w>\n";
+  const auto refused = Start();
+  ASSERT_EQ(refused.status().code(), Code::kInvalidRequest);
+  for (const char* part : {"515", "514", "--no-text"}) {
+    EXPECT_NE(refused.status().message().find(part), std::string::npos) << refused.status().message();
+  }
+  options_.no_text = true;
+  EXPECT_TRUE(Start().ok());
 }
 
 TEST_F(EngineTest, LimitsReachTheDecoder) {
