@@ -16,7 +16,8 @@ const std::vector<Preset>& Presets() {
     for (const auto& family : {ClipPresets(), SiglipPresets(), DinoPresets()}) {
       all.insert(all.end(), family.begin(), family.end());
     }
-    std::ranges::stable_partition(all, [](const Preset& preset) { return preset.name.starts_with("tiny"); });
+    std::stable_partition(all.begin(), all.end(),
+                          [](const Preset& preset) { return preset.name.starts_with("tiny"); });
     return all;
   }();
   return kAll;
