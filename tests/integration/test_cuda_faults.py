@@ -65,7 +65,7 @@ def test_less_memory_makes_smaller_batches(model, tmp_path):
 def test_a_broken_gpu_ends_the_server_within_a_second(model, tmp_path):
     """What is in flight gets 503 device_failed, the server is not ready from then on, and the exit code says why."""
     request_log = tmp_path / "requests.jsonl"
-    running = Server(model, tmp_path, "--device", "cuda", "--request-log", request_log, environment=with_gpu("sticky=3"))
+    running = Server(model, tmp_path, "--device", "cuda", "--request-log", request_log, environment=with_gpu("sticky=6"))  # four start-up measurements
     picture = plain((90, 90, 90))
     answers = []
     refused = []
