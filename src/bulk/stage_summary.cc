@@ -62,9 +62,10 @@ int64_t StageSummary::unreadable() const {
 }
 
 std::string StageSummary::Table() const {
-  std::string out = "stage              images   mean ms    p50 ms    p95 ms    max ms\n";
+  std::string out = "stage               items   mean ms    p50 ms    p95 ms    max ms\n";
   for (int row = 0; row < kRows; ++row) {
-    out += Line(RowName(row), *micros_[static_cast<size_t>(row)]);
+    const Histogram& histogram = *micros_[static_cast<size_t>(row)];
+    if (histogram.count() > 0) out += Line(RowName(row), histogram);
   }
   return out;
 }

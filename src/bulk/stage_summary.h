@@ -30,7 +30,8 @@ class StageSummary {
   /// What the first failure said; empty when none was added by Add().
   const std::string& first_failure() const { return first_failure_; }
 
-  /// The stage table for people: one line a stage with count, mean, p50, p95 and max in milliseconds.
+  /// The stage table for people: one line for each stage that items went through, with count, mean, p50, p95
+  /// and max in milliseconds.
   std::string Table() const;
   /// {"fetch":{"count":..,"mean_ms":..,"p50_ms":..,"p95_ms":..,"max_ms":..},...}
   std::string Json() const;

@@ -10,6 +10,7 @@ namespace photovec::bulk {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(StageSummary, CountsAndTimes) {
   StageSummary summary;
@@ -27,6 +28,8 @@ TEST(StageSummary, CountsAndTimes) {
   EXPECT_THAT(summary.Json(), HasSubstr(R"("admit_wait":{"count":1,"mean_ms":2.000)"));
   EXPECT_THAT(summary.Json(), HasSubstr(R"("total":{"count":1,"mean_ms":10.000)"));
   EXPECT_THAT(summary.Json(), HasSubstr(R"("decode":{"count":0)"));
+  EXPECT_THAT(summary.Table(), HasSubstr("admit_wait              1      2.00"));
+  EXPECT_THAT(summary.Table(), Not(HasSubstr("decode"))) << "nothing went through it";
 }
 
 TEST(StageSummary, EarlierImagesCountWithoutTimes) {

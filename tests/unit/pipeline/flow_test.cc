@@ -118,9 +118,10 @@ TEST_F(FlowTest, AThousandImagesDoNotStarveOne) {
   auto next_batch = [&, started = size_t{1}]() mutable {
     encoder().gate.LetIn();
     encoder().AwaitBatches(++started);
-    AwaitGauge(Queue("batch"), 6);  // 10 slots less the 4 being encoded: the decoders have come to rest
+    // 10 slots less those being encoded: the decoders have come to rest. A slow machine makes bulk batches short.
+    AwaitGauge(Queue("batch"), 10.0 - static_cast<double>(encoder().batches().back().size()));
   };
-  next_batch();  // now a full batch runs, and the big request has every slot
+  next_batch();  // now the big request has every slot
   auto one = Open(small);
   one->Add(Photo("small"));
   one->Finish();
