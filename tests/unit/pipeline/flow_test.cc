@@ -118,7 +118,8 @@ TEST_F(FlowTest, AThousandImagesDoNotStarveOne) {
   auto next_batch = [&, started = size_t{1}]() mutable {
     encoder().gate.LetIn();
     encoder().AwaitBatches(++started);
-    // 10 slots less those being encoded: the decoders have come to rest. A slow machine makes bulk batches short.
+    // 10 slots less those being encoded: the decoders have come to rest. A slow machine makes bulk batches
+    // short.
     AwaitGauge(Queue("batch"), 10.0 - static_cast<double>(encoder().batches().back().size()));
   };
   next_batch();  // now the big request has every slot
