@@ -117,6 +117,17 @@ def multipart(photos):
     return "multipart/form-data; boundary=" + boundary.decode(), b"".join(parts)
 
 
+def post_patiently(connection, path, body, headers):
+    """The response and its bytes. A server that has too much to do says when to come again (429, Retry-After), and is obeyed."""
+    while True:
+        connection.request("POST", path, body, headers)
+        response = connection.getresponse()
+        answer = response.read()
+        if response.status != 429:
+            return response, answer
+        time.sleep(int(response.headers["Retry-After"]))
+
+
 def quantile(values, q):
     values = sorted(values)
     return values[min(len(values) - 1, int(q * len(values)))] if values else float("nan")

@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "bench"))
-from photovec_client import Server, find_binary, multipart, run_threads, stage_table  # noqa: E402 - after sys.path
+from photovec_client import Server, find_binary, multipart, post_patiently, run_threads, stage_table  # noqa: E402 - after sys.path
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
 PER_REQUEST = 32
@@ -26,9 +26,8 @@ def embed_by_http(server, paths):
         connection = server.connect()
         for chunk in range(index, len(chunks), CLIENTS):
             content_type, body = multipart([p.read_bytes() for p in chunks[chunk]])
-            connection.request("POST", "/embed", body, {"Content-Type": content_type})
-            response = connection.getresponse()
-            answer = json.loads(response.read())
+            response, answer = post_patiently(connection, "/embed", body, {"Content-Type": content_type})
+            answer = json.loads(answer)
             if response.status != 200:
                 raise SystemExit(f"POST /embed: {response.status} {answer}")
             width = max(len(v) for v in answer["embeddings"] if v)

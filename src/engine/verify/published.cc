@@ -49,88 +49,60 @@ const KnownVocabulary kVocabularies[] = {
 
 // What tells a published checkpoint.
 struct Known {
-  int hidden_size, layers, patch_size, image_size, registers;
-  model::Pooling pooling;
-  model::Positions positions;
-  model::Activation activation;
-  int64_t vocabulary_size;  // 0: no texts are asked for
+  int hidden_size = 0;
+  int layers = 12;
+  int patch_size = 0;
+  int image_size = 224;
+  int registers = 0;
+  model::Pooling pooling = model::Pooling::kClassToken;
+  model::Positions positions = model::Positions::kLearned;
+  model::Activation activation = model::Activation::kGeluErf;
+  int64_t vocabulary_size = 0;  // 0: no texts are asked for
   PublishedNumbers numbers;
 };
 
-// The tolerances are the sources' (1e-3 of logits, 1e-4 of vectors) and what one level in 255 of a few pixels
-// does to them: those tests resize with torchvision, photovec as Pillow.
 const Known kKnown[] = {
-    {768,
-     12,
-     32,
-     224,
-     0,
-     model::Pooling::kClassToken,
-     model::Positions::kLearned,
-     model::Activation::kQuickGelu,
-     49'408,
-     {"openai/clip-vit-base-patch32",
-      "transformers, tests/models/clip/test_modeling_clip.py, CLIPModelIntegrationTest.test_inference",
-      {"a photo of a cat", "a photo of a dog"},
-      {24.5701F, 19.3049F},
-      0.02F}},
-    {768,
-     12,
-     16,
-     224,
-     0,
-     model::Pooling::kAttention,
-     model::Positions::kLearned,
-     model::Activation::kGeluTanh,
-     32'000,
-     {"google/siglip-base-patch16-224",
-      "transformers, tests/models/siglip/test_modeling_siglip.py, SiglipModelIntegrationTest.test_inference",
-      {"a photo of 2 cats", "a photo of 2 dogs"},
-      {-0.7567F, -10.3354F},
-      0.02F}},
-    {768,
-     12,
-     14,
-     224,
-     0,
-     model::Pooling::kClassToken,
-     model::Positions::kLearned,
-     model::Activation::kGeluErf,
-     0,
-     {"facebook/dinov2-base",
-      "transformers, tests/models/dinov2/test_modeling_dinov2.py, test_inference_no_head",
-      {},
-      {-2.1747F, -0.4729F, 1.0936F},
-      0.02F}},
-    {768,
-     12,
-     14,
-     224,
-     4,
-     model::Pooling::kClassToken,
-     model::Positions::kLearned,
-     model::Activation::kGeluErf,
-     0,
-     {"facebook/dinov2-with-registers-base",
-      "transformers, tests/models/dinov2_with_registers/test_modeling_dinov2_with_registers.py, "
-      "test_inference_no_head",
-      {},
-      {-0.4638F, -1.4563F, -0.0289F},
-      0.02F}},
-    {384,
-     12,
-     16,
-     224,
-     4,
-     model::Pooling::kClassToken,
-     model::Positions::kRotary,
-     model::Activation::kGeluErf,
-     0,
-     {"facebook/dinov3-vits16-pretrain-lvd1689m",
-      "transformers, tests/models/dinov3_vit/test_modeling_dinov3_vit.py, test_inference_no_head",
-      {},
-      {0.4637F, -0.4160F, 0.4086F, -0.1265F, -0.2865F},
-      0.02F}},
+    {.hidden_size = 768,
+     .patch_size = 32,
+     .activation = model::Activation::kQuickGelu,
+     .vocabulary_size = 49'408,
+     .numbers =
+         {"openai/clip-vit-base-patch32",
+          "transformers, tests/models/clip/test_modeling_clip.py, CLIPModelIntegrationTest.test_inference",
+          {"a photo of a cat", "a photo of a dog"},
+          {24.5701F, 19.3049F}}},
+    {.hidden_size = 768,
+     .patch_size = 16,
+     .pooling = model::Pooling::kAttention,
+     .activation = model::Activation::kGeluTanh,
+     .vocabulary_size = 32'000,
+     .numbers = {"google/siglip-base-patch16-224",
+                 "transformers, tests/models/siglip/test_modeling_siglip.py, "
+                 "SiglipModelIntegrationTest.test_inference",
+                 {"a photo of 2 cats", "a photo of 2 dogs"},
+                 {-0.7567F, -10.3354F}}},
+    {.hidden_size = 768,
+     .patch_size = 14,
+     .numbers = {"facebook/dinov2-base",
+                 "transformers, tests/models/dinov2/test_modeling_dinov2.py, test_inference_no_head",
+                 {},
+                 {-2.1747F, -0.4729F, 1.0936F}}},
+    {.hidden_size = 768,
+     .patch_size = 14,
+     .registers = 4,
+     .numbers = {"facebook/dinov2-with-registers-base",
+                 "transformers, tests/models/dinov2_with_registers/test_modeling_dinov2_with_registers.py, "
+                 "test_inference_no_head",
+                 {},
+                 {-0.4638F, -1.4563F, -0.0289F}}},
+    {.hidden_size = 384,
+     .patch_size = 16,
+     .registers = 4,
+     .positions = model::Positions::kRotary,
+     .numbers = {"facebook/dinov3-vits16-pretrain-lvd1689m",
+                 "transformers, tests/models/dinov3_vit/test_modeling_dinov3_vit.py, test_inference_no_head",
+                 {},
+                 {0.4637F, -0.4160F, 0.4086F, -0.1265F, -0.2865F}}},
 };
 
 }  // namespace
