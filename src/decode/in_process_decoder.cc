@@ -63,6 +63,7 @@ class InProcessDecoder final : public Decoder {
     request.encoded = job.encoded;
     request.header = &header;
     request.alpha = job.options.alpha;
+    request.jpeg_decoder = job.options.jpeg_decoder;
     request.limits = job.options.limits;
     const bool fast = job.options.jpeg_scaling == JpegScaling::kFast && header.format == Format::kJpeg &&
                       job.spec->mode != preprocess::ResizeMode::kSquash;

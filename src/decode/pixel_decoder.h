@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -13,6 +14,9 @@
 #include "preprocess/spec.h"
 
 namespace photovec::decode {
+namespace jpeg {
+class OwnDecoder;
+}
 
 /// The part of a (scaled) output that anybody will look at. The default is all of it.
 struct PixelWindow {
@@ -35,12 +39,15 @@ struct PixelRequest {
   /// inside are the same as without a window. The other codecs ignore it.
   PixelWindow window;
   AlphaMode alpha = AlphaMode::kDrop;
+  JpegDecoder jpeg_decoder = JpegDecoder::kAuto;
   Limits limits;
 };
 
 /// Memory that codecs keep between photos.
 struct CodecScratch {
   std::vector<uint8_t> bytes;
+  std::shared_ptr<jpeg::OwnDecoder> jpeg;  ///< made by the first JPEG
+  bool by_own_decoder = false;             ///< whether it gave the last JPEG's pixels
 
   /// At least `size` bytes, contents undefined.
   uint8_t* Reserve(size_t size) {

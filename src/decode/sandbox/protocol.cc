@@ -60,7 +60,7 @@ bool HasKnownChoices(const JobMessage& message) {
          (message.filter == static_cast<int32_t>(Filter::kBilinear) ||
           message.filter == static_cast<int32_t>(Filter::kBicubic) ||
           message.filter == static_cast<int32_t>(Filter::kLanczos)) &&
-         message.reserved == 0;
+         IsWithin(message.jpeg_decoder, static_cast<int32_t>(JpegDecoder::kLibjpegTurbo));
 }
 
 int64_t Nanoseconds(TimePoint at) {
@@ -127,6 +127,7 @@ JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence) {
   message.max_side = limits.max_side;
   message.max_jpeg_scans = limits.max_jpeg_scans;
   message.jpeg_scaling = static_cast<int32_t>(job.options.jpeg_scaling);
+  message.jpeg_decoder = static_cast<int32_t>(job.options.jpeg_decoder);
   message.alpha = static_cast<int32_t>(job.options.alpha);
   message.color = static_cast<int32_t>(job.options.color);
   message.mode = static_cast<int32_t>(job.spec->mode);
@@ -154,6 +155,7 @@ Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacit
   DecodeJob job;
   job.spec = spec;
   job.options.jpeg_scaling = static_cast<JpegScaling>(message.jpeg_scaling);
+  job.options.jpeg_decoder = static_cast<JpegDecoder>(message.jpeg_decoder);
   job.options.alpha = static_cast<AlphaMode>(message.alpha);
   job.options.color = static_cast<ColorMode>(message.color);
   job.options.limits.max_pixels = message.max_pixels;

@@ -88,7 +88,7 @@ struct JobMessage {
   int32_t filter = 0;
   int32_t resize_short = 0;
   int32_t crop = 0;
-  int32_t reserved = 0;
+  int32_t jpeg_decoder = 0;
 };
 
 /// The answer. On success the pixels lie in the shared memory.

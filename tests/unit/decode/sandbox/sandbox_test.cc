@@ -278,7 +278,7 @@ TEST(Protocol, AJobArrivesAsItWasSent) {
   EXPECT_TRUE(refused([](JobMessage& m) { m.alpha = -1; }));
   EXPECT_TRUE(refused([](JobMessage& m) { m.mode = 2; }));
   EXPECT_TRUE(refused([](JobMessage& m) { m.filter = 0; }));
-  EXPECT_TRUE(refused([](JobMessage& m) { m.reserved = 1; }));
+  EXPECT_TRUE(refused([](JobMessage& m) { m.jpeg_decoder = 2; }));
   EXPECT_TRUE(refused([](JobMessage& m) { m.encoded_bytes += 1; }));
   EXPECT_TRUE(refused([](JobMessage& m) { m.out_bytes += 1; }));
   EXPECT_TRUE(refused([](JobMessage& m) { m.crop = std::numeric_limits<int32_t>::max(); }));
