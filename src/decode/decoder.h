@@ -24,13 +24,13 @@ enum class JpegScaling {
 constexpr auto EnumNames(JpegScaling /*of*/) {
   return std::array{EnumName{JpegScaling::kFast, "fast"}, EnumName{JpegScaling::kExact, "exact"}};
 }
-enum class JpegDecoder {
+enum class JpegChoice {
   kAuto,          ///< the own decoder where it can (docs/jpeg.md), else libjpeg-turbo: the same pixels
   kLibjpegTurbo,  ///< libjpeg-turbo only, to compare
 };
-constexpr auto EnumNames(JpegDecoder /*of*/) {
-  return std::array{EnumName{JpegDecoder::kAuto, "auto"},
-                    EnumName{JpegDecoder::kLibjpegTurbo, "libjpeg-turbo"}};
+constexpr auto EnumNames(JpegChoice /*of*/) {
+  return std::array{EnumName{JpegChoice::kAuto, "auto"},
+                    EnumName{JpegChoice::kLibjpegTurbo, "libjpeg-turbo"}};
 }
 enum class AlphaMode {
   kDrop,   ///< as Pillow's convert("RGB"): colour under transparent pixels is kept
@@ -58,7 +58,7 @@ struct Limits {
 
 struct DecodeOptions {
   JpegScaling jpeg_scaling = JpegScaling::kFast;
-  JpegDecoder jpeg_decoder = JpegDecoder::kAuto;
+  JpegChoice jpeg_decoder = JpegChoice::kAuto;
   AlphaMode alpha = AlphaMode::kDrop;
   ColorMode color = ColorMode::kIgnore;
   Limits limits;

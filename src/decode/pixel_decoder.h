@@ -39,7 +39,7 @@ struct PixelRequest {
   /// inside are the same as without a window. The other codecs ignore it.
   PixelWindow window;
   AlphaMode alpha = AlphaMode::kDrop;
-  JpegDecoder jpeg_decoder = JpegDecoder::kAuto;
+  JpegChoice jpeg_decoder = JpegChoice::kAuto;
   Limits limits;
 };
 

@@ -60,7 +60,7 @@ bool HasKnownChoices(const JobMessage& message) {
          (message.filter == static_cast<int32_t>(Filter::kBilinear) ||
           message.filter == static_cast<int32_t>(Filter::kBicubic) ||
           message.filter == static_cast<int32_t>(Filter::kLanczos)) &&
-         IsWithin(message.jpeg_decoder, static_cast<int32_t>(JpegDecoder::kLibjpegTurbo));
+         IsWithin(message.jpeg_decoder, static_cast<int32_t>(JpegChoice::kLibjpegTurbo));
 }
 
 int64_t Nanoseconds(TimePoint at) {

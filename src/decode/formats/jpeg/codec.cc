@@ -310,7 +310,7 @@ Status DecodeWithLibjpeg(const PixelRequest& request, CodecScratch* scratch, Rgb
 
 Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* out) {
   scratch->by_own_decoder = false;
-  if (request.jpeg_decoder == JpegDecoder::kAuto && jpeg::OwnDecoder::SupportedHere()) {
+  if (request.jpeg_decoder == JpegChoice::kAuto && jpeg::OwnDecoder::SupportedHere()) {
     if (scratch->jpeg == nullptr) scratch->jpeg = std::make_shared<jpeg::OwnDecoder>();
     scratch->by_own_decoder = scratch->jpeg->Decode(request, scratch, out);
     if (scratch->by_own_decoder) return Status::Ok();

@@ -73,6 +73,7 @@ bool BaselineDecoder::Plan(const HeaderReader& headers, TableCache* tables) {
       }
     }
   }
+  ClearUnits(0, kMaxUnits);
   const BlockTarget stall = StallTarget(reinterpret_cast<char*>(Unit(kMaxUnits)));
   targets_.insert(targets_.end(), 2, stall);
   return true;
@@ -106,8 +107,11 @@ bool BaselineDecoder::DecodeMcuRow() {
   return true;
 }
 
+void BaselineDecoder::ClearUnits(size_t first, size_t count) {
+  std::memset(Unit(first), 0, count * kUnitCoefficients * sizeof(int16_t));
+}
+
 void BaselineDecoder::DecodeChunk(int mcus) {
-  std::memset(Unit(0), 0, unit_count_ * kUnitCoefficients * sizeof(int16_t));
   BlockTarget& end = targets_[static_cast<size_t>(mcus) * blocks_per_mcu_];
   const BlockTarget kept = std::exchange(end, targets_.back());
   cursor_.target = targets_.data();
@@ -120,13 +124,15 @@ void BaselineDecoder::DecodeChunk(int mcus) {
 /// DC coefficients were coded as differences to the block before.
 void BaselineDecoder::AddPredictors(Part* part, int mcus) {
   int value = part->predictor;
-  for (int mcu = 0; mcu < mcus; ++mcu) {
-    for (int block = 0; block < part->h * part->v; ++block) {
-      const auto lane = static_cast<size_t>(mcu * part->h + block % part->h);
-      const size_t row = static_cast<size_t>(block / part->h) * part->units_across;
-      int16_t* dc = Unit(part->first_unit + row + lane / kLanes) + lane % kLanes;
-      value += *dc;
-      *dc = static_cast<int16_t>(value);
+  const auto h = static_cast<size_t>(part->h);
+  const size_t end = static_cast<size_t>(mcus) * h;
+  for (size_t first = 0; first < end; first += h) {
+    for (size_t row = 0; row < static_cast<size_t>(part->v); ++row) {
+      int16_t* dc = Unit(part->first_unit + row * part->units_across + first / kLanes) + first % kLanes;
+      for (size_t i = 0; i < h; ++i) {  // a MCU's blocks lie in one unit: h divides kLanes
+        value += dc[i];
+        dc[i] = static_cast<int16_t>(value);
+      }
     }
   }
   part->predictor = value;
@@ -139,11 +145,15 @@ bool BaselineDecoder::TransformChunk(int first_mcu, int mcus) {
     const int units = (mcus * part.h + lanes - 1) / lanes;
     for (int unit = 0; unit < units; ++unit) {
       const int first_block = first_mcu * part.h + unit * lanes;
-      if (!rows_->Wants(i, first_block)) continue;
+      const bool wanted = rows_->Wants(i, first_block);
       for (int row = 0; row < part.v; ++row) {
         const size_t index =
             part.first_unit + static_cast<size_t>(row) * part.units_across + static_cast<size_t>(unit);
-        if (!rows_->Transform(i, row, first_block, Unit(index))) return false;
+        if (!wanted) {
+          ClearUnits(index, 1);
+        } else if (!rows_->Transform(i, row, first_block, Unit(index))) {
+          return false;
+        }
       }
     }
   }

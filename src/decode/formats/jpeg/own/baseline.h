@@ -43,6 +43,7 @@ class BaselineDecoder {
   void DecodeChunk(int mcus);
   void AddPredictors(Part* part, int mcus);
   bool TransformChunk(int first_mcu, int mcus);
+  void ClearUnits(size_t first, size_t count);
   int16_t* Unit(size_t index) { return units_.data() + alignment_ + index * kUnitCoefficients; }
 
   std::vector<int16_t> units_;  ///< kMaxUnits and the sink of the stall

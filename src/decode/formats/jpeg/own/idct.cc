@@ -25,6 +25,7 @@ constexpr D16 d16;
 constexpr D32 d32;
 constexpr D8 d8;
 constexpr DU16 du16;
+constexpr hn::Repartition<uint32_t, D16> du32;
 
 /// Sums of 32 bits for the lanes of a V16: of each 128-bit block the lower and the upper half.
 struct Wide {
@@ -132,12 +133,14 @@ HWY_INLINE void Transform(const V16 (&in)[8], V16 (&out)[8]) {
   if constexpr (kSize == 2) Transform2<kDescale>(in, out);
 }
 
-/// Dequantised; what is out of range is collected in *over.
-HWY_INLINE V16 Load(const int16_t* unit, const Dequantiser& quant, size_t place, hn::Vec<DU16>* over) {
+/// Dequantised, and zero in the unit from now on; what is out of range is collected in *over.
+HWY_INLINE V16 Load(int16_t* unit, const Dequantiser& quant, size_t place, hn::Vec<DU16>* over) {
   const V16 coefficients = hn::Load(d16, unit + place * kLanes);
+  hn::Store(hn::Zero(d16), d16, unit + place * kLanes);
   const auto magnitudes = hn::BitCast(du16, hn::Abs(coefficients));
-  *over = hn::Or(*over, hn::SaturatedSub(magnitudes, hn::Set(du16, quant.limits[place])));
-  return hn::Mul(coefficients, hn::Set(d16, quant.factors[place]));
+  const auto limit = hn::BitCast(du16, hn::Set(du32, quant.limits[place]));
+  *over = hn::Or(*over, hn::SaturatedSub(magnitudes, limit));
+  return hn::Mul(coefficients, hn::BitCast(d16, hn::Set(du32, quant.factors[place])));
 }
 
 HWY_INLINE bool IsNone(hn::Vec<DU16> over) { return hn::AllTrue(du16, hn::Eq(over, hn::Zero(du16))); }
@@ -206,7 +209,7 @@ HWY_INLINE void StoreRow(const V16 (&row)[8], uint8_t* out) {
 /// Columns, then rows. The first pass leaves 2 bits of fraction, 1 of them half of it: 4x4 and 2x2 are scaled by
 /// what libjpeg-turbo leaves out.
 template <int kSize>
-bool InverseDctOf(const int16_t* unit, const Dequantiser& quant, PixelTarget out) {
+bool InverseDctOf(int16_t* unit, const Dequantiser& quant, PixelTarget out) {
   constexpr int kFirst = kSize == 8 ? 11 : kSize == 4 ? 12 : 13;
   constexpr int kSecond = kSize == 8 ? 18 : kSize == 4 ? 19 : 20;
   auto over = hn::Zero(du16);
@@ -233,7 +236,7 @@ bool InverseDctOf(const int16_t* unit, const Dequantiser& quant, PixelTarget out
 
 /// One pixel a block. libjpeg-turbo takes its 10 low bits.
 template <>
-bool InverseDctOf<1>(const int16_t* unit, const Dequantiser& quant, PixelTarget out) {
+bool InverseDctOf<1>(int16_t* unit, const Dequantiser& quant, PixelTarget out) {
   const hn::Rebind<int8_t, D16> half8;
   auto over = hn::Zero(du16);
   for (size_t part = 0; part < kLanes; part += hn::Lanes(d16)) {
@@ -245,7 +248,7 @@ bool InverseDctOf<1>(const int16_t* unit, const Dequantiser& quant, PixelTarget 
   return IsNone(over);
 }
 
-bool InverseDct(int size, const int16_t* unit, const Dequantiser& quant, PixelTarget out) {
+bool InverseDct(int size, int16_t* unit, const Dequantiser& quant, PixelTarget out) {
   switch (size) {
     case 1:
       return InverseDctOf<1>(unit, quant, out);
@@ -260,7 +263,7 @@ bool InverseDct(int size, const int16_t* unit, const Dequantiser& quant, PixelTa
 
 #else
 
-bool InverseDct(int /*size*/, const int16_t* /*unit*/, const Dequantiser& /*quant*/, PixelTarget /*out*/) {
+bool InverseDct(int /*size*/, int16_t* /*unit*/, const Dequantiser& /*quant*/, PixelTarget /*out*/) {
   return false;
 }
 
@@ -276,18 +279,20 @@ namespace {
 
 HWY_EXPORT(InverseDct);
 
+uint32_t Twice(uint32_t value) { return value << 16 | value; }
+
 }  // namespace
 
 bool MakeDequantiser(const QuantTable& table, Dequantiser* out) {
   for (size_t i = 0; i < kBlockSize; ++i) {
     if (table.values[i] > INT16_MAX) return false;
-    out->factors[i] = static_cast<int16_t>(table.values[i]);
-    out->limits[i] = static_cast<uint16_t>(kMaxDequantised / table.values[i]);
+    out->factors[i] = Twice(table.values[i]);
+    out->limits[i] = Twice(static_cast<uint32_t>(kMaxDequantised / table.values[i]));
   }
   return true;
 }
 
-bool InverseDct(int size, const int16_t* unit, const Dequantiser& quant, PixelTarget out) {
+bool InverseDct(int size, int16_t* unit, const Dequantiser& quant, PixelTarget out) {
   return HWY_DYNAMIC_DISPATCH(InverseDct)(size, unit, quant, out);
 }
 

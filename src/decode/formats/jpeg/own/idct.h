@@ -15,10 +15,10 @@ namespace photovec::decode::jpeg {
 
 inline constexpr int kMaxDequantised = 8191;
 
-/// A component's table for the kernels, natural order.
+/// A component's table for the kernels, natural order; each value twice, side by side.
 struct Dequantiser {
-  alignas(64) int16_t factors[kBlockSize];
-  alignas(64) uint16_t limits[kBlockSize];  ///< the largest coefficient that stays below kMaxDequantised
+  alignas(64) uint32_t factors[kBlockSize];
+  alignas(64) uint32_t limits[kBlockSize];  ///< the largest coefficient that stays below kMaxDequantised
 };
 /// \return false when a factor is above 32,767.
 bool MakeDequantiser(const QuantTable& table, Dequantiser* out);
@@ -31,8 +31,9 @@ struct PixelTarget {
 };
 
 /// \param size 1, 2, 4 or 8 pixels a side.
-/// \param unit kUnitCoefficients coefficients, 32-byte aligned.
+/// \param unit kUnitCoefficients coefficients, 32-byte aligned. Those that were read are zero afterwards, so
+/// that the unit can be filled again; the others do not matter at this size.
 /// \return false when a coefficient that was read is out of range; the pixels are then worth nothing.
-bool InverseDct(int size, const int16_t* unit, const Dequantiser& quant, PixelTarget out);
+bool InverseDct(int size, int16_t* unit, const Dequantiser& quant, PixelTarget out);
 
 }  // namespace photovec::decode::jpeg

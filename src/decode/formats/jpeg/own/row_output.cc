@@ -89,7 +89,7 @@ bool RowOutput::Wants(size_t component, int first_block) const {
   return end >= first_column_ / factor && first <= end_column_ / factor + 1;
 }
 
-bool RowOutput::Transform(size_t component, int block_row, int first_block, const int16_t* unit) {
+bool RowOutput::Transform(size_t component, int block_row, int first_block, int16_t* unit) {
   const Plane& plane = planes_[component];
   const int row = (mcu_row_ * plane.v + block_row) * plane.dct_size;
   uint8_t* pixels = Row(plane, row) + static_cast<ptrdiff_t>(first_block) * plane.dct_size;

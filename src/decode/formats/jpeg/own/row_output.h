@@ -30,9 +30,9 @@ class RowOutput {
 
   /// Whether anybody looks at any of kLanes blocks of a component, from `first_block` of a row of blocks on.
   bool Wants(size_t component, int first_block) const;
-  /// Transforms a unit of blocks, from `first_block` on, of row `block_row` of the current MCU row.
+  /// Transforms a unit of blocks (InverseDct: it is zero afterwards where that matters), from `first_block` on, of row `block_row` of the current MCU row.
   /// \return false when a coefficient is out of range.
-  bool Transform(size_t component, int block_row, int first_block, const int16_t* unit);
+  bool Transform(size_t component, int block_row, int first_block, int16_t* unit);
   /// All of the current MCU row has been transformed: writes the pixels that it completes.
   void FinishMcuRow();
   /// Whether all rows of the window are written: nothing more need be decoded. Comes exactly as late as in
