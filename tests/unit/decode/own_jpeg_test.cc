@@ -79,22 +79,26 @@ void ExpectOwn(const Encoded& jpeg, const std::string& what) {
   }
 }
 
-struct Sampling {
+struct Kind {
   int channels, h, v;
+  bool progressive;
 };
-constexpr Sampling kSamplings[] = {{1, 1, 1}, {3, 1, 1}, {3, 2, 1}, {3, 1, 2}, {3, 2, 2}};
+constexpr Kind kKinds[] = {{1, 1, 1, false}, {3, 1, 1, false}, {3, 2, 1, false}, {3, 1, 2, false},
+                           {3, 2, 2, false}, {1, 1, 1, true},  {3, 1, 1, true},  {3, 2, 1, true},
+                           {3, 1, 2, true},  {3, 2, 2, true}};
 
-JpegOptions OptionsOf(const Sampling& sampling, int quality) {
+JpegOptions OptionsOf(const Kind& kind, int quality) {
   JpegOptions options;
-  options.h_samp = sampling.h;
-  options.v_samp = sampling.v;
+  options.h_samp = kind.h;
+  options.v_samp = kind.v;
   options.quality = quality;
+  options.progressive = kind.progressive;
   return options;
 }
 
-std::string NameOf(const Sampling& sampling) {
-  return std::to_string(sampling.channels) + " channels, " + std::to_string(sampling.h) + "x" +
-         std::to_string(sampling.v);
+std::string NameOf(const Kind& kind) {
+  return std::to_string(kind.channels) + " channels, " + std::to_string(kind.h) + "x" +
+         std::to_string(kind.v) + (kind.progressive ? ", progressive" : "");
 }
 
 class OwnJpeg : public ::testing::Test {
@@ -105,54 +109,56 @@ class OwnJpeg : public ::testing::Test {
 };
 
 TEST_F(OwnJpeg, GivesLibjpegTurbosPixelsAtEverySamplingAndQuality) {
-  for (const Sampling& sampling : kSamplings) {
+  for (const Kind& kind : kKinds) {
     for (const int quality : {1, 30, 50, 75, 90, 97, 100}) {
       for (const bool optimized : {false, true}) {
-        JpegOptions options = OptionsOf(sampling, quality);
+        JpegOptions options = OptionsOf(kind, quality);
         options.optimized = optimized;
-        const test::Raster photo = MakePhoto(600, 90, sampling.channels, static_cast<uint32_t>(quality));
-        ExpectOwn(EncodeJpeg(photo, options), NameOf(sampling) + ", quality " + std::to_string(quality));
+        const test::Raster photo = MakePhoto(600, 90, kind.channels, static_cast<uint32_t>(quality));
+        ExpectOwn(EncodeJpeg(photo, options), NameOf(kind) + ", quality " + std::to_string(quality));
       }
     }
   }
 }
 
 TEST_F(OwnJpeg, GivesLibjpegTurbosPixelsAtEverySize) {
-  for (const Sampling& sampling : kSamplings) {
+  for (const Kind& kind : kKinds) {
     for (int width = 1; width <= 40; ++width) {
       for (const int height : {1, 41 - width, width * 7 % 40 + 1}) {
-        ExpectOwn(EncodeJpeg(MakePhoto(width, height, sampling.channels), OptionsOf(sampling, 90)),
-                  NameOf(sampling) + ", " + std::to_string(width) + " x " + std::to_string(height));
+        ExpectOwn(EncodeJpeg(MakePhoto(width, height, kind.channels), OptionsOf(kind, 90)),
+                  NameOf(kind) + ", " + std::to_string(width) + " x " + std::to_string(height));
       }
     }
   }
 }
 
 TEST_F(OwnJpeg, RestartsAnywhere) {
-  for (const Sampling& sampling : kSamplings) {
+  for (const Kind& kind : kKinds) {
     for (const int mcus : {1, 2, 7, 30, 31, 1000}) {
-      JpegOptions options = OptionsOf(sampling, 85);
+      JpegOptions options = OptionsOf(kind, 85);
       options.restart_mcus = mcus;
-      ExpectOwn(EncodeJpeg(MakePhoto(333, 60, sampling.channels), options), NameOf(sampling));
+      ExpectOwn(EncodeJpeg(MakePhoto(333, 60, kind.channels), options), NameOf(kind));
     }
-    JpegOptions rows = OptionsOf(sampling, 85);
+    JpegOptions rows = OptionsOf(kind, 85);
     rows.restart_rows = 1;
-    ExpectOwn(EncodeJpeg(MakePhoto(60, 333, sampling.channels), rows), NameOf(sampling));
+    ExpectOwn(EncodeJpeg(MakePhoto(60, 333, kind.channels), rows), NameOf(kind));
   }
 }
 
 TEST_F(OwnJpeg, GivesThePixelsOfAnyWindow) {
   SplitMix64 random(11);
-  for (const Sampling& sampling : kSamplings) {
-    const Encoded jpeg = EncodeJpeg(MakePhoto(901, 120, sampling.channels), OptionsOf(sampling, 85));
+  for (const Kind& kind : kKinds) {
+    const Encoded jpeg = EncodeJpeg(MakePhoto(901, 120, kind.channels), OptionsOf(kind, 85));
     for (int i = 0; i < 60; ++i) {
       const int scale = kScales[random.Next() % 4];
-      const auto below = [&](int limit) { return static_cast<int>(random.Next() % static_cast<uint64_t>(limit)); };
+      const auto below = [&](int limit) {
+        return static_cast<int>(random.Next() % static_cast<uint64_t>(limit));
+      };
       PixelWindow window;
       window.end_row = 1 + below(120 / scale);
       window.first_column = below(900 / scale);
       window.end_column = window.first_column + 1 + below(900 / scale - window.first_column);
-      EXPECT_EQ(Compare(jpeg, scale, window), Seen::kOwn) << NameOf(sampling) << " 1/" << scale;
+      EXPECT_EQ(Compare(jpeg, scale, window), Seen::kOwn) << NameOf(kind) << " 1/" << scale;
       ASSERT_FALSE(HasFailure()) << window.end_row << " rows, columns " << window.first_column << " to "
                                  << window.end_column;
     }
@@ -160,8 +166,8 @@ TEST_F(OwnJpeg, GivesThePixelsOfAnyWindow) {
 }
 
 TEST_F(OwnJpeg, SeesDamageExactlyWhereLibjpegTurboDoes) {
-  for (const Sampling& sampling : kSamplings) {
-    const Encoded jpeg = EncodeJpeg(MakePhoto(50, 200, sampling.channels), OptionsOf(sampling, 85));
+  for (const Kind& kind : kKinds) {
+    const Encoded jpeg = EncodeJpeg(MakePhoto(50, 200, kind.channels), OptionsOf(kind, 85));
     const size_t middle = jpeg.size() / 2;
     Encoded early_end = jpeg;  // no marker ends the data here but this one, in the middle
     early_end[middle] = 0xFF;
@@ -171,7 +177,7 @@ TEST_F(OwnJpeg, SeesDamageExactlyWhereLibjpegTurboDoes) {
         PixelWindow window;
         window.end_row = (rows + scale - 1) / scale;
         Compare(early_end, scale, window);
-        ASSERT_FALSE(HasFailure()) << NameOf(sampling) << ", " << window.end_row << " rows, 1/" << scale;
+        ASSERT_FALSE(HasFailure()) << NameOf(kind) << ", " << window.end_row << " rows, 1/" << scale;
       }
     }
   }
@@ -180,12 +186,12 @@ TEST_F(OwnJpeg, SeesDamageExactlyWhereLibjpegTurboDoes) {
 TEST_F(OwnJpeg, DamagedFilesGiveLibjpegTurbosAnswer) {
   SplitMix64 random(5);
   int own = 0;
-  for (const Sampling& sampling : kSamplings) {
-    JpegOptions options = OptionsOf(sampling, 80);
+  for (const Kind& kind : kKinds) {
+    JpegOptions options = OptionsOf(kind, 80);
     options.restart_mcus = 5;
     for (const bool restarts : {false, true}) {
       if (!restarts) options.restart_mcus = 0;
-      const Encoded jpeg = EncodeJpeg(MakePhoto(70, 40, sampling.channels), options);
+      const Encoded jpeg = EncodeJpeg(MakePhoto(70, 40, kind.channels), options);
       for (size_t size = 0; size < jpeg.size(); size += 1 + jpeg.size() / 97) {
         EXPECT_NE(Compare(test::Cut(jpeg, size), 1 << size % 4), Seen::kOwn);
       }
@@ -195,7 +201,7 @@ TEST_F(OwnJpeg, DamagedFilesGiveLibjpegTurbosAnswer) {
           damaged[random.Next() % jpeg.size()] ^= static_cast<uint8_t>(1U << random.Next() % 8);
         }
         if (Compare(damaged, 1 << i % 4) == Seen::kOwn) ++own;
-        ASSERT_FALSE(HasFailure()) << NameOf(sampling) << ", damage " << i;
+        ASSERT_FALSE(HasFailure()) << NameOf(kind) << ", damage " << i;
       }
     }
   }
@@ -208,6 +214,9 @@ TEST_F(OwnJpeg, LeavesTheRestToLibjpegTurbo) {
   arithmetic.arithmetic = true;
   JpegOptions scans;
   scans.sequential_multi_scan = true;
+  JpegOptions many;  // more scans than the limit
+  many.many_scans = true;
+  EXPECT_EQ(Compare(EncodeJpeg(MakePhoto(30, 20, 1), many), 2), Seen::kFellBack);
   JpegOptions wide;
   wide.h_samp = 4;
   wide.v_samp = 1;
@@ -231,8 +240,8 @@ TEST(OwnJpegTargets, AllGiveTheSamePixels) {
     if ((hwy::SupportedTargets() & target) == 0) continue;
     hwy::SetSupportedTargetsForTest(target);
     EXPECT_EQ(jpeg::OwnDecoder::SupportedHere(), target <= HWY_AVX2);
-    for (const Sampling& sampling : kSamplings) {
-      const Encoded encoded = EncodeJpeg(MakePhoto(301, 77, sampling.channels), OptionsOf(sampling, 92));
+    for (const Kind& kind : kKinds) {
+      const Encoded encoded = EncodeJpeg(MakePhoto(301, 77, kind.channels), OptionsOf(kind, 92));
       const Result<ImageHeader> header = ProbeHeader(encoded);
       ASSERT_TRUE(header.ok());
       for (const int scale : kScales) {
@@ -245,7 +254,7 @@ TEST(OwnJpegTargets, AllGiveTheSamePixels) {
         RgbImage image;
         jpeg::OwnDecoder decoder;
         ASSERT_TRUE(decoder.Decode(request, &scratch, &image));
-        EXPECT_TRUE(SamePixels(image, turbo.image, {})) << NameOf(sampling) << " 1/" << scale;
+        EXPECT_TRUE(SamePixels(image, turbo.image, {})) << NameOf(kind) << " 1/" << scale;
       }
     }
   }

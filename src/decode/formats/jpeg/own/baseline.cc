@@ -68,8 +68,8 @@ bool BaselineDecoder::Plan(const HeaderReader& headers, TableCache* tables) {
         const auto lane = static_cast<size_t>(mcu * part.h + block % part.h);
         const size_t row = static_cast<size_t>(block / part.h) * part.units_across;
         int16_t* place = Unit(part.first_unit + row + lane / kLanes) + lane % kLanes;
-        targets_.push_back({part.tables->ac.data(), part.tables->dc.data(), reinterpret_cast<char*>(place),
-                            part.tables});
+        targets_.push_back(
+            {part.tables->ac.data(), part.tables->dc.data(), reinterpret_cast<char*>(place), part.tables});
       }
     }
   }
@@ -87,7 +87,7 @@ bool BaselineDecoder::SegmentSuffices() const {
 bool BaselineDecoder::StartNextSegment() {
   if (segment_ == segments_.size()) return false;
   const Segment& segment = segments_[segment_++];
-  cursor_ = StartSegment(data_ + segment.begin, segment.size);
+  cursor_ = {ReadFrom(data_ + segment.begin, segment.size)};
   mcus_left_ = restart_interval_ != 0 ? restart_interval_ : std::numeric_limits<int>::max();
   for (Part& part : parts_) part.predictor = 0;
   return true;

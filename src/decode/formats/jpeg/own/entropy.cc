@@ -15,8 +15,6 @@
 namespace photovec::decode::jpeg {
 namespace {
 
-constexpr uint64_t kRefilled = 56;  // bits that are known at least after a refill
-
 /// Of position p the offset of place p - 1. Position 0 (a stall, a finished block's zero) writes place 0;
 /// what runs over the end of a block writes place 63, as in libjpeg-turbo.
 constexpr std::array<uint16_t, 64 + 256> MakePlaceOffsets() {
@@ -41,20 +39,6 @@ inline void Put(char* coefficients, uint64_t position, int value) {
   std::memcpy(coefficients + kPlaceOffsets.data()[position], &coefficient, sizeof(coefficient));
 }
 
-inline uint64_t LoadBigEndian(const uint8_t* from) {
-  uint64_t bytes;
-  std::memcpy(&bytes, from, sizeof(bytes));
-  return __builtin_bswap64(bytes);
-}
-
-/// Loads 8 bytes and keeps those that fit: from 56 to 63 bits are known then.
-inline void Refill(EntropyCursor& c) {
-  c.bits |= LoadBigEndian(c.next) >> c.bit_count;
-  c.next += (63 - c.bit_count) >> 3;
-  c.bit_count |= kRefilled;
-  c.next = c.next > c.limit ? c.limit : c.next;
-}
-
 /// One symbol by the tables that know all codes: long ones, and those at the last place of a block.
 [[gnu::noinline]] void DecodeOneSymbol(EntropyCursor* cursor) {
   EntropyCursor c = *cursor;
@@ -67,14 +51,8 @@ inline void Refill(EntropyCursor& c) {
   const uint32_t size = code & 15U;
   const int most = is_dc ? kMaxDcSize : kMaxAcSize;
   c.bad = c.bad || code == 0 || static_cast<int>(size) > most;
-  int value = 0;
-  c.bits <<= length;
-  if (size != 0) {
-    const auto magnitude = static_cast<int>(c.bits >> (64 - size));
-    value = magnitude < 1 << (size - 1) ? magnitude + 1 - (1 << size) : magnitude;
-    c.bits <<= size;
-  }
-  c.bit_count -= length + size;
+  Drop(c, length);
+  const int value = size != 0 ? Extend(Take(c, size), size) : 0;
   c.position += size != 0 || is_dc ? run + 1 : run == 15 ? 16 : kEndOfBlock;
   Put(c.target->coefficients, c.position, value);
   Refill(c);
@@ -105,8 +83,8 @@ HWY_INLINE uint64_t CutBits(uint64_t bits, const PairEntry* entry) {
 #endif
 }
 
-/// At the end of a block: the next one, its DC table, and position 0. As conditional moves: the ends of blocks
-/// cannot be predicted, and the compiler makes jumps of them.
+/// At the end of a block: the next one, its DC table, and position 0. As conditional moves: the ends of
+/// blocks cannot be predicted, and the compiler makes jumps of them.
 HWY_INLINE void FinishBlock(uint64_t position, EntropyCursor& c) {
   const PairEntry* table = c.target->ac;
   const BlockTarget* following = c.target + 1;
@@ -174,13 +152,6 @@ HWY_EXPORT(DecodeBlocks);
 }  // namespace
 
 BlockTarget StallTarget(char* sink) { return {kStall.data(), kStall.data(), sink, nullptr}; }
-
-EntropyCursor StartSegment(const uint8_t* begin, size_t size) {
-  EntropyCursor cursor;
-  cursor.next = begin;
-  cursor.limit = begin + size + 8;
-  return cursor;
-}
 
 void DecodeBlocks(EntropyCursor* cursor, const BlockTarget* end) {
   HWY_DYNAMIC_DISPATCH(DecodeBlocks)(cursor, end);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "decode/formats/jpeg/own/bit_reader.h"
 #include "decode/formats/jpeg/own/huffman.h"
 
 /// The entropy decoder of baseline scans: bits in, coefficients out, without a branch at the end of a block.
@@ -12,10 +13,10 @@
 /// DCT works on kLanes blocks side by side without transposing. The order of the blocks in the bit stream is
 /// a list of BlockTargets; the last one stalls: every look-up in it takes no bits and gives nothing.
 ///
-/// Bounds. Read: 8 bytes at `next`, which never lies above `limit`. Written: 2 bytes at
+/// Bounds. Read: as BitReader says. Written: 2 bytes at
 /// target.coefficients + place * kRowBytes, where place < 64 by table (PlaceOffsets has an entry for every
-/// position that an entry can lead to) and target lies in the list, which one step moves on by one at most and
-/// the stall by none. Damaged bits give wrong coefficients or `bad`, nothing else.
+/// position that an entry can lead to) and target lies in the list, which one step moves on by one at most
+/// and the stall by none. Damaged bits give wrong coefficients or `bad`, nothing else.
 namespace photovec::decode::jpeg {
 
 inline constexpr size_t kLanes = 16;
@@ -31,27 +32,15 @@ struct BlockTarget {
 };
 
 /// Where a bit stream is. Between calls it stands at the start of a block.
-struct EntropyCursor {
-  uint64_t bits = 0;  ///< the next ones, from the highest bit on
-  const uint8_t* next = nullptr;
-  const uint8_t* limit = nullptr;  ///< 8 bytes behind the end of the segment
+struct EntropyCursor : BitReader {
   const BlockTarget* target = nullptr;
   const PairEntry* table = nullptr;
-  uint64_t bit_count = 0;  ///< of the bits that are known
-  uint64_t position = 0;   ///< in the block: the place of the last coefficient + 1
-  bool bad = false;        ///< met a code that does not exist, or a magnitude that no 8-bit photo has
+  uint64_t position = 0;  ///< in the block: the place of the last coefficient + 1
+  bool bad = false;       ///< met a code that does not exist, or a magnitude that no 8-bit photo has
 };
 
 /// The target behind the last. `sink` takes 2 bytes that nobody wants.
 BlockTarget StallTarget(char* sink);
-
-/// Starts at the first bit of a segment.
-EntropyCursor StartSegment(const uint8_t* begin, size_t size);
-/// How many bits were taken since StartSegment(); more than there were: the segment was too short, or its data
-/// is damaged.
-inline int64_t BitsTaken(const EntropyCursor& cursor, const uint8_t* begin) {
-  return (cursor.next - begin) * 8 - static_cast<int64_t>(cursor.bit_count);
-}
 
 /// Decodes from cursor->target, whose memory is zero, up to `end`, which is a stall target as end[1] is.
 /// SIMD-free, but BMI2 pays: chosen at run time.

@@ -161,7 +161,9 @@ bool HeaderReader::ReadScan(Bytes segment) {
     scan_.dc_tables[i] = segment[2 + 2 * i] >> 4;
     scan_.ac_tables[i] = segment[2 + 2 * i] & 15;
     if (scan_.dc_tables[i] > 3 || scan_.ac_tables[i] > 3) return false;
-    if (!quant(frame_.components[index].quant).defined) return false;
+  }
+  for (size_t i = 0; i < static_cast<size_t>(frame_.component_count); ++i) {
+    if (!quant(frame_.components[i].quant).defined) return false;  // later ones are refused
   }
   scan_.first = segment[1 + 2 * count];
   scan_.last = segment[2 + 2 * count];

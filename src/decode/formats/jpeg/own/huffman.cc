@@ -8,12 +8,12 @@ namespace {
 
 /// One symbol at the head of a window. `bits` 0: not to be found there.
 struct Symbol {
-  int bits = 0;      ///< of the code
-  int size = 0;      ///< of the magnitude
-  int advance = 0;   ///< places to its coefficient
+  int bits = 0;        ///< of the code
+  int size = 0;        ///< of the magnitude
+  int advance = 0;     ///< places to its coefficient
   bool whole = false;  ///< the magnitude lies in the window, too
-  int base = 0;      ///< added to the magnitude's bits
-  int value = 0;     ///< when whole
+  int base = 0;        ///< added to the magnitude's bits
+  int value = 0;       ///< when whole
 };
 
 enum class Kind { kDc, kAc };
@@ -75,6 +75,10 @@ PairEntry MakeEntry(const CodeTable& codes, Kind kind, const CodeTable& ac, size
 
 }  // namespace
 
+bool HasDcSizes(const HuffmanSpec& spec) {
+  return std::all_of(spec.symbols.begin(), spec.symbols.end(), [](int size) { return size <= 15; });
+}
+
 bool CodeTable::Build(const HuffmanSpec& spec) {
   short_.fill(0);
   long_.fill(0);
@@ -109,11 +113,10 @@ const BlockTables* TableCache::Get(const HuffmanSpec& dc, const HuffmanSpec& ac)
     }
     if (used_at_[i] < used_at_[oldest]) oldest = i;
   }
-  const bool sizes_fit = std::all_of(dc.symbols.begin(), dc.symbols.end(), [](int s) { return s <= 15; });
   std::unique_ptr<BlockTables>& tables = kept_[oldest];
   if (tables == nullptr) tables = std::make_unique<BlockTables>();
   tables->dc_spec = {};  // a failure leaves nothing to be found
-  if (!sizes_fit || !tables->dc_codes.Build(dc) || !tables->ac_codes.Build(ac)) return nullptr;
+  if (!HasDcSizes(dc) || !tables->dc_codes.Build(dc) || !tables->ac_codes.Build(ac)) return nullptr;
   for (size_t window = 0; window < kWindowSize; ++window) {
     tables->dc[window] = MakeEntry(tables->dc_codes, Kind::kDc, tables->ac_codes, window);
     tables->ac[window] = MakeEntry(tables->ac_codes, Kind::kAc, tables->ac_codes, window);

@@ -30,6 +30,9 @@ inline constexpr uint8_t kSlowEntry = 255;
 inline constexpr int kMaxDcSize = 11;
 inline constexpr int kMaxAcSize = 10;
 
+/// Whether a DC table's symbols are sizes, which libjpeg-turbo insists on.
+bool HasDcSizes(const HuffmanSpec& spec);
+
 struct PairEntry {
   uint8_t length;         ///< bits that both symbols take, magnitudes included
   uint8_t first_advance;  ///< places to the first coefficient, 1 to 16; kSlowEntry: not in this table

@@ -36,10 +36,11 @@ HWY_INLINE Wide operator+(Wide a, Wide b) { return {hn::Add(a.low, b.low), hn::A
 HWY_INLINE Wide operator-(Wide a, Wide b) { return {hn::Sub(a.low, b.low), hn::Sub(a.high, b.high)}; }
 
 HWY_INLINE V32 Products(V16 pairs, int16_t a, int16_t b) {
-  const auto both = static_cast<int32_t>(static_cast<uint32_t>(static_cast<uint16_t>(b)) << 16 |
-                                         static_cast<uint16_t>(a));
+  const auto both =
+      static_cast<int32_t>(static_cast<uint32_t>(static_cast<uint16_t>(b)) << 16 | static_cast<uint16_t>(a));
   V32 unused = hn::Zero(d32);  // Highway may spread sums over two; on x86 it does not
-  return hn::ReorderWidenMulAccumulate(d32, pairs, hn::BitCast(d16, hn::Set(d32, both)), hn::Zero(d32), unused);
+  return hn::ReorderWidenMulAccumulate(d32, pairs, hn::BitCast(d16, hn::Set(d32, both)), hn::Zero(d32),
+                                       unused);
 }
 
 /// x and y side by side, to be multiplied by pairs of constants.
@@ -206,8 +207,8 @@ HWY_INLINE void StoreRow(const V16 (&row)[8], uint8_t* out) {
   }
 }
 
-/// Columns, then rows. The first pass leaves 2 bits of fraction, 1 of them half of it: 4x4 and 2x2 are scaled by
-/// what libjpeg-turbo leaves out.
+/// Columns, then rows. The first pass leaves 2 bits of fraction, 1 of them half of it: 4x4 and 2x2 are scaled
+/// by what libjpeg-turbo leaves out.
 template <int kSize>
 bool InverseDctOf(int16_t* unit, const Dequantiser& quant, PixelTarget out) {
   constexpr int kFirst = kSize == 8 ? 11 : kSize == 4 ? 12 : 13;

@@ -8,9 +8,9 @@
 
 /// Inverse DCTs of kLanes blocks at a time, equal to libjpeg-turbo's "islow" at 8x8, 4x4, 2x2 and 1x1 pixels
 /// a block: the same integers in the same order of rounding, in 16 bits where its SIMD code works in 16.
-/// Equal for dequantised coefficients up to kMaxDequantised; beyond, which no photo's reach, its own code paths
-/// (plain C, rows without AC) differ from each other, and the unit is reported instead.
-/// Source: libjpeg-turbo 2.1.5 jidctint.c, jidctred.c, simd/x86_64/jidctint-avx2.asm, jidctred-sse2.asm.
+/// Equal for dequantised coefficients up to kMaxDequantised; beyond, which no photo's reach, its own code
+/// paths (plain C, rows without AC) differ from each other, and the unit is reported instead. Source:
+/// libjpeg-turbo 2.1.5 jidctint.c, jidctred.c, simd/x86_64/jidctint-avx2.asm, jidctred-sse2.asm.
 namespace photovec::decode::jpeg {
 
 inline constexpr int kMaxDequantised = 8191;

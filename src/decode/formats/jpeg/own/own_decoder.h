@@ -10,7 +10,8 @@ namespace photovec::decode::jpeg {
 
 /// Decodes plain JPEGs two to three times as fast as libjpeg-turbo, to the same pixels (docs/jpeg.md): 8-bit
 /// Huffman, grey or YCbCr, chroma at full size or halved in one direction or both. Everything else, and
-/// whatever looks odd while it decodes, it hands back, so that libjpeg-turbo decides what it is and what to say.
+/// whatever looks odd while it decodes, it hands back, so that libjpeg-turbo decides what it is and what to
+/// say.
 ///
 /// Strangers' bytes: every part states what it may read and write and why (headers.h, scan_data.h, entropy.h,
 /// row_output.h). Time is bounded by the number of blocks, and bits that are used up end it within a row.

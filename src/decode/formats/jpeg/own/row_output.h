@@ -22,16 +22,16 @@ class RowOutput {
  public:
   /// \param out has its size already; borrowed, as the window is, up to the last row.
   /// \return false when a table does not fit.
-  bool Start(const Frame& frame, const HeaderReader& headers, int scale_denominator, const PixelWindow& window,
-             RgbImage* out);
+  bool Start(const Frame& frame, const HeaderReader& headers, int scale_denominator,
+             const PixelWindow& window, RgbImage* out);
 
   int mcus_across() const { return mcus_across_; }
   int mcus_down() const { return mcus_down_; }
 
   /// Whether anybody looks at any of kLanes blocks of a component, from `first_block` of a row of blocks on.
   bool Wants(size_t component, int first_block) const;
-  /// Transforms a unit of blocks (InverseDct: it is zero afterwards where that matters), from `first_block` on, of row `block_row` of the current MCU row.
-  /// \return false when a coefficient is out of range.
+  /// Transforms a unit of blocks (InverseDct: it is zero afterwards where that matters), from `first_block`
+  /// on, of row `block_row` of the current MCU row. \return false when a coefficient is out of range.
   bool Transform(size_t component, int block_row, int first_block, int16_t* unit);
   /// All of the current MCU row has been transformed: writes the pixels that it completes.
   void FinishMcuRow();

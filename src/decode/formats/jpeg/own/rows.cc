@@ -84,10 +84,8 @@ HWY_INLINE Rgb Convert(const uint8_t* y, const uint8_t* cb, const uint8_t* cr) {
   const V16 factors = hn::BitCast(d16, hn::Set(d32, static_cast<int32_t>(kFactors)));
   const auto half = hn::Set(d32, 1 << 15);
   auto unused = hn::Zero(d32);
-  const auto low =
-      hn::ReorderWidenMulAccumulate(d32, hn::InterleaveLower(d16, u, v), factors, half, unused);
-  const auto high =
-      hn::ReorderWidenMulAccumulate(d32, hn::InterleaveUpper(d16, u, v), factors, half, unused);
+  const auto low = hn::ReorderWidenMulAccumulate(d32, hn::InterleaveLower(d16, u, v), factors, half, unused);
+  const auto high = hn::ReorderWidenMulAccumulate(d32, hn::InterleaveUpper(d16, u, v), factors, half, unused);
   const V16 both = hn::ReorderDemote2To(d16, hn::ShiftRight<16>(low), hn::ShiftRight<16>(high));
   const V16 green = hn::Sub(hn::Add(luma, both), v);
   return {hn::DemoteTo(d8, red), hn::DemoteTo(d8, green), hn::DemoteTo(d8, blue)};

@@ -13,8 +13,7 @@ bool Unstuff(std::span<const uint8_t> file, size_t begin, uint8_t* out, std::vec
   const uint8_t* segment = out;
   unsigned restarts = 0;
   for (;;) {
-    const auto* found =
-        static_cast<const uint8_t*>(std::memchr(at, 0xFF, static_cast<size_t>(end - at)));
+    const auto* found = static_cast<const uint8_t*>(std::memchr(at, 0xFF, static_cast<size_t>(end - at)));
     if (found == nullptr || end - found < 2) return false;
     const auto plain = static_cast<size_t>(found - at);
     std::memcpy(to, at, plain);
