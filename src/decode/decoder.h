@@ -89,6 +89,7 @@ struct DecodeReport {
   int height = 0;
   int orientation = 1;  ///< EXIF 1..8; always 1 for HEIC and AVIF, whose pixels come turned and cropped
   int scale_denominator = 1;
+  bool own_jpeg_decoder = false;  ///< who decoded a JPEG: the own decoder or libjpeg-turbo (or a GPU)
   ProfileUse profile = ProfileUse::kNone;
   TimePoint decoded_at;  ///< when pixels existed, in their final colours; preprocessing follows
 };

@@ -46,6 +46,7 @@ class InProcessDecoder final : public Decoder {
       report.profile = color_.Convert(job.encoded, *header, request.window, &pixels_);
     }
     report.format = header->format;
+    report.own_jpeg_decoder = header->format == Format::kJpeg && scratch_.by_own_decoder;
     // The header's, unless a HEIC was cropped: only then are the pixels fewer at scale 1.
     report.width = request.scale_denominator == 1 ? pixels_.width() : header->width;
     report.height = request.scale_denominator == 1 ? pixels_.height() : header->height;

@@ -10,6 +10,17 @@ namespace {
 
 int DivideUp(int value, int by) { return (value + by - 1) / by; }
 
+constexpr size_t kDc = kBlockSize - 1;  // where a block's DC coefficient lies
+
+/// Where in a unit the coefficient belongs that lies at [i] of its block.
+constexpr auto kUnitOffsets = [] {
+  std::array<uint16_t, kBlockSize> offsets{};
+  for (size_t i = 0; i < kBlockSize; ++i) {
+    offsets[i] = static_cast<uint16_t>(kNaturalOrder[kBlockSize - 1 - i] * kLanes);
+  }
+  return offsets;
+}();
+
 }  // namespace
 
 void ProgressiveDecoder::Start() {
@@ -148,18 +159,40 @@ bool ProgressiveDecoder::DecodeRow(ScanState* state, int mcu_row) {
 
 /// DC of several components: whole MCUs.
 bool ProgressiveDecoder::DecodeInterleavedRow(ScanState* state) {
-  for (int mcu = 0; mcu < mcus_across_; ++mcu) {
+  for (int mcu = 0; mcu < mcus_across_;) {
     if (state->mcus_left == 0 && !StartNextSegment(state)) return false;
-    --state->mcus_left;
+    const int count = std::min(mcus_across_ - mcu, state->mcus_left);
+    DecodeMcus(state, mcu, count);
+    mcu += count;
+    state->mcus_left -= count;
+  }
+  return Suffices(*state);
+}
+
+inline void ProgressiveDecoder::DecodeDc(const ScanState& state, size_t index, ScanCursor& cursor,
+                                         int* predictor, int16_t* dc) const {
+  if (state.scan.high == 0) {
+    DecodeDcFirst(cursor, *tables_[state.tables[index]], predictor, dc);
+  } else {
+    RefineDc(cursor, dc);
+  }
+}
+
+void ProgressiveDecoder::DecodeMcus(ScanState* state, int first, int count) {
+  ScanCursor cursor = state->cursor;  // so that it stays in registers
+  for (int mcu = first; mcu < first + count; ++mcu) {
     for (size_t i = 0; i < static_cast<size_t>(state->scan.component_count); ++i) {
       Blocks& blocks = blocks_.at(static_cast<size_t>(state->scan.components[i]));
-      for (int block = 0; block < blocks.h * blocks.v; ++block) {
-        const int index = block / blocks.h * blocks.across + mcu * blocks.h + block % blocks.h;
-        DecodeDc(state, i, blocks.coefficients.data() + static_cast<size_t>(index) * kBlockSize);
+      for (int row = 0; row < blocks.v; ++row) {
+        const auto index = static_cast<size_t>(row * blocks.across + mcu * blocks.h);
+        int16_t* dc = blocks.coefficients.data() + index * kBlockSize + kDc;
+        for (int block = 0; block < blocks.h; ++block, dc += kBlockSize) {
+          DecodeDc(*state, i, cursor, &state->predictors[i], dc);
+        }
       }
     }
   }
-  return Suffices(*state);
+  state->cursor = cursor;
 }
 
 /// One component: the photo's own blocks, row by row.
@@ -178,7 +211,11 @@ bool ProgressiveDecoder::DecodeBlockRow(ScanState* state, int row) {
 void ProgressiveDecoder::DecodeRun(ScanState* state, Blocks* blocks, size_t first, size_t count) {
   int16_t* coefficients = blocks->coefficients.data() + first * kBlockSize;
   if (state->scan.first == 0) {
-    for (size_t i = 0; i < count; ++i) DecodeDc(state, 0, coefficients + i * kBlockSize);
+    ScanCursor cursor = state->cursor;
+    for (size_t i = 0; i < count; ++i) {
+      DecodeDc(*state, 0, cursor, state->predictors.data(), coefficients + i * kBlockSize + kDc);
+    }
+    state->cursor = cursor;
     return;
   }
   const BlockRun run{coefficients, blocks->nonzero.data() + first, count};
@@ -187,14 +224,6 @@ void ProgressiveDecoder::DecodeRun(ScanState* state, Blocks* blocks, size_t firs
     DecodeAcFirst(&state->cursor, codes, run);
   } else {
     RefineAc(&state->cursor, codes, run);
-  }
-}
-
-void ProgressiveDecoder::DecodeDc(ScanState* state, size_t index, int16_t* dc) {
-  if (state->scan.high == 0) {
-    DecodeDcFirst(state->cursor, *tables_[state->tables[index]], &state->predictors[index], dc);
-  } else {
-    RefineDc(state->cursor, dc);
   }
 }
 
@@ -220,10 +249,10 @@ void ProgressiveDecoder::FillUnit(const Blocks& blocks, int row, int first_block
   for (size_t lane = 0; lane < lanes; ++lane) {
     const int16_t* coefficients = blocks.coefficients.data() + (first + lane) * kBlockSize;
     int16_t* to = unit_.data() + lane;
-    to[0] = coefficients[0];
+    to[0] = coefficients[kDc];
     for (uint64_t left = blocks.nonzero[first + lane]; left != 0; left &= left - 1) {
-      const auto place = static_cast<size_t>(63 - std::countr_zero(left));
-      to[kNaturalOrder.data()[place] * kLanes] = coefficients[place];
+      const auto i = static_cast<size_t>(std::countr_zero(left));
+      to[kUnitOffsets.data()[i]] = coefficients[i];
     }
   }
 }

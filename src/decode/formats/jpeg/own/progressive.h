@@ -66,7 +66,8 @@ class ProgressiveDecoder {
   bool DecodeInterleavedRow(ScanState* state);
   bool DecodeBlockRow(ScanState* state, int row);
   void DecodeRun(ScanState* state, Blocks* blocks, size_t first, size_t count);
-  void DecodeDc(ScanState* state, size_t index, int16_t* dc);
+  void DecodeMcus(ScanState* state, int first, int count);
+  void DecodeDc(const ScanState& state, size_t index, ScanCursor& cursor, int* predictor, int16_t* dc) const;
   bool TransformRow(RowOutput* rows);
   void FillUnit(const Blocks& blocks, int row, int first_block);
 

@@ -3,6 +3,8 @@
 
 #include <bit>
 
+// Integers only: with AVX-512 g++ keeps them in mask registers, which is slow.
+#define HWY_DISABLED_TARGETS (HWY_AVX3 | HWY_AVX3_DL)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "decode/formats/jpeg/own/progressive_scan.cc"
 #include <hwy/foreach_target.h>
@@ -11,6 +13,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace photovec::decode::jpeg {
 namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr uint64_t kFirstPlace = uint64_t{1} << 63;
 
@@ -29,13 +33,12 @@ HWY_INLINE uint64_t Spread(uint64_t source, uint64_t mask) {
 
 HWY_INLINE unsigned Count(uint64_t mask) { return static_cast<unsigned>(std::popcount(mask)); }
 
-/// One code; 0, and the scan bad, when there is none such.
-HWY_INLINE unsigned NextSymbol(ScanCursor& scan, const CodeTable& codes) {
+/// One code as CodeTable has it; 0: there is none such.
+HWY_INLINE unsigned NextCode(ScanCursor& scan, const CodeTable& codes) {
   Refill(scan);
   const uint16_t code = codes.Find(static_cast<uint32_t>(scan.bits >> 48));
-  scan.bad = scan.bad || code == 0;
   Drop(scan, code >> 8);
-  return code & 255U;
+  return code;
 }
 
 /// Of an end-of-band symbol, the block that it ends included.
@@ -53,10 +56,10 @@ void DecodeAcFirst(ScanCursor* cursor, const CodeTable& codes, const BlockRun& r
     int16_t* coefficients = run.coefficients + block * kBlockSize;
     uint64_t nonzero = run.nonzero[block];
     for (int place = scan.first; place <= scan.last; ++place) {
-      const unsigned symbol = NextSymbol(scan, codes);
-      const unsigned zeros = symbol >> 4;
-      const unsigned size = symbol & 15U;
-      if (size == 0) {
+      const unsigned code = NextCode(scan, codes);
+      const unsigned zeros = (code & 255U) >> 4;
+      const unsigned size = code & 15U;
+      if (size == 0 && code != 0) {
         if (zeros != 15) {
           scan.blocks_to_skip = BlocksOfRun(scan, zeros) - 1;
           break;
@@ -65,11 +68,11 @@ void DecodeAcFirst(ScanCursor* cursor, const CodeTable& codes, const BlockRun& r
         continue;
       }
       place += static_cast<int>(zeros);
-      if (place > scan.last || size > kMaxAcSize) {
+      if (place > scan.last || size > kMaxAcSize || code == 0) {
         scan.bad = true;
         break;
       }
-      coefficients[place] = static_cast<int16_t>(Extend(Take(scan, size), size) * (1 << scan.low));
+      coefficients[63 - place] = static_cast<int16_t>(Extend(Take(scan, size), size) * (1 << scan.low));
       nonzero |= kFirstPlace >> place;
     }
     run.nonzero[block] = nonzero;
@@ -94,10 +97,24 @@ HWY_INLINE uint64_t TakeCorrections(ScanCursor& scan, uint64_t mask) {
 
 /// The next bit of those that grow, whose earlier bits are known.
 HWY_INLINE void Grow(uint64_t mask, int low, int16_t* coefficients) {
+  if (mask == 0) return;
+#if HWY_TARGET == HWY_SCALAR
   for (; mask != 0; mask &= mask - 1) {
-    int16_t* at = coefficients + (63 - std::countr_zero(mask));
-    *at = static_cast<int16_t>(*at + ((*at < 0 ? -1 : 1) * (1 << low)));
+    int16_t* at = coefficients + std::countr_zero(mask);
+    *at = static_cast<int16_t>(*at + (*at < 0 ? -1 : 1) * (1 << low));
   }
+#else
+  const hn::CappedTag<int16_t, 32> d;
+  uint8_t bits[sizeof(mask)];
+  std::memcpy(bits, &mask, sizeof(mask));
+  const auto one = hn::Set(d, static_cast<int16_t>(1 << low));
+  for (size_t i = 0; i < kBlockSize; i += hn::Lanes(d)) {
+    const auto values = hn::LoadU(d, coefficients + i);
+    const auto step = hn::IfThenElse(hn::Lt(values, hn::Zero(d)), hn::Neg(one), one);
+    const auto chosen = hn::LoadMaskBits(d, bits + i / 8);
+    hn::StoreU(hn::Add(values, hn::IfThenElseZero(chosen, step)), d, coefficients + i);
+  }
+#endif
 }
 
 /// The places from the first of `open` on, until a zero after `zeros` others takes a new coefficient.
@@ -114,21 +131,23 @@ HWY_INLINE uint64_t RefineBlock(ScanCursor& scan, const CodeTable& codes, uint64
   uint64_t added = 0;
   uint64_t grow = 0;
   while (open != 0) {
-    const unsigned symbol = NextSymbol(scan, codes);
-    const unsigned zeros = symbol >> 4;
-    const unsigned size = symbol & 15U;
-    if (size == 0 && zeros != 15) {
+    const unsigned code = NextCode(scan, codes);
+    const unsigned zeros = (code & 255U) >> 4;
+    const unsigned size = code & 15U;
+    if (size == 0 && zeros != 15 && code != 0) {
       scan.blocks_to_skip = BlocksOfRun(scan, zeros);
       break;
     }
     const bool positive = size != 0 && Take(scan, 1) != 0;
     const uint64_t place = FindZero(open & ~nonzero, zeros);
-    scan.bad = scan.bad || size > 1 || (size == 1 && place == 0);
-    if (scan.bad) break;
+    if (HWY_UNLIKELY(size > 1 || code == 0 || (size == 1 && place == 0))) {
+      scan.bad = true;
+      break;
+    }
     const uint64_t passed = place != 0 ? ~(place | (place - 1)) : ~uint64_t{0};
     grow |= TakeCorrections(scan, open & nonzero & passed);
     if (size != 0) {
-      coefficients[63 - std::countr_zero(place)] =
+      coefficients[std::countr_zero(place)] =
           static_cast<int16_t>(positive ? 1 << scan.low : -(1 << scan.low));
       added |= place;
     }

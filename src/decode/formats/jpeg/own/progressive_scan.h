@@ -11,9 +11,9 @@
 
 /// The four kinds of progressive scans (T.81 Annex G), block by block.
 ///
-/// A block's coefficients lie in zigzag order beside a mask of those that are not zero, in which the bit of
-/// place k is 63 - k: the correction bits of a refinement, first one highest, then spread over the mask by
-/// one PDEP, and the place behind r zeros is found by another.
+/// A block's coefficients lie in reversed zigzag order (place k at 63 - k) beside a mask of those that are
+/// not zero, in the same order of bits: the correction bits of a refinement, first one highest, then spread
+/// over the mask by one PDEP, and the place behind r zeros is found by another.
 ///
 /// Bounds. Read: as BitReader says. Written: places 0 to 63 of the blocks that are handed in: places come
 /// from masks, or are compared with the end of the band.
@@ -24,7 +24,7 @@ inline constexpr int kMaxLow = 5;
 
 /// Blocks that follow each other in the stream.
 struct BlockRun {
-  int16_t* coefficients = nullptr;  ///< [count][64], zigzag
+  int16_t* coefficients = nullptr;  ///< [count][64], place k at 63 - k
   uint64_t* nonzero = nullptr;      ///< [count], AC only
   size_t count = 0;
 };
@@ -49,7 +49,7 @@ inline void DecodeDcFirst(ScanCursor& scan, const CodeTable& codes, int* predict
   *dc = static_cast<int16_t>(static_cast<uint32_t>(*predictor) << scan.low);
 }
 inline void RefineDc(ScanCursor& scan, int16_t* dc) {
-  Refill(scan);
+  if (scan.bit_count < 1) Refill(scan);
   *dc = static_cast<int16_t>(*dc | static_cast<int>(Take(scan, 1)) << scan.low);
 }
 /// AC scans have one component. SIMD-free, but BMI2 pays: chosen at run time.
