@@ -66,7 +66,8 @@ struct BenchDecodeReport {
 /// Reads the files into memory, decodes each twice to see that the answer is the same, then times them: first
 /// one thread, photo by photo, ours, libjpeg-turbo in our place, and plain libjpeg-turbo in turn so that
 /// noise hits all alike; then `threads` threads at once. Blocks for about `seconds` plus one pass over the files. Errors:
-/// kInvalidRequest when no file decodes, kInternal when a photo decodes differently the second time, or by libjpeg-turbo.
+/// kInvalidRequest when no file decodes, kInternal when a photo decodes differently the second time, or by
+/// libjpeg-turbo.
 Result<BenchDecodeReport> RunBenchDecode(const BenchDecodeOptions& options);
 
 /// A table for people, several lines.

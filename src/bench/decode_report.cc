@@ -31,8 +31,7 @@ std::string ClassTable(const BenchDecodeReport& report) {
     const double total_ms = one.decode_ms + one.preprocess_ms;
     table.AddRow({one.format, one.size_class, one.images, one.megapixels, one.kilobytes, one.bits_per_pixel,
                   one.decode_ms, one.preprocess_ms, one.images_per_s, one.source_mp_per_s,
-                  own ? Table::Cell(one.turbo_ms) : "-",
-                  own ? Table::Cell(one.turbo_ms / one.own_ms) : "-",
+                  own ? Table::Cell(one.turbo_ms) : "-", own ? Table::Cell(one.turbo_ms / one.own_ms) : "-",
                   jpeg ? Table::Cell(one.libjpeg_full_ms) : "-",
                   jpeg ? Table::Cell(one.libjpeg_full_ms / total_ms) : "-"});
   }

@@ -95,6 +95,9 @@ std::string FindLie(const ReplyMessage& reply, const DecodeJob& job, TimePoint s
   if (reply.orientation < 1 || reply.orientation > 8) return "it reported an impossible orientation";
   if (!IsScale(reply.scale_denominator, format)) return "it reported an impossible scale";
   if (!IsProfileUse(reply.profile, job.options, format)) return "it reported an impossible colour profile";
+  if (!IsWithin(reply.own_jpeg_decoder, format == Format::kJpeg ? 1 : 0) || reply.reserved != 0) {
+    return "it reported an impossible JPEG decoder";
+  }
   if (reply.message_bytes != 0) return "it sent a message with a success";
   if (reply.decoded_at_ns < Nanoseconds(sent_at) || reply.decoded_at_ns > Nanoseconds(Clock::now())) {
     return "it reported an impossible time";
@@ -155,7 +158,7 @@ Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacit
   DecodeJob job;
   job.spec = spec;
   job.options.jpeg_scaling = static_cast<JpegScaling>(message.jpeg_scaling);
-  job.options.jpeg_decoder = static_cast<JpegDecoder>(message.jpeg_decoder);
+  job.options.jpeg_decoder = static_cast<JpegChoice>(message.jpeg_decoder);
   job.options.alpha = static_cast<AlphaMode>(message.alpha);
   job.options.color = static_cast<ColorMode>(message.color);
   job.options.limits.max_pixels = message.max_pixels;
@@ -177,6 +180,7 @@ ReplyMessage MakeReplyMessage(const Result<DecodeReport>& report, uint64_t seque
     message.orientation = report->orientation;
     message.scale_denominator = report->scale_denominator;
     message.profile = static_cast<int32_t>(report->profile);
+    message.own_jpeg_decoder = report->own_jpeg_decoder ? 1 : 0;
     message.decoded_at_ns = Nanoseconds(report->decoded_at);
     return message;
   }
@@ -213,6 +217,7 @@ CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, ui
     report.orientation = reply.orientation;
     report.scale_denominator = reply.scale_denominator;
     report.profile = static_cast<ProfileUse>(reply.profile);
+    report.own_jpeg_decoder = reply.own_jpeg_decoder != 0;
     report.decoded_at = TimePoint(std::chrono::nanoseconds(reply.decoded_at_ns));
     checked.report = report;
   } else {

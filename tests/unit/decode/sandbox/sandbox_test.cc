@@ -209,6 +209,7 @@ TEST(Protocol, AWorkerIsBelievedOnlyWhatCanBeTrue) {
   EXPECT_FALSE(with([](ReplyMessage& r) { r.magic = 0; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.version = 9; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.profile = 1; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.own_jpeg_decoder = 2; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.sequence = 4; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.width = 0; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.height = 16'385; }));

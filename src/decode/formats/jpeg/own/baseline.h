@@ -20,8 +20,8 @@ class BaselineDecoder {
  public:
   BaselineDecoder();
 
-  /// \param headers stand behind the SOS; \param data the unstuffed scan with its segments, readable up to
-  /// kUnstuffedPadding bytes behind it.
+  /// \param headers stand behind the SOS.
+  /// \param data    the unstuffed scan, readable up to kUnstuffedPadding bytes behind its end; its segments beside it.
   /// \return false for anything that libjpeg-turbo should see.
   bool Decode(const HeaderReader& headers, const uint8_t* data, std::span<const Segment> segments,
               TableCache* tables, RowOutput* rows);

@@ -18,7 +18,8 @@ struct Symbol {
 
 enum class Kind { kDc, kAc };
 
-/// \param window kWindowBits bits, \param room how many of them are known, from the first on.
+/// \param window kWindowBits bits.
+/// \param room   how many of them are known, from the first on.
 Symbol Read(const CodeTable& codes, Kind kind, size_t window, int room) {
   const uint16_t code = codes.FindShort(window);
   Symbol symbol;

@@ -67,7 +67,7 @@ HWY_INLINE V16 Descale(Wide x) {
 
 // Constants in 13 bits of fraction, as in jidctint.c and jidctred.c: 0.541196100 is 4433.
 
-/// 8 values to 8, in[1] and so on `kStep` apart.
+/// 8 values to 8.
 template <int kDescale>
 HWY_INLINE void Transform8(const V16 (&in)[8], V16 (&out)[8]) {
   const Pair even(in[2], in[6]);
@@ -157,6 +157,13 @@ HWY_INLINE V8 Pack(V16 a, V16 b) {
 #endif
 }
 
+/// Of all lanes.
+HWY_INLINE bool HasNoAc(const V16 (&column)[8]) {
+  const V16 a = hn::Or(hn::Or(column[1], column[2]), hn::Or(column[3], column[4]));
+  const V16 any = hn::Or(a, hn::Or(hn::Or(column[5], column[6]), column[7]));
+  return hn::AllTrue(d16, hn::Eq(any, hn::Zero(d16)));
+}
+
 /// Two vectors of one row's pixels, each 128-bit block of which follows the other's: 16 bytes a block.
 HWY_INLINE void StoreBlocks(V8 first, V8 second, uint8_t* out, size_t block_step) {
   const auto offset = hn::Set(d8, INT8_MIN);  // signed to unsigned: adds 128
@@ -207,8 +214,7 @@ HWY_INLINE void StoreRow(const V16 (&row)[8], uint8_t* out) {
   }
 }
 
-/// Columns, then rows. The first pass leaves 2 bits of fraction, 1 of them half of it: 4x4 and 2x2 are scaled
-/// by what libjpeg-turbo leaves out.
+/// Columns, then rows; kFirst and kSecond are what each pass is descaled by.
 template <int kSize>
 bool InverseDctOf(int16_t* unit, const Dequantiser& quant, PixelTarget out) {
   constexpr int kFirst = kSize == 8 ? 11 : kSize == 4 ? 12 : 13;
@@ -222,6 +228,10 @@ bool InverseDctOf(int16_t* unit, const Dequantiser& quant, PixelTarget out) {
       V16 transformed[8];
       for (size_t y = 0; y < 8; ++y) {
         column[y] = Reads<kSize>(y) ? Load(unit + part, quant, y * 8 + x, &over) : hn::Zero(d16);
+      }
+      if (kSize == 8 && HasNoAc(column)) {  // then it is flat; frequent on the right
+        for (auto& row : rows) row[x] = hn::ShiftLeft<2>(column[0]);
+        continue;
       }
       Transform<kSize, kFirst>(column, transformed);
       for (size_t y = 0; y < kSize; ++y) rows[y][x] = transformed[y];

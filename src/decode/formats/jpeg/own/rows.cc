@@ -17,12 +17,9 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 using D16 = hn::CappedTag<int16_t, 16>;
-using D32 = hn::RepartitionToWide<D16>;
 using D8 = hn::Rebind<uint8_t, D16>;
 using V16 = hn::Vec<D16>;
-using V8 = hn::Vec<D8>;
 constexpr D16 d16;
-constexpr D32 d32;
 constexpr D8 d8;
 
 HWY_INLINE V16 Load(const uint8_t* from) { return hn::PromoteTo(d16, hn::LoadU(d8, from)); }
@@ -62,46 +59,66 @@ void UpsampleRows(const uint8_t* near, const uint8_t* far, int bias, size_t coun
   }
 }
 
-/// The high halves of the products, rounded: (x * factor + 2^15) >> 16 in two steps, as jdcolext-sse2.asm.
-HWY_INLINE V16 Scaled(V16 twice_x, int16_t factor) {
-  return hn::ShiftRight<1>(hn::Add(hn::MulHigh(twice_x, hn::Set(d16, factor)), hn::Set(d16, 1)));
+// 32 pixels: both halves of each 128-bit block, widened and packed again without crossing blocks.
+using DB = hn::CappedTag<uint8_t, 32>;
+using DW = hn::Repartition<int16_t, DB>;
+using DS = hn::Repartition<int32_t, DB>;
+using VB = hn::Vec<DB>;
+using VW = hn::Vec<DW>;
+constexpr DB db;
+constexpr DW dw;
+constexpr DS ds;
+
+/// a's bytes, then b's, of each 128-bit block, clipped.
+HWY_INLINE VB Pack(VW a, VW b) {
+#if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86
+  return VB{_mm256_packus_epi16(a.raw, b.raw)};
+#else
+  static_assert(hn::MaxLanes(db) == 16);
+  const hn::Half<DB> half;
+  return hn::Combine(db, hn::DemoteTo(half, b), hn::DemoteTo(half, a));
+#endif
 }
 
-struct Rgb {
-  V8 r, g, b;
+struct Words {
+  VW r, g, b;
 };
 
-/// Constants of 16 bits: 1.40200 - 1, 1.77200 - 2, -0.34414, 1 - 0.71414.
-HWY_INLINE Rgb Convert(const uint8_t* y, const uint8_t* cb, const uint8_t* cr) {
-  const V16 offset = hn::Set(d16, 128);
-  const V16 luma = Load(y);
-  const V16 u = hn::Sub(Load(cb), offset);
-  const V16 v = hn::Sub(Load(cr), offset);
-  const V16 u2 = hn::Add(u, u);
-  const V16 red = hn::Add(hn::Add(luma, v), Scaled(hn::Add(v, v), 26345));
-  const V16 blue = hn::Add(hn::Add(luma, u2), Scaled(u2, -14942));
+/// 1.40200 - 1 and 1.77200 - 2 in 15 bits, -0.34414 and 1 - 0.71414 in 16. The first two, rounded at once,
+/// give what libjpeg-turbo gets in two steps for every one of the 256 values.
+HWY_INLINE Words Convert(VW luma, VW u, VW v) {
+  const VW red = hn::Add(hn::Add(luma, v), hn::MulFixedPoint15(v, hn::Set(dw, 13173)));
+  const VW blue = hn::Add(hn::Add(luma, hn::Add(u, u)), hn::MulFixedPoint15(u, hn::Set(dw, -7471)));
   constexpr uint32_t kFactors = uint32_t{18734} << 16 | static_cast<uint16_t>(-22554);
-  const V16 factors = hn::BitCast(d16, hn::Set(d32, static_cast<int32_t>(kFactors)));
-  const auto half = hn::Set(d32, 1 << 15);
-  auto unused = hn::Zero(d32);
-  const auto low = hn::ReorderWidenMulAccumulate(d32, hn::InterleaveLower(d16, u, v), factors, half, unused);
-  const auto high = hn::ReorderWidenMulAccumulate(d32, hn::InterleaveUpper(d16, u, v), factors, half, unused);
-  const V16 both = hn::ReorderDemote2To(d16, hn::ShiftRight<16>(low), hn::ShiftRight<16>(high));
-  const V16 green = hn::Sub(hn::Add(luma, both), v);
-  return {hn::DemoteTo(d8, red), hn::DemoteTo(d8, green), hn::DemoteTo(d8, blue)};
+  const VW factors = hn::BitCast(dw, hn::Set(ds, static_cast<int32_t>(kFactors)));
+  const auto half = hn::Set(ds, 1 << 15);
+  auto unused = hn::Zero(ds);
+  const auto low = hn::ReorderWidenMulAccumulate(ds, hn::InterleaveLower(dw, u, v), factors, half, unused);
+  const auto high = hn::ReorderWidenMulAccumulate(ds, hn::InterleaveUpper(dw, u, v), factors, half, unused);
+  const VW both = hn::ReorderDemote2To(dw, hn::ShiftRight<16>(low), hn::ShiftRight<16>(high));
+  return {red, hn::Sub(hn::Add(luma, both), v), blue};
+}
+
+HWY_INLINE void ConvertAndStore(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, uint8_t* rgb) {
+  const VB zero = hn::Zero(db);
+  const VW offset = hn::Set(dw, 128);
+  const VB luma = hn::LoadU(db, y);
+  const VB blue = hn::LoadU(db, cb);
+  const VB red = hn::LoadU(db, cr);
+  const auto lower = [zero](VB x) HWY_ATTR { return hn::BitCast(dw, hn::InterleaveLower(db, x, zero)); };
+  const auto upper = [zero](VB x) HWY_ATTR { return hn::BitCast(dw, hn::InterleaveUpper(db, x, zero)); };
+  const Words a = Convert(lower(luma), hn::Sub(lower(blue), offset), hn::Sub(lower(red), offset));
+  const Words b = Convert(upper(luma), hn::Sub(upper(blue), offset), hn::Sub(upper(red), offset));
+  hn::StoreInterleaved3(Pack(a.r, b.r), Pack(a.g, b.g), Pack(a.b, b.b), db, rgb);
 }
 
 void YccToRgb(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, size_t count, uint8_t* rgb) {
-  const size_t lanes = hn::Lanes(d8);
+  const size_t lanes = hn::Lanes(db);
   size_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    const Rgb pixels = Convert(y + i, cb + i, cr + i);
-    hn::StoreInterleaved3(pixels.r, pixels.g, pixels.b, d8, rgb + 3 * i);
-  }
+  for (; i + lanes <= count; i += lanes) ConvertAndStore(y + i, cb + i, cr + i, rgb + 3 * i);
   if (i == count) return;
-  uint8_t last[3 * 16];
-  const Rgb pixels = Convert(y + i, cb + i, cr + i);
-  hn::StoreInterleaved3(pixels.r, pixels.g, pixels.b, d8, last);
+  uint8_t last[3 * 32];
+  ConvertAndStore(y + i, cb + i, cr + i, last);
   std::memcpy(rgb + 3 * i, last, 3 * (count - i));
 }
 
