@@ -32,8 +32,10 @@ struct Photo {
   Bytes encoded;
   decode::DecodeReport seen;
   bool progressive = false;
+  bool own = false;  ///< decoded by the own JPEG decoder
   std::vector<double> decode_ms;
   std::vector<double> preprocess_ms;
+  std::vector<double> turbo_ms;  ///< decode by libjpeg-turbo, if `own`
   std::vector<double> libjpeg_ms;
 
   double megapixels() const { return static_cast<double>(seen.width) * seen.height / 1e6; }
@@ -49,7 +51,7 @@ Result<Bytes> ReadFile(const std::string& path) {
 }
 
 /// Reads and checks files until a budget is used up. What does not decode goes to report->failures.
-Result<std::vector<Photo>> Load(const BenchDecodeOptions& options, PhotoWorker* worker,
+Result<std::vector<Photo>> Load(const BenchDecodeOptions& options, PhotoWorker* worker, PhotoWorker* turbo,
                                 BenchDecodeReport* report) {
   std::vector<Photo> photos;
   size_t loaded_bytes = 0;
@@ -74,11 +76,15 @@ Result<std::vector<Photo>> Load(const BenchDecodeOptions& options, PhotoWorker* 
     if (!second.ok() || slot != worker->slot()) {
       return Status(Code::kInternal, path + " decodes differently the second time");
     }
+    if (first->own_jpeg_decoder && (!turbo->Decode(*encoded).ok() || slot != turbo->slot())) {
+      return Status(Code::kInternal, path + " has other pixels by libjpeg-turbo");
+    }
     const Result<decode::ImageHeader> header = decode::ProbeHeader(*encoded);
     loaded_bytes += encoded->size();
     Photo photo;
     photo.path = path;
     photo.seen = *first;
+    photo.own = first->own_jpeg_decoder;
     photo.progressive = header.ok() && header->jpeg.progressive;
     photo.encoded = std::move(encoded).value();
     photos.push_back(std::move(photo));
@@ -90,16 +96,23 @@ Result<std::vector<Photo>> Load(const BenchDecodeOptions& options, PhotoWorker* 
 }
 
 // CPU time of this thread: other processes on a busy machine do not count, as they would in wall time.
-void TimeOne(PhotoWorker* worker, RgbImage* plain, Photo* photo) {
+void TimeDecode(PhotoWorker* worker, const Bytes& encoded, std::vector<double>* decode_ms,
+                std::vector<double>* preprocess_ms) {
   const TimePoint start = Clock::now();
   const auto cpu_start = ThreadCpuTime();
-  const Result<decode::DecodeReport> report = worker->Decode(photo->encoded);
+  const Result<decode::DecodeReport> report = worker->Decode(encoded);
   const double cpu_ms = Ms(ThreadCpuTime() - cpu_start);
   const TimePoint end = Clock::now();
-  if (!report.ok()) return;  // cannot happen: Load() has decoded it twice
+  if (!report.ok()) return;  // cannot happen: Load() has decoded it
   const double decode_share = Ms(report->decoded_at - start) / std::max(Ms(end - start), 1e-6);
-  photo->decode_ms.push_back(cpu_ms * decode_share);
-  photo->preprocess_ms.push_back(cpu_ms * (1 - decode_share));
+  decode_ms->push_back(cpu_ms * decode_share);
+  preprocess_ms->push_back(cpu_ms * (1 - decode_share));
+}
+
+void TimeOne(PhotoWorker* worker, PhotoWorker* turbo, RgbImage* plain, Photo* photo) {
+  TimeDecode(worker, photo->encoded, &photo->decode_ms, &photo->preprocess_ms);
+  std::vector<double> unused;
+  if (photo->own) TimeDecode(turbo, photo->encoded, &photo->turbo_ms, &unused);
   if (!photo->jpeg()) return;
   const auto plain_start = ThreadCpuTime();
   if (decode::DecodeJpegPlain(photo->encoded, plain).ok()) {
@@ -108,12 +121,12 @@ void TimeOne(PhotoWorker* worker, RgbImage* plain, Photo* photo) {
 }
 
 /// Rounds over all photos until the time is up; at least kMinRepetitions.
-int TimeSingleThread(PhotoWorker* worker, double seconds, std::vector<Photo>* photos) {
+int TimeSingleThread(PhotoWorker* worker, PhotoWorker* turbo, double seconds, std::vector<Photo>* photos) {
   RgbImage plain;
   const Deadline deadline = Deadline::After(std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
   int rounds = 0;
   while (rounds < kMinRepetitions || !deadline.Expired()) {
-    for (Photo& photo : *photos) TimeOne(worker, &plain, &photo);
+    for (Photo& photo : *photos) TimeOne(worker, turbo, &plain, &photo);
     ++rounds;
   }
   return rounds;
@@ -154,6 +167,14 @@ BenchDecodeClass Summarise(const std::vector<const Photo*>& photos) {
     result.decode_ms += Median(photo->decode_ms) / n;
     result.preprocess_ms += Median(photo->preprocess_ms) / n;
     result.libjpeg_full_ms += Median(photo->libjpeg_ms) / n;
+    if (!photo->own) continue;
+    ++result.own_images;
+    result.own_ms += Median(photo->decode_ms);
+    result.turbo_ms += Median(photo->turbo_ms);
+  }
+  if (result.own_images > 0) {
+    result.own_ms /= result.own_images;
+    result.turbo_ms /= result.own_images;
   }
   const double seconds = (result.decode_ms + result.preprocess_ms) * n / 1000;
   result.images = static_cast<int>(photos.size());
@@ -202,11 +223,15 @@ Result<BenchDecodeReport> RunBenchDecode(const BenchDecodeOptions& options) {
   const Photos none;
   PhotoTurns turns{none, options.spec, options.decode};
   PhotoWorker worker(turns, decode::MakeInProcessDecoder(), PhotoWorker::OnFailure::kStop);
-  ASSIGN_OR_RETURN(std::vector<Photo> photos, Load(options, &worker, &report));
+  decode::DecodeOptions turbo_options = options.decode;
+  turbo_options.jpeg_decoder = decode::JpegChoice::kLibjpegTurbo;
+  PhotoTurns turbo_turns{none, options.spec, turbo_options};
+  PhotoWorker turbo(turbo_turns, decode::MakeInProcessDecoder(), PhotoWorker::OnFailure::kStop);
+  ASSIGN_OR_RETURN(std::vector<Photo> photos, Load(options, &worker, &turbo, &report));
   Photos encoded;
   for (const Photo& photo : photos) encoded.emplace_back(photo.encoded);
   const double half = std::max(options.seconds, 1) / 2.0;
-  report.repetitions = TimeSingleThread(&worker, half, &photos);
+  report.repetitions = TimeSingleThread(&worker, &turbo, half, &photos);
   ASSIGN_OR_RETURN(report.images_per_s, TimeThroughput(options, half, encoded));
   FillReport(photos, &report);
   if (options.afterwards) RETURN_IF_ERROR(options.afterwards(encoded));

@@ -40,6 +40,9 @@ struct BenchDecodeClass {
   double images_per_s = 0;     ///< one core, decode + preprocess
   double source_mp_per_s = 0;  ///< one core, decode + preprocess
   double libjpeg_full_ms = 0;  ///< libjpeg-turbo alone, full-size RGB of the same files; 0 when not JPEG
+  int own_images = 0;          ///< that the own JPEG decoder decoded (--jpeg-decoder=auto); of them:
+  double own_ms = 0;           ///< decode by it, without preprocessing
+  double turbo_ms = 0;         ///< the same by libjpeg-turbo at the same scale, in turn, with the same pixels
 };
 
 struct BenchDecodeReport {
@@ -61,9 +64,10 @@ struct BenchDecodeReport {
 };
 
 /// Reads the files into memory, decodes each twice to see that the answer is the same, then times them: first
-/// one thread, photo by photo, ours and plain libjpeg-turbo in turn so that noise hits both alike; then
-/// `threads` threads at once. Blocks for about `seconds` plus one pass over the files. Errors:
-/// kInvalidRequest when no file decodes, kInternal when a photo decodes differently the second time.
+/// one thread, photo by photo, ours, libjpeg-turbo in our place, and plain libjpeg-turbo in turn so that
+/// noise hits all alike; then `threads` threads at once. Blocks for about `seconds` plus one pass over the files. Errors:
+/// kInvalidRequest when no file decodes, kInternal when a photo decodes differently the second time, or by
+/// libjpeg-turbo.
 Result<BenchDecodeReport> RunBenchDecode(const BenchDecodeOptions& options);
 
 /// A table for people, several lines.

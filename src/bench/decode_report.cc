@@ -20,14 +20,18 @@ std::string ClassTable(const BenchDecodeReport& report) {
                {"prep. ms", 2},
                {"img/s/c", 1},
                {"MP/s/c"},
+               {"by turbo", 2},
+               {"own is", 2, "x"},
                {"libjpeg ms", 2},
                {"vs it", 2, "x"}},
               2);
   for (const BenchDecodeClass& one : report.classes) {
     const bool jpeg = one.libjpeg_full_ms > 0;
+    const bool own = one.own_images > 0;
     const double total_ms = one.decode_ms + one.preprocess_ms;
     table.AddRow({one.format, one.size_class, one.images, one.megapixels, one.kilobytes, one.bits_per_pixel,
                   one.decode_ms, one.preprocess_ms, one.images_per_s, one.source_mp_per_s,
+                  own ? Table::Cell(one.turbo_ms) : "-", own ? Table::Cell(one.turbo_ms / one.own_ms) : "-",
                   jpeg ? Table::Cell(one.libjpeg_full_ms) : "-",
                   jpeg ? Table::Cell(one.libjpeg_full_ms / total_ms) : "-"});
   }
@@ -46,6 +50,9 @@ void WriteClass(json::Writer& json, const BenchDecodeClass& one) {
       .Field("preprocess_ms", one.preprocess_ms, 4)
       .Field("images_per_s_per_core", one.images_per_s, 2)
       .Field("source_mp_per_s_per_core", one.source_mp_per_s, 2)
+      .Field("own_images", one.own_images)
+      .Field("own_ms", one.own_ms, 4)
+      .Field("turbo_ms", one.turbo_ms, 4)
       .Key("libjpeg_full_ms");
   if (one.libjpeg_full_ms > 0) {
     json.Fixed(one.libjpeg_full_ms, 4);

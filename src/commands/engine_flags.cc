@@ -27,6 +27,10 @@ void DeclareDecodeFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
   flags.Choice(
       "jpeg-scaling", &options->decode.jpeg_scaling,
       "fast: smallest DCT scale that is still twice the model's size; exact: as Pillow, bit for bit");
+  flags.Choice(
+      "jpeg-decoder", &options->decode.jpeg_decoder,
+      "auto: the own decoder for plain JPEGs, libjpeg-turbo for the rest; libjpeg-turbo: only that, to "
+      "compare; the pixels are the same");
   flags.Choice("alpha", &options->decode.alpha,
                "transparent pixels: drop keeps their colour as Pillow does, white composes over white");
   flags.Choice(

@@ -24,6 +24,23 @@ enum class JpegScaling {
 constexpr auto EnumNames(JpegScaling /*of*/) {
   return std::array{EnumName{JpegScaling::kFast, "fast"}, EnumName{JpegScaling::kExact, "exact"}};
 }
+enum class JpegChoice {
+  kAuto,          ///< the own decoder where it can (docs/jpeg.md), else libjpeg-turbo: the same pixels
+  kLibjpegTurbo,  ///< libjpeg-turbo only, to compare
+};
+constexpr auto EnumNames(JpegChoice /*of*/) {
+  return std::array{EnumName{JpegChoice::kAuto, "auto"},
+                    EnumName{JpegChoice::kLibjpegTurbo, "libjpeg-turbo"}};
+}
+/// What becomes of a photo whose data is damaged inside: cut off, or with bad codes or lost restart markers.
+/// A file whose pixels are all there, and only whose end is wrong, is read in both modes and counts as whole.
+enum class DamagedMode {
+  kStrict,    ///< kImageCorrupt
+  kTolerant,  ///< read as libjpeg-turbo and Pillow's LOAD_TRUNCATED_IMAGES do if half of its rows are sound
+};
+constexpr auto EnumNames(DamagedMode /*of*/) {
+  return std::array{EnumName{DamagedMode::kStrict, "strict"}, EnumName{DamagedMode::kTolerant, "tolerant"}};
+}
 enum class AlphaMode {
   kDrop,   ///< as Pillow's convert("RGB"): colour under transparent pixels is kept
   kWhite,  ///< compose over white
@@ -50,6 +67,8 @@ struct Limits {
 
 struct DecodeOptions {
   JpegScaling jpeg_scaling = JpegScaling::kFast;
+  JpegChoice jpeg_decoder = JpegChoice::kAuto;
+  DamagedMode damaged = DamagedMode::kStrict;
   AlphaMode alpha = AlphaMode::kDrop;
   ColorMode color = ColorMode::kIgnore;
   Limits limits;
@@ -80,6 +99,9 @@ struct DecodeReport {
   int height = 0;
   int orientation = 1;  ///< EXIF 1..8; always 1 for HEIC and AVIF, whose pixels come turned and cropped
   int scale_denominator = 1;
+  bool own_jpeg_decoder = false;  ///< who decoded a JPEG: the own decoder or libjpeg-turbo (or a GPU)
+  bool damaged = false;           ///< read although its data is damaged (DamagedMode::kTolerant)
+  int rows_ok = 0;                ///< of a damaged photo: the stored rows before the first damage
   ProfileUse profile = ProfileUse::kNone;
   TimePoint decoded_at;  ///< when pixels existed, in their final colours; preprocessing follows
 };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <string>
 
 #include "decode/color/transform.h"
@@ -39,6 +40,7 @@ class InProcessDecoder final : public Decoder {
         !status.ok()) {
       return status;
     }
+    scratch_.damaged_after_rows = -1;
     if (Status status = DecodePixels(request, &scratch_, &pixels_); !status.ok()) return status;
 
     DecodeReport report;
@@ -46,6 +48,9 @@ class InProcessDecoder final : public Decoder {
       report.profile = color_.Convert(job.encoded, *header, request.window, &pixels_);
     }
     report.format = header->format;
+    report.damaged = scratch_.damaged_after_rows >= 0;
+    report.rows_ok = std::max(scratch_.damaged_after_rows, 0);
+    report.own_jpeg_decoder = header->format == Format::kJpeg && scratch_.by_own_decoder;
     // The header's, unless a HEIC was cropped: only then are the pixels fewer at scale 1.
     report.width = request.scale_denominator == 1 ? pixels_.width() : header->width;
     report.height = request.scale_denominator == 1 ? pixels_.height() : header->height;
@@ -63,6 +68,8 @@ class InProcessDecoder final : public Decoder {
     request.encoded = job.encoded;
     request.header = &header;
     request.alpha = job.options.alpha;
+    request.jpeg_decoder = job.options.jpeg_decoder;
+    request.damaged = job.options.damaged;
     request.limits = job.options.limits;
     const bool fast = job.options.jpeg_scaling == JpegScaling::kFast && header.format == Format::kJpeg &&
                       job.spec->mode != preprocess::ResizeMode::kSquash;

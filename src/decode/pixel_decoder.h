@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -13,6 +14,9 @@
 #include "preprocess/spec.h"
 
 namespace photovec::decode {
+namespace jpeg {
+class OwnDecoder;
+}
 
 /// The part of a (scaled) output that anybody will look at. The default is all of it.
 struct PixelWindow {
@@ -35,12 +39,19 @@ struct PixelRequest {
   /// inside are the same as without a window. The other codecs ignore it.
   PixelWindow window;
   AlphaMode alpha = AlphaMode::kDrop;
+  JpegChoice jpeg_decoder = JpegChoice::kAuto;
+  DamagedMode damaged = DamagedMode::kStrict;
   Limits limits;
 };
 
 /// Memory that codecs keep between photos.
 struct CodecScratch {
   std::vector<uint8_t> bytes;
+  std::shared_ptr<jpeg::OwnDecoder> jpeg;  ///< made by the first JPEG
+  bool by_own_decoder = false;             ///< whether it gave the last JPEG's pixels
+  /// Said by the codec of the last photo: the rows of the header's height before its first damage, when it
+  /// was read nevertheless (DamagedMode::kTolerant); -1: all of them are sound.
+  int damaged_after_rows = -1;
 
   /// At least `size` bytes, contents undefined.
   uint8_t* Reserve(size_t size) {

@@ -37,6 +37,8 @@ struct JpegOptions {
   bool arithmetic = false;
   bool ycck = false;  ///< for 4 channels: YCCK, else CMYK
   int restart_rows = 0;
+  int restart_mcus = 0;    ///< if there are no restart_rows
+  bool optimized = false;  ///< Huffman tables made for the photo
 };
 Encoded EncodeJpeg(const Raster& raster, const JpegOptions& options = {});
 

@@ -71,6 +71,8 @@ Encoded EncodeJpeg(const Raster& raster, const JpegOptions& options) {
   }
   cinfo.arith_code = options.arithmetic ? TRUE : FALSE;
   cinfo.restart_in_rows = options.restart_rows;
+  cinfo.restart_interval = static_cast<unsigned>(options.restart_mcus);
+  cinfo.optimize_coding = options.optimized ? TRUE : FALSE;
   std::vector<jpeg_scan_info> scans;
   if (options.progressive) jpeg_simple_progression(&cinfo);
   if (options.many_scans) scans = ManyScans();

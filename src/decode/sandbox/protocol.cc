@@ -60,7 +60,9 @@ bool HasKnownChoices(const JobMessage& message) {
          (message.filter == static_cast<int32_t>(Filter::kBilinear) ||
           message.filter == static_cast<int32_t>(Filter::kBicubic) ||
           message.filter == static_cast<int32_t>(Filter::kLanczos)) &&
-         IsWithin(message.rounding, static_cast<int32_t>(preprocess::CropRounding::kHalfEven));
+         IsWithin(message.rounding, static_cast<int32_t>(preprocess::CropRounding::kHalfEven)) &&
+         IsWithin(message.jpeg_decoder, static_cast<int32_t>(JpegChoice::kLibjpegTurbo)) &&
+         IsWithin(message.damaged, static_cast<int32_t>(DamagedMode::kTolerant));
 }
 
 int64_t Nanoseconds(TimePoint at) {
@@ -80,6 +82,13 @@ bool IsScale(int32_t denominator, Format format) {
   return denominator == 1 || denominator == 2 || denominator == 4 || denominator == 8;
 }
 
+/// A photo counts as damaged only where that was asked for, and not before half of its rows.
+bool IsDamage(const ReplyMessage& reply, const DecodeOptions& options) {
+  if (reply.damaged == 0) return reply.rows_ok == 0;
+  return reply.damaged == 1 && options.damaged == DamagedMode::kTolerant && reply.rows_ok >= 1 &&
+         reply.rows_ok <= reply.height;
+}
+
 /// What is wrong with the figures of a success; empty: nothing.
 std::string FindLie(const ReplyMessage& reply, const DecodeJob& job, TimePoint sent_at) {
   const Limits& limits = job.options.limits;
@@ -95,6 +104,10 @@ std::string FindLie(const ReplyMessage& reply, const DecodeJob& job, TimePoint s
   if (reply.orientation < 1 || reply.orientation > 8) return "it reported an impossible orientation";
   if (!IsScale(reply.scale_denominator, format)) return "it reported an impossible scale";
   if (!IsProfileUse(reply.profile, job.options, format)) return "it reported an impossible colour profile";
+  if (!IsWithin(reply.own_jpeg_decoder, format == Format::kJpeg ? 1 : 0) || reply.reserved != 0) {
+    return "it reported an impossible JPEG decoder";
+  }
+  if (!IsDamage(reply, job.options)) return "it reported impossible damage";
   if (reply.message_bytes != 0) return "it sent a message with a success";
   if (reply.decoded_at_ns < Nanoseconds(sent_at) || reply.decoded_at_ns > Nanoseconds(Clock::now())) {
     return "it reported an impossible time";
@@ -127,6 +140,8 @@ JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence) {
   message.max_side = limits.max_side;
   message.max_jpeg_scans = limits.max_jpeg_scans;
   message.jpeg_scaling = static_cast<int32_t>(job.options.jpeg_scaling);
+  message.jpeg_decoder = static_cast<int32_t>(job.options.jpeg_decoder);
+  message.damaged = static_cast<int32_t>(job.options.damaged);
   message.alpha = static_cast<int32_t>(job.options.alpha);
   message.color = static_cast<int32_t>(job.options.color);
   message.mode = static_cast<int32_t>(job.spec->mode);
@@ -156,6 +171,8 @@ Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacit
   DecodeJob job;
   job.spec = spec;
   job.options.jpeg_scaling = static_cast<JpegScaling>(message.jpeg_scaling);
+  job.options.jpeg_decoder = static_cast<JpegChoice>(message.jpeg_decoder);
+  job.options.damaged = static_cast<DamagedMode>(message.damaged);
   job.options.alpha = static_cast<AlphaMode>(message.alpha);
   job.options.color = static_cast<ColorMode>(message.color);
   job.options.limits.max_pixels = message.max_pixels;
@@ -177,6 +194,9 @@ ReplyMessage MakeReplyMessage(const Result<DecodeReport>& report, uint64_t seque
     message.orientation = report->orientation;
     message.scale_denominator = report->scale_denominator;
     message.profile = static_cast<int32_t>(report->profile);
+    message.own_jpeg_decoder = report->own_jpeg_decoder ? 1 : 0;
+    message.damaged = report->damaged ? 1 : 0;
+    message.rows_ok = report->rows_ok;
     message.decoded_at_ns = Nanoseconds(report->decoded_at);
     return message;
   }
@@ -213,6 +233,9 @@ CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, ui
     report.orientation = reply.orientation;
     report.scale_denominator = reply.scale_denominator;
     report.profile = static_cast<ProfileUse>(reply.profile);
+    report.own_jpeg_decoder = reply.own_jpeg_decoder != 0;
+    report.damaged = reply.damaged != 0;
+    report.rows_ok = reply.rows_ok;
     report.decoded_at = TimePoint(std::chrono::nanoseconds(reply.decoded_at_ns));
     checked.report = report;
   } else {

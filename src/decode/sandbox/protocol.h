@@ -24,7 +24,7 @@
 namespace photovec::decode {
 
 inline constexpr uint32_t kProtocolMagic = 0x70766431;  // "pvd1"
-inline constexpr uint32_t kProtocolVersion = 3;
+inline constexpr uint32_t kProtocolVersion = 4;
 inline constexpr int kWorkerSocketFd = 3;
 inline constexpr int kWorkerMemoryFd = 4;
 /// Longest message of a Status that crosses, in bytes.
@@ -89,6 +89,8 @@ struct JobMessage {
   int32_t resize_short = 0;
   int32_t crop = 0;
   int32_t rounding = 0;
+  int32_t jpeg_decoder = 0;
+  int32_t damaged = 0;
 };
 
 /// The answer. On success the pixels lie in the shared memory.
@@ -105,6 +107,10 @@ struct ReplyMessage {
   int64_t decoded_at_ns = 0;  ///< CLOCK_MONOTONIC, which is the same in every process
   uint32_t message_bytes = 0;
   int32_t profile = 0;
+  int32_t own_jpeg_decoder = 0;
+  int32_t damaged = 0;
+  int32_t rows_ok = 0;
+  int32_t reserved = 0;
   std::array<char, kMaxMessageBytes> message{};
 };
 

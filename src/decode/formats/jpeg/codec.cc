@@ -4,9 +4,11 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <string>
 
 #include "decode/formats/formats.h"
+#include "decode/formats/jpeg/own/own_decoder.h"
 
 // jpeglib.h needs FILE and size_t declared before it.
 #include <jerror.h>
@@ -270,9 +272,7 @@ bool EndMarkerFollows(const jpeg_decompress_struct& cinfo) {
   return false;
 }
 
-}  // namespace
-
-Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* out) {
+Status DecodeWithLibjpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* out) {
   SessionOwner owner(request.encoded, request.limits.max_jpeg_scans);
   Session& session = owner.session;
   jpeg_decompress_struct& cinfo = session.cinfo;
@@ -304,6 +304,18 @@ Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* 
   if (jpeg_has_multiple_scans(&cinfo) != FALSE || EndMarkerFollows(cinfo)) return Status::Ok();
   session.trouble = Trouble::kTruncated;
   return FailureStatus(session);
+}
+
+}  // namespace
+
+Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* out) {
+  scratch->by_own_decoder = false;
+  if (request.jpeg_decoder == JpegChoice::kAuto && jpeg::OwnDecoder::SupportedHere()) {
+    if (scratch->jpeg == nullptr) scratch->jpeg = std::make_shared<jpeg::OwnDecoder>();
+    scratch->by_own_decoder = scratch->jpeg->Decode(request, scratch, out);
+    if (scratch->by_own_decoder) return Status::Ok();
+  }
+  return DecodeWithLibjpeg(request, scratch, out);
 }
 
 Status DecodeJpegPlain(std::span<const uint8_t> encoded, RgbImage* out) {

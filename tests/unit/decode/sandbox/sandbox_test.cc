@@ -209,6 +209,12 @@ TEST(Protocol, AWorkerIsBelievedOnlyWhatCanBeTrue) {
   EXPECT_FALSE(with([](ReplyMessage& r) { r.magic = 0; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.version = 9; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.profile = 1; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) {
+    r.damaged = 1;
+    r.rows_ok = 1;
+  }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.rows_ok = 1; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.own_jpeg_decoder = 2; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.sequence = 4; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.width = 0; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.height = 16'385; }));
@@ -229,6 +235,17 @@ TEST(Protocol, AWorkerIsBelievedOnlyWhatCanBeTrue) {
   EXPECT_TRUE(with([](ReplyMessage& r) { r.profile = static_cast<int32_t>(ProfileUse::kIgnored); }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.profile = static_cast<int32_t>(ProfileUse::kIgnored) + 1; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.profile = -1; }));
+
+  job.options.damaged = DamagedMode::kTolerant;
+  const auto damaged = [&](int32_t rows) {
+    return with([&](ReplyMessage& r) {
+      r.damaged = 1;
+      r.rows_ok = rows;
+    });
+  };
+  EXPECT_TRUE(damaged(1));
+  EXPECT_FALSE(damaged(0));
+  EXPECT_FALSE(damaged(1 << 20));
 }
 
 TEST(Protocol, AHelloIsOfThisVersionAndPrintable) {
@@ -279,6 +296,8 @@ TEST(Protocol, AJobArrivesAsItWasSent) {
   EXPECT_TRUE(refused([](JobMessage& m) { m.mode = 4; }));
   EXPECT_TRUE(refused([](JobMessage& m) { m.filter = 0; }));
   EXPECT_TRUE(refused([](JobMessage& m) { m.rounding = 2; }));
+  EXPECT_TRUE(refused([](JobMessage& m) { m.jpeg_decoder = 2; }));
+  EXPECT_TRUE(refused([](JobMessage& m) { m.damaged = 2; }));
   EXPECT_TRUE(refused([](JobMessage& m) { m.encoded_bytes += 1; }));
   EXPECT_TRUE(refused([](JobMessage& m) { m.out_bytes += 1; }));
   EXPECT_TRUE(refused([](JobMessage& m) { m.crop = std::numeric_limits<int32_t>::max(); }));
