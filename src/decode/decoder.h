@@ -101,7 +101,7 @@ struct DecodeReport {
   int scale_denominator = 1;
   bool own_jpeg_decoder = false;  ///< who decoded a JPEG: the own decoder or libjpeg-turbo (or a GPU)
   bool damaged = false;           ///< read although its data is damaged (DamagedMode::kTolerant)
-  int rows_ok = 0;                ///< of a damaged photo: the stored rows before the first damage
+  int rows_ok = 0;                ///< of a damaged photo: the stored rows that are sound
   ProfileUse profile = ProfileUse::kNone;
   TimePoint decoded_at;  ///< when pixels existed, in their final colours; preprocessing follows
 };

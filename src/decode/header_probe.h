@@ -18,6 +18,11 @@ struct JpegFacts {
   int scans = 1;                  ///< counted to the end of the file when multi_scan
   int64_t coefficient_bytes = 0;  ///< of the whole image at full size
   int64_t block_visits = 0;       ///< 8x8 blocks that entropy decoding touches, over all scans
+  /// Of multi_scan: where the scans end that the pixels need (what follows may be anything), or the last
+  /// whole segment of a file that ends before; 0: at its end.
+  size_t scans_end = 0;
+  bool cut = false;            ///< of multi_scan: the file ends before them, without an end marker
+  bool all_components = true;  ///< of multi_scan: each has a scan of its own DC coefficients
 };
 
 struct PngFacts {
@@ -38,14 +43,16 @@ struct WebpFacts {
   bool lossless = false;
   bool has_alpha = false;
   bool animated = false;
-  FrameRect frame;  ///< of the first frame; the whole canvas when not animated
-  std::span<const uint8_t>
-      payload;  ///< what libwebp decodes: the whole file, or the chunks of the first frame
+  FrameRect frame;                   ///< of the first frame; the whole canvas when not animated
+  std::span<const uint8_t> payload;  ///< what libwebp decodes: the chunks of the picture or the first frame
 };
 
 struct GifFacts {
   FrameRect frame;
   int transparent_index = -1;
+  bool interlaced = false;
+  std::span<const uint8_t> palette;  ///< RGB triples, of the frame or of all; empty: none
+  std::span<const uint8_t> data;     ///< of the frame and all that follows, from the code size on
 };
 
 /// What the boxes of a HEIC or AVIF file say about its primary image and everything that it is made of.
@@ -80,7 +87,7 @@ struct ImageHeader {
 
 /// Reads the header of one photo. O(file size) in the worst case, a few hundred nanoseconds for most;
 /// allocates nothing but the tables of a HEIC or AVIF. The result borrows `encoded` (WebpFacts::payload,
-/// HeifFacts::icc). Thread-safe. Errors: kUnsupportedFormat (unknown content, or a variant that no decoder
+/// GifFacts, HeifFacts::icc). Thread-safe. Errors: kUnsupportedFormat (unknown content, or a variant that no decoder
 /// here knows: lossless or 12-bit JPEG), kImageCorrupt (the header is cut or contradicts itself).
 Result<ImageHeader> ProbeHeader(std::span<const uint8_t> encoded);
 

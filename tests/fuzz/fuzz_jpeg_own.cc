@@ -23,6 +23,7 @@ decode::PixelRequest RequestFor(std::span<const uint8_t> encoded, const decode::
   if ((hash >> 10) % 4 == 0) {
     const int scale = request.scale_denominator;
     request.window.end_row = 1 + static_cast<int>(hash >> 12) % ((header.height + scale - 1) / scale);
+    request.window.first_row = static_cast<int>(hash >> 20) % request.window.end_row;
     request.window.first_column = static_cast<int>(hash >> 16) % ((header.width + scale - 1) / scale);
     request.window.end_column = request.window.first_column + 1 + static_cast<int>(hash >> 24) % 32;
   }
@@ -33,7 +34,7 @@ void CheckSamePixels(const RgbImage& a, const RgbImage& b, const decode::PixelWi
   Check(a.width() == b.width() && a.height() == b.height(), "both decoders give the same size");
   const int first = std::clamp(window.first_column, 0, a.width());
   const int end = std::clamp(window.end_column, first, a.width());
-  for (int y = 0; y < std::min(a.height(), window.end_row); ++y) {
+  for (int y = window.first_row; y < std::min(a.height(), window.end_row); ++y) {
     const ptrdiff_t from = ptrdiff_t{3} * first;
     const auto bytes = static_cast<size_t>(end - first) * 3;
     Check(std::memcmp(a.view().Row(y) + from, b.view().Row(y) + from, bytes) == 0,

@@ -191,10 +191,11 @@ ProfileUse ColorConverter::ConvertWith(std::span<const uint8_t> profile, bool gr
   const ColorTransform* transform = TransformOf(profile);
   if (transform == nullptr) return ProfileUse::kIgnored;
   if (transform->identity()) return ProfileUse::kAlreadySrgb;
+  const int first_row = std::max(0, window.first_row);
   const int end_row = std::min(window.end_row, pixels->height());
   const int first = std::max(0, window.first_column);
   const int end = std::min(window.end_column, pixels->width());
-  for (int y = 0; y < end_row && first < end; ++y) {
+  for (int y = first_row; y < end_row && first < end; ++y) {
     transform->Apply(pixels->Row(y) + static_cast<ptrdiff_t>(first) * 3, end - first);
   }
   return ProfileUse::kConverted;

@@ -29,6 +29,8 @@ struct Component {
   int h = 1;
   int v = 1;
   int64_t blocks = 0;
+  bool has_dc = false;    ///< a scan had its DC coefficients
+  uint64_t complete = 0;  ///< by zigzag place: scans had all its bits
 };
 
 /// Walks the markers of one file.
@@ -157,20 +159,50 @@ class Walker {
     return blocks;
   }
 
-  /// Counts all scans when there can be more than one. One pass over the file at memchr speed.
-  void ReadScans(std::span<const uint8_t> first) {
+  /// Which coefficients a scan adds, and to which bit. \return whether all of them are complete then.
+  bool AddToKnown(std::span<const uint8_t> segment) {
+    const size_t count = segment.empty() ? 0 : segment[0];
+    if (segment.size() < 4 + 2 * count) return false;
+    const int first = header_.jpeg.progressive ? segment[1 + 2 * count] : 0;
+    const int last = header_.jpeg.progressive ? std::min<int>(segment[2 + 2 * count], 63) : 63;
+    const uint64_t band = first > last ? 0 : ~uint64_t{0} >> (63 - last) & ~uint64_t{0} << first;
+    const bool complete = !header_.jpeg.progressive || (segment[3 + 2 * count] & 15) == 0;
+    uint64_t all = ~uint64_t{0};
+    for (size_t c = 0; c < component_count_; ++c) {
+      for (size_t i = 0; i < count; ++i) {
+        if (components_[c].id != segment[1 + 2 * i]) continue;
+        components_[c].has_dc = components_[c].has_dc || first == 0;
+        if (complete) components_[c].complete |= band;
+      }
+      all &= components_[c].complete;
+    }
+    return all == ~uint64_t{0};
+  }
+
+  /// Counts all scans when there can be more than one, until nothing is missing. One pass over the file at
+  /// memchr speed.
+  void ReadScans(std::span<const uint8_t> segment) {
     JpegFacts& facts = header_.jpeg;
-    facts.block_visits = BlocksOfScan(first);
-    facts.multi_scan = facts.progressive || first.empty() || first[0] < component_count_;
+    facts.block_visits = BlocksOfScan(segment);
+    facts.multi_scan = facts.progressive || segment.empty() || segment[0] < component_count_;
     if (!facts.multi_scan) return;
-    for (int marker = NextMarker(); marker >= 0 && marker != kEoi; marker = NextMarker()) {
-      if (IsStandalone(static_cast<uint8_t>(marker))) continue;
-      const auto segment = Segment();
-      if (!segment_ok_) return;  // the codec will say where it is cut
+    bool complete = AddToKnown(segment);
+    for (;;) {
+      const int marker = NextMarker();
+      if (marker >= 0 && marker != kEoi && IsStandalone(static_cast<uint8_t>(marker))) continue;
+      facts.scans_end = marker < 0 ? bytes_.size() : position_ - (marker == kEoi ? 0 : 2);
+      facts.cut = marker < 0 && !complete;
+      if (complete || marker < 0 || marker == kEoi) break;
+      segment = Segment();
+      facts.cut = !segment_ok_;
+      if (!segment_ok_) break;
       if (marker != kSos) continue;
       ++facts.scans;
       facts.block_visits += BlocksOfScan(segment);
+      complete = AddToKnown(segment);
     }
+    facts.all_components = std::all_of(components_.begin(), components_.begin() + component_count_,
+                                       [](const Component& component) { return component.has_dc; });
   }
 
   std::span<const uint8_t> bytes_;

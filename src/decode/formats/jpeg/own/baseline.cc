@@ -36,11 +36,11 @@ bool BaselineDecoder::Decode(const HeaderReader& headers, const uint8_t* data,
   if (static_cast<int64_t>(segments.size()) != expected || !Plan(headers, tables)) return false;
   segment_ = 0;
   mcus_left_ = 0;
-  for (int row = 0; row < rows->mcus_down() && !rows->done(); ++row) {
+  for (int row = 0; row < rows->mcus_down(); ++row) {  // those below the window, too: they may be damaged
     if (!DecodeMcuRow()) return false;
     rows->FinishMcuRow();
   }
-  return true;
+  return SegmentIsUsedUp();
 }
 
 bool BaselineDecoder::Plan(const HeaderReader& headers, TableCache* tables) {
@@ -84,7 +84,13 @@ bool BaselineDecoder::SegmentSuffices() const {
   return !cursor_.bad && BitsTaken(cursor_, data_ + segment.begin) <= static_cast<int64_t>(segment.size) * 8;
 }
 
+bool BaselineDecoder::SegmentIsUsedUp() const {
+  const Segment& segment = segments_[segment_ - 1];
+  return OnlyPaddingLeft(cursor_, data_ + segment.begin, segment.size);
+}
+
 bool BaselineDecoder::StartNextSegment() {
+  if (segment_ > 0 && !SegmentIsUsedUp()) return false;
   if (segment_ == segments_.size()) return false;
   const Segment& segment = segments_[segment_++];
   cursor_ = {ReadFrom(data_ + segment.begin, segment.size)};

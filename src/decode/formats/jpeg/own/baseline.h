@@ -39,6 +39,7 @@ class BaselineDecoder {
   bool Plan(const HeaderReader& headers, TableCache* tables);
   bool StartNextSegment();
   bool SegmentSuffices() const;
+  bool SegmentIsUsedUp() const;
   bool DecodeMcuRow();
   void DecodeChunk(int mcus);
   void AddPredictors(Part* part, int mcus);
