@@ -107,6 +107,7 @@ void AppendEntry(std::string& out, const pipeline::ItemResult& item, size_t inde
   } else {
     json::AppendFloats(out, item.embedding);
   }
+  AppendDamage(out, item);
   out += '}';
 }
 

@@ -31,6 +31,9 @@ void DeclareDecodeFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
       "jpeg-decoder", &options->decode.jpeg_decoder,
       "auto: the own decoder for plain JPEGs, libjpeg-turbo for the rest; libjpeg-turbo: only that, to "
       "compare; the pixels are the same");
+  flags.Choice("damaged", &options->decode.damaged,
+               "photos that are damaged inside (cut off, wrong codes, lost restart markers); strict: errors; "
+               "tolerant: read, and marked, when half of their rows are sound");
   flags.Choice("alpha", &options->decode.alpha,
                "transparent pixels: drop keeps their colour as Pillow does, white composes over white");
   flags.Choice(

@@ -199,6 +199,7 @@ void DecodeStage::Decode(Work work, int index, decode::Decoder& decoder) {
     work.slot.reset();  // before the item ends: a waiting image of the same request may go on meanwhile
     return item.Fail(report.status());
   }
+  if (report->damaged) item.OnDamaged(report->rows_ok);
   // A decoder in another process reports by its own reading of the clock.
   item.times().MarkAt(Border::kDecodeEnd, std::clamp(report->decoded_at, start, end));
   item.times().MarkAt(Border::kPreprocessEnd, end);

@@ -87,6 +87,8 @@ ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model
         registry.GetDistribution(name::kRequestStageSeconds, "Time that a request spent until a border",
                                  metrics::kSecondsBuckets, {{label::kModel, model}, {label::kStage, stage}});
   }
+  damaged_ = registry.GetCounter(name::kImagesDamaged, "Images read although they are damaged",
+                                 {{label::kModel, model}});
   if (cache) {
     cache_hits_ = registry.GetCounter(name::kCacheHits, "Images and texts answered from the result cache",
                                       {{label::kModel, model}});
@@ -142,6 +144,7 @@ void ModelMetrics::ObserveItem(const ItemResult& item) {
   if (kind.batch_size == nullptr) return;
   Outcomes(times.kind(), item.status.code()).Add();
   if (item.tokens > 0) tokens_->Add(item.tokens);
+  if (item.damaged()) damaged_->Add();
   const bool upload =
       times.Has(Border::kFetchEnd) && times.At(Border::kFetchEnd) == times.At(Border::kAdmitted);
   for (const StageBorders& row : StagesOf(times.kind())) {

@@ -27,7 +27,8 @@ struct DamagedRows {
     open_scan = scan;
   }
   /// A restart marker was where it had to be.
-  /// \param row of the MCU behind it. \param in_row it may lie inside of that row.
+  /// \param row    of the MCU behind it.
+  /// \param in_row it may lie inside of that row.
   void End(int scan, int row, bool in_row, int rows) {
     if (!open) return;
     open = false;

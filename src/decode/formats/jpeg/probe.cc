@@ -17,6 +17,7 @@ using namespace std::string_view_literals;
 constexpr uint8_t kSoi = 0xD8;
 constexpr uint8_t kEoi = 0xD9;
 constexpr uint8_t kSos = 0xDA;
+constexpr uint8_t kDht = 0xC4;
 constexpr uint8_t kApp1 = 0xE1;
 
 bool IsStandalone(uint8_t marker) { return marker == 0x01 || (marker >= 0xD0 && marker <= kSoi); }
@@ -187,19 +188,23 @@ class Walker {
     facts.multi_scan = facts.progressive || segment.empty() || segment[0] < component_count_;
     if (!facts.multi_scan) return;
     bool complete = AddToKnown(segment);
-    for (;;) {
+    for (bool settled = false;;) {
       const int marker = NextMarker();
       if (marker >= 0 && marker != kEoi && IsStandalone(static_cast<uint8_t>(marker))) continue;
-      facts.scans_end = marker < 0 ? bytes_.size() : position_ - (marker == kEoi ? 0 : 2);
-      facts.cut = marker < 0 && !complete;
-      if (complete || marker < 0 || marker == kEoi) break;
+      if (!settled) {
+        facts.scans_end = marker < 0 ? bytes_.size() : position_ - (marker == kEoi ? 0 : 2);
+        facts.cut = marker < 0 && !complete;
+        settled = complete;
+      }
+      // More scans than pixels need are not decoded, but they count: no encoder writes them.
+      if (marker < 0 || marker == kEoi || (complete && marker != kSos && marker != kDht)) break;
       segment = Segment();
-      facts.cut = !segment_ok_;
+      facts.cut = facts.cut || (!segment_ok_ && !complete);
       if (!segment_ok_) break;
       if (marker != kSos) continue;
       ++facts.scans;
       facts.block_visits += BlocksOfScan(segment);
-      complete = AddToKnown(segment);
+      complete = AddToKnown(segment) || complete;
     }
     facts.all_components = std::all_of(components_.begin(), components_.begin() + component_count_,
                                        [](const Component& component) { return component.has_dc; });

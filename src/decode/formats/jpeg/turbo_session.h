@@ -58,7 +58,9 @@ struct Session {
   uint8_t* cmyk_rows;  ///< kRowsPerCall rows of 4 bytes a pixel; null for RGB output
 };
 
-/// Before the first step. \param encoded borrowed. \param input_step bytes that libjpeg gets at a time.
+/// Before the first step.
+/// \param encoded    borrowed.
+/// \param input_step bytes that libjpeg gets at a time.
 void PrepareSession(Session* session, std::span<const uint8_t> encoded, size_t input_step, int max_scans);
 
 /// Owns the session from creation on, so that libjpeg's memory is given back on every path.
