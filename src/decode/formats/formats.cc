@@ -51,6 +51,31 @@ int64_t HeifBytes(const ImageHeader& header, int /*d*/, AlphaMode alpha) {
   return std::max(pixels, heif.largest_part_pixels) * per_pixel + 2 * heif.data_bytes + (int64_t{2} << 20);
 }
 
+/// The output, planes that are put together, and one strip or tile, as far as its codec holds it whole.
+int64_t TiffBytes(const ImageHeader& header, int /*d*/, AlphaMode /*alpha*/) {
+  const TiffFacts& tiff = header.tiff;
+  const int64_t sample_bytes = (tiff.bits + 7) / 8;
+  const bool tiled = tiff.tile_width > 0;
+  const int64_t piece = tiled ? Area(tiff.tile_width, tiff.tile_height) : Area(header.width, tiff.strip_rows);
+  int64_t bytes = Area(header) * 3 + (tiff.planar ? Area(header) * tiff.samples : 0);
+  if (tiled) bytes += piece * tiff.samples * sample_bytes;
+  if (tiff.photometric == TiffColor::kYcbcr) bytes += piece * 7;    // libtiff's RGBA and what it is made of
+  if (tiff.compression == 50001) bytes += piece * 4;                // WebP
+  if (tiff.progressive) bytes += piece * tiff.samples * 2;          // coefficients
+  if (tiff.reversed) bytes += piece * tiff.samples * sample_bytes;  // a copy of the data
+  return bytes + RowBytes(header) + (int64_t{1} << 20);
+}
+
+/// BMP, PNM and QOI hold nothing but a row and tables.
+int64_t OwnBytes(const ImageHeader& header, int /*d*/, AlphaMode /*alpha*/) {
+  return Area(header) * 3 + RowBytes(header) + (int64_t{128} << 10);
+}
+
+/// A PNG inside, at most: of a bitmap PngFacts say nothing.
+int64_t IcoBytes(const ImageHeader& header, int d, AlphaMode alpha) {
+  return PngBytes(header, d, alpha) + OwnBytes(header, d, alpha) - Area(header) * 3;
+}
+
 template <Format kFormat>
 Result<ImageHeader> ProbeHeifAs(std::span<const uint8_t> encoded) {
   return ProbeHeif(encoded, kFormat);
@@ -63,6 +88,11 @@ constexpr std::array kFormats = {
     FormatEntry{Format::kGif, "gif", "GIF", &ProbeGif, &DecodeGif, &GifBytes},
     FormatEntry{Format::kHeif, "heif", "HEIC", &ProbeHeifAs<Format::kHeif>, &DecodeHeif, &HeifBytes},
     FormatEntry{Format::kAvif, "avif", "AVIF", &ProbeHeifAs<Format::kAvif>, &DecodeHeif, &HeifBytes},
+    FormatEntry{Format::kTiff, "tiff", "TIFF", &ProbeTiff, &DecodeTiff, &TiffBytes},
+    FormatEntry{Format::kBmp, "bmp", "BMP", &ProbeBmp, &DecodeBmp, &OwnBytes},
+    FormatEntry{Format::kPnm, "pnm", "PNM", &ProbePnm, &DecodePnm, &OwnBytes},
+    FormatEntry{Format::kQoi, "qoi", "QOI", &ProbeQoi, &DecodeQoi, &OwnBytes},
+    FormatEntry{Format::kIco, "ico", "ICO", &ProbeIco, &DecodeIco, &IcoBytes},
 };
 
 }  // namespace
