@@ -132,7 +132,9 @@ std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& mo
   writer.Line(2).Key("passed_over").BeginObject().Field("by_name", passed_over.by_name);
   writer.Field("not_files", passed_over.not_files).Field("loops", passed_over.loops);
   writer.Field("seen_folders", passed_over.seen_folders).Field("vanished", passed_over.vanished);
-  writer.Field("empty_lines", passed_over.empty_lines).EndObject();
+  writer.Field("empty_lines", passed_over.empty_lines).Key("kinds").BeginObject();
+  for (const auto& [kind, count] : passed_over.kinds) writer.Field(kind, count);
+  writer.EndObject().EndObject();
   writer.Line(2).Field("seconds", static_cast<double>(milliseconds) / 1e3, 3);
   writer.Line(2).Key("stages").Raw(summary.Json());
   writer.Line(0).EndObject();
@@ -152,8 +154,10 @@ void PrintSummary(const EmbedOptions& options, const std::string& output, const 
   }
   std::printf("%s", summary.Table().c_str());
   std::printf("failures: %s\n", summary.FailuresText().c_str());
+  if (passed_over.by_name > 0) {
+    std::printf("%s (--all-files takes them)\n", passed_over.KindsText().c_str());
+  }
   const std::pair<int64_t, const char*> rows[] = {
-      {passed_over.by_name, "other files in the folders (--all-files takes them)"},
       {passed_over.not_files, "devices, sockets and pipes"},
       {passed_over.loops, "links to a folder that they lie in"},
       {passed_over.seen_folders, "links to folders that other links led to before"},

@@ -88,12 +88,13 @@ constexpr std::array kSignatures = {
     Signature{"II+\0"sv, Format::kTiff},
     Signature{"MM\0+"sv, Format::kTiff},
     Signature{"qoif"sv, Format::kQoi},
-    Signature{"\0\0\1\0"sv, Format::kIco},
     Signature{"\xFF\x0A"sv, Format::kJxl},
     Signature{"\0\0\0\x0CJXL \r\n\x87\n"sv, Format::kJxl},
     Signature{"\0\0\0\x0CjP  \r\n\x87\n"sv, Format::kJpeg2000},
     Signature{"\xFF\x4F\xFF\x51"sv, Format::kJpeg2000},
 };
+
+constexpr std::string_view kTgaFooter = "TRUEVISION-XFILE.\0"sv;
 
 /// The format that one brand of an ISO base media file promises; kUnknown for brands of videos, and for those
 /// that say no more than "HEIF" (mif1, msf1). Source: ISO/IEC 23008-12 annex B and D, AVIF §6.
@@ -164,10 +165,29 @@ bool IsBmp(std::span<const uint8_t> bytes) {
   return std::find(kHeaderSizes.begin(), kHeaderSizes.end(), reader.U32Le()) != kHeaderSizes.end();
 }
 
-/// "P1" to "P7" and white space or a comment.
+/// "P1" to "P7", white space or a comment, and what a header goes on with: prose begins with these letters,
+/// too.
 bool IsPnm(std::span<const uint8_t> bytes) {
-  return bytes.size() >= 3 && bytes[0] == 'P' && bytes[1] >= '1' && bytes[1] <= '7' &&
-         (std::isspace(bytes[2]) != 0 || bytes[2] == '#');
+  if (bytes.size() < 4 || bytes[0] != 'P' || bytes[1] < '1' || bytes[1] > '7') return false;
+  size_t at = 2;
+  while (at < bytes.size() && at < 64 && std::isspace(bytes[at]) != 0) ++at;
+  if (at == bytes.size() || (at == 2 && bytes[at] != '#')) return false;
+  if (bytes[at] == '#') return true;
+  if (bytes[1] < '7') return std::isdigit(bytes[at]) != 0;
+  constexpr std::array<std::string_view, 5> kWords = {"WIDTH", "HEIGHT", "DEPTH", "MAXVAL", "TUPLTYPE"};
+  return std::any_of(kWords.begin(), kWords.end(),
+                     [&](std::string_view word) { return HasAt(bytes, at, word); });
+}
+
+/// A directory of at least one picture whose bytes lie behind it.
+bool IsIco(std::span<const uint8_t> bytes) {
+  if (!HasAt(bytes, 0, "\0\0\1\0"sv)) return false;
+  ByteReader reader(bytes);
+  reader.Skip(4);
+  const uint32_t count = reader.U16Le();
+  reader.Skip(12);
+  const uint32_t at = reader.U32Le();
+  return !reader.failed() && count > 0 && at >= 6 + 16 * count;
 }
 
 bool StartsOrIsCut(std::span<const uint8_t> bytes, std::string_view signature) {
@@ -189,6 +209,7 @@ Format Sniff(std::span<const uint8_t> encoded) {
     if (HasAt(encoded, 0, known.text)) return known.format;
   }
   if (IsBmp(encoded)) return Format::kBmp;
+  if (IsIco(encoded)) return Format::kIco;
   if (IsPnm(encoded)) return Format::kPnm;
   return Format::kUnknown;
 }
@@ -204,6 +225,10 @@ std::string DescribeUnsupported(std::span<const uint8_t> encoded) {
   }
   if (what.empty() && HasAt(encoded, 4, "ftyp")) {
     what = HasAt(encoded, 8, "mif3") ? "a HEIF image of the 'mini' form" : "an MP4 or QuickTime video";
+  }
+  if (what.empty() && encoded.size() > kTgaFooter.size() &&
+      HasAt(encoded, encoded.size() - kTgaFooter.size(), kTgaFooter)) {
+    what = "a TGA image";
   }
   if (what.empty()) what = TextKind(encoded);
   if (what.empty()) return "the bytes are no known image format; " + Supported();

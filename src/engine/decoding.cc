@@ -92,6 +92,14 @@ Result<Decoding> StartDecoding(const EngineOptions& options, const MachinePlan& 
   return decoding;
 }
 
+std::vector<std::string> ImageFormats(const decode::DecoderPool* pool) {
+  uint32_t loaded = 0;
+  if (pool != nullptr) {
+    for (const decode::LibrarySupport& library : pool->libraries()) loaded |= library.formats;
+  }
+  return decode::SupportedTitles(loaded);
+}
+
 namespace {
 
 void Count(metrics::Registry& registry, std::string_view metric, std::string_view help,

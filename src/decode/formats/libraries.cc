@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -31,12 +32,17 @@ std::vector<LibrarySupport>& Loaded() {
   return loaded;
 }
 
-bool IsSupported(Format format) {
-  for (size_t i = 0; i < kLibraries.size(); ++i) {
-    if ((kLibraries.at(i).formats & FormatBit(format)) == 0) continue;
-    return !Loaded().empty() && (Loaded().at(i).formats & FormatBit(format)) != 0;
-  }
-  return true;
+uint32_t LoadedFormats() {
+  uint32_t formats = 0;
+  for (const LibrarySupport& library : Loaded()) formats |= library.formats;
+  return formats;
+}
+
+bool IsSupported(Format format, uint32_t loaded) {
+  const bool needs_library =
+      std::any_of(kLibraries.begin(), kLibraries.end(),
+                  [&](const LibraryEntry& entry) { return (entry.formats & FormatBit(format)) != 0; });
+  return !needs_library || (loaded & FormatBit(format)) != 0;
 }
 
 }  // namespace
@@ -52,7 +58,7 @@ std::span<const LibrarySupport> LoadedLibraries() { return Loaded(); }
 
 Status CheckSupport(Format format) {
   const FormatEntry* entry = FindFormat(format);
-  if (entry == nullptr || IsSupported(format)) return Status::Ok();
+  if (entry == nullptr || IsSupported(format, LoadedFormats())) return Status::Ok();
   const std::string title(entry->title);
   if (Loaded().empty()) {
     return {Code::kUnsupportedFormat, title + " images are decoded only with --decode=process"};
@@ -64,11 +70,16 @@ Status CheckSupport(Format format) {
   return {Code::kUnsupportedFormat, title + " images cannot be decoded here: " + why};
 }
 
-std::string SupportedFormats() {
-  std::vector<std::string_view> titles;
+std::vector<std::string> SupportedTitles(uint32_t loaded) {
+  std::vector<std::string> titles;
   for (const FormatEntry& entry : Formats()) {
-    if (IsSupported(entry.format)) titles.push_back(entry.title);
+    if (IsSupported(entry.format, loaded)) titles.emplace_back(entry.title);
   }
+  return titles;
+}
+
+std::string SupportedFormats() {
+  const std::vector<std::string> titles = SupportedTitles(LoadedFormats());
   std::string text;
   for (size_t i = 0; i < titles.size(); ++i) {
     text.append(i == 0 ? "" : i + 1 == titles.size() ? " and " : ", ").append(titles[i]);

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/status.h"
@@ -48,7 +49,10 @@ std::span<const LibrarySupport> LoadedLibraries();
 /// to do; OK for others. Thread-safe after EnableLibraries().
 Status CheckSupport(Format format);
 
-/// The formats that this process decodes, for people: "JPEG, PNG, WebP and GIF".
+/// What a process decodes for which libraries give the formats `loaded` (bits): all but the others of
+/// Libraries(), by title, in the order of Format.
+std::vector<std::string> SupportedTitles(uint32_t loaded);
+/// Those of this process, for people: "JPEG, PNG, WebP and GIF".
 std::string SupportedFormats();
 
 /// A library by its file names, the best first, every symbol bound, never closed. Errors: kUnsupportedFormat,
