@@ -4,7 +4,7 @@
 
 #include "decode/color/transform.h"
 #include "decode/decoder.h"
-#include "decode/formats/heif/support.h"
+#include "decode/formats/libraries.h"
 #include "decode/limits.h"
 #include "decode/pixel_decoder.h"
 #include "decode/sniff.h"
@@ -32,7 +32,7 @@ class InProcessDecoder final : public Decoder {
     }
     const DecodeOptions& options = job.options;
     if (Status status = CheckFileSize(job.encoded.size(), options.limits); !status.ok()) return status;
-    RETURN_IF_ERROR(CheckHeifSupport(Sniff(job.encoded)));
+    RETURN_IF_ERROR(CheckSupport(Sniff(job.encoded)));
     Result<ImageHeader> header = ProbeHeader(job.encoded);
     if (!header.ok()) return header.status();
     const PixelRequest request = Plan(job, *header);
