@@ -22,6 +22,10 @@ namespace photovec::pipeline {
 /// an image only when a slot of its model is free, fair between requests: a model whose streams are busy
 /// holds up its own images and nobody else's. Waiting bytes are bounded by the memory budget. Thread-safe.
 ///
+/// A decoder that works on one JPEG is given a second one beside it (Decoder::DecodeFeed) when its turn has
+/// come, it waits already, and no other thread is free to take it: nobody waits for a second one, and on a
+/// machine with idle threads every image has a thread of its own.
+///
 /// With a result cache each image is looked up first, on the same threads, and needs no slot for that: one
 /// that is found ends here, even while every slot is taken. Two images with the same bytes that are both on
 /// their way when neither has its vector yet are both computed, as if there were no cache.
@@ -56,13 +60,15 @@ class DecodeStage {
     std::optional<SlotRef> slot;  // none: the item was given up, or is to be looked up
     bool look_up = false;
   };
+  class Feed;
   void Run(int index, decode::Decoder& decoder);
   bool Await(Work& work, int lookups);
-  bool TakeReady(Work& work, int lookups);
+  bool TakeSecond(Work& work, int lookups);
+  bool TakeReady(Work& work, int lookups, bool second = false);
   bool TakeLookup(Work& work);
-  bool TakeDecode(Work& work);
+  bool TakeDecode(Work& work, bool second);
   void LookUp(ItemPtr item);
-  void Decode(Work work, int index, decode::Decoder& decoder);
+  decode::DecodeJob JobFor(const Work& work) const;
 
   const decode::DecodeOptions options_;
   const size_t models_;
@@ -76,6 +82,7 @@ class DecodeStage {
   FairQueue<ItemPtr> queue_;                      // to be decoded
   std::vector<const ModelRuntime*> full_models_;  // scratch of TakeDecode
   std::atomic<int> waiting_{0};                   // = queue_.size(), readable without the lock
+  int idle_threads_ = 0;
   bool stopped_ = false;
   std::vector<std::thread> threads_;
 };

@@ -72,7 +72,10 @@ struct Hello {
   std::array<LibraryText, kMostLibraries> libraries{};
 };
 
-/// One image to decode. Its bytes lie in the shared memory.
+/// Images that a worker may have at a time. Each has a half of the shared memory to itself: its seat.
+inline constexpr int kSeats = 2;
+
+/// One image to decode. Its bytes lie in its seat of the shared memory.
 struct JobMessage {
   uint32_t magic = kProtocolMagic;
   uint32_t version = kProtocolVersion;
@@ -94,9 +97,11 @@ struct JobMessage {
   int32_t rounding = 0;
   int32_t jpeg_decoder = 0;
   int32_t damaged = 0;
+  int32_t seat = 0;  ///< nobody else has it until the answer
+  int32_t reserved = 0;
 };
 
-/// The answer. On success the pixels lie in the shared memory.
+/// The answer to one image; two may come in any order. On success the pixels lie in the shared memory.
 struct ReplyMessage {
   uint32_t magic = kProtocolMagic;
   uint32_t version = kProtocolVersion;
@@ -113,11 +118,11 @@ struct ReplyMessage {
   int32_t own_jpeg_decoder = 0;
   int32_t damaged = 0;
   int32_t rows_ok = 0;
-  int32_t reserved = 0;
+  int32_t in_pair = 0;
   std::array<char, kMaxMessageBytes> message{};
 };
 
-JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence);
+JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence, int seat = 0);
 /// What a worker does with a job. `spec` receives the job's spec and must outlive the result, whose spans are
 /// empty. Errors: kInternal naming the field.
 Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacity, size_t output_capacity,
