@@ -13,15 +13,16 @@
 namespace photovec::decode {
 namespace {
 
-/// Kept between photos; what a larger one needed is given back, so that one panorama does not stay resident.
-constexpr size_t kKeptScratchBytes = size_t{64} << 20;
+/// Memory is kept between photos; one that takes more leaves nothing behind, so that no panorama stays
+/// resident.
+constexpr int64_t kMostKeptBytes = int64_t{64} << 20;
 
 class InProcessDecoder final : public Decoder {
  public:
   Result<DecodeReport> Decode(const DecodeJob& job) override {
+    cost_ = {};
     Result<DecodeReport> report = Run(job);
-    pixels_.ShrinkTo(kKeptScratchBytes);
-    if (scratch_.bytes.capacity() > kKeptScratchBytes) scratch_.bytes = {};
+    if (cost_.bytes > kMostKeptBytes) DropScratch();
     return report;
   }
 
@@ -36,10 +37,13 @@ class InProcessDecoder final : public Decoder {
     Result<ImageHeader> header = ProbeHeader(job.encoded);
     if (!header.ok()) return header.status();
     const PixelRequest request = Plan(job, *header);
-    if (Status status = CheckHeader(*header, request.scale_denominator, options.alpha, options.limits);
-        !status.ok()) {
-      return status;
-    }
+    const int d = request.scale_denominator;
+    RETURN_IF_ERROR(CheckHeader(*header, d, options.alpha, options.limits, job.encoded.size()));
+    const DecodeCost cost = EstimateCost(*header, d, options.alpha, job.encoded.size());
+    if (!cost.FitsIn(job.granted)) return Wanting(cost);
+    cost_ = cost;
+    // What is kept from other photos counts, too.
+    if (KeptBytes() > job.granted.bytes - cost.bytes) DropScratch();
     scratch_.damaged_after_rows = -1;
     if (Status status = DecodePixels(request, &scratch_, &pixels_); !status.ok()) return status;
 
@@ -63,6 +67,22 @@ class InProcessDecoder final : public Decoder {
     return report;
   }
 
+  static DecodeReport Wanting(const DecodeCost& cost) {
+    DecodeReport report;
+    report.wants = cost;
+    return report;
+  }
+
+  int64_t KeptBytes() const {
+    return static_cast<int64_t>(pixels_.capacity_bytes() + scratch_.bytes.capacity());
+  }
+
+  void DropScratch() {
+    pixels_.ShrinkTo(0);
+    scratch_.bytes = {};
+    scratch_.jpeg.reset();
+  }
+
   static PixelRequest Plan(const DecodeJob& job, const ImageHeader& header) {
     PixelRequest request;
     request.encoded = job.encoded;
@@ -81,6 +101,7 @@ class InProcessDecoder final : public Decoder {
     return request;
   }
 
+  DecodeCost cost_;  // of the photo at hand
   RgbImage pixels_;
   CodecScratch scratch_;
   ColorConverter color_;

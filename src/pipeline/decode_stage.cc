@@ -31,10 +31,11 @@ Result<decode::DecodeReport> RunDecoder(decode::Decoder& decoder, const decode::
 
 DecodeStage::DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders,
                          decode::DecodeOptions options, int models, ResultCache* cache,
-                         std::function<void()> on_bytes_dropped, Next next)
+                         decode::DecodeMemory* memory, std::function<void()> on_bytes_dropped, Next next)
     : options_(options),
       models_(static_cast<size_t>(models)),
       cache_(cache),
+      memory_(memory),
       on_bytes_dropped_(std::move(on_bytes_dropped)),
       next_(std::move(next)),
       decoders_(std::move(decoders)) {
@@ -64,6 +65,7 @@ void DecodeStage::Sweep() {
   {
     std::scoped_lock lock(mutex_);
     queue_.Extract(unwanted, given_up);
+    big_.Extract(unwanted, given_up);
     waiting_.fetch_sub(static_cast<int>(given_up.size()));
     lookups_.Extract(unwanted, given_up);
   }
@@ -99,6 +101,7 @@ void DecodeStage::Run(int index, decode::Decoder& decoder) {
     ModelRuntime& model = work.item->model();
     model.decode_waiting.fetch_sub(1, std::memory_order_relaxed);
     if (work.item->IsGivenUp(Clock::now()) || !(work.look_up || work.slot)) {
+      GiveMemoryBack(work);
       work.item->EndGivenUp(DropQueue::kDecode);
       continue;
     }
@@ -119,7 +122,7 @@ bool DecodeStage::Await(Work& work, int lookups) {
 // \param lookups how many this thread did since it decoded last.
 bool DecodeStage::TakeReady(Work& work, int lookups) {
   if (lookups < kLookupsInARow && TakeLookup(work)) return true;
-  return TakeDecode(work) || TakeLookup(work);
+  return TakeBig(work) || TakeDecode(work) || TakeLookup(work);
 }
 
 bool DecodeStage::TakeLookup(Work& work) {
@@ -127,6 +130,25 @@ bool DecodeStage::TakeLookup(Work& work) {
   if (!item) return false;
   work.item = std::move(*item);
   work.look_up = true;
+  return true;
+}
+
+// The big photo whose turn it is, with its memory and a slot. It was taken from the others in its turn, so it
+// goes before them; when there is no room yet, no other big one may take it away.
+bool DecodeStage::TakeBig(Work& work) {
+  const TimePoint now = Clock::now();
+  std::optional<ItemPtr> item = big_.PopIf([&](const ItemPtr& waiting) {
+    if (waiting->IsGivenUp(now)) return Look::kTake;
+    work.memory = memory_->TryTake(waiting->big.bytes);
+    if (!work.memory) return Look::kStop;
+    work.slot = waiting->model().slots().TryAcquire();
+    if (work.slot) return Look::kTake;
+    work.memory.reset();
+    return Look::kSkip;
+  });
+  if (!item) return false;
+  waiting_.fetch_sub(1);
+  work.item = std::move(*item);
   return true;
 }
 
@@ -175,6 +197,34 @@ void DecodeStage::LookUp(ItemPtr item) {
   ready_.notify_one();
 }
 
+void DecodeStage::PutAside(Work work, const decode::DecodeCost& cost) {
+  if (work.memory) {
+    GiveMemoryBack(work);
+    return work.item->Fail({Code::kInternal, "the image wants more memory each time that it is decoded"});
+  }
+  work.item->big = cost;
+  work.slot.reset();
+  work.item->model().decode_waiting.fetch_add(1, std::memory_order_relaxed);
+  const Turn turn = work.item->turn();
+  std::scoped_lock lock(mutex_);
+  big_.Push(turn, std::move(work.item));
+  waiting_.fetch_add(1);
+}
+
+// The thread that gives it back looks at once who may have it; there may be room for more than one.
+void DecodeStage::GiveMemoryBack(Work& work) {
+  if (!work.memory) return;
+  work.memory.reset();
+  std::scoped_lock lock(mutex_);
+  if (!big_.empty()) ready_.notify_all();
+}
+
+decode::DecodeCost DecodeStage::Granted(const Work& work) const {
+  if (work.memory) return work.item->big;
+  constexpr int64_t kUnlimited = decode::DecodeCost::kUnlimited;
+  return {memory_ != nullptr ? memory_->own_bytes() : kUnlimited, kUnlimited};
+}
+
 void DecodeStage::Decode(Work work, int index, decode::Decoder& decoder) {
   Item& item = *work.item;
   item.OnStarted();
@@ -187,12 +237,15 @@ void DecodeStage::Decode(Work work, int index, decode::Decoder& decoder) {
   if (request.preprocessing == Preprocessing::kReplacedService)
     job.options.jpeg_scaling = decode::JpegScaling::kExact;
   job.out = work.slot->pixels();
+  job.granted = Granted(work);
   job.deadline = request.deadline;
 
   const TimePoint start = Clock::now();
   item.times().MarkAt(Border::kDecodeStart, start);
   Result<decode::DecodeReport> report = RunDecoder(decoder, job);
   const TimePoint end = Clock::now();
+  if (report.ok() && report->wants.bytes > 0) return PutAside(std::move(work), report->wants);
+  GiveMemoryBack(work);
   item.DropBytes();
   on_bytes_dropped_();
   if (!report.ok()) {

@@ -6,7 +6,6 @@
 
 #include "decode/limits.h"
 #include "decode/sandbox/decoder_pool.h"
-#include "decode/sniff.h"
 
 namespace photovec::decode {
 namespace {
@@ -16,10 +15,11 @@ constexpr int kMaxStrikes = 2;
 /// Attempts in all, when others kill, stop or starve the processes.
 constexpr int kMaxAttempts = 4;
 
-/// HEVC takes three times as long as JPEG: 10 to 20 MP a second on one core, and nothing scales it down.
-AttemptLimits LimitsFor(const DecodeJob& job, AttemptLimits limits) {
-  const Format format = Sniff(job.encoded);
-  if (format == Format::kHeif || format == Format::kAvif) limits.cpu *= 2;
+/// A photo that promises more work gets more time for it, and more patience on a busy machine.
+AttemptLimits LimitsFor(int64_t cpu_ms, AttemptLimits limits) {
+  const int64_t more = std::max(cpu_ms, DecodeCost::kPlainCpuMs);
+  limits.cpu = limits.cpu * more / DecodeCost::kPlainCpuMs;
+  limits.starved = limits.starved * more / DecodeCost::kPlainCpuMs;
   return limits;
 }
 
@@ -27,10 +27,13 @@ Status Verdict(Death death) {
   switch (death) {
     case Death::kTimeout:
     case Death::kCpu:
-      return {Code::kDecodeTimeout, "decoding the image took too long, twice; re-save it in a common format"};
+      return {Code::kDecodeTimeout,
+              "decoding the image took too long, twice; re-save it in a common format (--decode-cpu and "
+              "--decode-stall are the limits)"};
     case Death::kMemory:
       return {Code::kDecodeLimit,
-              "decoding the image ran out of memory, twice; re-save it in a common format"};
+              "decoding the image took more memory than its header promised, twice; re-save it in a common "
+              "format"};
     default:
       return {Code::kDecoderCrashed,
               "the image ended its decoder process, twice; it may be damaged on purpose"};
@@ -67,6 +70,11 @@ class ProcessDecoder final : public Decoder {
     }
     RETURN_IF_ERROR(CheckFileSize(job.encoded.size(), job.options.limits));
     if (const auto code = pool_.quarantine_.Find(job.encoded)) return Quarantined(*code);
+    // Only the process knows what the photo takes: it may have a plain photo's time, and says if it wants
+    // more.
+    DecodeJob now = job;
+    if (job.granted.cpu_ms == DecodeCost::kUnlimited) now.granted.cpu_ms = DecodeCost::kPlainCpuMs;
+    int64_t cpu_ms = now.granted.cpu_ms;
     int strikes = 0;
     for (int attempts = 1;; ++attempts) {
       Surroundings around{false, &pool_.all_stopped_};
@@ -80,10 +88,14 @@ class ProcessDecoder final : public Decoder {
         return Status(Code::kInternal, "the image or the model's input is larger than a decoder's memory");
       }
       const int pid = worker->pid();
-      Attempt attempt = worker->Run(job, LimitsFor(job, pool_.options_.attempt), around);
+      Attempt attempt = worker->Run(now, LimitsFor(cpu_ms, pool_.options_.attempt), around);
       if (attempt.answered) {
         pool_.GiveBack(std::move(worker), attempt.cpu);
-        return std::move(attempt.report);
+        const DecodeCost wants = attempt.report.ok() ? attempt.report->wants : DecodeCost{};
+        if (wants.cpu_ms <= cpu_ms || wants.bytes > job.granted.bytes) return std::move(attempt.report);
+        cpu_ms = wants.cpu_ms;
+        now.granted.cpu_ms = DecodeCost::kUnlimited;  // it cannot want more a second time
+        continue;
       }
       worker.reset();
       pool_.ReportDeath(pid, attempt);

@@ -32,6 +32,7 @@ class SharedRegion {
   SharedRegion& operator=(SharedRegion&& other) noexcept;
   ~SharedRegion();
 
+  const RegionLayout& layout() const { return layout_; }
   std::span<uint8_t> output() const { return {base_, layout_.output_bytes}; }
   std::span<uint8_t> input() const { return {base_ + layout_.output_bytes, layout_.input_bytes}; }
   int fd() const { return fd_; }

@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include "decode/color/transform.h"
+#include "decode/decode_memory.h"
 #include "decode/decoder.h"
 #include "decode/formats/heif/support.h"
 #include "decode/sandbox/faults.h"
@@ -120,6 +121,10 @@ class Worker {
     const size_t bytes = faults_.Falsify(job->encoded, &reply);
     const bool sent = send(kWorkerSocketFd, &reply, bytes, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes);
     faults_.At(Step::kAfterReply, job->encoded);
+    // Its share goes to another decoder now.
+    if (job->granted.bytes > DecodeMemory::kOwnBytes && job->granted.bytes != DecodeCost::kUnlimited) {
+      malloc_trim(0);
+    }
     return sent;
   }
 

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -37,6 +38,9 @@ constexpr size_t kKeptInputBytes = size_t{4} << 20;
 constexpr std::chrono::seconds kStarvedStart{30};
 /// A dying process closes its socket some microseconds before it can be reaped.
 constexpr int kReapPatienceMs = 200;
+/// What a worker maps beside one decode's own memory: libraries, kept scratch, fragmentation.
+constexpr uint64_t kOverheadBytes = 512ULL << 20;
+constexpr uint64_t kLeastAddressSpace = 1ULL << 30;
 
 Status Unavailable(const std::string& what, int error) {
   return {Code::kUnavailable, "cannot start a decoder process: " + what + ": " + std::strerror(error)};
@@ -127,9 +131,14 @@ std::string DescribeEnd(int wait_status) {
 
 }  // namespace
 
+uint64_t AddressSpaceFor(int64_t bytes, const RegionLayout& layout) {
+  return std::max(kLeastAddressSpace, 2 * static_cast<uint64_t>(bytes) + layout.total() + kOverheadBytes);
+}
+
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(const WorkerStart& start) {
   ASSIGN_OR_RETURN(SharedRegion region, SharedRegion::Create(start.arguments.layout));
   std::unique_ptr<WorkerProcess> worker(new WorkerProcess(std::move(region)));
+  worker->address_space_bytes_ = start.arguments.address_space_bytes;
   RETURN_IF_ERROR(worker->Spawn(start));
   RETURN_IF_ERROR(worker->AwaitHello(start.hello_limit));
   return worker;
@@ -199,8 +208,22 @@ Attempt WorkerProcess::Run(const DecodeJob& job, const AttemptLimits& limits, co
   return attempt;
 }
 
+// The worker starts with the most that it may ever get, and cannot change it. What it gets for one image is
+// what the image was granted.
+void WorkerProcess::LimitAddressSpace(const DecodeJob& job) {
+  const int64_t bytes = std::min(job.granted.bytes, job.options.limits.max_decoder_bytes);
+  const uint64_t wanted = AddressSpaceFor(bytes, region_.layout());
+  if (wanted == address_space_bytes_) return;
+  rlimit limit{};
+  if (prlimit(pid_, RLIMIT_AS, nullptr, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) return;
+  limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
+  // Where it cannot be changed it stays at the most.
+  if (prlimit(pid_, RLIMIT_AS, &limit, nullptr) == 0) address_space_bytes_ = wanted;
+}
+
 Attempt WorkerProcess::RunOnce(const DecodeJob& job, const AttemptLimits& limits, Clock::duration cpu_before,
                                const Surroundings& around) {
+  LimitAddressSpace(job);
   std::memcpy(region_.input().data(), job.encoded.data(), job.encoded.size());
   const JobMessage message = MakeJobMessage(job, ++sequence_);
   const TimePoint sent_at = Clock::now();
@@ -213,7 +236,7 @@ Attempt WorkerProcess::RunOnce(const DecodeJob& job, const AttemptLimits& limits
   ++images_;
   if (!attempt.answered) return attempt;
   if (job.encoded.size() > kKeptInputBytes) region_.TrimInput(kKeptInputBytes);
-  if (attempt.report.ok()) {
+  if (attempt.report.ok() && attempt.report->wants.bytes == 0) {
     std::memcpy(job.out.data(), region_.output().data(), job.spec->slot_bytes());
   }
   return attempt;

@@ -29,6 +29,9 @@ struct WorkerStart {
   Clock::duration hello_limit = std::chrono::seconds(5);
 };
 
+/// Address space of a worker whose photo may take `bytes`: 1 GiB, or what a large one needs.
+uint64_t AddressSpaceFor(int64_t bytes, const RegionLayout& layout);
+
 /// What a worker's attempt depends on besides the image.
 struct Surroundings {
   bool alone =
@@ -70,6 +73,7 @@ class WorkerProcess {
   explicit WorkerProcess(SharedRegion region) : region_(std::move(region)) {}
   Status Spawn(const WorkerStart& start);
   Status AwaitHello(Clock::duration limit);
+  void LimitAddressSpace(const DecodeJob& job);
   Attempt Await(const DecodeJob& job, const AttemptLimits& limits, TimePoint sent_at,
                 Clock::duration cpu_before, const std::atomic<bool>* all_stopped);
   Attempt Died(Death death, std::string detail);
@@ -79,6 +83,7 @@ class WorkerProcess {
 
   SharedRegion region_;
   Hello hello_;
+  uint64_t address_space_bytes_ = 0;  // that it may have now
   int socket_ = -1;
   int pid_ = -1;
   int wait_status_ = 0;
