@@ -23,6 +23,10 @@ namespace photovec::pipeline {
 /// an image only when a slot of its model is free, fair between requests: a model whose streams are busy
 /// holds up its own images and nobody else's. Waiting bytes are bounded by the memory budget. Thread-safe.
 ///
+/// A decoder that works on one JPEG is given a second one beside it (Decoder::DecodeFeed) when its turn has
+/// come, it waits already, and no other thread is free to take it: nobody waits for a second one, and on a
+/// machine with idle threads every image has a thread of its own.
+///
 /// A photo that takes more memory than a decoder's own part is put aside, without a slot, until the common
 /// part has room for it: in the order of turns, the first one first, while smaller photos pass.
 ///
@@ -63,17 +67,19 @@ class DecodeStage {
     std::optional<decode::DecodeMemory::Share> memory;  // of a big photo
     bool look_up = false;
   };
+  class Feed;
   void Run(int index, decode::Decoder& decoder);
   bool Await(Work& work, int lookups);
-  bool TakeReady(Work& work, int lookups);
+  bool TakeSecond(Work& work, int lookups);
+  bool TakeReady(Work& work, int lookups, bool second = false);
   bool TakeLookup(Work& work);
   bool TakeBig(Work& work);
-  bool TakeDecode(Work& work);
+  bool TakeDecode(Work& work, bool second);
   void PutAside(Work work, const decode::DecodeCost& cost);
   void GiveMemoryBack(Work& work);
   decode::DecodeCost Granted(const Work& work) const;
   void LookUp(ItemPtr item);
-  void Decode(Work work, int index, decode::Decoder& decoder);
+  decode::DecodeJob JobFor(const Work& work) const;
 
   const decode::DecodeOptions options_;
   const size_t models_;
@@ -89,6 +95,7 @@ class DecodeStage {
   FairQueue<ItemPtr> big_;                        // of these, those that wait for memory
   std::vector<const ModelRuntime*> full_models_;  // scratch of TakeDecode
   std::atomic<int> waiting_{0};                   // = queue_.size() + big_.size(), readable without the lock
+  int idle_threads_ = 0;
   bool stopped_ = false;
   std::vector<std::thread> threads_;
 };

@@ -65,6 +65,7 @@ class GpuDecoder final : public Decoder {
   static DecodeReport Report(const ImageHeader& header) {
     DecodeReport report;
     report.format = Format::kJpeg;
+    report.on_gpu = true;
     report.width = header.width;
     report.height = header.height;
     report.orientation = header.orientation;

@@ -107,8 +107,9 @@ std::unique_ptr<WorkerProcess> DecoderPool::Take(Deadline deadline, bool* alone)
   }
 }
 
-void DecoderPool::GiveBack(std::unique_ptr<WorkerProcess> worker, Clock::duration cpu) {
-  const bool worn_out = IsWornOut(*worker);
+void DecoderPool::GiveBack(std::unique_ptr<WorkerProcess> worker, int64_t images_before,
+                           Clock::duration cpu) {
+  const bool worn_out = IsWornOut(*worker, images_before);
   const int pid = worker->pid();
   if (worn_out) worker.reset();
   std::scoped_lock lock(mutex_);
@@ -119,9 +120,9 @@ void DecoderPool::GiveBack(std::unique_ptr<WorkerProcess> worker, Clock::duratio
   idle_ready_.notify_one();
 }
 
-bool DecoderPool::IsWornOut(const WorkerProcess& worker) const {
+bool DecoderPool::IsWornOut(const WorkerProcess& worker, int64_t images_before) const {
   if (worker.images() >= options_.recycle_images) return true;
-  if (worker.images() % kWeighEvery != 0) return false;
+  if (worker.images() / kWeighEvery == images_before / kWeighEvery) return false;
   return worker.ResidentBytes() > options_.recycle_resident_bytes ||
          worker.CpuTime() > std::chrono::seconds(kLifeCpuSeconds / 2);
 }

@@ -122,7 +122,8 @@ std::string FindLie(const ReplyMessage& reply, const DecodeJob& job, TimePoint s
   if (reply.orientation < 1 || reply.orientation > 8) return "it reported an impossible orientation";
   if (!IsScale(reply.scale_denominator, format)) return "it reported an impossible scale";
   if (!IsProfileUse(reply.profile, job.options, format)) return "it reported an impossible colour profile";
-  if (!IsWithin(reply.own_jpeg_decoder, format == Format::kJpeg ? 1 : 0) || reply.reserved != 0) {
+  if (!IsWithin(reply.own_jpeg_decoder, format == Format::kJpeg ? 1 : 0) ||
+      !IsWithin(reply.in_pair, reply.own_jpeg_decoder)) {
     return "it reported an impossible JPEG decoder";
   }
   if (!IsDamage(reply, job.options)) return "it reported impossible damage";
@@ -146,10 +147,11 @@ std::string LayerNames(uint32_t layers) {
   return names.empty() ? "none" : names;
 }
 
-JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence) {
+JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence, int seat) {
   const Limits& limits = job.options.limits;
   JobMessage message;
   message.sequence = sequence;
+  message.seat = seat;
   message.encoded_bytes = job.encoded.size();
   message.out_bytes = job.spec->slot_bytes();
   message.max_pixels = limits.max_pixels;
@@ -182,6 +184,7 @@ Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacit
   if (message.encoded_bytes > input_capacity) return wrong("encoded size");
   if (!IsSide(message.crop) || !IsSide(message.resize_short)) return wrong("size");
   if (!HasKnownChoices(message)) return wrong("option");
+  if (!IsWithin(message.seat, kSeats - 1)) return wrong("seat");
   spec->mode = static_cast<preprocess::ResizeMode>(message.mode);
   spec->filter = static_cast<preprocess::Filter>(message.filter);
   spec->resize_short = message.resize_short;
@@ -223,6 +226,7 @@ ReplyMessage MakeReplyMessage(const Result<DecodeReport>& report, uint64_t seque
     message.scale_denominator = report->scale_denominator;
     message.profile = static_cast<int32_t>(report->profile);
     message.own_jpeg_decoder = report->own_jpeg_decoder ? 1 : 0;
+    message.in_pair = report->in_pair ? 1 : 0;
     message.damaged = report->damaged ? 1 : 0;
     message.rows_ok = report->rows_ok;
     message.decoded_at_ns = Nanoseconds(report->decoded_at);
@@ -268,6 +272,7 @@ CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, ui
     report.scale_denominator = reply.scale_denominator;
     report.profile = static_cast<ProfileUse>(reply.profile);
     report.own_jpeg_decoder = reply.own_jpeg_decoder != 0;
+    report.in_pair = reply.in_pair != 0;
     report.damaged = reply.damaged != 0;
     report.rows_ok = reply.rows_ok;
     report.decoded_at = TimePoint(std::chrono::nanoseconds(reply.decoded_at_ns));

@@ -29,9 +29,15 @@ inline Bytes Photo(const std::string& text) { return Bytes::Own(text); }
 /// "Photos" are text that is copied into the slot. "corrupt" is refused, "throw" throws. "big:N" takes N MiB
 /// and passes a gate of its own when it was granted them; "big:N corrupt" is then refused, "big:N more" wants
 /// more. All decoders of a test share one of these: gates, and a record of what was decoded, in order.
+///
+/// With `pairs` a decoder that has one "photo" that begins as a JPEG does takes a second one and ends it
+/// first; one that ends with "throw" throws when both are there.
 struct DecoderControl {
   Gate gate;
   Gate big_gate;
+  bool pairs = false;
+  std::function<void(const std::string&)>
+      before_second;  ///< told the first one, before the second is asked for
   std::mutex mutex;
   std::vector<std::string> decoded;
   std::vector<std::pair<preprocess::ResizeMode, decode::JpegScaling>> modes;
@@ -42,6 +48,7 @@ struct DecoderControl {
   }
 };
 
+inline constexpr const char* kJpegStart = "\xFF\xD8\xFF";
 class FakeDecoder : public decode::Decoder {
  public:
   explicit FakeDecoder(DecoderControl& control) : control_(control) {}
@@ -69,7 +76,19 @@ class FakeDecoder : public decode::Decoder {
     std::memcpy(job.out.data(), text.c_str(), std::min(text.size(), job.out.size() - 1));
     job.out[std::min(text.size(), job.out.size() - 1)] = 0;
     report.decoded_at = Clock::now();
+    if (text.starts_with(kJpegStart)) report.format = decode::Format::kJpeg;
     return report;
+  }
+  void DecodeFeed(const decode::DecodeJob& first, decode::JobFeed& feed) override {
+    if (!control_.pairs) return decode::Decoder::DecodeFeed(first, feed);
+    Result<decode::DecodeReport> report = Decode(first);
+    const std::string text(first.encoded.begin(), first.encoded.end());
+    if (control_.before_second) control_.before_second(text);
+    const decode::DecodeJob* second = feed.Next();
+    if (text.ends_with("throw")) throw std::runtime_error("bad codec");
+    if (report.ok()) report->own_jpeg_decoder = report->in_pair = second != nullptr;
+    if (second != nullptr) feed.Finish(*second, Decode(*second));
+    feed.Finish(first, std::move(report));
   }
 
  private:
