@@ -21,8 +21,9 @@ namespace {
 using jpeg::OwnDecoder;
 using jpeg::Progress;
 
-/// Kept between photos; what a larger one needed is given back, so that one panorama does not stay resident.
-constexpr size_t kKeptScratchBytes = size_t{64} << 20;
+/// Memory is kept between photos; one that takes more leaves nothing behind, so that no panorama stays
+/// resident.
+constexpr int64_t kMostKeptBytes = int64_t{64} << 20;
 /// A photo that is decoded alone goes on by so many rows of MCUs before the feed is asked for a second one.
 constexpr int kRowsAlone = 8;
 
@@ -31,7 +32,7 @@ struct Seat {
   const DecodeJob* job = nullptr;  ///< null: the seat is free
   ImageHeader header;
   PixelRequest request;
-  int64_t bytes = 0;   ///< of memory, estimated
+  DecodeCost cost;
   bool steps = false;  ///< it is decoded step by step; else it waits until no other one is, and is then
                        ///< decoded whole
   bool in_pair = false;
@@ -39,6 +40,14 @@ struct Seat {
   CodecScratch scratch;
 
   bool waits() const { return job != nullptr && !steps; }
+  int64_t KeptBytes() const {
+    return static_cast<int64_t>(pixels.capacity_bytes() + scratch.bytes.capacity());
+  }
+  void DropScratch() {
+    pixels.ShrinkTo(0);
+    scratch.bytes = {};
+    scratch.jpeg.reset();
+  }
 };
 
 class InProcessDecoder final : public Decoder {
@@ -71,12 +80,13 @@ class InProcessDecoder final : public Decoder {
  private:
   Result<DecodeReport> DecodeIn(const DecodeJob& job, Seat* seat) {
     RETURN_IF_ERROR(Sit(job, seat));
-    return DecodeWhole(seat);
+    return seat->cost.FitsIn(job.granted) ? DecodeWhole(seat) : Wanting(seat->cost);
   }
 
   /// Looks at all that does not need pixels. The photo waits then.
   static Status Sit(const DecodeJob& job, Seat* seat) {
     seat->job = &job;
+    seat->cost = {};
     seat->steps = seat->in_pair = false;
     if (job.spec == nullptr || job.out.size() < job.spec->slot_bytes()) {
       return {Code::kInternal, "a decode job came without a spec or with too small a slot"};
@@ -86,17 +96,31 @@ class InProcessDecoder final : public Decoder {
     RETURN_IF_ERROR(CheckSupport(Sniff(job.encoded)));
     ASSIGN_OR_RETURN(seat->header, ProbeHeader(job.encoded));
     seat->request = Plan(job, seat->header);
-    return CheckHeader(seat->header, seat->request.scale_denominator, options.alpha, options.limits);
+    const int d = seat->request.scale_denominator;
+    RETURN_IF_ERROR(CheckHeader(seat->header, d, options.alpha, options.limits, job.encoded.size()));
+    seat->cost = EstimateCost(seat->header, d, options.alpha, job.encoded.size());
+    return Status::Ok();
+  }
+
+  static DecodeReport Wanting(const DecodeCost& cost) {
+    DecodeReport report;
+    report.wants = cost;
+    return report;
   }
 
   /// Starts a photo, step by step if it can be.
   void Begin(const DecodeJob& job, Seat* seat, JobFeed& feed) {
     if (Status status = Sit(job, seat); !status.ok()) return End(seat, std::move(status), feed);
+    if (!seat->cost.FitsIn(job.granted)) return End(seat, Wanting(seat->cost), feed);
     if (!MayPair(job.encoded, job.options)) return;
     Seat& other = seat == &seats_[0] ? seats_[1] : seats_[0];
-    seat->bytes = EstimateDecoderBytes(seat->header, seat->request.scale_denominator, job.options.alpha);
     // Two at a time take no more memory than one may.
-    if (other.job != nullptr && seat->bytes + other.bytes > job.options.limits.max_decoder_bytes) return;
+    if (other.job != nullptr) {
+      const int64_t granted = std::max(job.granted.bytes, other.job->granted.bytes);
+      const int64_t most = std::min(granted, job.options.limits.max_decoder_bytes);
+      if (seat->cost.bytes > most - other.cost.bytes) return;
+    }
+    MakeRoom(*seat);
     std::shared_ptr<OwnDecoder>& own = seat->scratch.jpeg;
     if (own == nullptr) own = std::make_shared<OwnDecoder>(other.scratch.jpeg.get());
     Progress progress = Progress::kHandedBack;
@@ -131,7 +155,16 @@ class InProcessDecoder final : public Decoder {
     }
   }
 
+  /// What is kept from other photos counts, too.
+  void MakeRoom(const Seat& seat) {
+    if (seats_[0].KeptBytes() + seats_[1].KeptBytes() <= seat.job->granted.bytes - seat.cost.bytes) return;
+    for (Seat& each : seats_) {
+      if (!each.steps) each.DropScratch();
+    }
+  }
+
   Result<DecodeReport> DecodeWhole(Seat* seat) {
+    MakeRoom(*seat);
     seat->scratch.damaged_after_rows = -1;
     RETURN_IF_ERROR(DecodePixels(seat->request, &seat->scratch, &seat->pixels));
     return Preprocess(seat);
@@ -173,8 +206,7 @@ class InProcessDecoder final : public Decoder {
   static void Leave(Seat* seat) {
     seat->job = nullptr;
     seat->steps = false;
-    seat->pixels.ShrinkTo(kKeptScratchBytes);
-    if (seat->scratch.bytes.capacity() > kKeptScratchBytes) seat->scratch.bytes = {};
+    if (seat->cost.bytes > kMostKeptBytes) seat->DropScratch();
   }
 
   static PixelRequest Plan(const DecodeJob& job, const ImageHeader& header) {

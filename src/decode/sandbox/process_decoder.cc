@@ -8,7 +8,6 @@
 
 #include "decode/limits.h"
 #include "decode/sandbox/decoder_pool.h"
-#include "decode/sniff.h"
 
 namespace photovec::decode {
 namespace {
@@ -20,21 +19,32 @@ constexpr int kMaxAttempts = 4;
 /// Images after which a worker is given back, so that it can be weighed and replaced.
 constexpr int64_t kLongestLoan = 64;
 
-/// HEVC takes three times as long as JPEG: 10 to 20 MP a second on one core, and nothing scales it down.
-AttemptLimits LimitsFor(const DecodeJob& job, AttemptLimits limits) {
-  const Format format = Sniff(job.encoded);
-  if (format == Format::kHeif || format == Format::kAvif) limits.cpu *= 2;
+/// A photo that promises more work gets more time for it, and more patience on a busy machine.
+AttemptLimits LimitsFor(int64_t cpu_ms, AttemptLimits limits) {
+  const int64_t more = std::max(cpu_ms, DecodeCost::kPlainCpuMs);
+  limits.cpu = limits.cpu * more / DecodeCost::kPlainCpuMs;
+  limits.starved = limits.starved * more / DecodeCost::kPlainCpuMs;
   return limits;
+}
+
+/// The CPU time that a worker asks for instead of decoding a photo, when that is all that it asks for; 0:
+/// none.
+int64_t WantedTime(const DecodeJob& job, const Result<DecodeReport>& report) {
+  const DecodeCost wants = report.ok() ? report->wants : DecodeCost{};
+  return wants.bytes <= job.granted.bytes ? wants.cpu_ms : 0;
 }
 
 Status Verdict(Death death) {
   switch (death) {
     case Death::kTimeout:
     case Death::kCpu:
-      return {Code::kDecodeTimeout, "decoding the image took too long, twice; re-save it in a common format"};
+      return {Code::kDecodeTimeout,
+              "decoding the image took too long, twice; re-save it in a common format (--decode-cpu and "
+              "--decode-stall are the limits)"};
     case Death::kMemory:
       return {Code::kDecodeLimit,
-              "decoding the image ran out of memory, twice; re-save it in a common format"};
+              "decoding the image took more memory than its header promised, twice; re-save it in a common "
+              "format"};
     default:
       return {Code::kDecoderCrashed,
               "the image ended its decoder process, twice; it may be damaged on purpose"};
@@ -70,8 +80,8 @@ class ProcessDecoder final : public Decoder {
     return DecodeAlone({&job});
   }
 
-  /// The worker is kept as long as there are images for it, up to kLongestLoan of them. When it dies with one image,
-  /// that one is to blame. When it dies with two, neither is yet: each is decoded again alone.
+  /// The worker is kept as long as there are images for it, up to kLongestLoan of them. When it dies with one
+  /// image, that one is to blame. When it dies with two, neither is yet: each is decoded again alone.
   void DecodeFeed(const DecodeJob& first, JobFeed& feed) override {
     std::unique_ptr<Loan> loan;
     int64_t left = std::min(kLongestLoan, pool_.options_.recycle_images);
@@ -90,8 +100,15 @@ class ProcessDecoder final : public Decoder {
       loan->cpu += attempt.cpu;
       if (!attempt.answered) return AfterDeath(*loan, std::move(attempt), feed);
       std::erase(loan->jobs, answered);
+      next = nullptr;
+      if (const int64_t cpu_ms = WantedTime(*answered, attempt.report); cpu_ms > 0) {
+        if (Status status = LoadInto(*loan, *answered, cpu_ms); !status.ok()) {
+          feed.Finish(*answered, std::move(status));
+        }
+        continue;
+      }
       feed.Finish(*answered, std::move(attempt.report));
-      next = left > 0 ? feed.Next() : nullptr;
+      if (left > 0) next = feed.Next();
     }
     if (loan != nullptr) GiveBack(*loan);
   }
@@ -101,15 +118,15 @@ class ProcessDecoder final : public Decoder {
   struct Loan {
     std::unique_ptr<WorkerProcess> worker;
     int pid = -1;
-    bool alone = false;                 ///< no other one was busy when it was taken
-    int64_t images_before = 0;          ///< that it had done
-    Clock::duration cpu{};              ///< that it used
+    bool alone = false;                  ///< no other one was busy when it was taken
+    int64_t images_before = 0;           ///< that it had done
+    Clock::duration cpu{};               ///< that it used
     std::vector<const DecodeJob*> jobs;  ///< that it has
   };
   /// An image that has a worker to itself, until it is answered or given up.
   struct Trial {
     const DecodeJob* job = nullptr;
-    int strikes = 0;   ///< deaths that it may have caused
+    int strikes = 0;  ///< deaths that it may have caused
     int attempts = 0;
   };
 
@@ -141,12 +158,21 @@ class ProcessDecoder final : public Decoder {
     return loan;
   }
 
-  Status LoadInto(Loan& loan, const DecodeJob& job) {
+  /// \param cpu_ms that the worker asked for; 0: it does not know the image yet. It may have a plain one's time then,
+  ///               and says if it wants more.
+  Status LoadInto(Loan& loan, const DecodeJob& job, int64_t cpu_ms = 0) {
     if (job.encoded.size() > loan.worker->input_capacity() ||
         job.spec->slot_bytes() > loan.worker->output_capacity()) {
       return {Code::kInternal, "the image or the model's input is larger than a decoder's memory"};
     }
-    loan.worker->Load(job, LimitsFor(job, pool_.options_.attempt));
+    DecodeCost granted = job.granted;
+    if (cpu_ms > 0) {
+      granted.cpu_ms = DecodeCost::kUnlimited;  // it cannot want more a second time
+    } else {
+      if (granted.cpu_ms == DecodeCost::kUnlimited) granted.cpu_ms = DecodeCost::kPlainCpuMs;
+      cpu_ms = granted.cpu_ms;
+    }
+    loan.worker->Load(job, granted, LimitsFor(cpu_ms, pool_.options_.attempt));
     loan.jobs.push_back(&job);
     return Status::Ok();
   }
@@ -164,15 +190,20 @@ class ProcessDecoder final : public Decoder {
     Result<std::unique_ptr<Loan>> taken = Take(*trial->job);
     if (!taken.ok()) return taken.status();
     Loan& loan = **taken;
-    if (Status status = LoadInto(loan, *trial->job); !status.ok()) {
-      GiveBack(loan);
-      return status;
-    }
-    loan.worker->Send(loan.alone);
-    const DecodeJob* answered = nullptr;
-    Attempt attempt = loan.worker->Await(&pool_.all_stopped_, &answered);
+    Attempt attempt;
+    int64_t cpu_ms = 0;
+    do {
+      if (Status status = LoadInto(loan, *trial->job, cpu_ms); !status.ok()) {
+        GiveBack(loan);
+        return status;
+      }
+      loan.worker->Send(loan.alone);
+      const DecodeJob* answered = nullptr;
+      attempt = loan.worker->Await(&pool_.all_stopped_, &answered);
+      loan.cpu += attempt.cpu;
+      cpu_ms = attempt.answered ? WantedTime(*trial->job, attempt.report) : 0;
+    } while (cpu_ms > 0);
     if (attempt.answered) {
-      loan.cpu = attempt.cpu;
       GiveBack(loan);
       return std::move(attempt.report);
     }

@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include "decode/color/transform.h"
+#include "decode/decode_memory.h"
 #include "decode/decoder.h"
 #include "decode/formats/libraries.h"
 #include "decode/sandbox/faults.h"
@@ -107,13 +108,18 @@ class Worker final : private JobFeed {
   // JobFeed: the server sends a second image whenever it has one, without being asked.
   const DecodeJob* Next() override { return ended_ ? nullptr : Receive(MSG_DONTWAIT); }
   void Finish(const DecodeJob& job, Result<DecodeReport> report) override {
-    Seat& seat = *std::find_if(seats_.begin(), seats_.end(), [&](const Seat& each) { return &each.job == &job; });
+    Seat& seat =
+        *std::find_if(seats_.begin(), seats_.end(), [&](const Seat& each) { return &each.job == &job; });
     seat.taken = false;
     faults_.At(Step::kBeforeReply, job.encoded);
     ReplyMessage reply = MakeReplyMessage(report, seat.sequence);
     const size_t bytes = faults_.Falsify(job.encoded, &reply);
     if (send(kWorkerSocketFd, &reply, bytes, MSG_NOSIGNAL) != static_cast<ssize_t>(bytes)) End(kExitProtocol);
     faults_.At(Step::kAfterReply, job.encoded);
+    // Its share goes to another decoder now.
+    if (job.granted.bytes > DecodeMemory::kOwnBytes && job.granted.bytes != DecodeCost::kUnlimited) {
+      malloc_trim(0);
+    }
   }
 
  private:

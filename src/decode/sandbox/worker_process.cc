@@ -37,6 +37,9 @@ constexpr size_t kKeptInputBytes = size_t{4} << 20;
 constexpr std::chrono::seconds kStarvedStart{30};
 /// A dying process closes its socket some microseconds before it can be reaped.
 constexpr int kReapPatienceMs = 200;
+/// What a worker maps beside one decode's own memory: libraries, kept scratch, fragmentation.
+constexpr uint64_t kOverheadBytes = 512ULL << 20;
+constexpr uint64_t kLeastAddressSpace = 1ULL << 30;
 
 Status Unavailable(const std::string& what, int error) {
   return {Code::kUnavailable, "cannot start a decoder process: " + what + ": " + std::strerror(error)};
@@ -127,9 +130,14 @@ std::string DescribeEnd(int wait_status) {
 
 }  // namespace
 
+uint64_t AddressSpaceFor(int64_t bytes, const RegionLayout& layout) {
+  return std::max(kLeastAddressSpace, 2 * static_cast<uint64_t>(bytes) + layout.total() + kOverheadBytes);
+}
+
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(const WorkerStart& start) {
   ASSIGN_OR_RETURN(SharedRegion region, SharedRegion::Create(start.arguments.layout));
   std::unique_ptr<WorkerProcess> worker(new WorkerProcess(std::move(region)));
+  worker->address_space_bytes_ = start.arguments.address_space_bytes;
   RETURN_IF_ERROR(worker->Spawn(start));
   RETURN_IF_ERROR(worker->AwaitHello(start.hello_limit));
   return worker;
@@ -197,11 +205,31 @@ int WorkerProcess::load() const {
       std::count_if(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.job != nullptr; }));
 }
 
-void WorkerProcess::Load(const DecodeJob& job, const AttemptLimits& limits) {
+// The worker starts with the most that it may ever get, and cannot change it. What it gets for its images is
+// what they were granted.
+void WorkerProcess::LimitAddressSpace() {
+  int64_t bytes = 0;
+  for (const Seat& seat : seats_) {
+    if (seat.job == nullptr) continue;
+    bytes = std::max(bytes, std::min(seat.told.granted.bytes, seat.told.options.limits.max_decoder_bytes));
+  }
+  const uint64_t wanted = AddressSpaceFor(bytes, region_.layout());
+  if (wanted == address_space_bytes_) return;
+  rlimit limit{};
+  // Sanitizers have no limit: policy.cc.
+  if (prlimit(pid_, RLIMIT_AS, nullptr, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) return;
+  limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
+  // Where it cannot be changed it stays at the most.
+  if (prlimit(pid_, RLIMIT_AS, &limit, nullptr) == 0) address_space_bytes_ = wanted;
+}
+
+void WorkerProcess::Load(const DecodeJob& job, const DecodeCost& granted, const AttemptLimits& limits) {
   const auto index = static_cast<int>(seats_[0].job == nullptr ? 0 : 1);
   Charge();
   Seat& seat = seats_.at(static_cast<size_t>(index));
-  seat = {&job, ++sequence_, false, {}, limits, std::nullopt, {}};
+  seat = {&job, job, ++sequence_, false, {}, limits, std::nullopt, {}};
+  seat.told.granted = granted;
+  LimitAddressSpace();
   std::memcpy(region_.input(index).data(), job.encoded.data(), job.encoded.size());
 }
 
@@ -210,7 +238,7 @@ void WorkerProcess::Send(bool hand_over) {
   for (int index = 0; index < kSeats; ++index) {
     Seat& seat = seats_.at(static_cast<size_t>(index));
     if (seat.job == nullptr || seat.sent) continue;
-    const JobMessage message = MakeJobMessage(*seat.job, seat.sequence, index);
+    const JobMessage message = MakeJobMessage(seat.told, seat.sequence, index);
     seat.sent = true;
     seat.sent_at = Clock::now();
     seat.watch.emplace(seat.limits, seat.job->deadline, seat.sent_at);
@@ -249,7 +277,7 @@ Attempt WorkerProcess::Answered(std::span<const uint8_t> reply, const DecodeJob*
   // That of the image which it says to answer, or the first one's, whom it then lies to.
   const int index = seats_[1].sent && message.sequence == seats_[1].sequence ? 1 : seats_[0].sent ? 0 : 1;
   Seat& seat = seats_.at(static_cast<size_t>(index));
-  CheckedReply checked = CheckReply(reply, *seat.job, seat.sequence, seat.sent_at);
+  CheckedReply checked = CheckReply(reply, seat.told, seat.sequence, seat.sent_at);
   if (!checked.believed) return Died(Death::kProtocol, checked.lie);
   Attempt attempt;
   attempt.answered = true;
@@ -257,7 +285,7 @@ Attempt WorkerProcess::Answered(std::span<const uint8_t> reply, const DecodeJob*
   attempt.cpu = seat.cpu;
   *job = seat.job;
   if (seat.job->encoded.size() > kKeptInputBytes) region_.TrimInput(index, kKeptInputBytes);
-  if (attempt.report.ok()) {
+  if (attempt.report.ok() && attempt.report->wants.bytes == 0) {
     std::memcpy(seat.job->out.data(), region_.output(index).data(), seat.job->spec->slot_bytes());
   }
   seat = {};

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "decode/formats/libraries.h"
+#include "decode/formats/tiff/library.h"
 #include "decode/sniff.h"
 #include "testing/test_images_simple.h"
 #include "unit/decode/decode_testing.h"
@@ -147,9 +147,10 @@ TEST(Ico, TheLargestPictureBitmapOrPng) {
 
 class Tiff : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { EnableLibraries(); }
+  // libtiff alone: other tests of this program are about processes without libraries.
   void SetUp() override {
-    ASSERT_TRUE(CheckSupport(Format::kTiff).ok()) << CheckSupport(Format::kTiff).message();
+    static const LibrarySupport support = LoadLibtiff();
+    ASSERT_EQ(support.formats, FormatBit(Format::kTiff)) << support.detail;
   }
 };
 

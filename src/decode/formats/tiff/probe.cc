@@ -63,19 +63,19 @@ class Directory {
                                        " entries does not lie in the file, or has more than " +
                                        std::to_string(kMostEntries)};
     }
-    uint64_t bytes = 0;
     for (uint64_t i = 0; i < count; ++i) {
       const Entry entry = ReadEntry(at + count_bytes + i * entry_bytes, word);
-      bytes += entry.value.size();
+      bytes_ += entry.value.size();
       entries_.push_back(entry);
     }
     // libtiff copies them. Values that share their bytes could be as many times the file as there are.
-    if (bytes > 2 * file_.size() + 65'536) {
+    if (bytes_ > 2 * file_.size() + 65'536) {
       return {Code::kImageCorrupt, "the values of the TIFF's directory overlap"};
     }
     return Status::Ok();
   }
 
+  uint64_t bytes() const { return bytes_; }
   const Entry* Find(uint16_t tag) const {
     const auto found =
         std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.tag == tag; });
@@ -128,6 +128,7 @@ class Directory {
 
   std::span<const uint8_t> file_;
   bool big_endian_;
+  uint64_t bytes_ = 0;  // of all values
   std::vector<Entry> entries_;
 };
 
@@ -301,6 +302,7 @@ Result<ImageHeader> ProbeTiff(std::span<const uint8_t> encoded) {
   header.orientation = orientation >= 1 && orientation <= 8 ? static_cast<int>(orientation) : 1;
   RETURN_IF_ERROR(ReadColor(directory, &header.tiff));
   RETURN_IF_ERROR(ReadLayout(directory, &header));
+  header.tiff.directory_bytes = static_cast<int64_t>(directory.bytes());
   const Entry* icc = directory.Find(kIcc);
   if (icc != nullptr && (icc->type == 7 || icc->type == 1)) {
     header.tiff.has_icc = true;
