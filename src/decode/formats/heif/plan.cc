@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "decode/formats/heif/properties.h"
+#include "decode/formats/heif/sequence.h"
 
 namespace photovec::decode {
 namespace {
@@ -56,6 +57,10 @@ class Planner {
       return Status(Code::kDecodeLimit,
                     "the " + name_ + " is made of more than " + std::to_string(kMaxHeifItems) + " pictures");
     }
+    if (!IsKnownKind(item->type)) {
+      return Unsupported("holds an image of the kind '" + FourCcText(item->type) +
+                         "'; only HEVC and AV1 are decoded");
+    }
     RETURN_IF_ERROR(CheckProperties(id));
     HeifNode node;
     node.item = id;
@@ -69,15 +74,18 @@ class Planner {
       RETURN_IF_ERROR(Grid(*item, depth, colour, &node));
     } else if (item->type == FourCc("iovl")) {
       RETURN_IF_ERROR(Overlay(*item, depth, colour, &node));
-    } else if (item->type == FourCc("iden") || item->type == FourCc("tmap")) {
-      RETURN_IF_ERROR(Copy(*item, depth, colour, &node));
     } else {
-      return Unsupported("holds an image of the kind '" + FourCcText(item->type) +
-                         "'; only HEVC and AV1 are decoded");
+      RETURN_IF_ERROR(Copy(*item, depth, colour, &node));
     }
     RETURN_IF_ERROR(Transform(id, &node));
     plan_.nodes.push_back(std::move(node));
     return plan_.nodes.size() - 1;
+  }
+
+  static bool IsKnownKind(uint32_t type) {
+    constexpr std::string_view kKinds[] = {"hvc1", "av01", "grid", "iovl", "iden", "tmap"};
+    return std::any_of(std::begin(kKinds), std::end(kKinds),
+                       [&](std::string_view kind) { return type == FourCc(kind); });
   }
 
   const HeifBox* At(const HeifAssociation& association) const {
@@ -95,6 +103,11 @@ class Planner {
   }
 
   Status CheckProperties(uint32_t item) const {
+    for (const HeifReference& reference : tables_.references) {
+      if (reference.type == FourCc("pred") && reference.from == item) {
+        return Unsupported("holds an image that is predicted from another one ('pred')");
+      }
+    }
     for (const HeifAssociation& association : tables_.PropertiesOf(item)) {
       const HeifBox* box = At(association);
       if (!association.essential || box == nullptr) continue;
@@ -102,11 +115,6 @@ class Planner {
                                      [&](std::string_view name) { return box->type == FourCc(name); });
       if (!known) {
         return Unsupported("needs the property '" + FourCcText(box->type) + "', which is not supported");
-      }
-    }
-    for (const HeifReference& reference : tables_.references) {
-      if (reference.type == FourCc("pred") && reference.from == item) {
-        return Unsupported("holds an image that is predicted from another one ('pred')");
       }
     }
     return Status::Ok();
@@ -168,8 +176,8 @@ class Planner {
   }
 
   Status Coded(const HeifItem& item, const MaybeColour& colour, HeifNode* node) {
-    RETURN_IF_ERROR(HasData(
-        item, item.id == primary_ ? "the image" : "the image's part " + std::to_string(item.id)));
+    RETURN_IF_ERROR(
+        HasData(item, item.id == primary_ ? "the image" : "the image's part " + std::to_string(item.id)));
     ASSIGN_OR_RETURN(node->size, StatedSize(item.id));
     node->av1 = item.type == FourCc("av01");
     node->data = item.pieces;
@@ -387,8 +395,12 @@ class Planner {
 }  // namespace
 
 Result<HeifPlan> ReadHeifPlan(std::span<const uint8_t> file, const std::string& name) {
-  ASSIGN_OR_RETURN(const HeifTables tables, ReadHeifTables(file, name));
-  return Planner(tables, name).Run();
+  const Result<HeifTables> tables = ReadHeifTables(file, name);
+  if (!tables.ok() || !tables->has_primary || tables->items.empty()) {
+    if (std::optional<Result<HeifPlan>> sequence = ReadHeifSequence(file, name)) return *std::move(sequence);
+  }
+  if (!tables.ok()) return tables.status();
+  return Planner(*tables, name).Run();
 }
 
 }  // namespace photovec::decode
