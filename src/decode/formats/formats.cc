@@ -56,12 +56,12 @@ Result<ImageHeader> ProbeHeifAs(std::span<const uint8_t> encoded) {
 }
 
 constexpr std::array kFormats = {
-    FormatEntry{Format::kJpeg, "jpeg", &ProbeJpeg, &DecodeJpeg, &JpegBytes},
+    FormatEntry{Format::kJpeg, "jpeg", &ProbeJpeg, &DecodeJpeg, &JpegBytes, 80},
     FormatEntry{Format::kPng, "png", &ProbePng, &DecodePng, &PngBytes},
     FormatEntry{Format::kWebp, "webp", &ProbeWebp, &DecodeWebp, &WebpBytes},
     FormatEntry{Format::kGif, "gif", &ProbeGif, &DecodeGif, &GifBytes},
-    FormatEntry{Format::kHeif, "heif", &ProbeHeifAs<Format::kHeif>, &DecodeHeif, &HeifBytes},
-    FormatEntry{Format::kAvif, "avif", &ProbeHeifAs<Format::kAvif>, &DecodeHeif, &HeifBytes},
+    FormatEntry{Format::kHeif, "heif", &ProbeHeifAs<Format::kHeif>, &DecodeHeif, &HeifBytes, 300},
+    FormatEntry{Format::kAvif, "avif", &ProbeHeifAs<Format::kAvif>, &DecodeHeif, &HeifBytes, 200},
 };
 
 }  // namespace

@@ -238,6 +238,9 @@ TEST(HeifProbe, OtherCodecsAndSequencesAreNamed) {
 
 TEST(HeifLimits, LookAtEveryPart) {
   Limits limits;
+  limits.max_pixels = 50'000'000;
+  limits.max_side = 16'384;
+  limits.max_decoder_bytes = 256LL << 20;
   EXPECT_TRUE(CheckHeader(Probed(Grid().Build()), 1, AlphaMode::kDrop, limits).ok());
   const auto refused = [&](const Encoded& file) {
     return CheckHeader(Probed(file), 1, AlphaMode::kDrop, limits).code();

@@ -269,7 +269,7 @@ TEST(HeifMemory, IsEstimatedFromAbove) {
       const Result<ImageHeader> header = ProbeHeader(file);
       ASSERT_TRUE(header.ok());
       // The worker without an image, its code included, has 8 MB.
-      EXPECT_LT(peak - 8 * 1024, EstimateDecoderBytes(*header, 1, AlphaMode::kDrop) / 1024)
+      EXPECT_LT(peak - 8 * 1024, EstimateCost(*header, 1, AlphaMode::kDrop).bytes / 1024)
           << av1 << chroma_444;
     }
   }
