@@ -2,7 +2,8 @@
 // Decodes files and writes pixels to stdout, for test_decode.py and for runs over corpora by hand.
 //   decode_probe pixels|white FILE...   per file "ok W H ORIENTATION\n" + W*H*3 bytes, or "CODE MESSAGE\n"
 //   decode_probe srgb FILE...    the same pixels, through the file's ICC profile
-//   decode_probe heif FILE...   pixels, with the libraries that workers open in this process: for trusted files
+//   decode_probe heif|heifwhite FILE...   pixels (over white), with the libraries that workers open in this process: for
+//   trusted files
 //   decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec, exact or fast: same form
 //   decode_probe check FILE...   per file one line: code, W, H, CPU ms, peak RSS MiB so far, path, message
 #include <sys/resource.h>
@@ -118,7 +119,7 @@ int Main(int argc, char** argv) {
     return 0;
   }
   ColorConverter converter;
-  if (mode == "heif" || mode == "srgb") EnableLibraries();
+  if (mode.starts_with("heif") || mode == "srgb") EnableLibraries();
   for (int i = 2; i < argc; ++i) {
     if (mode == "srgb") {
       PutSrgb(argv[i], &converter, &scratch, &image);
@@ -126,7 +127,7 @@ int Main(int argc, char** argv) {
       Check(argv[i], &scratch, &image);
       std::fflush(stdout);
     } else {
-      PutPixels(argv[i], mode == "white" ? AlphaMode::kWhite : AlphaMode::kDrop, &scratch, &image);
+      PutPixels(argv[i], mode.ends_with("white") ? AlphaMode::kWhite : AlphaMode::kDrop, &scratch, &image);
     }
   }
   return argc > 2 ? 0 : 2;

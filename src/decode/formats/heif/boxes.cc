@@ -57,19 +57,14 @@ class TableReader {
     ByteReader reader(file_);
     HeifBox box;
     bool found = false;
-    bool movie = false;
     while (NextBox(&reader, &box)) {
-      if (box.type == FourCc("meta") && !found) {
-        *meta = box;
-        found = true;
-      }
-      movie = movie || box.type == FourCc("moov");
+      if (box.type != FourCc("meta") || found) continue;
+      *meta = box;
+      found = true;
     }
     // Cameras hang things that are no boxes behind the last one; image data that is cut is another matter.
     if (reader.failed() && (!found || box.type == FourCc("mdat"))) return Cut();
-    if (found) return Status::Ok();
-    if (!movie) return Corrupt("has no list of its images");
-    return {Code::kUnsupportedFormat, "the " + name_ + " is a sequence without a still image in it"};
+    return found ? Status::Ok() : Corrupt("has no list of its images");
   }
 
   Status ReadChild(const HeifBox& box) {

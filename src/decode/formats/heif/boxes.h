@@ -86,7 +86,7 @@ struct HeifTables {
 /// Reads the first `meta` box of a file. Takes memory for its tables only, at most some 100 KB.
 /// \param name what messages call the file: "HEIC" or "AVIF".
 /// Errors: kImageCorrupt (cut or contradicting), kDecodeLimit (more items, pieces or properties than a photo
-/// has), kUnsupportedFormat (no still image in it).
+/// has).
 Result<HeifTables> ReadHeifTables(std::span<const uint8_t> file, const std::string& name);
 
 }  // namespace photovec::decode

@@ -44,8 +44,17 @@ Result<ImageHeader> ProbeHeif(std::span<const uint8_t> encoded, Format format) {
   header.height = static_cast<int>(plan.top().shown.height);
   HeifFacts& facts = header.heif;
   facts.subsampled = true;
-  for (const HeifNode& node : plan.nodes) Note(node, &facts);
-  facts.has_alpha = plan.alpha != HeifPlan::kNone;
+  for (const HeifNode& node : plan.nodes) {
+    Note(node, &facts);
+    if (node.kind != HeifNode::Kind::kOverlay) continue;
+    for (const size_t child : node.children) {
+      const HeifNode& part = plan.nodes[child];
+      if (part.alpha == kNoHeifNode) continue;
+      const int64_t pixels = 3 * Saturated(part.shown) + Saturated(plan.nodes[part.alpha].shown);
+      facts.blend_bytes = std::max(facts.blend_bytes, pixels);
+    }
+  }
+  facts.has_alpha = plan.top().alpha != kNoHeifNode;
   facts.has_icc = plan.has_icc;
   facts.icc = plan.icc;
   facts.plan = std::make_shared<const HeifPlan>(std::move(plan));

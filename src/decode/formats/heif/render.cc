@@ -97,26 +97,43 @@ void HeifCanvas::Fill(const HeifSize& size, const uint8_t* pixel) const {
   for (int64_t y = 0; y < size.height; ++y) PutRow(y, size.width, row.data());
 }
 
-Status HeifRenderer::Colour(RgbImage* out) {
-  alpha_ = false;
-  return Render(plan_.top(), HeifCanvas::Of(out->data(), 3, plan_.top().shown));
+Status HeifRenderer::Colour(const HeifNode& node, RgbImage* out) {
+  return Render(node, HeifCanvas::Of(out->data(), 3, node.shown), false);
 }
 
-Status HeifRenderer::Alpha(std::vector<uint8_t>* out) {
-  alpha_ = true;
-  const HeifNode& node = plan_.nodes[plan_.alpha];
-  out->assign(static_cast<size_t>(node.shown.Area()), 255);
-  return Render(node, HeifCanvas::Of(out->data(), 1, node.shown));
+Status HeifRenderer::Alpha(const HeifNode& node, HeifCoverage* out) {
+  const HeifNode& alpha = plan_.nodes[node.alpha];
+  out->size = alpha.shown;
+  out->levels.assign(static_cast<size_t>(alpha.shown.Area()), 255);
+  return Render(alpha, HeifCanvas::Of(out->levels.data(), 1, alpha.shown), true);
 }
 
-Status HeifRenderer::Render(const HeifNode& node, HeifCanvas canvas) {
+Status HeifRenderer::Blend(const HeifNode& node, const HeifCanvas& canvas) {
+  RgbImage colour;
+  colour.Reset(static_cast<int>(node.shown.width), static_cast<int>(node.shown.height));
+  HeifCoverage coverage;
+  RETURN_IF_ERROR(Colour(node, &colour));
+  RETURN_IF_ERROR(Alpha(node, &coverage));
+  for (int y = 0; y < colour.height(); ++y) {
+    canvas.MixRow(y, colour.width(), colour.Row(y), [&](int64_t x, uint8_t* to, const uint8_t* pixel) {
+      const int a = coverage.At(x, y, node.shown);
+      for (int c = 0; c < 3; ++c) {
+        const int own = node.premultiplied ? 255 * pixel[c] : a * pixel[c];
+        to[c] = static_cast<uint8_t>(std::min(255, (own + (255 - a) * to[c] + 127) / 255));
+      }
+    });
+  }
+  return Status::Ok();
+}
+
+Status HeifRenderer::Render(const HeifNode& node, HeifCanvas canvas, bool alpha) {
   std::vector<HeifSize> sizes = {node.size};
   for (const HeifStep& step : node.steps) sizes.push_back(HeifSizeAfter(step, sizes.back()));
   for (size_t i = node.steps.size(); i > 0; --i) canvas = canvas.Before(node.steps[i - 1], sizes[i - 1]);
-  if (node.kind == HeifNode::Kind::kCoded) return Coded(node, canvas);
+  if (node.kind == HeifNode::Kind::kCoded) return Coded(node, canvas, alpha);
   if (node.kind == HeifNode::Kind::kOverlay) {
     const uint8_t opaque = 255;
-    canvas.Fill(node.size, alpha_ ? &opaque : node.fill.data());
+    canvas.Fill(node.size, alpha ? &opaque : node.fill.data());
   }
   // What sticks out of this picture is not shown.
   canvas.left = std::max<int64_t>(canvas.left, 0);
@@ -131,12 +148,15 @@ Status HeifRenderer::Render(const HeifNode& node, HeifCanvas canvas) {
     } else if (node.kind == HeifNode::Kind::kOverlay) {
       at = node.offsets[i];
     }
-    RETURN_IF_ERROR(Render(plan_.nodes[node.children[i]], canvas.At(at.x, at.y)));
+    const HeifNode& child = plan_.nodes[node.children[i]];
+    const HeifCanvas place = canvas.At(at.x, at.y);
+    const bool blend = node.kind == HeifNode::Kind::kOverlay && child.alpha != kNoHeifNode && !alpha;
+    RETURN_IF_ERROR(blend ? Blend(child, place) : Render(child, place, alpha));
   }
   return Status::Ok();
 }
 
-Status HeifRenderer::Coded(const HeifNode& node, const HeifCanvas& canvas) {
+Status HeifRenderer::Coded(const HeifNode& node, const HeifCanvas& canvas, bool alpha) {
   RETURN_IF_ERROR(PlanesToRgb::CheckMatrix(node.colour));
   HeifPicture picture;
   {
@@ -154,12 +174,13 @@ Status HeifRenderer::Coded(const HeifNode& node, const HeifCanvas& canvas) {
     planes.repeated = true;
     planes.chroma = node.stream.chroma;
   }
-  ColourCode colour = node.colour;
-  if (alpha_ && !node.av1) colour.full_range = true;  // HEVC encoders leave it unsaid
+  // Of a transparency its stream says the range, as libavif has it; encoders of HEVC leave it unsaid.
+  ColourCode colour = alpha ? node.stream.colour : node.colour;
+  if (alpha && !node.av1) colour.full_range = true;
   PlanesToRgb converter(planes, colour, node.av1);
   std::vector<uint8_t> row(static_cast<size_t>(planes.width) * 3);
   for (int y = 0; y < planes.height; ++y) {
-    if (alpha_) {
+    if (alpha) {
       converter.GreyRow(y, row.data());
     } else {
       converter.Row(y, row.data());
