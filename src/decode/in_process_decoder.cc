@@ -45,12 +45,14 @@ class InProcessDecoder final : public Decoder {
 
     DecodeReport report;
     if (options.color == ColorMode::kSrgb) {
-      report.profile = color_.Convert(job.encoded, *header, request.window, &pixels_);
+      report.profile = header->format == Format::kJxl
+                           ? color_.ConvertWith(scratch_.icc, header->jxl.grey, request.window, &pixels_)
+                           : color_.Convert(job.encoded, *header, request.window, &pixels_);
     }
     report.format = header->format;
     report.damaged = scratch_.damaged_after_rows >= 0;
     report.rows_ok = std::max(scratch_.damaged_after_rows, 0);
-    report.own_jpeg_decoder = header->format == Format::kJpeg && scratch_.by_own_decoder;
+    report.own_jpeg_decoder = header->IsJpegCoded() && scratch_.by_own_decoder;
     // The header's, unless a HEIC was cropped: only then are the pixels fewer at scale 1.
     report.width = request.scale_denominator == 1 ? pixels_.width() : header->width;
     report.height = request.scale_denominator == 1 ? pixels_.height() : header->height;
@@ -71,7 +73,7 @@ class InProcessDecoder final : public Decoder {
     request.jpeg_decoder = job.options.jpeg_decoder;
     request.damaged = job.options.damaged;
     request.limits = job.options.limits;
-    const bool fast = job.options.jpeg_scaling == JpegScaling::kFast && header.format == Format::kJpeg &&
+    const bool fast = job.options.jpeg_scaling == JpegScaling::kFast && header.IsJpegCoded() &&
                       job.spec->mode != preprocess::ResizeMode::kSquash;
     if (!fast) return request;
     const bool turned = header.orientation >= 5;

@@ -50,7 +50,7 @@ Status CheckFileSize(size_t encoded_bytes, const Limits& limits) {
 
 Status CheckHeader(const ImageHeader& header, int scale_denominator, AlphaMode alpha, const Limits& limits) {
   if (Status status = CheckPixels(header, limits); !status.ok()) return status;
-  if (header.format == Format::kJpeg && header.jpeg.multi_scan) {
+  if (header.IsJpegCoded() && header.jpeg.multi_scan) {
     if (header.jpeg.scans > limits.max_jpeg_scans) {
       return {Code::kDecodeLimit, "the JPEG has " + std::to_string(header.jpeg.scans) +
                                       " scans; the limit is " + std::to_string(limits.max_jpeg_scans)};

@@ -175,10 +175,12 @@ ProfileUse ColorConverter::Convert(std::span<const uint8_t> encoded, const Image
                                    const PixelWindow& window, RgbImage* pixels) {
   const EmbeddedIcc icc = FindIcc(encoded, header, &storage_);
   if (!icc.found) return ProfileUse::kNone;
-  const bool cmyk = header.format == Format::kJpeg && header.jpeg.components == 4;
-  const bool grey = header.format == Format::kJpeg  ? header.jpeg.components == 1
+  const bool cmyk = header.IsJpegCoded() && header.jpeg.components == 4;
+  const bool grey = header.IsJpegCoded()            ? header.jpeg.components == 1
                     : header.format == Format::kPng ? header.png.color_type == 0 || header.png.color_type == 4
-                                                    : false;
+                    : header.format == Format::kJpeg2000
+                        ? header.jpeg2000.components < 3 && !header.jpeg2000.has_palette
+                        : false;
   const ProfileUse use = cmyk ? ProfileUse::kIgnored : ConvertWith(icc.bytes, grey, window, pixels);
   large_.reset();
   if (storage_.capacity() > kMaxKeptProfile) storage_ = {};

@@ -51,6 +51,26 @@ int64_t HeifBytes(const ImageHeader& header, int /*d*/, AlphaMode alpha) {
   return std::max(pixels, heif.largest_part_pixels) * per_pixel + 2 * heif.data_bytes + (int64_t{2} << 20);
 }
 
+/// Measured over 3 and 12 MP with libjxl 0.7, as bytes a pixel, output included: 5 to 9 lossy, 4 to 5 lossless,
+/// with or without alpha. Lossless files that are made to be shown while they load take 34, with alpha 42, and
+/// nothing in the header tells: the worker's address space bounds them.
+int64_t JxlBytes(const ImageHeader& header, int /*d*/, AlphaMode alpha) {
+  const JxlFacts& jxl = header.jxl;
+  const bool white = alpha == AlphaMode::kWhite && jxl.has_alpha;
+  const int64_t channels = 3 + jxl.extra_channels;
+  return Area(header) * (3 + 4 * channels + (white ? 4 : 0)) + (int64_t{8} << 20);
+}
+
+/// OpenJPEG holds every sample as 32 bits, those of a tile apart, a palette's colours beside its indices, and
+/// a copy of the data.
+int64_t Jpeg2000Bytes(const ImageHeader& header, int /*d*/, AlphaMode /*alpha*/) {
+  constexpr int64_t kMaxChannels = 4;
+  const Jpeg2000Facts& facts = header.jpeg2000;
+  const int64_t palette = facts.has_palette ? kMaxChannels * facts.samples : 0;
+  return Area(header) * 3 + 4 * (facts.samples + palette + facts.tile_samples) + facts.table_bytes +
+         facts.data_bytes + RowBytes(header);
+}
+
 template <Format kFormat>
 Result<ImageHeader> ProbeHeifAs(std::span<const uint8_t> encoded) {
   return ProbeHeif(encoded, kFormat);
@@ -63,6 +83,9 @@ constexpr std::array kFormats = {
     FormatEntry{Format::kGif, "gif", "GIF", &ProbeGif, &DecodeGif, &GifBytes},
     FormatEntry{Format::kHeif, "heif", "HEIC", &ProbeHeifAs<Format::kHeif>, &DecodeHeif, &HeifBytes},
     FormatEntry{Format::kAvif, "avif", "AVIF", &ProbeHeifAs<Format::kAvif>, &DecodeHeif, &HeifBytes},
+    FormatEntry{Format::kJxl, "jxl", "JPEG XL", &ProbeJxl, &DecodeJxl, &JxlBytes},
+    FormatEntry{Format::kJpeg2000, "jpeg2000", "JPEG 2000", &ProbeJpeg2000, &DecodeJpeg2000, &Jpeg2000Bytes},
+    FormatEntry{Format::kRaw, "raw", "camera raw", &ProbeRaw, &DecodeRaw, &JpegBytes},
 };
 
 }  // namespace

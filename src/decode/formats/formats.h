@@ -41,11 +41,18 @@ Result<ImageHeader> ProbeGif(std::span<const uint8_t> encoded);
 /// \param format kHeif or kAvif, as Sniff() said.
 Result<ImageHeader> ProbeHeif(std::span<const uint8_t> encoded, Format format);
 
+Result<ImageHeader> ProbeJxl(std::span<const uint8_t> encoded);
+Result<ImageHeader> ProbeJpeg2000(std::span<const uint8_t> encoded);
+Result<ImageHeader> ProbeRaw(std::span<const uint8_t> encoded);
+
 Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodePng(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeWebp(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeGif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 /// Only after EnableLibraries() (libraries.h); else kUnsupportedFormat.
 Status DecodeHeif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeJxl(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeJpeg2000(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeRaw(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 
 }  // namespace photovec::decode

@@ -79,7 +79,7 @@ bool IsProfileUse(int32_t use, const DecodeOptions& options, Format format) {
 }
 
 bool IsScale(int32_t denominator, Format format) {
-  if (format != Format::kJpeg) return denominator == 1;
+  if (format != Format::kJpeg && format != Format::kRaw) return denominator == 1;
   return denominator == 1 || denominator == 2 || denominator == 4 || denominator == 8;
 }
 
@@ -105,7 +105,7 @@ std::string FindLie(const ReplyMessage& reply, const DecodeJob& job, TimePoint s
   if (reply.orientation < 1 || reply.orientation > 8) return "it reported an impossible orientation";
   if (!IsScale(reply.scale_denominator, format)) return "it reported an impossible scale";
   if (!IsProfileUse(reply.profile, job.options, format)) return "it reported an impossible colour profile";
-  if (!IsWithin(reply.own_jpeg_decoder, format == Format::kJpeg ? 1 : 0) || reply.reserved != 0) {
+  if (!IsWithin(reply.own_jpeg_decoder, format == Format::kJpeg || format == Format::kRaw ? 1 : 0) || reply.reserved != 0) {
     return "it reported an impossible JPEG decoder";
   }
   if (!IsDamage(reply, job.options)) return "it reported impossible damage";
