@@ -14,7 +14,24 @@
 
 namespace photovec::decode {
 
-enum class Format { kUnknown, kJpeg, kPng, kWebp, kGif, kHeif, kAvif };
+enum class Format {
+  kUnknown,
+  kJpeg,
+  kPng,
+  kWebp,
+  kGif,
+  kHeif,
+  kAvif,
+  kTiff,
+  kBmp,
+  kPnm,
+  kQoi,
+  kIco,
+  kJxl,
+  kJpeg2000,
+  kRaw,
+  kCount,
+};
 std::string_view FormatName(Format format);
 
 enum class JpegScaling {

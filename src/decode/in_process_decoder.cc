@@ -8,8 +8,8 @@
 
 #include "decode/color/transform.h"
 #include "decode/decoder.h"
-#include "decode/formats/heif/support.h"
 #include "decode/formats/jpeg/own/own_decoder.h"
+#include "decode/formats/libraries.h"
 #include "decode/limits.h"
 #include "decode/pixel_decoder.h"
 #include "decode/sniff.h"
@@ -31,9 +31,9 @@ struct Seat {
   const DecodeJob* job = nullptr;  ///< null: the seat is free
   ImageHeader header;
   PixelRequest request;
-  int64_t bytes = 0;          ///< of memory, estimated
-  bool steps = false;         ///< it is decoded step by step; else it waits until no other one is, and is then
-                              ///< decoded whole
+  int64_t bytes = 0;   ///< of memory, estimated
+  bool steps = false;  ///< it is decoded step by step; else it waits until no other one is, and is then
+                       ///< decoded whole
   bool in_pair = false;
   RgbImage pixels;
   CodecScratch scratch;
@@ -83,7 +83,7 @@ class InProcessDecoder final : public Decoder {
     }
     const DecodeOptions& options = job.options;
     RETURN_IF_ERROR(CheckFileSize(job.encoded.size(), options.limits));
-    RETURN_IF_ERROR(CheckHeifSupport(Sniff(job.encoded)));
+    RETURN_IF_ERROR(CheckSupport(Sniff(job.encoded)));
     ASSIGN_OR_RETURN(seat->header, ProbeHeader(job.encoded));
     seat->request = Plan(job, seat->header);
     return CheckHeader(seat->header, seat->request.scale_denominator, options.alpha, options.limits);

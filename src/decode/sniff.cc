@@ -9,7 +9,8 @@
 
 #include "base/text/ascii.h"
 #include "decode/byte_reader.h"
-#include "decode/formats/heif/support.h"
+#include "decode/formats/libraries.h"
+#include "decode/formats/raw/signature.h"
 
 namespace photovec::decode {
 namespace {
@@ -50,6 +51,25 @@ constexpr std::array kLookalikes = {
     Lookalike{0, "iVBORw0KGgo"sv, "base64 text of a PNG (decode it before sending, or send a data URL)"},
 };
 
+struct Signature {
+  std::string_view text;
+  Format format;
+};
+
+/// Of formats that nothing but their beginning tells.
+constexpr std::array kSignatures = {
+    Signature{"II*\0"sv, Format::kTiff},
+    Signature{"MM\0*"sv, Format::kTiff},
+    Signature{"II+\0"sv, Format::kTiff},
+    Signature{"MM\0+"sv, Format::kTiff},
+    Signature{"qoif"sv, Format::kQoi},
+    Signature{"\0\0\1\0"sv, Format::kIco},
+    Signature{"\xFF\x0A"sv, Format::kJxl},
+    Signature{"\0\0\0\x0CJXL \r\n\x87\n"sv, Format::kJxl},
+    Signature{"\0\0\0\x0CjP  \r\n\x87\n"sv, Format::kJpeg2000},
+    Signature{"\xFF\x4F\xFF\x51"sv, Format::kJpeg2000},
+};
+
 /// The format that one brand of an ISO base media file promises; kUnknown for brands of videos, and for those
 /// that say no more than "HEIF" (mif1, msf1). Source: ISO/IEC 23008-12 annex B and D, AVIF §6.
 Format BrandFormat(std::span<const uint8_t> bytes, size_t at) {
@@ -78,13 +98,7 @@ Format MediaFormat(std::span<const uint8_t> bytes) {
 }
 
 /// What there is to be had, in this process.
-std::string Supported() {
-  const HeifSupport& heif = GetHeifSupport();
-  if (heif.hevc && heif.av1) return "supported are JPEG, PNG, WebP, GIF, HEIC and AVIF";
-  if (heif.hevc) return "supported are JPEG, PNG, WebP, GIF and HEIC";
-  if (heif.av1) return "supported are JPEG, PNG, WebP, GIF and AVIF";
-  return "supported are JPEG, PNG, WebP and GIF";
-}
+std::string Supported() { return "supported are " + SupportedFormats(); }
 
 /// Text after white space and a byte-order mark, lower-cased, at most 512 characters.
 std::string TextStart(std::span<const uint8_t> bytes) {
@@ -115,6 +129,22 @@ std::string_view TextKind(std::span<const uint8_t> bytes) {
   return {};
 }
 
+/// Two letters are little: a known size of the header behind them, too. Source: the headers' names in
+/// docs/images.md.
+bool IsBmp(std::span<const uint8_t> bytes) {
+  constexpr std::array<uint32_t, 8> kHeaderSizes = {12, 16, 40, 52, 56, 64, 108, 124};
+  if (!HasAt(bytes, 0, "BM")) return false;
+  ByteReader reader(bytes);
+  reader.Skip(14);
+  return std::find(kHeaderSizes.begin(), kHeaderSizes.end(), reader.U32Le()) != kHeaderSizes.end();
+}
+
+/// "P1" to "P7" and white space or a comment.
+bool IsPnm(std::span<const uint8_t> bytes) {
+  return bytes.size() >= 3 && bytes[0] == 'P' && bytes[1] >= '1' && bytes[1] <= '7' &&
+         (std::isspace(bytes[2]) != 0 || bytes[2] == '#');
+}
+
 bool StartsOrIsCut(std::span<const uint8_t> bytes, std::string_view signature) {
   const size_t length = std::min(bytes.size(), signature.size());
   return length >= 2 && HasAt(bytes, 0, signature.substr(0, length));
@@ -128,7 +158,13 @@ Format Sniff(std::span<const uint8_t> encoded) {
   if (StartsOrIsCut(encoded, "GIF87a") || StartsOrIsCut(encoded, "GIF89a")) return Format::kGif;
   if (HasAt(encoded, 0, "RIFF") && HasAt(encoded, 8, "WEBP")) return Format::kWebp;
   if (encoded.size() < 12 && StartsOrIsCut(encoded, "RIFF")) return Format::kWebp;
+  if (IsCameraRaw(encoded)) return Format::kRaw;
   if (HasAt(encoded, 4, "ftyp")) return MediaFormat(encoded);
+  for (const Signature& known : kSignatures) {
+    if (HasAt(encoded, 0, known.text)) return known.format;
+  }
+  if (IsBmp(encoded)) return Format::kBmp;
+  if (IsPnm(encoded)) return Format::kPnm;
   return Format::kUnknown;
 }
 

@@ -38,6 +38,9 @@ Status StartPool(const EngineOptions& options, const MachinePlan& plan, Decoding
   if (!decoding.pool->missing_why().empty()) {
     log::warn("the decoders' sandbox lacks a layer here: {}", decoding.pool->missing_why());
   }
+  for (const decode::LibrarySupport& library : decoding.pool->libraries()) {
+    log::info("decoder processes: {}", library.detail);
+  }
   decoding.factory = [pool = decoding.pool.get()] { return pool->MakeDecoder(); };
   return Status::Ok();
 }

@@ -129,8 +129,7 @@ EmbeddedIcc FindIcc(std::span<const uint8_t> encoded, const ImageHeader& header,
       const HeifFacts& facts = header.heif;
       return {facts.has_icc, facts.icc.size() <= kMaxIccBytes ? facts.icc : std::span<const uint8_t>()};
     }
-    case Format::kGif:
-    case Format::kUnknown:
+    default:
       break;
   }
   return {};

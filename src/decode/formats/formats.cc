@@ -57,12 +57,12 @@ Result<ImageHeader> ProbeHeifAs(std::span<const uint8_t> encoded) {
 }
 
 constexpr std::array kFormats = {
-    FormatEntry{Format::kJpeg, "jpeg", &ProbeJpeg, &DecodeJpeg, &JpegBytes},
-    FormatEntry{Format::kPng, "png", &ProbePng, &DecodePng, &PngBytes},
-    FormatEntry{Format::kWebp, "webp", &ProbeWebp, &DecodeWebp, &WebpBytes},
-    FormatEntry{Format::kGif, "gif", &ProbeGif, &DecodeGif, &GifBytes},
-    FormatEntry{Format::kHeif, "heif", &ProbeHeifAs<Format::kHeif>, &DecodeHeif, &HeifBytes},
-    FormatEntry{Format::kAvif, "avif", &ProbeHeifAs<Format::kAvif>, &DecodeHeif, &HeifBytes},
+    FormatEntry{Format::kJpeg, "jpeg", "JPEG", &ProbeJpeg, &DecodeJpeg, &JpegBytes},
+    FormatEntry{Format::kPng, "png", "PNG", &ProbePng, &DecodePng, &PngBytes},
+    FormatEntry{Format::kWebp, "webp", "WebP", &ProbeWebp, &DecodeWebp, &WebpBytes},
+    FormatEntry{Format::kGif, "gif", "GIF", &ProbeGif, &DecodeGif, &GifBytes},
+    FormatEntry{Format::kHeif, "heif", "HEIC", &ProbeHeifAs<Format::kHeif>, &DecodeHeif, &HeifBytes},
+    FormatEntry{Format::kAvif, "avif", "AVIF", &ProbeHeifAs<Format::kAvif>, &DecodeHeif, &HeifBytes},
 };
 
 }  // namespace

@@ -12,13 +12,15 @@
 #include "decode/pixel_decoder.h"
 
 /// The formats that photovec decodes, one folder each. To add one: its value of Format, its signature in
-/// sniff.cc, a folder with a probe and a codec, and here their declarations and a row.
+/// sniff.cc, a folder with a probe and a codec, here their declarations and a row, and a row in libraries.cc
+/// when it needs a library that is opened at run time.
 namespace photovec::decode {
 
 /// What there is to know of one format.
 struct FormatEntry {
   Format format = Format::kUnknown;
-  std::string_view name;  ///< as reports spell it
+  std::string_view name;   ///< as reports spell it
+  std::string_view title;  ///< as messages spell it
   /// As ProbeHeader(), of content that Sniff() found to be of this format.
   Result<ImageHeader> (*probe)(std::span<const uint8_t> encoded) = nullptr;
   /// As DecodePixels().
@@ -43,7 +45,7 @@ Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* 
 Status DecodePng(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeWebp(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeGif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
-/// Only after EnableHeif() (heif/support.h); else kUnsupportedFormat.
+/// Only after EnableLibraries() (libraries.h); else kUnsupportedFormat.
 Status DecodeHeif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 
 }  // namespace photovec::decode

@@ -288,9 +288,10 @@ void DecoderPool::Launch() {
     const Hello& hello = (*worker)->hello();
     layers_ = hello.layers;
     missing_why_.assign(hello.why.data(), hello.why_bytes);
-    heif_.hevc = (hello.codecs & kCodecHevc) != 0;
-    heif_.av1 = (hello.codecs & kCodecAv1) != 0;
-    heif_.detail.assign(hello.heif.data(), hello.heif_bytes);
+    for (size_t i = 0; i < Libraries().size(); ++i) {
+      const LibraryText& said = hello.libraries.at(i);
+      libraries_.push_back({hello.codecs & Libraries()[i].formats, {said.text.data(), said.bytes}});
+    }
   }
   idle_.push_back(std::move(*worker));
   idle_ready_.notify_one();

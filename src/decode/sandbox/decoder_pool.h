@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "decode/decoder.h"
-#include "decode/formats/heif/support.h"
+#include "decode/formats/libraries.h"
 #include "decode/sandbox/quarantine.h"
 #include "decode/sandbox/respawn.h"
 #include "decode/sandbox/worker_process.h"
@@ -63,7 +63,7 @@ class DecoderPool {
   DecoderPool& operator=(const DecoderPool&) = delete;
 
   /// A decoder that uses this pool; results are those of MakeInProcessDecoder(), bit for bit, but that it
-  /// also decodes HEIC and AVIF where libheif is installed. It adds the errors kDecoderCrashed,
+  /// also decodes what needs a library (formats/libraries.h). It adds the errors kDecoderCrashed,
   /// kDecodeTimeout, kDecodeLimit (out of memory) after a second attempt in a fresh process, kUnavailable
   /// when no process can be had, and kDecoderStalled when processes were stopped, killed or kept from the CPU
   /// by others than the image, several times or until the job's deadline.
@@ -73,8 +73,8 @@ class DecoderPool {
   /// Which walls stand around the workers, and why others do not.
   uint32_t layers() const { return layers_; }
   const std::string& missing_why() const { return missing_why_; }
-  /// What the workers decode with libheif: its version and decoders, or what is missing and what to do.
-  const HeifSupport& heif() const { return heif_; }
+  /// What the workers have of Libraries(), in its order.
+  std::span<const LibrarySupport> libraries() const { return libraries_; }
   std::vector<int> pids();       ///< of idle workers and the spare; for tests
   std::vector<int> busy_pids();  ///< of those that decode; for tests
 
@@ -105,7 +105,7 @@ class DecoderPool {
   Quarantine quarantine_;
   uint32_t layers_ = 0;
   std::string missing_why_;
-  HeifSupport heif_;
+  std::vector<LibrarySupport> libraries_;
 
   std::mutex mutex_;
   std::condition_variable idle_ready_;  // decoders wait on it

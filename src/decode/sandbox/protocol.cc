@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "decode/formats/libraries.h"
 #include "decode/sniff.h"
 
 namespace photovec::decode {
@@ -254,14 +255,26 @@ CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, ui
   return checked;
 }
 
+namespace {
+
+/// Whether what it says of the libraries can be true.
+bool AreLibraries(const Hello& hello) {
+  uint32_t known = 0;
+  for (const LibraryEntry& entry : Libraries()) known |= entry.formats;
+  return (hello.codecs & ~known) == 0 &&
+         std::all_of(hello.libraries.begin(), hello.libraries.end(), [](const LibraryText& one) {
+           return one.bytes <= one.text.size() && IsPrintable({one.text.data(), one.bytes});
+         });
+}
+
+}  // namespace
+
 Result<Hello> CheckHello(std::span<const uint8_t> bytes) {
   Hello hello;
   if (bytes.size() == sizeof(hello)) std::memcpy(&hello, bytes.data(), sizeof(hello));
   if (bytes.size() != sizeof(hello) || hello.magic != kProtocolMagic || hello.version != kProtocolVersion ||
       hello.why_bytes > hello.why.size() || (hello.layers & ~kAllLayers) != 0 ||
-      !IsPrintable({hello.why.data(), hello.why_bytes}) || hello.heif_bytes > hello.heif.size() ||
-      (hello.codecs & ~(kCodecHevc | kCodecAv1)) != 0 ||
-      !IsPrintable({hello.heif.data(), hello.heif_bytes})) {
+      !IsPrintable({hello.why.data(), hello.why_bytes}) || !AreLibraries(hello)) {
     return Status(
         Code::kUnavailable,
         "the decoder program speaks another version; install photovec and photovec-decoder together");

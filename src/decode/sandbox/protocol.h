@@ -53,20 +53,23 @@ std::string_view LayerName(Layer layer);
 /// The names of the set bits, separated by commas; "none".
 std::string LayerNames(uint32_t layers);
 
-/// Bits of Hello::codecs: what libheif decodes in this worker (formats/heif/support.h).
-inline constexpr uint32_t kCodecHevc = 1;
-inline constexpr uint32_t kCodecAv1 = 2;
+/// More than Libraries() has.
+inline constexpr size_t kMostLibraries = 8;
+struct LibraryText {
+  uint32_t bytes = 0;
+  std::array<char, 252> text{};
+};
 
 /// Said once by a worker, when it is locked in and ready.
 struct Hello {
   uint32_t magic = kProtocolMagic;
   uint32_t version = kProtocolVersion;
   uint32_t layers = 0;
-  uint32_t codecs = 0;
+  uint32_t codecs = 0;  ///< FormatBit() of what libraries decode in this worker (formats/libraries.h)
   uint32_t why_bytes = 0;
-  uint32_t heif_bytes = 0;
-  std::array<char, 256> why{};   ///< for each missing layer the reason, for people
-  std::array<char, 256> heif{};  ///< libheif's version and decoders, or what is missing, for people
+  std::array<char, 256> why{};  ///< for each missing layer the reason, for people
+  /// In the order of Libraries(): LibrarySupport::detail.
+  std::array<LibraryText, kMostLibraries> libraries{};
 };
 
 /// Images that a worker may have at a time. Each has a half of the shared memory to itself: its seat.

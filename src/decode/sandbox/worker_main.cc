@@ -24,7 +24,7 @@
 
 #include "decode/color/transform.h"
 #include "decode/decoder.h"
-#include "decode/formats/heif/support.h"
+#include "decode/formats/libraries.h"
 #include "decode/sandbox/faults.h"
 #include "decode/sandbox/policy.h"
 #include "decode/sandbox/protocol.h"
@@ -76,7 +76,7 @@ class Worker final : private JobFeed {
   /// Decodes a picture of one pixel and converts another's colours, so that every library has chosen its CPU
   /// paths, bound its symbols and taken its first memory before the walls go up.
   void WarmUp() {
-    EnableHeif();
+    EnableLibraries();
     static constexpr uint8_t kGif[] = {'G', 'I', 'F', '8', '9', 'a',  1, 0,    1, 0, 0x80, 0,
                                        0,   1,   2,   3,   4,   5,    6, ',',  0, 0, 0,    0,
                                        1,   0,   1,   0,   0,   0x02, 2, 0x44, 1, 0, ';'};
@@ -191,12 +191,14 @@ uint32_t CopyText(const std::string& text, std::array<char, kSize>* out) {
 }
 
 bool SayHello(const PolicyResult& policy) {
-  const HeifSupport& heif = GetHeifSupport();
   Hello hello;
   hello.layers = policy.layers;
   hello.why_bytes = CopyText(policy.why, &hello.why);
-  hello.codecs = (heif.hevc ? kCodecHevc : 0) | (heif.av1 ? kCodecAv1 : 0);
-  hello.heif_bytes = CopyText(heif.detail, &hello.heif);
+  for (size_t i = 0; i < LoadedLibraries().size(); ++i) {
+    const LibrarySupport& library = LoadedLibraries()[i];
+    hello.codecs |= library.formats;
+    hello.libraries.at(i).bytes = CopyText(library.detail, &hello.libraries.at(i).text);
+  }
   return send(kWorkerSocketFd, &hello, sizeof(hello), MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof(hello));
 }
 

@@ -33,7 +33,8 @@ Progress BaselineDecoder::Start(const HeaderReader& headers, const uint8_t* data
   const int64_t mcus = int64_t{rows->mcus_across()} * rows->mcus_down();
   restart_interval_ = headers.restart_interval();
   const int64_t expected = restart_interval_ == 0 ? 1 : (mcus + restart_interval_ - 1) / restart_interval_;
-  if (static_cast<int64_t>(segments.size()) != expected || !Plan(headers, tables)) return Progress::kHandedBack;
+  if (static_cast<int64_t>(segments.size()) != expected || !Plan(headers, tables))
+    return Progress::kHandedBack;
   segment_ = 0;
   mcus_left_ = 0;
   mcu_ = mcu_row_ = 0;
@@ -148,8 +149,8 @@ void BaselineDecoder::AddPredictors(Part* part, int mcus) {
   for (size_t first = 0; first < end; first += h) {
     for (size_t row = 0; row < static_cast<size_t>(part->v); ++row) {
       int16_t* dc = Unit(part->first_unit + row * part->units_across + first / kLanes) + first % kLanes;
-      for (size_t i = 0; i < h; ++i) {  // a MCU's blocks lie in one unit: h divides kLanes
-        value += dc[i];
+      for (size_t i = 0; i < h; ++i) {                // a MCU's blocks lie in one unit: h divides kLanes
+        value = static_cast<int16_t>(value + dc[i]);  // its 16 bits: a hostile sum grows beyond any int
         dc[i] = static_cast<int16_t>(value);
       }
     }

@@ -36,7 +36,8 @@ class BaselineDecoder {
                  TableCache* tables, RowOutput* rows);
   /// Goes on by that many MCU rows at most.
   Progress Continue(int mcu_rows);
-  /// Goes on with both until one of them is at its end. Both are at kMore; `a` and `b` receive where they are then.
+  /// Goes on with both until one of them is at its end. Both are at kMore; `a` and `b` receive where they are
+  /// then.
   static void ContinueBoth(BaselineDecoder* first, BaselineDecoder* second, Progress* a, Progress* b);
 
  private:
@@ -70,8 +71,8 @@ class BaselineDecoder {
   int chunk_mcus_ = 0;  ///< of a whole chunk
   int mcu_ = 0;         ///< where in its row the chunk begins
   int mcu_row_ = 0;
-  int chunk_ = 0;       ///< MCUs of this chunk
-  BlockTarget kept_;    ///< what the stall behind the chunk stands in place of
+  int chunk_ = 0;     ///< MCUs of this chunk
+  BlockTarget kept_;  ///< what the stall behind the chunk stands in place of
   int restart_interval_ = 0;
   int mcus_left_ = 0;  ///< of the segment
   size_t segment_ = 0;

@@ -46,9 +46,10 @@ BlockTarget StallTarget(char* sink);
 /// SIMD-free, but BMI2 pays: chosen at run time.
 void DecodeBlocks(EntropyCursor* cursor, const BlockTarget* end);
 
-/// Two streams in turn, look-up by look-up, until one of them (or both) has come to its end. The other one may
-/// then stand inside a block; DecodeBlocks and this go on from there. What one stream reads and writes follows
-/// from its own cursor alone, so nothing in it can change the other's coefficients.
-void DecodeBlocksOfTwo(EntropyCursor* a, const BlockTarget* end_a, EntropyCursor* b, const BlockTarget* end_b);
+/// Two streams in turn, look-up by look-up, until one of them (or both) has come to its end. The other one
+/// may then stand inside a block; DecodeBlocks and this go on from there. What one stream reads and writes
+/// follows from its own cursor alone, so nothing in it can change the other's coefficients.
+void DecodeBlocksOfTwo(EntropyCursor* a, const BlockTarget* end_a, EntropyCursor* b,
+                       const BlockTarget* end_b);
 
 }  // namespace photovec::decode::jpeg

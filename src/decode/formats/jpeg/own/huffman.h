@@ -76,8 +76,8 @@ struct BlockTables {
   alignas(64) std::array<PairEntry, kWindowSize> ac;
 };
 
-/// Tables made before: building takes some 30 us, and photos of one encoder have the same ones. Photos that are
-/// decoded at the same time share them, so that both find them in the first-level cache. Not thread-safe.
+/// Tables made before: building takes some 30 us, and photos of one encoder have the same ones. Photos that
+/// are decoded at the same time share them, so that both find them in the first-level cache. Not thread-safe.
 class TableCache {
  public:
   /// nullptr when the tables are not valid.
