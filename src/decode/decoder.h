@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -73,12 +74,25 @@ constexpr auto EnumNames(ColorMode /*of*/) {
   return std::array{EnumName{ColorMode::kIgnore, "ignore"}, EnumName{ColorMode::kSrgb, "srgb"}};
 }
 
-/// What a photo may cost before it is refused. Checked on the header, before any pixel is allocated.
+/// What decoding one photo takes, estimated from above from what its header promises.
+struct DecodeCost {
+  static constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
+  /// CPU time that any photo may use; a cost of less counts as this.
+  static constexpr int64_t kPlainCpuMs = 2'000;
+  int64_t bytes = 0;   ///< working memory at its peak: pixels, the codec's own, and the encoded bytes
+  int64_t cpu_ms = 0;  ///< CPU time that an honest photo does not exceed on a slow machine
+
+  bool FitsIn(const DecodeCost& granted) const { return bytes <= granted.bytes && cpu_ms <= granted.cpu_ms; }
+};
+
+/// What a photo may cost before it is refused. Checked on the header, before any pixel is allocated. Memory
+/// and time are what counts; sides and pixels have limits for those who want to refuse large photos.
 struct Limits {
-  int64_t max_pixels = 50'000'000;
-  int max_side = 16'384;
-  int64_t max_file_bytes = 25'000'000;
-  int64_t max_decoder_bytes = 256LL << 20;  ///< working memory of one decode, output image included
+  int64_t max_pixels = 1'000'000'000;
+  int max_side = 65'535;
+  int64_t max_file_bytes = 100'000'000;
+  int64_t max_decoder_bytes = 2LL << 30;  ///< DecodeCost::bytes; DecodeMemory may allow less
+  int max_cpu_s = 90;                     ///< DecodeCost::cpu_ms
   int max_jpeg_scans = 100;
 };
 
@@ -105,12 +119,17 @@ struct DecodeJob {
   const preprocess::Spec* spec = nullptr;
   DecodeOptions options;
   std::span<uint8_t> out;  ///< spec->slot_bytes() bytes of a slot
+  /// What it may take: a photo that promises more is not decoded, and DecodeReport::wants says how much.
+  DecodeCost granted = {DecodeCost::kUnlimited, DecodeCost::kUnlimited};
   Deadline deadline =
       {};  ///< when nobody wants it any more; only a decoder process that does not get on looks
 };
 
 /// What happened, for stage times, logs and metrics.
 struct DecodeReport {
+  /// Not zero: it takes more than the job granted. Nothing was decoded and nothing else here is set; decode
+  /// it again when it may have so much (decode_memory.h).
+  DecodeCost wants;
   Format format = Format::kUnknown;
   int width = 0;  ///< stored size in pixels, before orientation; of HEIC and AVIF as shown
   int height = 0;
@@ -144,7 +163,8 @@ constexpr JpegBy WhoDecoded(const DecodeReport& report) {
 class JobFeed {
  public:
   virtual ~JobFeed() = default;
-  /// The next photo if one waits that may be paired, borrowed until it is finished; null: none does. Never blocks.
+  /// The next photo if one waits, borrowed until it is finished; null: none does. Better one that may be paired:
+  /// another one waits for the first one's end. Never blocks.
   virtual const DecodeJob* Next() = 0;
   /// What became of a photo, the first one too. Each once, in the order in which they are done.
   virtual void Finish(const DecodeJob& job, Result<DecodeReport> report) = 0;

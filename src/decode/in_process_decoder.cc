@@ -21,8 +21,9 @@ namespace {
 using jpeg::OwnDecoder;
 using jpeg::Progress;
 
-/// Kept between photos; what a larger one needed is given back, so that one panorama does not stay resident.
-constexpr size_t kKeptScratchBytes = size_t{64} << 20;
+/// Memory is kept between photos; one that takes more leaves nothing behind, so that no panorama stays
+/// resident.
+constexpr int64_t kMostKeptBytes = int64_t{64} << 20;
 /// A photo that is decoded alone goes on by so many rows of MCUs before the feed is asked for a second one.
 constexpr int kRowsAlone = 8;
 
@@ -31,7 +32,7 @@ struct Seat {
   const DecodeJob* job = nullptr;  ///< null: the seat is free
   ImageHeader header;
   PixelRequest request;
-  int64_t bytes = 0;   ///< of memory, estimated
+  DecodeCost cost;            ///< estimated
   bool steps = false;  ///< it is decoded step by step; else it waits until no other one is, and is then
                        ///< decoded whole
   bool in_pair = false;
@@ -39,6 +40,14 @@ struct Seat {
   CodecScratch scratch;
 
   bool waits() const { return job != nullptr && !steps; }
+  int64_t kept_bytes() const {
+    return static_cast<int64_t>(pixels.capacity_bytes() + scratch.bytes.capacity());
+  }
+  void DropMemory() {
+    pixels.ShrinkTo(0);
+    scratch.bytes = {};
+    scratch.jpeg.reset();
+  }
 };
 
 class InProcessDecoder final : public Decoder {
@@ -71,12 +80,20 @@ class InProcessDecoder final : public Decoder {
  private:
   Result<DecodeReport> DecodeIn(const DecodeJob& job, Seat* seat) {
     RETURN_IF_ERROR(Sit(job, seat));
+    if (!seat->cost.FitsIn(job.granted)) return Wanting(seat->cost);
     return DecodeWhole(seat);
+  }
+
+  static DecodeReport Wanting(const DecodeCost& cost) {
+    DecodeReport report;
+    report.wants = cost;
+    return report;
   }
 
   /// Looks at all that does not need pixels. The photo waits then.
   static Status Sit(const DecodeJob& job, Seat* seat) {
     seat->job = &job;
+    seat->cost = {};
     seat->steps = seat->in_pair = false;
     if (job.spec == nullptr || job.out.size() < job.spec->slot_bytes()) {
       return {Code::kInternal, "a decode job came without a spec or with too small a slot"};
@@ -86,22 +103,48 @@ class InProcessDecoder final : public Decoder {
     RETURN_IF_ERROR(CheckSupport(Sniff(job.encoded)));
     ASSIGN_OR_RETURN(seat->header, ProbeHeader(job.encoded));
     seat->request = Plan(job, seat->header);
-    return CheckHeader(seat->header, seat->request.scale_denominator, options.alpha, options.limits);
+    const int d = seat->request.scale_denominator;
+    const size_t encoded = job.encoded.size();
+    RETURN_IF_ERROR(CheckHeader(seat->header, d, options.alpha, options.limits, encoded));
+    seat->cost = EstimateCost(seat->header, d, options.alpha, encoded);
+    return Status::Ok();
   }
 
   /// Starts a photo, step by step if it can be.
   void Begin(const DecodeJob& job, Seat* seat, JobFeed& feed) {
     if (Status status = Sit(job, seat); !status.ok()) return End(seat, std::move(status), feed);
-    if (!MayPair(job.encoded, job.options)) return;
-    Seat& other = seat == &seats_[0] ? seats_[1] : seats_[0];
-    seat->bytes = EstimateDecoderBytes(seat->header, seat->request.scale_denominator, job.options.alpha);
-    // Two at a time take no more memory than one may.
-    if (other.job != nullptr && seat->bytes + other.bytes > job.options.limits.max_decoder_bytes) return;
+    if (!seat->cost.FitsIn(job.granted)) return End(seat, Wanting(seat->cost), feed);
+    if (!MayPair(job.encoded, job.options) || !FitsBesideTheOther(*seat)) return;
+    MakeRoom(*seat);
+    const Seat& other = Other(*seat);
     std::shared_ptr<OwnDecoder>& own = seat->scratch.jpeg;
     if (own == nullptr) own = std::make_shared<OwnDecoder>(other.scratch.jpeg.get());
     Progress progress = Progress::kHandedBack;
     if (!seat->header.jpeg.progressive) progress = own->Start(seat->request, &seat->scratch, &seat->pixels);
     Took(progress, seat, feed);
+  }
+
+  Seat& Other(const Seat& seat) { return &seat == &seats_[0] ? seats_[1] : seats_[0]; }
+
+  /// What this photo may take, and the one that is being decoded already: as much as the one that may take more.
+  int64_t Granted(const Seat& seat) {
+    const Seat& other = Other(seat);
+    const int64_t others = other.steps ? other.job->granted.bytes : 0;
+    return std::min(std::max(seat.job->granted.bytes, others), seat.job->options.limits.max_decoder_bytes);
+  }
+  bool FitsBesideTheOther(const Seat& seat) {
+    const Seat& other = Other(seat);
+    return seat.cost.bytes + (other.steps ? other.cost.bytes : 0) <= Granted(seat);
+  }
+
+  /// Before a photo is decoded: what is kept from others counts, too.
+  void MakeRoom(const Seat& seat) {
+    const Seat& other = Other(seat);
+    const int64_t kept = seat.kept_bytes() + (other.steps ? 0 : other.kept_bytes());
+    if (kept <= Granted(seat) - seat.cost.bytes - (other.steps ? other.cost.bytes : 0)) return;
+    for (Seat& each : seats_) {
+      if (!each.steps) each.DropMemory();
+    }
   }
 
   /// What a step of the own decoder came to.
@@ -132,6 +175,7 @@ class InProcessDecoder final : public Decoder {
   }
 
   Result<DecodeReport> DecodeWhole(Seat* seat) {
+    MakeRoom(*seat);
     seat->scratch.damaged_after_rows = -1;
     RETURN_IF_ERROR(DecodePixels(seat->request, &seat->scratch, &seat->pixels));
     return Preprocess(seat);
@@ -173,8 +217,7 @@ class InProcessDecoder final : public Decoder {
   static void Leave(Seat* seat) {
     seat->job = nullptr;
     seat->steps = false;
-    seat->pixels.ShrinkTo(kKeptScratchBytes);
-    if (seat->scratch.bytes.capacity() > kKeptScratchBytes) seat->scratch.bytes = {};
+    if (seat->cost.bytes > kMostKeptBytes) seat->DropMemory();
   }
 
   static PixelRequest Plan(const DecodeJob& job, const ImageHeader& header) {

@@ -40,8 +40,10 @@ class DecodeStage::Feed final : public decode::JobFeed {
                                     [&](const Entry& each) { return &each.job == &job; });
     PHOTOVEC_CHECK(entry != entries_.end(), "a decoder finished an image that it does not have");
     Work work = std::exchange(entry->work, {});
+    if (report.ok() && report->wants.bytes > 0) return stage_.PutAside(std::move(work), report->wants);
     Item& item = *work.item;
     const TimePoint end = Clock::now();
+    stage_.GiveMemoryBack(work);
     item.DropBytes();
     stage_.on_bytes_dropped_();
     if (!report.ok()) {
@@ -75,6 +77,7 @@ class DecodeStage::Feed final : public decode::JobFeed {
       lookups_ = work.look_up ? lookups_ + 1 : 0;
       work.item->model().decode_waiting.fetch_sub(1, std::memory_order_relaxed);
       if (work.item->IsGivenUp(Clock::now()) || !(work.look_up || work.slot)) {
+        stage_.GiveMemoryBack(work);
         work.item->EndGivenUp(DropQueue::kDecode);
       } else if (work.look_up) {
         stage_.LookUp(std::move(work.item));
@@ -106,10 +109,11 @@ class DecodeStage::Feed final : public decode::JobFeed {
 
 DecodeStage::DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders,
                          decode::DecodeOptions options, int models, ResultCache* cache,
-                         std::function<void()> on_bytes_dropped, Next next)
+                         decode::DecodeMemory* memory, std::function<void()> on_bytes_dropped, Next next)
     : options_(options),
       models_(static_cast<size_t>(models)),
       cache_(cache),
+      memory_(memory),
       on_bytes_dropped_(std::move(on_bytes_dropped)),
       next_(std::move(next)),
       decoders_(std::move(decoders)) {
@@ -139,6 +143,7 @@ void DecodeStage::Sweep() {
   {
     std::scoped_lock lock(mutex_);
     queue_.Extract(unwanted, given_up);
+    big_.Extract(unwanted, given_up);
     waiting_.fetch_sub(static_cast<int>(given_up.size()));
     lookups_.Extract(unwanted, given_up);
   }
@@ -198,7 +203,7 @@ bool DecodeStage::TakeSecond(Work& work, int lookups) {
 // \param second  whether the image is to be decoded beside another one.
 bool DecodeStage::TakeReady(Work& work, int lookups, bool second) {
   if (lookups < kLookupsInARow && TakeLookup(work)) return true;
-  return TakeDecode(work, second) || (!second && TakeLookup(work));
+  return TakeBig(work) || TakeDecode(work, second) || (!second && TakeLookup(work));
 }
 
 bool DecodeStage::TakeLookup(Work& work) {
@@ -206,6 +211,25 @@ bool DecodeStage::TakeLookup(Work& work) {
   if (!item) return false;
   work.item = std::move(*item);
   work.look_up = true;
+  return true;
+}
+
+// The big photo whose turn it is, with its memory and a slot. It was taken from the others in its turn, so it
+// goes before them; when there is no room yet, no other big one may take it away.
+bool DecodeStage::TakeBig(Work& work) {
+  const TimePoint now = Clock::now();
+  std::optional<ItemPtr> item = big_.PopIf([&](const ItemPtr& waiting) {
+    if (waiting->IsGivenUp(now)) return Look::kTake;
+    work.memory = memory_->TryTake(waiting->big.bytes);
+    if (!work.memory) return Look::kStop;
+    work.slot = waiting->model().slots().TryAcquire();
+    if (work.slot) return Look::kTake;
+    work.memory.reset();
+    return Look::kSkip;
+  });
+  if (!item) return false;
+  waiting_.fetch_sub(1);
+  work.item = std::move(*item);
   return true;
 }
 
@@ -255,6 +279,35 @@ void DecodeStage::LookUp(ItemPtr item) {
   ready_.notify_one();
 }
 
+void DecodeStage::PutAside(Work work, const decode::DecodeCost& cost) {
+  if (work.memory) {
+    GiveMemoryBack(work);
+    return work.item->Fail({Code::kInternal, "the image wants more memory each time that it is decoded"});
+  }
+  work.item->big = cost;
+  work.slot.reset();
+  work.item->model().decode_waiting.fetch_add(1, std::memory_order_relaxed);
+  const Turn turn = work.item->turn();
+  std::scoped_lock lock(mutex_);
+  big_.Push(turn, std::move(work.item));
+  waiting_.fetch_add(1);
+  ready_.notify_one();  // this thread may have another photo in its hands
+}
+
+// The thread that gives it back looks at once who may have it; there may be room for more than one.
+void DecodeStage::GiveMemoryBack(Work& work) {
+  if (!work.memory) return;
+  work.memory.reset();
+  std::scoped_lock lock(mutex_);
+  if (!big_.empty()) ready_.notify_all();
+}
+
+decode::DecodeCost DecodeStage::Granted(const Work& work) const {
+  if (work.memory) return work.item->big;
+  constexpr int64_t kUnlimited = decode::DecodeCost::kUnlimited;
+  return {memory_ != nullptr ? memory_->own_bytes() : kUnlimited, kUnlimited};
+}
+
 decode::DecodeJob DecodeStage::JobFor(const Work& work) const {
   const RequestOptions& request = work.item->request();
   decode::DecodeJob job;
@@ -264,6 +317,7 @@ decode::DecodeJob DecodeStage::JobFor(const Work& work) const {
   if (request.preprocessing == Preprocessing::kReplacedService)
     job.options.jpeg_scaling = decode::JpegScaling::kExact;
   job.out = work.slot->pixels();
+  job.granted = Granted(work);
   job.deadline = request.deadline;
   return job;
 }

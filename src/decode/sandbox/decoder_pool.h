@@ -26,7 +26,7 @@ struct DecoderPoolOptions {
   std::string program;  ///< path of photovec-decoder; empty: beside this program, or where it is installed
   Limits limits;        ///< the largest image that will come
   size_t max_slot_bytes = size_t{2048} * 2048 * 3;  ///< address space only
-  AttemptLimits attempt;                            ///< twice the CPU for HEIC and AVIF
+  AttemptLimits attempt;  ///< of a plain photo; more for those that promise more work
   int nice = 10;
   int64_t recycle_images = 10'000;
   uint64_t recycle_resident_bytes = 300ULL << 20;

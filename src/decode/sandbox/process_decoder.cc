@@ -8,7 +8,6 @@
 
 #include "decode/limits.h"
 #include "decode/sandbox/decoder_pool.h"
-#include "decode/sniff.h"
 
 namespace photovec::decode {
 namespace {
@@ -20,10 +19,11 @@ constexpr int kMaxAttempts = 4;
 /// Images after which a worker is given back, so that it can be weighed and replaced.
 constexpr int64_t kLongestLoan = 64;
 
-/// HEVC takes three times as long as JPEG: 10 to 20 MP a second on one core, and nothing scales it down.
-AttemptLimits LimitsFor(const DecodeJob& job, AttemptLimits limits) {
-  const Format format = Sniff(job.encoded);
-  if (format == Format::kHeif || format == Format::kAvif) limits.cpu *= 2;
+/// A photo that promises more work gets more time for it, and more patience on a busy machine.
+AttemptLimits LimitsFor(int64_t cpu_ms, AttemptLimits limits) {
+  const int64_t more = std::max(cpu_ms, DecodeCost::kPlainCpuMs);
+  limits.cpu = limits.cpu * more / DecodeCost::kPlainCpuMs;
+  limits.starved = limits.starved * more / DecodeCost::kPlainCpuMs;
   return limits;
 }
 
@@ -31,10 +31,13 @@ Status Verdict(Death death) {
   switch (death) {
     case Death::kTimeout:
     case Death::kCpu:
-      return {Code::kDecodeTimeout, "decoding the image took too long, twice; re-save it in a common format"};
+      return {Code::kDecodeTimeout,
+              "decoding the image took too long, twice; re-save it in a common format (--decode-cpu and "
+              "--decode-stall are the limits)"};
     case Death::kMemory:
       return {Code::kDecodeLimit,
-              "decoding the image ran out of memory, twice; re-save it in a common format"};
+              "decoding the image took more memory than its header promised, twice; re-save it in a common "
+              "format"};
     default:
       return {Code::kDecoderCrashed,
               "the image ended its decoder process, twice; it may be damaged on purpose"};
@@ -67,7 +70,10 @@ class ProcessDecoder final : public Decoder {
 
   Result<DecodeReport> Decode(const DecodeJob& job) override {
     RETURN_IF_ERROR(Check(job));
-    return DecodeAlone({&job});
+    Trial trial(job);
+    for (;;) {
+      if (auto answer = Try(&trial)) return *std::move(answer);
+    }
   }
 
   /// The worker is kept as long as there are images for it, up to kLongestLoan of them. When it dies with one image,
@@ -89,28 +95,42 @@ class ProcessDecoder final : public Decoder {
       Attempt attempt = loan->worker->Await(&pool_.all_stopped_, &answered);
       loan->cpu += attempt.cpu;
       if (!attempt.answered) return AfterDeath(*loan, std::move(attempt), feed);
-      std::erase(loan->jobs, answered);
-      feed.Finish(*answered, std::move(attempt.report));
-      next = left > 0 ? feed.Next() : nullptr;
+      if (Answer(*loan, answered, std::move(attempt.report), feed)) next = left > 0 ? feed.Next() : nullptr;
     }
     if (loan != nullptr) GiveBack(*loan);
   }
 
  private:
+  /// An image until it is answered or given up.
+  struct Trial {
+    // Only the process knows what the photo takes: it may have a plain photo's time, and says if it wants more.
+    explicit Trial(const DecodeJob& given) : job(&given), now(given) {
+      if (given.granted.cpu_ms == DecodeCost::kUnlimited) now.granted.cpu_ms = DecodeCost::kPlainCpuMs;
+      cpu_ms = now.granted.cpu_ms;
+    }
+    /// \return whether the answer is a wish for more time, which it has from now on.
+    bool GetsMoreTime(const Result<DecodeReport>& report) {
+      const DecodeCost wants = report.ok() ? report->wants : DecodeCost{};
+      if (wants.cpu_ms <= cpu_ms || wants.bytes > job->granted.bytes) return false;
+      cpu_ms = wants.cpu_ms;
+      now.granted.cpu_ms = DecodeCost::kUnlimited;  // it cannot want more a second time
+      return true;
+    }
+
+    const DecodeJob* job;
+    DecodeJob now;  ///< as a worker is told it
+    int64_t cpu_ms = 0;
+    int strikes = 0;  ///< deaths that it may have caused
+    int attempts = 0;
+  };
   /// A worker in use.
   struct Loan {
     std::unique_ptr<WorkerProcess> worker;
     int pid = -1;
-    bool alone = false;                 ///< no other one was busy when it was taken
-    int64_t images_before = 0;          ///< that it had done
-    Clock::duration cpu{};              ///< that it used
-    std::vector<const DecodeJob*> jobs;  ///< that it has
-  };
-  /// An image that has a worker to itself, until it is answered or given up.
-  struct Trial {
-    const DecodeJob* job = nullptr;
-    int strikes = 0;   ///< deaths that it may have caused
-    int attempts = 0;
+    bool alone = false;         ///< no other one was busy when it was taken
+    int64_t images_before = 0;  ///< that it had done
+    Clock::duration cpu{};      ///< that it used
+    std::vector<std::unique_ptr<Trial>> trials;  ///< that it has
   };
 
   Status Check(const DecodeJob& job) {
@@ -128,7 +148,10 @@ class ProcessDecoder final : public Decoder {
     if (*loan == nullptr) {
       ASSIGN_OR_RETURN(*loan, Take(job));
     }
-    return LoadInto(**loan, job);
+    auto trial = std::make_unique<Trial>(job);
+    RETURN_IF_ERROR(LoadInto(**loan, *trial));
+    (*loan)->trials.push_back(std::move(trial));
+    return Status::Ok();
   }
 
   Result<std::unique_ptr<Loan>> Take(const DecodeJob& job) {
@@ -141,22 +164,27 @@ class ProcessDecoder final : public Decoder {
     return loan;
   }
 
-  Status LoadInto(Loan& loan, const DecodeJob& job) {
+  Status LoadInto(Loan& loan, const Trial& trial) {
+    const DecodeJob& job = trial.now;
     if (job.encoded.size() > loan.worker->input_capacity() ||
         job.spec->slot_bytes() > loan.worker->output_capacity()) {
       return {Code::kInternal, "the image or the model's input is larger than a decoder's memory"};
     }
-    loan.worker->Load(job, LimitsFor(job, pool_.options_.attempt));
-    loan.jobs.push_back(&job);
+    loan.worker->Load(job, LimitsFor(trial.cpu_ms, pool_.options_.attempt));
     return Status::Ok();
   }
 
   void GiveBack(Loan& loan) { pool_.GiveBack(std::move(loan.worker), loan.images_before, loan.cpu); }
 
-  Result<DecodeReport> DecodeAlone(Trial trial) {
-    for (;;) {
-      if (auto answer = Try(&trial)) return *std::move(answer);
-    }
+  /// \return whether the image is done; if not, it is with the worker again.
+  bool Answer(Loan& loan, const DecodeJob* answered, Result<DecodeReport> report, JobFeed& feed) {
+    const auto found = std::find_if(loan.trials.begin(), loan.trials.end(),
+                                    [&](const auto& trial) { return &trial->now == answered; });
+    if ((*found)->GetsMoreTime(report) && LoadInto(loan, **found).ok()) return false;
+    const DecodeJob& job = *(*found)->job;
+    loan.trials.erase(found);
+    feed.Finish(job, std::move(report));
+    return true;
   }
 
   /// One attempt at an image alone. \return its answer; nullopt: it is to be tried again.
@@ -164,7 +192,7 @@ class ProcessDecoder final : public Decoder {
     Result<std::unique_ptr<Loan>> taken = Take(*trial->job);
     if (!taken.ok()) return taken.status();
     Loan& loan = **taken;
-    if (Status status = LoadInto(loan, *trial->job); !status.ok()) {
+    if (Status status = LoadInto(loan, *trial); !status.ok()) {
       GiveBack(loan);
       return status;
     }
@@ -174,6 +202,7 @@ class ProcessDecoder final : public Decoder {
     if (attempt.answered) {
       loan.cpu = attempt.cpu;
       GiveBack(loan);
+      if (trial->GetsMoreTime(attempt.report)) return std::nullopt;
       return std::move(attempt.report);
     }
     loan.worker.reset();
@@ -200,18 +229,17 @@ class ProcessDecoder final : public Decoder {
     loan.worker.reset();
     attempt.cpu = loan.cpu;
     pool_.ReportDeath(loan.pid, attempt);
-    std::vector<Trial> trials;
-    for (const DecodeJob* job : loan.jobs) trials.push_back({job});
+    auto& trials = loan.trials;
     const auto tell = [&](const Trial& trial, std::optional<Result<DecodeReport>> answer) {
       if (answer) feed.Finish(*trial.job, *std::move(answer));
       return answer.has_value();
     };
     if (trials.size() == 1 || !SpeaksAgainstImage(attempt.death)) {
-      std::erase_if(trials, [&](Trial& trial) { return tell(trial, Weigh(attempt.death, &trial)); });
+      std::erase_if(trials, [&](auto& trial) { return tell(*trial, Weigh(attempt.death, trial.get())); });
     }
     // In turn, so that an honest one does not wait until the other one is given up.
     while (!trials.empty()) {
-      std::erase_if(trials, [&](Trial& trial) { return tell(trial, Try(&trial)); });
+      std::erase_if(trials, [&](auto& trial) { return tell(*trial, Try(trial.get())); });
     }
   }
 

@@ -90,6 +90,24 @@ bool IsDamage(const ReplyMessage& reply, const DecodeOptions& options) {
          reply.rows_ok <= reply.height;
 }
 
+bool IsWish(const ReplyMessage& reply) { return reply.wants_bytes != 0 || reply.wants_cpu_ms != 0; }
+
+/// What is wrong with a photo's wish for more than the job granted; empty: nothing. What the limits refuse,
+/// the worker would have refused.
+std::string FindLieInWish(const ReplyMessage& reply, const DecodeJob& job) {
+  const Limits& limits = job.options.limits;
+  const DecodeCost wants{reply.wants_bytes, reply.wants_cpu_ms};
+  if (wants.bytes < 1 || wants.cpu_ms < 0 || wants.FitsIn(job.granted) ||
+      wants.bytes > limits.max_decoder_bytes || wants.cpu_ms / 1'000 >= limits.max_cpu_s) {
+    return "it wants what no photo can want";
+  }
+  ReplyMessage rest = reply;
+  rest.wants_bytes = rest.wants_cpu_ms = 0;
+  ReplyMessage nothing;
+  nothing.sequence = reply.sequence;
+  return std::memcmp(&rest, &nothing, sizeof(rest)) == 0 ? "" : "it wants more and reports a success";
+}
+
 /// What is wrong with the figures of a success; empty: nothing.
 std::string FindLie(const ReplyMessage& reply, const DecodeJob& job, TimePoint sent_at) {
   const Limits& limits = job.options.limits;
@@ -140,6 +158,9 @@ JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence, int seat) {
   message.max_pixels = limits.max_pixels;
   message.max_file_bytes = limits.max_file_bytes;
   message.max_decoder_bytes = limits.max_decoder_bytes;
+  message.max_cpu_s = limits.max_cpu_s;
+  message.granted_bytes = job.granted.bytes;
+  message.granted_cpu_ms = job.granted.cpu_ms;
   message.max_side = limits.max_side;
   message.max_jpeg_scans = limits.max_jpeg_scans;
   message.jpeg_scaling = static_cast<int32_t>(job.options.jpeg_scaling);
@@ -164,7 +185,7 @@ Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacit
   if (message.encoded_bytes > input_capacity) return wrong("encoded size");
   if (!IsSide(message.crop) || !IsSide(message.resize_short)) return wrong("size");
   if (!HasKnownChoices(message)) return wrong("option");
-  if (!IsWithin(message.seat, kSeats - 1) || message.reserved != 0) return wrong("seat");
+  if (!IsWithin(message.seat, kSeats - 1)) return wrong("seat");
   spec->mode = static_cast<preprocess::ResizeMode>(message.mode);
   spec->filter = static_cast<preprocess::Filter>(message.filter);
   spec->resize_short = message.resize_short;
@@ -182,6 +203,8 @@ Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacit
   job.options.limits.max_pixels = message.max_pixels;
   job.options.limits.max_file_bytes = message.max_file_bytes;
   job.options.limits.max_decoder_bytes = message.max_decoder_bytes;
+  job.options.limits.max_cpu_s = message.max_cpu_s;
+  job.granted = {message.granted_bytes, message.granted_cpu_ms};
   job.options.limits.max_side = message.max_side;
   job.options.limits.max_jpeg_scans = message.max_jpeg_scans;
   return job;
@@ -191,6 +214,11 @@ ReplyMessage MakeReplyMessage(const Result<DecodeReport>& report, uint64_t seque
   ReplyMessage message;
   message.sequence = sequence;
   message.code = static_cast<int32_t>(report.status().code());
+  if (report.ok() && report->wants.bytes != 0) {
+    message.wants_bytes = report->wants.bytes;
+    message.wants_cpu_ms = report->wants.cpu_ms;
+    return message;
+  }
   if (report.ok()) {
     message.format = static_cast<int32_t>(report->format);
     message.width = report->width;
@@ -228,7 +256,13 @@ CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, ui
   }
   if (reply.sequence != sequence) return Lie("it answered another image");
   CheckedReply checked;
-  if (reply.code == static_cast<int32_t>(Code::kOk)) {
+  if (reply.code == static_cast<int32_t>(Code::kOk) && IsWish(reply)) {
+    checked.lie = FindLieInWish(reply, job);
+    if (!checked.lie.empty()) return checked;
+    DecodeReport report;
+    report.wants = {reply.wants_bytes, reply.wants_cpu_ms};
+    checked.report = report;
+  } else if (reply.code == static_cast<int32_t>(Code::kOk)) {
     checked.lie = FindLie(reply, job, sent_at);
     if (!checked.lie.empty()) return checked;
     DecodeReport report;

@@ -85,7 +85,10 @@ struct JobMessage {
   int64_t max_pixels = 0;
   int64_t max_file_bytes = 0;
   int64_t max_decoder_bytes = 0;
+  int64_t granted_bytes = 0;
+  int64_t granted_cpu_ms = 0;
   int32_t max_side = 0;
+  int32_t max_cpu_s = 0;
   int32_t max_jpeg_scans = 0;
   int32_t jpeg_scaling = 0;
   int32_t alpha = 0;
@@ -98,10 +101,10 @@ struct JobMessage {
   int32_t jpeg_decoder = 0;
   int32_t damaged = 0;
   int32_t seat = 0;  ///< nobody else has it until the answer
-  int32_t reserved = 0;
 };
 
-/// The answer to one image; two may come in any order. On success the pixels lie in the shared memory.
+/// The answer to one image; two may come in any order. On success the pixels lie in the shared memory, or it says
+/// that the photo wants more than was granted (DecodeReport::wants).
 struct ReplyMessage {
   uint32_t magic = kProtocolMagic;
   uint32_t version = kProtocolVersion;
@@ -112,6 +115,8 @@ struct ReplyMessage {
   int32_t height = 0;
   int32_t orientation = 0;
   int32_t scale_denominator = 0;
+  int64_t wants_bytes = 0;
+  int64_t wants_cpu_ms = 0;
   int64_t decoded_at_ns = 0;  ///< CLOCK_MONOTONIC, which is the same in every process
   uint32_t message_bytes = 0;
   int32_t profile = 0;

@@ -34,6 +34,7 @@ class SharedRegion {
   SharedRegion& operator=(SharedRegion&& other) noexcept;
   ~SharedRegion();
 
+  const RegionLayout& layout() const { return layout_; }
   std::span<uint8_t> output(int seat) const {
     return {base_ + static_cast<size_t>(seat) * layout_.output_bytes, layout_.output_bytes};
   }

@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include "decode/color/transform.h"
+#include "decode/decode_memory.h"
 #include "decode/decoder.h"
 #include "decode/formats/libraries.h"
 #include "decode/sandbox/faults.h"
@@ -114,6 +115,10 @@ class Worker final : private JobFeed {
     const size_t bytes = faults_.Falsify(job.encoded, &reply);
     if (send(kWorkerSocketFd, &reply, bytes, MSG_NOSIGNAL) != static_cast<ssize_t>(bytes)) End(kExitProtocol);
     faults_.At(Step::kAfterReply, job.encoded);
+    // Its share goes to another decoder now.
+    if (job.granted.bytes > DecodeMemory::kOwnBytes && job.granted.bytes != DecodeCost::kUnlimited) {
+      malloc_trim(0);
+    }
   }
 
  private:

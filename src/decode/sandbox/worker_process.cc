@@ -37,6 +37,9 @@ constexpr size_t kKeptInputBytes = size_t{4} << 20;
 constexpr std::chrono::seconds kStarvedStart{30};
 /// A dying process closes its socket some microseconds before it can be reaped.
 constexpr int kReapPatienceMs = 200;
+/// What a worker maps beside one decode's own memory: libraries, kept scratch, fragmentation.
+constexpr uint64_t kOverheadBytes = 512ULL << 20;
+constexpr uint64_t kLeastAddressSpace = 1ULL << 30;
 
 Status Unavailable(const std::string& what, int error) {
   return {Code::kUnavailable, "cannot start a decoder process: " + what + ": " + std::strerror(error)};
@@ -127,9 +130,14 @@ std::string DescribeEnd(int wait_status) {
 
 }  // namespace
 
+uint64_t AddressSpaceFor(int64_t bytes, const RegionLayout& layout) {
+  return std::max(kLeastAddressSpace, 2 * static_cast<uint64_t>(bytes) + layout.total() + kOverheadBytes);
+}
+
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(const WorkerStart& start) {
   ASSIGN_OR_RETURN(SharedRegion region, SharedRegion::Create(start.arguments.layout));
   std::unique_ptr<WorkerProcess> worker(new WorkerProcess(std::move(region)));
+  worker->address_space_bytes_ = start.arguments.address_space_bytes;
   RETURN_IF_ERROR(worker->Spawn(start));
   RETURN_IF_ERROR(worker->AwaitHello(start.hello_limit));
   return worker;
@@ -203,6 +211,24 @@ void WorkerProcess::Load(const DecodeJob& job, const AttemptLimits& limits) {
   Seat& seat = seats_.at(static_cast<size_t>(index));
   seat = {&job, ++sequence_, false, {}, limits, std::nullopt, {}};
   std::memcpy(region_.input(index).data(), job.encoded.data(), job.encoded.size());
+  LimitAddressSpace();
+}
+
+// The worker starts with the most that it may ever get, and cannot change it. What it gets for its images is what
+// the larger one was granted: only two that fit into that are decoded at the same time.
+void WorkerProcess::LimitAddressSpace() {
+  int64_t bytes = 0;
+  for (const Seat& seat : seats_) {
+    if (seat.job == nullptr) continue;
+    bytes = std::max(bytes, std::min(seat.job->granted.bytes, seat.job->options.limits.max_decoder_bytes));
+  }
+  const uint64_t wanted = AddressSpaceFor(bytes, region_.layout());
+  if (wanted == address_space_bytes_) return;
+  rlimit limit{};
+  if (prlimit(pid_, RLIMIT_AS, nullptr, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) return;
+  limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
+  // Where it cannot be changed it stays at the most.
+  if (prlimit(pid_, RLIMIT_AS, &limit, nullptr) == 0) address_space_bytes_ = wanted;
 }
 
 void WorkerProcess::Send(bool hand_over) {
@@ -257,7 +283,7 @@ Attempt WorkerProcess::Answered(std::span<const uint8_t> reply, const DecodeJob*
   attempt.cpu = seat.cpu;
   *job = seat.job;
   if (seat.job->encoded.size() > kKeptInputBytes) region_.TrimInput(index, kKeptInputBytes);
-  if (attempt.report.ok()) {
+  if (attempt.report.ok() && attempt.report->wants.bytes == 0) {
     std::memcpy(seat.job->out.data(), region_.output(index).data(), seat.job->spec->slot_bytes());
   }
   seat = {};

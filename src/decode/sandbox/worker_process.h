@@ -33,6 +33,9 @@ struct WorkerStart {
   Clock::duration hello_limit = std::chrono::seconds(5);
 };
 
+/// Address space of a worker whose photo may take `bytes`: 1 GiB, or what a large one needs.
+uint64_t AddressSpaceFor(int64_t bytes, const RegionLayout& layout);
+
 /// One decoder process, seen from the server. Used by one thread at a time. It takes an image for each of its kSeats
 /// and decodes them side by side.
 class WorkerProcess {
@@ -91,11 +94,13 @@ class WorkerProcess {
   void Charge();
   Attempt Answered(std::span<const uint8_t> reply, const DecodeJob** job);
   std::optional<Death> Judge(const std::atomic<bool>* all_stopped);
+  void LimitAddressSpace();
   Attempt Died(Death death, std::string detail);
   void KillAndReap();
 
   SharedRegion region_;
   Hello hello_;
+  uint64_t address_space_bytes_ = 0;  // that it may have now
   int socket_ = -1;
   int pid_ = -1;
   int wait_status_ = 0;

@@ -114,7 +114,7 @@ TEST_F(Pair, OnesThatNeedTooMuchMemoryTogetherTakeTurns) {
   options.jpeg_scaling = JpegScaling::kExact;  // 2.4 MB of pixels each, and what a codec needs
   EXPECT_TRUE(Run(files, options).report(0)->in_pair);
   const Result<ImageHeader> header = ProbeHeader(files[0]);
-  options.limits.max_decoder_bytes = EstimateDecoderBytes(*header, 1, options.alpha) * 3 / 2;
+  options.limits.max_decoder_bytes = EstimateCost(*header, 1, options.alpha, files[0].size()).bytes * 3 / 2;
   EXPECT_FALSE(Run(files, options).report(0)->in_pair);
 }
 
