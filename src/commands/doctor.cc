@@ -101,6 +101,7 @@ void PrintPlan(const engine::MachinePlan& plan) {
   std::printf("  decoders         %d (%s)\n", plan.decoders, plan.decoders_why.c_str());
   std::printf("  memory budget    %s (%s)\n", HumanBytes(plan.memory_budget_bytes).c_str(),
               plan.memory_why.c_str());
+  std::printf("  decode memory    %s\n", HumanBytes(plan.decode_memory_bytes).c_str());
 }
 
 void PrintModel(const ModelReport& model) {
@@ -148,6 +149,7 @@ void WritePlan(json::Writer& writer, const engine::MachinePlan& plan) {
   writer.BeginObject().Field("device", NameOf(plan.backend)).Field("precision", NameOf(plan.precision));
   writer.Field("streams", plan.streams).Field("threads_per_stream", plan.threads_per_stream);
   writer.Field("decoders", plan.decoders).Field("memory_budget_bytes", plan.memory_budget_bytes);
+  writer.Field("decode_memory_bytes", plan.decode_memory_bytes);
   writer.Key("why").BeginObject();
   writer.Field("device", plan.device_why).Field("precision", plan.precision_why);
   writer.Field("streams", plan.streams_why).Field("decoders", plan.decoders_why);

@@ -47,6 +47,7 @@ bulk::RunFacts FactsOf(const EmbedOptions& options, const engine::ModelSummary& 
       {"--max-side", std::to_string(limits.max_side)},
       {"--max-image-bytes", std::to_string(limits.max_file_bytes)},
       {"--max-decoder-bytes", std::to_string(limits.max_decoder_bytes)},
+      {"--max-decode-cpu", std::to_string(limits.max_cpu_s)},
       {"--max-jpeg-scans", std::to_string(limits.max_jpeg_scans)},
       {"--all-files", options.all_files ? "on" : "off"},
       {"INPUT", inputs},

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "base/result.h"
 #include "decode/decoder.h"
 
 namespace photovec::decode {
+struct HeifPlan;
 
 /// What a JPEG's frame header and scan headers promise.
 struct JpegFacts {
@@ -55,14 +57,15 @@ struct HeifFacts {
   int bit_depth = 8;        ///< the largest of its parts
   bool subsampled = false;  ///< chroma of half the width in every part (4:2:0 or 4:2:2), or none
   bool has_alpha = false;
-  bool cropped = false;             ///< by `clap`: the pixels may be fewer than width x height
-  bool turned = false;              ///< by `irot` or `imir`
-  bool derived = false;             ///< a grid or another composition
-  int64_t largest_part_pixels = 0;  ///< of the pictures that are decoded by themselves
-  int64_t parts_pixels = 0;         ///< of all of them together
-  int64_t data_bytes = 0;           ///< of all of them together, encoded
-  bool has_icc = false;             ///< the primary image names an ICC profile
-  std::span<const uint8_t> icc;     ///< its bytes
+  bool cropped = false;                  ///< by `clap`
+  bool turned = false;                   ///< by `irot` or `imir`
+  bool derived = false;                  ///< a grid or another composition
+  int64_t largest_part_pixels = 0;       ///< of the pictures that are decoded by themselves
+  int64_t parts_pixels = 0;              ///< of all of them together
+  int64_t data_bytes = 0;                ///< of all of them together, encoded
+  bool has_icc = false;                  ///< the primary image names an ICC profile
+  std::span<const uint8_t> icc;          ///< its bytes
+  std::shared_ptr<const HeifPlan> plan;  ///< all that is to be decoded: formats/heif/plan.h; borrows the file
 };
 
 struct JxlFacts {
@@ -81,7 +84,6 @@ struct Jpeg2000Facts {
   int64_t samples = 0;         ///< of all components
   int64_t tile_samples = 0;    ///< of all components of the largest tile; 0 when there is only one
   int64_t table_bytes = 0;     ///< what cutting it into tiles, precincts and code-blocks takes, from above
-  int64_t data_bytes = 0;      ///< encoded
   bool has_icc = false;        ///< it names an ICC profile
   std::span<const uint8_t> icc;  ///< its bytes
 };

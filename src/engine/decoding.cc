@@ -19,6 +19,11 @@ decode::DecoderPoolOptions ToPoolOptions(const EngineOptions& options, int decod
   pool.workers = decoders;
   pool.program = options.decoder_program;
   pool.limits = options.decode.limits;
+  const auto duration = [](double seconds) {
+    return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  };
+  pool.attempt.cpu = duration(options.decode_cpu_s);
+  pool.attempt.wall = duration(options.decode_stall_s);
   pool.nice = kWorkerNice;
   pool.require_sandbox = options.sandbox == SandboxPolicy::kRequire;
   return pool;

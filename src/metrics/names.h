@@ -11,6 +11,7 @@ namespace name {
 inline constexpr std::string_view kImageStageSeconds = "photovec_image_stage_seconds";      ///< model, stage
 inline constexpr std::string_view kRequestStageSeconds = "photovec_request_stage_seconds";  ///< model, stage
 inline constexpr std::string_view kImagesTotal = "photovec_images_total";                   ///< model, code
+inline constexpr std::string_view kJpegs = "photovec_jpegs_total";  ///< model, decoded_by
 inline constexpr std::string_view kTextStageSeconds = "photovec_text_stage_seconds";        ///< model, stage
 inline constexpr std::string_view kTextsTotal = "photovec_texts_total";                     ///< model, code
 inline constexpr std::string_view kTextTokens = "photovec_text_tokens_total";               ///< model
@@ -26,6 +27,8 @@ inline constexpr std::string_view kStreamBusyRatio = "photovec_stream_busy_ratio
 inline constexpr std::string_view kLoopLagSeconds = "photovec_event_loop_lag_seconds";
 inline constexpr std::string_view kBudgetUsedBytes = "photovec_memory_budget_used_bytes";
 inline constexpr std::string_view kBudgetLimitBytes = "photovec_memory_budget_limit_bytes";
+inline constexpr std::string_view kDecodeMemoryUsedBytes = "photovec_decode_memory_used_bytes";
+inline constexpr std::string_view kDecodeMemoryLimitBytes = "photovec_decode_memory_limit_bytes";
 inline constexpr std::string_view kCacheHits = "photovec_cache_hits_total";      ///< model
 inline constexpr std::string_view kCacheMisses = "photovec_cache_misses_total";  ///< model
 inline constexpr std::string_view kCacheBytes = "photovec_cache_bytes";

@@ -13,6 +13,7 @@
 #include "base/fair_queue.h"
 #include "base/stage_times.h"
 #include "base/status.h"
+#include "decode/decoder.h"
 
 namespace photovec::pipeline {
 
@@ -32,6 +33,7 @@ struct ItemTrail {
   bool by_reference = false;
   uint64_t bytes = 0;  ///< encoded size; 0: the photo never was here
   int decoder = -1;    ///< which decode worker; -1: none took it
+  decode::JpegBy jpeg_by = decode::JpegBy::kNobody;  ///< who made the pixels of a JPEG
   int stream = -1;     ///< which encoder stream; -1: none took it
   int64_t batch = -1;  ///< number of the batch on that stream
   int batch_size = 0;

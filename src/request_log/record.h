@@ -28,6 +28,7 @@ struct ItemRecord {
   /// By Border.
   std::array<int64_t, kBorderCount> at_us = {-1, -1, -1, -1, -1, -1, -1, -1, -1};
   int decoder = -1;    ///< which decode worker; -1: none took it
+  std::string jpeg_by;  ///< who made the pixels of a JPEG: "own", "own_pair", "libjpeg_turbo", "gpu"; else empty
   int stream = -1;     ///< which encoder stream; -1: none took it
   int64_t batch = -1;  ///< number of the batch on that stream
   int batch_size = 0;
@@ -108,6 +109,8 @@ inline constexpr const char* kTraceparentKey = "traceparent";
 inline constexpr const char* kItemsKey = "items";
 /// Behind those of VisitItem: there when it is true.
 inline constexpr const char* kCachedKey = "cached";
+/// There when it is not empty.
+inline constexpr const char* kJpegByKey = "jpeg_by";
 inline constexpr const char* kTextKey = "text";
 
 /// Reads a request log. A last line without an end (the server was killed) is left out.

@@ -38,17 +38,15 @@ int64_t GifBytes(const ImageHeader& header, int /*d*/, AlphaMode /*alpha*/) {
   return Area(header) * 3 + RowBytes(header);
 }
 
-/// What libheif 1.15 holds at its peak: the decoder's planes, their conversion to planes of RGB, those
-/// interleaved, and the output. Measured over 3 and 12 MP as bytes a pixel: 6.9 (HEIC 4:2:0), 8.4
-/// (4:4:4), 11.6 (10 bits), and 2.6 more with alpha; data lies there twice. A derived image adds what one
-/// part takes.
+/// What libheif 1.15 holds at its peak beside the output: the planes of the largest coded picture as its
+/// decoder made them, and once more in full size; before that the decoder's own. Their data lie there three
+/// times.
 int64_t HeifBytes(const ImageHeader& header, int /*d*/, AlphaMode alpha) {
   const HeifFacts& heif = header.heif;
   const int64_t sample = heif.bit_depth > 8 ? 2 : 1;
-  int64_t per_pixel = heif.bit_depth > 8 ? 13 : heif.subsampled ? 8 : 10;
-  if (heif.has_alpha) per_pixel += 3 * sample + (alpha == AlphaMode::kWhite ? 1 : 0);
-  const int64_t pixels = Area(header) + (heif.derived ? heif.largest_part_pixels : 0);
-  return std::max(pixels, heif.largest_part_pixels) * per_pixel + 2 * heif.data_bytes + (int64_t{2} << 20);
+  const int64_t part = sample * (heif.subsampled ? 5 : 7);
+  const int64_t shown = 3 + (heif.has_alpha && alpha == AlphaMode::kWhite ? 1 : 0);
+  return Area(header) * shown + heif.largest_part_pixels * part + 3 * heif.data_bytes + (int64_t{2} << 20);
 }
 
 /// Measured over 3 and 12 MP with libjxl 0.7, as bytes a pixel, output included: 5 to 9 lossy, 4 to 5 lossless,
@@ -61,14 +59,13 @@ int64_t JxlBytes(const ImageHeader& header, int /*d*/, AlphaMode alpha) {
   return Area(header) * (3 + 4 * channels + (white ? 4 : 0)) + (int64_t{8} << 20);
 }
 
-/// OpenJPEG holds every sample as 32 bits, those of a tile apart, a palette's colours beside its indices, and
-/// a copy of the data.
+/// OpenJPEG holds every sample as 32 bits, those of a tile apart, a palette's colours beside its indices.
 int64_t Jpeg2000Bytes(const ImageHeader& header, int /*d*/, AlphaMode /*alpha*/) {
   constexpr int64_t kMaxChannels = 4;
   const Jpeg2000Facts& facts = header.jpeg2000;
   const int64_t palette = facts.has_palette ? kMaxChannels * facts.samples : 0;
   return Area(header) * 3 + 4 * (facts.samples + palette + facts.tile_samples) + facts.table_bytes +
-         facts.data_bytes + RowBytes(header);
+         RowBytes(header);
 }
 
 template <Format kFormat>
@@ -77,15 +74,15 @@ Result<ImageHeader> ProbeHeifAs(std::span<const uint8_t> encoded) {
 }
 
 constexpr std::array kFormats = {
-    FormatEntry{Format::kJpeg, "jpeg", "JPEG", &ProbeJpeg, &DecodeJpeg, &JpegBytes},
+    FormatEntry{Format::kJpeg, "jpeg", "JPEG", &ProbeJpeg, &DecodeJpeg, &JpegBytes, 80},
     FormatEntry{Format::kPng, "png", "PNG", &ProbePng, &DecodePng, &PngBytes},
     FormatEntry{Format::kWebp, "webp", "WebP", &ProbeWebp, &DecodeWebp, &WebpBytes},
     FormatEntry{Format::kGif, "gif", "GIF", &ProbeGif, &DecodeGif, &GifBytes},
-    FormatEntry{Format::kHeif, "heif", "HEIC", &ProbeHeifAs<Format::kHeif>, &DecodeHeif, &HeifBytes},
-    FormatEntry{Format::kAvif, "avif", "AVIF", &ProbeHeifAs<Format::kAvif>, &DecodeHeif, &HeifBytes},
-    FormatEntry{Format::kJxl, "jxl", "JPEG XL", &ProbeJxl, &DecodeJxl, &JxlBytes},
-    FormatEntry{Format::kJpeg2000, "jpeg2000", "JPEG 2000", &ProbeJpeg2000, &DecodeJpeg2000, &Jpeg2000Bytes},
-    FormatEntry{Format::kRaw, "raw", "camera raw", &ProbeRaw, &DecodeRaw, &JpegBytes},
+    FormatEntry{Format::kHeif, "heif", "HEIC", &ProbeHeifAs<Format::kHeif>, &DecodeHeif, &HeifBytes, 300},
+    FormatEntry{Format::kAvif, "avif", "AVIF", &ProbeHeifAs<Format::kAvif>, &DecodeHeif, &HeifBytes, 200},
+    FormatEntry{Format::kJxl, "jxl", "JPEG XL", &ProbeJxl, &DecodeJxl, &JxlBytes, 800},
+    FormatEntry{Format::kJpeg2000, "jpeg2000", "JPEG 2000", &ProbeJpeg2000, &DecodeJpeg2000, &Jpeg2000Bytes, 500},
+    FormatEntry{Format::kRaw, "raw", "camera raw", &ProbeRaw, &DecodeRaw, &JpegBytes, 80},
 };
 
 }  // namespace

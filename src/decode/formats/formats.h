@@ -25,8 +25,10 @@ struct FormatEntry {
   Result<ImageHeader> (*probe)(std::span<const uint8_t> encoded) = nullptr;
   /// As DecodePixels().
   Status (*decode)(const PixelRequest& request, CodecScratch* scratch, RgbImage* out) = nullptr;
-  /// As EstimateDecoderBytes().
+  /// DecodeCost::bytes.
   int64_t (*decoder_bytes)(const ImageHeader& header, int scale_denominator, AlphaMode alpha) = nullptr;
+  /// For DecodeCost::cpu_ms: some four times what an honest photo takes on a core of a server.
+  int64_t cpu_ms_per_megapixel = 100;
 };
 
 /// All of them, in the order of Format.

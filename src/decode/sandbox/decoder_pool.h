@@ -26,7 +26,7 @@ struct DecoderPoolOptions {
   std::string program;  ///< path of photovec-decoder; empty: beside this program, or where it is installed
   Limits limits;        ///< the largest image that will come
   size_t max_slot_bytes = size_t{2048} * 2048 * 3;  ///< address space only
-  AttemptLimits attempt;                            ///< twice the CPU for HEIC and AVIF
+  AttemptLimits attempt;  ///< of a plain photo; more for those that promise more work
   int nice = 10;
   int64_t recycle_images = 10'000;
   uint64_t recycle_resident_bytes = 300ULL << 20;
@@ -49,7 +49,8 @@ struct DecoderPoolStats {
 };
 
 /// Decoder processes: N that may work, and a warm spare. Starts them, keeps their number, and lends them out
-/// for one image each, so that a crash has exactly one suspect. All are started by one thread of the pool,
+/// for a few images, at most two of them at a time; after a crash that has two suspects each is decoded again
+/// alone. All are started by one thread of the pool,
 /// because the kernel ends a worker with the thread that started it. Thread-safe. Must outlive the decoders
 /// made from it.
 class DecoderPool {
@@ -83,11 +84,12 @@ class DecoderPool {
   /// An idle worker; null when none came until `deadline`.
   /// \param alone  set to whether no other one was busy then.
   std::unique_ptr<WorkerProcess> Take(Deadline deadline, bool* alone);
-  void GiveBack(std::unique_ptr<WorkerProcess> worker, Clock::duration cpu);
+  /// \param images_before that it had done when it was taken.
+  void GiveBack(std::unique_ptr<WorkerProcess> worker, int64_t images_before, Clock::duration cpu);
   /// \param pid  the worker's, while it lived.
   void ReportDeath(int pid, const Attempt& attempt);
   void CountDeath(Death death);
-  bool IsWornOut(const WorkerProcess& worker) const;
+  bool IsWornOut(const WorkerProcess& worker, int64_t images_before) const;
 
   void Supervise();
   void DropDead();

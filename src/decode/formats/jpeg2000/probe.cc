@@ -234,7 +234,6 @@ Result<ImageHeader> ProbeJpeg2000(std::span<const uint8_t> encoded) {
   header.format = Format::kJpeg2000;
   ASSIGN_OR_RETURN(const std::span<const uint8_t> stream, FindCodestream(encoded, &header.jpeg2000));
   RETURN_IF_ERROR(Codestream(stream).Run(&header));
-  header.jpeg2000.data_bytes = static_cast<int64_t>(stream.size());
   return header;
 }
 

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/image.h"
+#include "base/status.h"
+#include "decode/decoder.h"
+#include "decode/formats/heif/plan.h"
+
+namespace photovec::decode {
+
+/// Where the pixels of a picture go: an affine walk over somebody's memory, so that turns, mirrors and crops
+/// cost nothing and grids are written in place. Pixel (x, y) goes to base + origin + x * step_x + y * step_y
+/// if it lies in the window [left, right) x [top, bottom).
+struct HeifCanvas {
+  uint8_t* base = nullptr;
+  int pixel_bytes = 3;
+  int64_t origin = 0;
+  int64_t step_x = 0;
+  int64_t step_y = 0;
+  int64_t left = 0;
+  int64_t top = 0;
+  int64_t right = 0;
+  int64_t bottom = 0;
+
+  /// All of an image of tight rows.
+  static HeifCanvas Of(uint8_t* base, int pixel_bytes, const HeifSize& size);
+  /// The canvas of the pixels before `step`, whose size was `before`.
+  HeifCanvas Before(const HeifStep& step, const HeifSize& before) const;
+  /// The canvas of a part whose first pixel lies at (x, y) of this one.
+  HeifCanvas At(int64_t x, int64_t y) const;
+
+  void PutRow(int64_t y, int64_t width, const uint8_t* pixels) const;
+  void Fill(const HeifSize& size, const uint8_t* pixel) const;
+};
+
+/// Decodes a plan, one coded picture after another: only one of them is in memory beside the result. For one
+/// photo; borrows the plan and the file. EnableHeif() has been called.
+class HeifRenderer {
+ public:
+  HeifRenderer(const HeifPlan& plan, const Limits& limits) : plan_(plan), limits_(limits) {}
+
+  /// Fills `out`, which has the size of plan.top().shown.
+  /// Errors: kImageCorrupt, kUnsupportedFormat, kDecodeLimit; `out` is then undefined.
+  Status Colour(RgbImage* out);
+  /// The transparency: plan.alpha's shown size, one byte a pixel. There is one.
+  Status Alpha(std::vector<uint8_t>* out);
+
+ private:
+  Status Render(const HeifNode& node, HeifCanvas canvas);
+  Status Coded(const HeifNode& node, const HeifCanvas& canvas);
+
+  const HeifPlan& plan_;
+  const Limits& limits_;
+  bool alpha_ = false;
+};
+
+}  // namespace photovec::decode
