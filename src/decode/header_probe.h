@@ -93,6 +93,31 @@ struct RawFacts {
   std::span<const uint8_t> preview;  ///< that JPEG
 };
 
+enum class TiffColor { kWhiteIsZero, kBlackIsZero, kRgb, kPalette, kCmyk = 5, kYcbcr };
+enum class TiffAlpha { kNone, kAssociated, kUnassociated };
+/// What the first directory of a TIFF says.
+struct TiffFacts {
+  TiffColor photometric = TiffColor::kWhiteIsZero;
+  TiffAlpha alpha = TiffAlpha::kNone;
+  int bits = 1;           ///< of every sample
+  int samples = 1;        ///< of a pixel, further ones than colours and alpha included
+  int sample_format = 1;  ///< 1 unsigned, 2 signed, 3 float
+  int compression = 1;
+  bool planar = false;       ///< samples lie apart from each other
+  bool reversed = false;     ///< bits of each byte
+  bool progressive = false;  ///< a JPEG inside may be
+  int strip_rows = 0;        ///< 0: tiles
+  int tile_width = 0;        ///< 0: strips
+  int tile_height = 0;
+  bool has_icc = false;
+  std::span<const uint8_t> icc;
+};
+/// Samples of a pixel that are its colour.
+constexpr int ColorSamples(const TiffFacts& tiff) {
+  if (tiff.photometric == TiffColor::kCmyk) return 4;
+  return tiff.photometric == TiffColor::kRgb || tiff.photometric == TiffColor::kYcbcr ? 3 : 1;
+}
+
 /// Everything that a header says before any pixel is allocated. Only the facts of `format` are set.
 struct ImageHeader {
   Format format = Format::kUnknown;
@@ -104,6 +129,7 @@ struct ImageHeader {
   WebpFacts webp;
   GifFacts gif;
   HeifFacts heif;
+  TiffFacts tiff;
   JxlFacts jxl;
   Jpeg2000Facts jpeg2000;
   RawFacts raw;

@@ -68,6 +68,31 @@ int64_t Jpeg2000Bytes(const ImageHeader& header, int /*d*/, AlphaMode /*alpha*/)
          RowBytes(header);
 }
 
+/// The output, planes that are put together, and one strip or tile, as far as its codec holds it whole.
+int64_t TiffBytes(const ImageHeader& header, int /*d*/, AlphaMode /*alpha*/) {
+  const TiffFacts& tiff = header.tiff;
+  const int64_t sample_bytes = (tiff.bits + 7) / 8;
+  const bool tiled = tiff.tile_width > 0;
+  const int64_t piece = tiled ? Area(tiff.tile_width, tiff.tile_height) : Area(header.width, tiff.strip_rows);
+  int64_t bytes = Area(header) * 3 + (tiff.planar ? Area(header) * tiff.samples : 0);
+  if (tiled) bytes += piece * tiff.samples * sample_bytes;
+  if (tiff.photometric == TiffColor::kYcbcr) bytes += piece * 7;    // libtiff's RGBA and what it is made of
+  if (tiff.compression == 50001) bytes += piece * 4;                // WebP
+  if (tiff.progressive) bytes += piece * tiff.samples * 2;          // coefficients
+  if (tiff.reversed) bytes += piece * tiff.samples * sample_bytes;  // a copy of the data
+  return bytes + RowBytes(header) + (int64_t{1} << 20);
+}
+
+/// BMP, PNM and QOI hold nothing but a row and tables.
+int64_t OwnBytes(const ImageHeader& header, int /*d*/, AlphaMode /*alpha*/) {
+  return Area(header) * 3 + RowBytes(header) + (int64_t{128} << 10);
+}
+
+/// A PNG inside, at most: of a bitmap PngFacts say nothing.
+int64_t IcoBytes(const ImageHeader& header, int d, AlphaMode alpha) {
+  return PngBytes(header, d, alpha) + OwnBytes(header, d, alpha) - Area(header) * 3;
+}
+
 template <Format kFormat>
 Result<ImageHeader> ProbeHeifAs(std::span<const uint8_t> encoded) {
   return ProbeHeif(encoded, kFormat);
@@ -80,6 +105,11 @@ constexpr std::array kFormats = {
     FormatEntry{Format::kGif, "gif", "GIF", &ProbeGif, &DecodeGif, &GifBytes},
     FormatEntry{Format::kHeif, "heif", "HEIC", &ProbeHeifAs<Format::kHeif>, &DecodeHeif, &HeifBytes, 300},
     FormatEntry{Format::kAvif, "avif", "AVIF", &ProbeHeifAs<Format::kAvif>, &DecodeHeif, &HeifBytes, 200},
+    FormatEntry{Format::kTiff, "tiff", "TIFF", &ProbeTiff, &DecodeTiff, &TiffBytes},
+    FormatEntry{Format::kBmp, "bmp", "BMP", &ProbeBmp, &DecodeBmp, &OwnBytes},
+    FormatEntry{Format::kPnm, "pnm", "PNM", &ProbePnm, &DecodePnm, &OwnBytes},
+    FormatEntry{Format::kQoi, "qoi", "QOI", &ProbeQoi, &DecodeQoi, &OwnBytes},
+    FormatEntry{Format::kIco, "ico", "ICO", &ProbeIco, &DecodeIco, &IcoBytes},
     FormatEntry{Format::kJxl, "jxl", "JPEG XL", &ProbeJxl, &DecodeJxl, &JxlBytes, 800},
     FormatEntry{Format::kJpeg2000, "jpeg2000", "JPEG 2000", &ProbeJpeg2000, &DecodeJpeg2000, &Jpeg2000Bytes, 500},
     FormatEntry{Format::kRaw, "raw", "camera raw", &ProbeRaw, &DecodeRaw, &JpegBytes, 80},

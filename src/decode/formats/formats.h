@@ -35,13 +35,17 @@ struct FormatEntry {
 std::span<const FormatEntry> Formats();
 /// nullptr for kUnknown.
 const FormatEntry* FindFormat(Format format);
-
 Result<ImageHeader> ProbeJpeg(std::span<const uint8_t> encoded);
 Result<ImageHeader> ProbePng(std::span<const uint8_t> encoded);
 Result<ImageHeader> ProbeWebp(std::span<const uint8_t> encoded);
 Result<ImageHeader> ProbeGif(std::span<const uint8_t> encoded);
 /// \param format kHeif or kAvif, as Sniff() said.
 Result<ImageHeader> ProbeHeif(std::span<const uint8_t> encoded, Format format);
+Result<ImageHeader> ProbeTiff(std::span<const uint8_t> encoded);
+Result<ImageHeader> ProbeBmp(std::span<const uint8_t> encoded);
+Result<ImageHeader> ProbePnm(std::span<const uint8_t> encoded);
+Result<ImageHeader> ProbeQoi(std::span<const uint8_t> encoded);
+Result<ImageHeader> ProbeIco(std::span<const uint8_t> encoded);
 
 Result<ImageHeader> ProbeJxl(std::span<const uint8_t> encoded);
 Result<ImageHeader> ProbeJpeg2000(std::span<const uint8_t> encoded);
@@ -53,6 +57,12 @@ Status DecodeWebp(const PixelRequest& request, CodecScratch* scratch, RgbImage* 
 Status DecodeGif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 /// Only after EnableLibraries() (libraries.h); else kUnsupportedFormat.
 Status DecodeHeif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+/// As DecodeHeif().
+Status DecodeTiff(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeBmp(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodePnm(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeQoi(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeIco(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeJxl(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeJpeg2000(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeRaw(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);

@@ -82,8 +82,11 @@ INSTANTIATE_TEST_SUITE_P(
                       Refused{"<svg xmlns=\"http://www.w3.org/2000/svg\">", "SVG"},
                       Refused{"<?xml version=\"1.0\"?>\n<svg>", "SVG"},
                       Refused{"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code>", "XML"},
-                      Refused{"%PDF-1.7", "PDF"}, Refused{"II*\0\x08\0\0\0"sv, "TIFF"},
-                      Refused{"MM\0*\0\0\0\x08"sv, "TIFF"}, Refused{"BM\x36\0\0\0"sv, "BMP"},
+                      Refused{"%PDF-1.7", "PDF"}, Refused{"BM\x36\0\0\0"sv, "BMP"},
+                      Refused{"8BPS\0\1"sv, "Photoshop"}, Refused{"DDS |\0"sv, "DDS"},
+                      Refused{"\x76\x2F\x31\x01\2"sv, "OpenEXR"}, Refused{"#?RADIANCE\n", "Radiance"},
+                      Refused{"\0\0\2\0\0"sv, "TGA"}, Refused{"\x0A\5\1\x08"sv, "PCX"},
+                      Refused{"PF\n2 2\n-1.0\n", "PFM"}, Refused{"\0\0\0\x08wide\0\0"sv, "QuickTime"},
                       Refused{"\0\0\0\x20"
                               "ftypisom"sv,
                               "MP4"},

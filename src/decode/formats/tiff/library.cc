@@ -27,7 +27,13 @@ bool FindAll(void* library, TiffApi* api) {
          FindFunction(library, "TIFFSetField", &api->set_field) &&
          FindFunction(library, "TIFFIsTiled", &api->is_tiled) &&
          FindFunction(library, "TIFFIsCODECConfigured", &api->is_configured) &&
-         FindFunction(library, "TIFFReadEncodedStrip", &api->read_strip) &&
+         FindFunction(library, "TIFFScanlineSize64", &api->scanline_size) &&
+         FindFunction(library, "TIFFReadScanline", &api->read_scanline) &&
+         FindFunction(library, "TIFFTileSize64", &api->tile_size) &&
+         FindFunction(library, "TIFFComputeTile", &api->compute_tile) &&
+         FindFunction(library, "TIFFRGBAImageBegin", &api->rgba_begin) &&
+         FindFunction(library, "TIFFRGBAImageGet", &api->rgba_get) &&
+         FindFunction(library, "TIFFRGBAImageEnd", &api->rgba_end) &&
          FindFunction(library, "TIFFReadEncodedTile", &api->read_tile) &&
          FindFunction(library, "TIFFSetErrorHandler", &api->set_error_handler) &&
          FindFunction(library, "TIFFSetWarningHandler", &api->set_warning_handler) &&

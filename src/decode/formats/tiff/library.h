@@ -17,8 +17,14 @@ struct TiffApi {
   decltype(&TIFFSetField) set_field = nullptr;
   decltype(&TIFFIsTiled) is_tiled = nullptr;
   decltype(&TIFFIsCODECConfigured) is_configured = nullptr;
-  decltype(&TIFFReadEncodedStrip) read_strip = nullptr;
+  decltype(&TIFFScanlineSize64) scanline_size = nullptr;
+  decltype(&TIFFReadScanline) read_scanline = nullptr;
+  decltype(&TIFFTileSize64) tile_size = nullptr;
+  decltype(&TIFFComputeTile) compute_tile = nullptr;
   decltype(&TIFFReadEncodedTile) read_tile = nullptr;
+  decltype(&TIFFRGBAImageBegin) rgba_begin = nullptr;
+  decltype(&TIFFRGBAImageGet) rgba_get = nullptr;
+  decltype(&TIFFRGBAImageEnd) rgba_end = nullptr;
   decltype(&TIFFSetErrorHandler) set_error_handler = nullptr;
   decltype(&TIFFSetWarningHandler) set_warning_handler = nullptr;
   decltype(&TIFFSetErrorHandlerExt) set_error_handler_ext = nullptr;
