@@ -69,6 +69,31 @@ struct HeifFacts {
   std::shared_ptr<const HeifPlan> plan;  ///< all that is to be decoded: formats/heif/plan.h; borrows the file
 };
 
+struct JxlFacts {
+  int bit_depth = 8;
+  int extra_channels = 0;
+  bool has_alpha = false;  ///< one of them
+  bool grey = false;
+  bool xyb = true;  ///< lossy: in colours of its own instead of a profile's
+  bool animated = false;
+};
+
+struct Jpeg2000Facts {
+  int components = 0;
+  int bit_depth = 8;  ///< the largest
+  bool has_palette = false;
+  int64_t samples = 0;         ///< of all components
+  int64_t tile_samples = 0;    ///< of all components of the largest tile; 0 when there is only one
+  int64_t table_bytes = 0;     ///< what cutting it into tiles, precincts and code-blocks takes, from above
+  bool has_icc = false;        ///< it names an ICC profile
+  std::span<const uint8_t> icc;  ///< its bytes
+};
+
+/// Of a camera's raw file, beside the facts of the JPEG that it is read as.
+struct RawFacts {
+  std::span<const uint8_t> preview;  ///< that JPEG
+};
+
 enum class TiffColor { kWhiteIsZero, kBlackIsZero, kRgb, kPalette, kCmyk = 5, kYcbcr };
 enum class TiffAlpha { kNone, kAssociated, kUnassociated };
 /// What the first directory of a TIFF says.
@@ -107,11 +132,17 @@ struct ImageHeader {
   GifFacts gif;
   HeifFacts heif;
   TiffFacts tiff;
+  JxlFacts jxl;
+  Jpeg2000Facts jpeg2000;
+  RawFacts raw;
+
+  /// Whether a JPEG decoder gives its pixels: limits and scaling are those of JPEGs.
+  bool IsJpegCoded() const { return format == Format::kJpeg || format == Format::kRaw; }
 };
 
 /// Reads the header of one photo. O(file size) in the worst case, a few hundred nanoseconds for most;
 /// allocates nothing but the tables of a HEIC or AVIF. The result borrows `encoded` (WebpFacts::payload,
-/// HeifFacts::icc). Thread-safe. Errors: kUnsupportedFormat (unknown content, or a variant that no decoder
+/// HeifFacts::icc, ...). Thread-safe. Errors: kUnsupportedFormat (unknown content, or a variant that no decoder
 /// here knows: lossless or 12-bit JPEG), kImageCorrupt (the header is cut or contradicts itself).
 Result<ImageHeader> ProbeHeader(std::span<const uint8_t> encoded);
 

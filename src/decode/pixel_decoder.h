@@ -49,6 +49,8 @@ struct CodecScratch {
   std::vector<uint8_t> bytes;
   std::shared_ptr<jpeg::OwnDecoder> jpeg;  ///< made by the first JPEG
   bool by_own_decoder = false;             ///< whether it gave the last JPEG's pixels
+  /// The ICC profile of the last JPEG XL's pixels: it is compressed in there, so only its codec knows it.
+  std::vector<uint8_t> icc;
   /// Said by the codec of the last photo: the rows of the header's height before its first damage, when it
   /// was read nevertheless (DamagedMode::kTolerant); -1: all of them are sound.
   int damaged_after_rows = -1;

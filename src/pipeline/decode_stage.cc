@@ -31,20 +31,18 @@ class DecodeStage::Feed final : public decode::JobFeed {
   Feed(DecodeStage& stage, int index) : stage_(stage), index_(index) {}
 
   /// The next image, when there is one; null when the stage stops.
-  const decode::DecodeJob* Await() {
-    return Take([this](Work& work) { return stage_.Await(work, lookups_); });
-  }
+  const decode::DecodeJob* Await() { return Take([this](Work& work) { return stage_.Await(work, lookups_); }); }
   const decode::DecodeJob* Next() override {
     return Take([this](Work& work) { return stage_.TakeSecond(work, lookups_); });
   }
   void Finish(const decode::DecodeJob& job, Result<decode::DecodeReport> report) override {
-    const auto entry =
-        std::find_if(entries_.begin(), entries_.end(), [&](const Entry& each) { return &each.job == &job; });
+    const auto entry = std::find_if(entries_.begin(), entries_.end(),
+                                    [&](const Entry& each) { return &each.job == &job; });
     PHOTOVEC_CHECK(entry != entries_.end(), "a decoder finished an image that it does not have");
     Work work = std::exchange(entry->work, {});
+    if (report.ok() && report->wants.bytes > 0) return stage_.PutAside(std::move(work), report->wants);
     Item& item = *work.item;
     const TimePoint end = Clock::now();
-    if (report.ok() && report->wants.bytes > 0) return stage_.PutAside(std::move(work), report->wants);
     stage_.GiveMemoryBack(work);
     item.DropBytes();
     stage_.on_bytes_dropped_();
@@ -195,8 +193,7 @@ bool DecodeStage::Await(Work& work, int lookups) {
   return work.item != nullptr;
 }
 
-// For a thread that is decoding one already: never waits, and leaves to threads that do nothing what they can
-// do.
+// For a thread that is decoding one already: never waits, and leaves to threads that do nothing what they can do.
 bool DecodeStage::TakeSecond(Work& work, int lookups) {
   std::scoped_lock lock(mutex_);
   return idle_threads_ == 0 && TakeReady(work, lookups, true);
@@ -206,7 +203,7 @@ bool DecodeStage::TakeSecond(Work& work, int lookups) {
 // \param second  whether the image is to be decoded beside another one.
 bool DecodeStage::TakeReady(Work& work, int lookups, bool second) {
   if (lookups < kLookupsInARow && TakeLookup(work)) return true;
-  return (!second && TakeBig(work)) || TakeDecode(work, second) || (!second && TakeLookup(work));
+  return TakeBig(work) || TakeDecode(work, second) || (!second && TakeLookup(work));
 }
 
 bool DecodeStage::TakeLookup(Work& work) {
@@ -294,10 +291,10 @@ void DecodeStage::PutAside(Work work, const decode::DecodeCost& cost) {
   std::scoped_lock lock(mutex_);
   big_.Push(turn, std::move(work.item));
   waiting_.fetch_add(1);
-  ready_.notify_one();
+  ready_.notify_one();  // this thread may have another photo in its hands
 }
 
-// There may be room for more than one then.
+// The thread that gives it back looks at once who may have it; there may be room for more than one.
 void DecodeStage::GiveMemoryBack(Work& work) {
   if (!work.memory) return;
   work.memory.reset();
