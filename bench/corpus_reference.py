@@ -95,7 +95,8 @@ def by_libraw(path, answer):
 def read(path, png):
     answer = {"reader": None, "format": None, "mode": None, "size": None, "camera": False, "error": None}
     start = time.monotonic()
-    raw = os.path.splitext(path)[1].lower() in RAW
+    with open(path, "rb") as file:
+        raw = os.path.splitext(path)[1].lower() in RAW and file.read(2) != b"\xff\xd8"  # which some programs call .nef
     errors = []
     # Pillow would open most RAWs as a TIFF of their smallest thumbnail.
     for reader in (by_libraw,) if raw else (by_pillow, by_vips):
