@@ -95,11 +95,12 @@ int64_t UnixSeconds() {
 
 HttpApi::HttpApi(pipeline::Pipeline& pipeline, metrics::Registry& registry, HttpApiOptions options)
     : options_(options),
-      embed_(pipeline, options.request_deadline),
+      embed_(pipeline, options.request_deadline, options.usual_items),
       metrics_(registry),
       access_(options.access, registry),
       log_metrics_(registry, LogSources(options)),
       services_{embed_, pipeline, registry, metrics_, UnixSeconds(), {}} {
+  services_.image_formats = options.image_formats;
   services_.limits = {options.request_deadline, options.default_deadline};
 }
 

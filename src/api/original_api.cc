@@ -143,7 +143,7 @@ net::Task<net::Response> HandleClipEmbedding(Exchange& exchange) {
   const net::RequestHead& head = exchange.request.head;
   Result<JsonBody> body = co_await exchange.ReceiveJson();
   if (!body.ok()) co_return exchange.Error(body.status());
-  const int max_images = exchange.services.embed.max_items();
+  const int max_images = exchange.services.embed.max_items(Dialect::kOriginal);
   std::function<Result<OriginalCall, ApiError>(std::string_view)> parse =
       [max_images](std::string_view text) { return ParseOriginal(text, max_images); };
   Result<OriginalCall, ApiError> call = co_await exchange.Parse(*body, std::move(parse));

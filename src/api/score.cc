@@ -172,9 +172,9 @@ Result<ScoreCall, ApiError> ParseScore(std::string_view text, std::string_view m
   fields.RejectUnknown({"images", "texts", "model"});
   const std::string_view named = fields.String("model");
   const ListedInputs listed = ReadListed(fields);
-  CheckCount(fields, "images", "image", listed.images.size(), service.max_items() - 1);
+  CheckCount(fields, "images", "image", listed.images.size(), service.max_items(Dialect::kNative) - 1);
   CheckCount(fields, "texts", "text", listed.texts.size(),
-             service.max_items() - static_cast<int>(listed.images.size()));
+             service.max_items(Dialect::kNative) - static_cast<int>(listed.images.size()));
   if (!fields.ok()) return FieldError(fields);
   const auto found = service.FindModel(named.empty() ? model : named);
   if (!found.ok()) return found.error();

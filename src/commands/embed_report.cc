@@ -48,6 +48,7 @@ bulk::RunFacts FactsOf(const EmbedOptions& options, const engine::ModelSummary& 
       {"--max-side", std::to_string(limits.max_side)},
       {"--max-image-bytes", std::to_string(limits.max_file_bytes)},
       {"--max-decoder-bytes", std::to_string(limits.max_decoder_bytes)},
+      {"--max-decode-cpu", std::to_string(limits.max_cpu_s)},
       {"--max-jpeg-scans", std::to_string(limits.max_jpeg_scans)},
       {"--all-files", options.all_files ? "on" : "off"},
       {"INPUT", inputs},
@@ -135,7 +136,9 @@ std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& mo
   writer.Line(2).Key("passed_over").BeginObject().Field("by_name", passed_over.by_name);
   writer.Field("not_files", passed_over.not_files).Field("loops", passed_over.loops);
   writer.Field("seen_folders", passed_over.seen_folders).Field("vanished", passed_over.vanished);
-  writer.Field("empty_lines", passed_over.empty_lines).EndObject();
+  writer.Field("empty_lines", passed_over.empty_lines).Key("kinds").BeginObject();
+  for (const auto& [kind, count] : passed_over.kinds) writer.Field(kind, count);
+  writer.EndObject().EndObject();
   writer.Line(2).Field("seconds", static_cast<double>(milliseconds) / 1e3, 3);
   writer.Line(2).Key("stages").Raw(summary.Json());
   writer.Line(0).EndObject();
@@ -161,8 +164,10 @@ void PrintSummary(const EmbedOptions& options, const std::string& output, const 
         "errors)\n",
         cli::Grouped(summary.damaged()).c_str());
   }
+  if (passed_over.by_name > 0) {
+    std::printf("%s (--all-files takes them)\n", passed_over.KindsText().c_str());
+  }
   const std::pair<int64_t, const char*> rows[] = {
-      {passed_over.by_name, "other files in the folders (--all-files takes them)"},
       {passed_over.not_files, "devices, sockets and pipes"},
       {passed_over.loops, "links to a folder that they lie in"},
       {passed_over.seen_folders, "links to folders that other links led to before"},

@@ -11,14 +11,21 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr uint16_t kTagOrientation = 0x0112;
+// The specification has SHORT; some programs write another integer, and Pillow takes all but BYTE (and
+// floats, which are not taken here).
 constexpr uint16_t kTypeShort = 3;
 constexpr uint16_t kTypeLong = 4;
+constexpr uint16_t kTypeSignedByte = 6;
+constexpr uint16_t kTypeSignedShort = 8;
+constexpr uint16_t kTypeSignedLong = 9;
+constexpr uint16_t kTypeIfd = 13;
 
 /// Reads in the byte order that the TIFF header names.
 class TiffReader {
  public:
   TiffReader(std::span<const uint8_t> tiff, bool little_endian) : reader_(tiff), little_(little_endian) {}
   void Skip(size_t count) { reader_.Skip(count); }
+  uint8_t U8() { return reader_.U8(); }
   uint16_t U16() { return little_ ? reader_.U16Le() : reader_.U16Be(); }
   uint32_t U32() { return little_ ? reader_.U32Le() : reader_.U32Be(); }
   bool failed() const { return reader_.failed(); }
@@ -49,8 +56,11 @@ int ExifOrientation(std::span<const uint8_t> exif) {
       reader.Skip(4);
       continue;
     }
-    if (count != 1 || (type != kTypeShort && type != kTypeLong)) return 1;
-    const uint32_t value = type == kTypeShort ? reader.U16() : reader.U32();
+    uint32_t value = 0;
+    if (type == kTypeShort || type == kTypeSignedShort) value = reader.U16();
+    if (type == kTypeLong || type == kTypeSignedLong || type == kTypeIfd) value = reader.U32();
+    if (type == kTypeSignedByte) value = reader.U8();
+    if (count != 1) return 1;
     return !reader.failed() && value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;

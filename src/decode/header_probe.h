@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "base/result.h"
 #include "decode/decoder.h"
 
 namespace photovec::decode {
+struct HeifPlan;
 
 /// What a JPEG's frame header and scan headers promise.
 struct JpegFacts {
@@ -62,15 +64,68 @@ struct HeifFacts {
   int bit_depth = 8;        ///< the largest of its parts
   bool subsampled = false;  ///< chroma of half the width in every part (4:2:0 or 4:2:2), or none
   bool has_alpha = false;
-  bool cropped = false;             ///< by `clap`: the pixels may be fewer than width x height
-  bool turned = false;              ///< by `irot` or `imir`
-  bool derived = false;             ///< a grid or another composition
-  int64_t largest_part_pixels = 0;  ///< of the pictures that are decoded by themselves
-  int64_t parts_pixels = 0;         ///< of all of them together
-  int64_t data_bytes = 0;           ///< of all of them together, encoded
-  bool has_icc = false;             ///< the primary image names an ICC profile
-  std::span<const uint8_t> icc;     ///< its bytes
+  bool cropped = false;                  ///< by `clap`
+  bool turned = false;                   ///< by `irot` or `imir`
+  bool derived = false;                  ///< a grid or another composition
+  int64_t largest_part_pixels = 0;       ///< of the pictures that are decoded by themselves
+  int64_t parts_pixels = 0;              ///< of all of them together
+  int64_t data_bytes = 0;                ///< of all of them together, encoded
+  int64_t blend_bytes = 0;               ///< to lay one with transparency over the others, the largest
+  bool has_icc = false;                  ///< the primary image names an ICC profile
+  std::span<const uint8_t> icc;          ///< its bytes
+  std::shared_ptr<const HeifPlan> plan;  ///< all that is to be decoded: formats/heif/plan.h; borrows the file
 };
+
+struct JxlFacts {
+  int bit_depth = 8;
+  int extra_channels = 0;
+  bool has_alpha = false;  ///< one of them
+  bool grey = false;
+  bool xyb = true;  ///< lossy: in colours of its own instead of a profile's
+  bool animated = false;
+};
+
+struct Jpeg2000Facts {
+  int components = 0;
+  int bit_depth = 8;  ///< the largest
+  bool has_palette = false;
+  int64_t samples = 0;           ///< of all components
+  int64_t tile_samples = 0;      ///< of all components of the largest tile; 0 when there is only one
+  int64_t table_bytes = 0;       ///< what cutting it into tiles, precincts and code-blocks takes, from above
+  bool has_icc = false;          ///< it names an ICC profile
+  std::span<const uint8_t> icc;  ///< its bytes
+};
+
+/// Of a camera's raw file, beside the facts of the JPEG that it is read as.
+struct RawFacts {
+  std::span<const uint8_t> preview;  ///< that JPEG
+};
+
+enum class TiffColor { kWhiteIsZero, kBlackIsZero, kRgb, kPalette, kCmyk = 5, kYcbcr };
+enum class TiffAlpha { kNone, kAssociated, kUnassociated };
+/// What the first directory of a TIFF says.
+struct TiffFacts {
+  TiffColor photometric = TiffColor::kWhiteIsZero;
+  TiffAlpha alpha = TiffAlpha::kNone;
+  int bits = 1;           ///< of every sample
+  int samples = 1;        ///< of a pixel, further ones than colours and alpha included
+  int sample_format = 1;  ///< 1 unsigned, 2 signed, 3 float
+  int compression = 1;
+  bool planar = false;       ///< samples lie apart from each other
+  bool reversed = false;     ///< bits of each byte
+  bool progressive = false;  ///< a JPEG inside may be
+  int strip_rows = 0;        ///< 0: tiles
+  int tile_width = 0;        ///< 0: strips
+  int tile_height = 0;
+  int64_t directory_bytes = 0;  ///< of the values of all tags
+  bool has_icc = false;
+  std::span<const uint8_t> icc;
+};
+/// Samples of a pixel that are its colour.
+constexpr int ColorSamples(const TiffFacts& tiff) {
+  if (tiff.photometric == TiffColor::kCmyk) return 4;
+  return tiff.photometric == TiffColor::kRgb || tiff.photometric == TiffColor::kYcbcr ? 3 : 1;
+}
 
 /// Everything that a header says before any pixel is allocated. Only the facts of `format` are set.
 struct ImageHeader {
@@ -83,11 +138,18 @@ struct ImageHeader {
   WebpFacts webp;
   GifFacts gif;
   HeifFacts heif;
+  TiffFacts tiff;
+  JxlFacts jxl;
+  Jpeg2000Facts jpeg2000;
+  RawFacts raw;
+
+  /// Whether a JPEG decoder gives its pixels: limits and scaling are those of JPEGs.
+  bool IsJpegCoded() const { return format == Format::kJpeg || format == Format::kRaw; }
 };
 
 /// Reads the header of one photo. O(file size) in the worst case, a few hundred nanoseconds for most;
 /// allocates nothing but the tables of a HEIC or AVIF. The result borrows `encoded` (WebpFacts::payload,
-/// GifFacts, HeifFacts::icc). Thread-safe. Errors: kUnsupportedFormat (unknown content, or a variant that no decoder
+/// HeifFacts::icc, ...). Thread-safe. Errors: kUnsupportedFormat (unknown content, or a variant that no decoder
 /// here knows: lossless or 12-bit JPEG), kImageCorrupt (the header is cut or contradicts itself).
 Result<ImageHeader> ProbeHeader(std::span<const uint8_t> encoded);
 

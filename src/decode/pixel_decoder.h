@@ -50,6 +50,8 @@ struct CodecScratch {
   std::vector<uint8_t> bytes;
   std::shared_ptr<jpeg::OwnDecoder> jpeg;  ///< made by the first JPEG
   bool by_own_decoder = false;             ///< whether it gave the last JPEG's pixels
+  /// The ICC profile of the last JPEG XL's pixels: it is compressed in there, so only its codec knows it.
+  std::vector<uint8_t> icc;
   /// Said by JudgeDamage() of the last photo: how many rows of the header's height are sound, when it is
   /// damaged and was read nevertheless (DamagedMode::kTolerant); -1: all of them.
   int damaged_after_rows = -1;

@@ -59,7 +59,8 @@ void SettleBudget(const Machine& machine, const EngineOptions& options,
     needs.slots += pipeline::DefaultSlotBytes(model, plan.decode_threads);
   }
   const std::string warning = FitBudget(machine, options, needs, plan);
-  log::info("memory budget {} ({})", HumanBytes(plan.memory_budget_bytes), plan.memory_why);
+  log::info("memory budget {} ({}), decoders' memory {}", HumanBytes(plan.memory_budget_bytes),
+            plan.memory_why, HumanBytes(plan.decode_memory_bytes));
   if (!warning.empty()) log::warn("{}", warning);
 }
 
@@ -90,6 +91,7 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
   pipeline.decoders = engine->plan.decode_threads;
   pipeline.decode = options.decode;
   pipeline.memory_budget_bytes = engine->plan.memory_budget_bytes;
+  pipeline.decode_memory_bytes = static_cast<int64_t>(engine->plan.decode_memory_bytes);
   pipeline.cache_bytes = options.cache_bytes;
   pipeline.admission = options.admission;
   pipeline.batch_wait_us = options.batch_wait_us;

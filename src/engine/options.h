@@ -54,6 +54,8 @@ struct EngineOptions {
   int text_streams = 0;  ///< more, for texts alone; none for a model that takes no texts
   int threads_per_stream = 0;
   int max_batch = 0;
+  bool allow_truncation =
+      false;             ///< clients may ask for a part of a vector, whatever the model's config says
   bool no_text = false;  ///< leave text towers out
   tokenize::TextCleaning text_clean = tokenize::TextCleaning::kAuto;
   tokenize::SpecialTokens text_special = tokenize::SpecialTokens::kParse;
@@ -65,6 +67,11 @@ struct EngineOptions {
   std::string decoder_program;   ///< empty: beside photovec
   decode::DecodeOptions decode;  ///< how, whoever does it
   uint64_t memory_budget_bytes = 0;
+  uint64_t decode_memory_bytes = 0;
+  /// Of decoder processes: CPU seconds of a plain photo (more of one that promises more work), and seconds
+  /// that one may sleep instead of working.
+  double decode_cpu_s = 2;
+  double decode_stall_s = 5;
   uint64_t cache_bytes = 0;  ///< result cache; 0: none
   int64_t batch_wait_us = 0;
   pipeline::AdmissionOptions admission;  ///< by default nothing is refused

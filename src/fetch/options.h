@@ -26,7 +26,7 @@ struct FetchOptions {
   GcsOptions gcs{};  ///< gs://
   S3Options s3{};    ///< s3://
 
-  int64_t max_bytes = 25'000'000;  ///< --max-image-bytes; a request may ask for less, not for more
+  int64_t max_bytes = 100'000'000;  ///< --max-image-bytes; a request may ask for less, not for more
 
   int io_threads = 8;         ///< threads that read files and decode long data URLs
   size_t max_queued = 4'096;  ///< fetches that may wait per kind of source; the next is kOverloaded
@@ -46,6 +46,8 @@ struct FetchOptions {
   /// --fetch-ca-file: PEM certificates that vouch for origins and stores, instead of the system's; empty:
   /// those.
   std::string ca_file = {};
+  /// --fetch-user-agent: what plain URLs are asked for as; stores see it, too.
+  std::string user_agent = "photovec/" PHOTOVEC_VERSION;
   bool use_env_proxy = false;  ///< --fetch-proxy-from-env: http_proxy and https_proxy, for object stores only
   /// Transfers at once; together with max_bytes the bound on memory that downloads may take.
   int max_transfers = 64;

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/stage_times.h"
 #include "batch/batcher.h"
+#include "decode/decoder.h"
 #include "pipeline/collector.h"
 #include "pipeline/fetch_permit.h"
 #include "pipeline/request.h"
@@ -62,6 +63,8 @@ class Item final : public batch::Client {
   bool is_large = false;
   /// The encoded photo, from upload or fetch until it is decoded.
   Bytes bytes;
+  /// What it takes, once a decoder found that it is more than a decoder's own part; zero: not known, or less.
+  decode::DecodeCost big;
   /// What a fetched photo holds of the fetch stage's look-ahead and of the memory budget.
   FetchPermit permit;
   /// Where its vector is kept when there is one, and under which key; null: nowhere.

@@ -89,6 +89,12 @@ ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model
   }
   damaged_ = registry.GetCounter(name::kImagesDamaged, "Images read although they are damaged",
                                  {{label::kModel, model}});
+  for (const auto& [by, who] : decode::EnumNames(decode::JpegBy{})) {
+    if (by == decode::JpegBy::kNobody) continue;
+    jpegs_[static_cast<size_t>(by)] =
+        registry.GetCounter(name::kJpegs, "JPEGs decoded, by who decoded them",
+                            {{label::kModel, model}, {label::kDecodedBy, std::string(who)}});
+  }
   if (cache) {
     cache_hits_ = registry.GetCounter(name::kCacheHits, "Images and texts answered from the result cache",
                                       {{label::kModel, model}});
@@ -145,6 +151,7 @@ void ModelMetrics::ObserveItem(const ItemResult& item) {
   Outcomes(times.kind(), item.status.code()).Add();
   if (item.tokens > 0) tokens_->Add(item.tokens);
   if (item.damaged()) damaged_->Add();
+  if (auto* jpegs = jpegs_[static_cast<size_t>(item.trail.jpeg_by)]) jpegs->Add();
   const bool upload =
       times.Has(Border::kFetchEnd) && times.At(Border::kFetchEnd) == times.At(Border::kAdmitted);
   for (const StageBorders& row : StagesOf(times.kind())) {

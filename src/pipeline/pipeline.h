@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,6 +31,15 @@ struct ScoreRule {
 };
 
 /// What a ModelRuntime is made of.
+/// Whether the first numbers of a vector are a vector, too (Matryoshka training).
+struct Shortening {
+  bool any = false;        ///< as many as one wants
+  std::vector<int> sizes;  ///< only so many; empty: none
+  bool Allows(int64_t count) const {
+    return any || std::find(sizes.begin(), sizes.end(), count) != sizes.end();
+  }
+};
+
 struct ModelSetup {
   std::string name;                          ///< as clients name it
   std::unique_ptr<encode::Encoder> encoder;  ///< warmed up
@@ -39,6 +49,7 @@ struct ModelSetup {
   /// Why it does, in words for whoever sends a text; empty: it has no text tower.
   std::string no_texts = {};
   ScoreRule score = {};
+  Shortening shortening = {};
   std::string fingerprint;            ///< of images: short id of weights + preprocessing + scaling mode
   std::string text_fingerprint = {};  ///< of texts: of the tower's weights + the tokenizer's rule
   double images_per_second = 0;       ///< what the encoder did at warm-up; 0: not known
@@ -50,6 +61,7 @@ struct PipelineOptions {
   int slots_per_model = 0;  ///< 0: (streams x depth + 1) x max_batch + decoders
   decode::DecodeOptions decode;
   uint64_t memory_budget_bytes = 0;  ///< 0: a quarter of the machine's memory, at most 2 GiB
+  int64_t decode_memory_bytes = 0;   ///< what all decoders may take together; 0: what photos need
   uint64_t cache_bytes = 0;  ///< what the result cache may hold, beside the memory budget; 0: there is none
   int64_t batch_wait_us = 0;
   int max_items_per_request = 1000;
@@ -68,6 +80,7 @@ struct ModelView {
   ScoreRule score = {};
   std::string_view text_fingerprint = {};  ///< empty without `text`
   std::string_view no_texts = {};          ///< as ModelSetup::no_texts
+  Shortening shortening = {};
 };
 
 /// The one place that knows the order of the stages: admit, fetch, decode + preprocess (of a text: tokenize),

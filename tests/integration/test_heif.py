@@ -95,20 +95,22 @@ def test_a_server_that_decodes_in_threads_says_what_to_do(model, tmp_path, jpegs
             assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_format")
             assert f"{kind.upper()} images are decoded only with --decode=process" in reply.json()["error"]["message"]
         reply = running.post("/embed", content=b"<html></html>")
-        assert "supported are JPEG, PNG, WebP and GIF" in reply.json()["error"]["message"]
+        assert "supported are JPEG, PNG, WebP, GIF, BMP, PNM, QOI and ICO" in reply.json()["error"]["message"]
         vector(running, jpegs[0])
-        assert "libheif" not in libraries(running.process.pid)
+        reply = running.post("/embed", content=encode(picture(9, 64, 64), "TIFF"))
+        assert reply.status_code == 415 and "TIFF images are decoded only with --decode=process" in reply.text
+        assert "libheif" not in libraries(running.process.pid) and "libtiff" not in libraries(running.process.pid)
     finally:
         running.stop()
 
 
 def test_other_formats_stay_refused_with_the_list(processes):
-    for data, what in ((b"II*\0\x08\0\0\0", "TIFF"), (b"<svg xmlns='x'/>", "SVG"), (b"%PDF-1.7", "PDF"),
+    for data, what in ((b"8BPS\0\1", "Photoshop"), (b"<svg xmlns='x'/>", "SVG"), (b"%PDF-1.7", "PDF"),
                        (b"BM\x36\0\0\0", "BMP"), (b"\0\0\0\x18ftypisom\0\0\0\0mp42avc1", "MP4")):
         reply = processes.post("/embed", content=data)
         assert reply.status_code == 415
         assert what in reply.json()["error"]["message"]
-        assert "supported are JPEG, PNG, WebP, GIF, HEIC and AVIF" in reply.json()["error"]["message"]
+        assert "supported are JPEG, PNG, WebP, GIF, HEIC, AVIF, TIFF, BMP, PNM, QOI" in reply.json()["error"]["message"]
 
 
 def test_doctor_says_who_decodes():

@@ -6,9 +6,10 @@
 //   tolerant, exact or
 //       fast, by whom; code, rows_ok (-1: whole), message
 //   decode_probe srgb FILE...    the same pixels, through the file's ICC profile
-//   decode_probe heif FILE...   pixels, with libheif in this process: for files that are trusted
-//   decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec, exact or fast: same form
-//   decode_probe check FILE...   per file one line: code, W, H, CPU ms, peak RSS MiB so far, path, message
+//   decode_probe heif|heifwhite FILE...   pixels (over white), with the libraries that workers open in this
+//   process: for trusted files decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec,
+//   exact or fast: same form decode_probe check FILE...   per file one line: code, W, H, CPU ms, peak RSS MiB
+//   so far, path, message
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -21,7 +22,7 @@
 #include "base/files.h"
 #include "decode/color/transform.h"
 #include "decode/decoder.h"
-#include "decode/formats/heif/support.h"
+#include "decode/formats/libraries.h"
 #include "decode/header_probe.h"
 #include "decode/limits.h"
 #include "decode/pixel_decoder.h"
@@ -166,7 +167,7 @@ int Main(int argc, char** argv) {
     return 0;
   }
   ColorConverter converter;
-  if (mode == "heif" || mode == "srgb") EnableHeif();
+  if (mode.starts_with("heif") || mode == "srgb") EnableLibraries();
   for (int i = 2; i < argc; ++i) {
     if (mode == "srgb") {
       PutSrgb(argv[i], &converter, &scratch, &image);
@@ -176,7 +177,7 @@ int Main(int argc, char** argv) {
       Check(argv[i], &scratch, &image);
       std::fflush(stdout);
     } else {
-      PutPixels(argv[i], mode == "white" ? AlphaMode::kWhite : AlphaMode::kDrop, &scratch, &image);
+      PutPixels(argv[i], mode.ends_with("white") ? AlphaMode::kWhite : AlphaMode::kDrop, &scratch, &image);
     }
   }
   return argc > 2 ? 0 : 2;

@@ -171,15 +171,35 @@ const ColorTransform* ColorConverter::TransformOf(std::span<const uint8_t> profi
   return kept_.front()->transform.get();
 }
 
+namespace {
+
+/// Whether its pixels are grey, so that a profile must be, too.
+bool IsGrey(const ImageHeader& header) {
+  switch (header.format) {
+    case Format::kJpeg:
+    case Format::kRaw:
+      return header.jpeg.components == 1;
+    case Format::kPng:
+      return header.png.color_type == 0 || header.png.color_type == 4;
+    case Format::kTiff:
+      return header.tiff.photometric == TiffColor::kWhiteIsZero ||
+             header.tiff.photometric == TiffColor::kBlackIsZero;
+    case Format::kJpeg2000:
+      return header.jpeg2000.components < 3 && !header.jpeg2000.has_palette;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 ProfileUse ColorConverter::Convert(std::span<const uint8_t> encoded, const ImageHeader& header,
                                    const PixelWindow& window, RgbImage* pixels) {
   const EmbeddedIcc icc = FindIcc(encoded, header, &storage_);
   if (!icc.found) return ProfileUse::kNone;
-  const bool cmyk = header.format == Format::kJpeg && header.jpeg.components == 4;
-  const bool grey = header.format == Format::kJpeg  ? header.jpeg.components == 1
-                    : header.format == Format::kPng ? header.png.color_type == 0 || header.png.color_type == 4
-                                                    : false;
-  const ProfileUse use = cmyk ? ProfileUse::kIgnored : ConvertWith(icc.bytes, grey, window, pixels);
+  const bool cmyk = (header.IsJpegCoded() && header.jpeg.components == 4) ||
+                    (header.format == Format::kTiff && header.tiff.photometric == TiffColor::kCmyk);
+  const ProfileUse use = cmyk ? ProfileUse::kIgnored : ConvertWith(icc.bytes, IsGrey(header), window, pixels);
   large_.reset();
   if (storage_.capacity() > kMaxKeptProfile) storage_ = {};
   return use;

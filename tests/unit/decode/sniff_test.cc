@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,13 +51,14 @@ TEST(Sniff, NamesAreStable) {
 
 TEST(Formats, EachValueHasItsRow) {
   EXPECT_EQ(FindFormat(Format::kUnknown), nullptr);
-  int next = 1;
+  Format last = Format::kUnknown;
   for (const FormatEntry& entry : Formats()) {
-    EXPECT_EQ(static_cast<int>(entry.format), next++);
+    EXPECT_LT(last, entry.format);
+    last = entry.format;
+    EXPECT_FALSE(entry.title.empty());
     EXPECT_TRUE(entry.probe != nullptr && entry.decode != nullptr && entry.decoder_bytes != nullptr)
         << entry.name;
   }
-  EXPECT_EQ(next - 1, static_cast<int>(Format::kAvif));
 }
 
 struct Refused {
@@ -68,7 +70,7 @@ class SniffRefuses : public ::testing::TestWithParam<Refused> {};
 
 TEST_P(SniffRefuses, AndSaysWhatItLooksLike) {
   const auto bytes = Bytes(GetParam().bytes);
-  EXPECT_EQ(Sniff(bytes), Format::kUnknown);
+  EXPECT_EQ(FindFormat(Sniff(bytes)), nullptr);
   const std::string message = DescribeUnsupported(bytes);
   EXPECT_THAT(message, HasSubstr(std::string(GetParam().named)));
   EXPECT_THAT(message, HasSubstr("supported are JPEG, PNG, WebP and GIF"));
@@ -81,8 +83,11 @@ INSTANTIATE_TEST_SUITE_P(
                       Refused{"<svg xmlns=\"http://www.w3.org/2000/svg\">", "SVG"},
                       Refused{"<?xml version=\"1.0\"?>\n<svg>", "SVG"},
                       Refused{"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code>", "XML"},
-                      Refused{"%PDF-1.7", "PDF"}, Refused{"II*\0\x08\0\0\0"sv, "TIFF"},
-                      Refused{"MM\0*\0\0\0\x08"sv, "TIFF"}, Refused{"BM\x36\0\0\0"sv, "BMP"},
+                      Refused{"%PDF-1.7", "PDF"}, Refused{"BM\x36\0\0\0"sv, "BMP"},
+                      Refused{"8BPS\0\1"sv, "Photoshop"}, Refused{"DDS |\0"sv, "DDS"},
+                      Refused{"\x76\x2F\x31\x01\2"sv, "OpenEXR"}, Refused{"#?RADIANCE\n", "Radiance"},
+                      Refused{"\0\0\2\0\0"sv, "TGA"}, Refused{"\x0A\5\1\x08"sv, "PCX"},
+                      Refused{"PF\n2 2\n-1.0\n", "PFM"}, Refused{"\0\0\0\x08wide\0\0"sv, "QuickTime"},
                       Refused{"\0\0\0\x20"
                               "ftypisom"sv,
                               "MP4"},
@@ -103,6 +108,27 @@ TEST(Exif, OrientationsOneToEightInBothByteOrders) {
     const std::string_view prefix("Exif\0\0", 6);
     prefixed.insert(prefixed.begin(), prefix.begin(), prefix.end());
     EXPECT_EQ(ExifOrientation(prefixed), orientation);
+  }
+}
+
+TEST(Exif, EveryIntegerTypeThatPillowTakes) {
+  // Offsets of the type's low byte and of the value, in ExifBlock's two byte orders.
+  const auto block = [](uint8_t type, std::vector<uint8_t> value, bool little) {
+    test::Encoded exif = test::ExifBlock(1, little);
+    exif[little ? 12 : 13] = type;
+    std::copy(value.begin(), value.end(), exif.begin() + 18);
+    return exif;
+  };
+  EXPECT_EQ(ExifOrientation(block(8, {6, 0, 0, 0}, true)), 6) << "SSHORT";
+  EXPECT_EQ(ExifOrientation(block(8, {0, 8, 0, 0}, false)), 8);
+  EXPECT_EQ(ExifOrientation(block(4, {6, 0, 0, 0}, true)), 6) << "LONG";
+  EXPECT_EQ(ExifOrientation(block(9, {0, 0, 0, 5}, false)), 5) << "SLONG";
+  EXPECT_EQ(ExifOrientation(block(6, {7, 0, 0, 0}, true)), 7) << "SBYTE";
+  EXPECT_EQ(ExifOrientation(block(6, {3, 0, 0, 0}, false)), 3);
+  EXPECT_EQ(ExifOrientation(block(13, {6, 0, 0, 0}, true)), 6) << "IFD";
+  EXPECT_EQ(ExifOrientation(block(8, {0xFA, 0xFF, 0, 0}, true)), 1) << "negative";
+  for (const uint8_t type : {1, 2, 5, 7, 10, 11, 12}) {
+    EXPECT_EQ(ExifOrientation(block(type, {6, 0, 0, 0}, true)), 1) << int{type};
   }
 }
 
