@@ -87,13 +87,11 @@ Status CheckFrameOnCanvas(const ImageHeader& header) {
 /// Chunks after VP8X: the first frame, and EXIF, which usually stands last.
 Status ReadExtended(ByteReader* reader, ImageHeader* header) {
   bool have_frame = false;
-  bool have_exif = false;
+  OrientationNotes notes;
   Chunk chunk;
-  while (!(have_frame && have_exif) && NextChunk(reader, &chunk)) {
-    if (chunk.Is("EXIF") && !have_exif) {
-      header->orientation = ExifOrientation(chunk.data);
-      have_exif = true;
-    }
+  while (!(have_frame && notes.exif_says()) && NextChunk(reader, &chunk)) {
+    if (chunk.Is("EXIF")) notes.AddExif(chunk.data);
+    if (chunk.Is("XMP ")) notes.AddXmp(chunk.data);
     if (have_frame) continue;
     if (header->webp.animated && chunk.Is("ANMF")) {
       if (Status status = ReadAnimationFrame(chunk, &header->webp); !status.ok()) return status;
@@ -105,6 +103,7 @@ Status ReadExtended(ByteReader* reader, ImageHeader* header) {
       have_frame = true;
     }
   }
+  header->orientation = notes.Value();
   if (reader->failed()) return Cut();
   if (!have_frame) return {Code::kImageCorrupt, "the WebP has no image data"};
   return CheckFrameOnCanvas(*header);
