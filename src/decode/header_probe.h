@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/result.h"
@@ -153,9 +154,30 @@ struct ImageHeader {
 /// here knows: lossless or 12-bit JPEG), kImageCorrupt (the header is cut or contradicts itself).
 Result<ImageHeader> ProbeHeader(std::span<const uint8_t> encoded);
 
-/// The orientation (tag 0x0112 of IFD 0) of an EXIF block, with or without its "Exif\0\0" prefix: 1..8.
-/// 1 when the tag is missing or anything about the block is broken: a bad EXIF never costs a photo.
-/// Source: EXIF 2.32 §4.6.4; TIFF 6.0 §2.
+/// What a photo says of its orientation. Readers ask EXIF first, and XMP only if the former says nothing at
+/// all, as Pillow 13 does. A broken one never costs a photo.
+class OrientationNotes {
+ public:
+  /// An EXIF block, with or without its "Exif\0\0" prefix: tag 0x0112 of IFD 0. Only the first that is given
+  /// counts. A tag of another type or with an impossible value says 1. Source: EXIF 2.32 §4.6.4; TIFF 6.0 §2.
+  void AddExif(std::span<const uint8_t> exif);
+  /// An XMP packet: the first tiff:Orientation in it, as an attribute or an element. The last packet that is
+  /// given counts. Source: XMP specification part 2 §2.4.
+  void AddXmp(std::span<const uint8_t> xmp);
+  /// Both kinds of a JPEG's APP1 segment; others are passed over.
+  void AddApp1(std::span<const uint8_t> segment);
+
+  bool exif_says() const { return exif_.has_value(); }
+  /// 1 to 8; 1 when nothing is said.
+  int Value() const { return exif_.value_or(xmp_.value_or(1)); }
+
+ private:
+  bool exif_seen_ = false;
+  std::optional<int> exif_;
+  std::optional<int> xmp_;
+};
+
+/// OrientationNotes of one EXIF block.
 int ExifOrientation(std::span<const uint8_t> exif);
 
 }  // namespace photovec::decode

@@ -99,6 +99,12 @@ class TableReader {
       item.is_protected = fields.U16Be() != 0;
       if (version >= 2) item.type = fields.U32Be();
       if (fields.failed()) return Corrupt("has a broken item entry");
+      if (item.type == FourCc("mime")) {
+        while (fields.U8() != 0) {  // its name
+        }
+        constexpr std::string_view kXmp("application/rdf+xml\0", 20);
+        item.is_xmp = HasAt(entry.data, fields.offset(), kXmp);
+      }
       tables_.items.push_back(item);
     }
     return reader.failed() ? Cut() : Status::Ok();

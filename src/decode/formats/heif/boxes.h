@@ -45,6 +45,7 @@ struct HeifItem {
   uint32_t id = 0;
   uint32_t type = 0;  ///< 'hvc1', 'av01', 'grid', 'Exif', ...
   bool is_protected = false;
+  bool is_xmp = false;  ///< of the type 'mime', with the content type of XMP
   // From `iloc`:
   bool located = false;
   bool inside = false;   ///< all its data lies in the file

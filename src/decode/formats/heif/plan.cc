@@ -6,6 +6,7 @@
 
 #include "decode/formats/heif/properties.h"
 #include "decode/formats/heif/sequence.h"
+#include "decode/header_probe.h"
 
 namespace photovec::decode {
 namespace {
@@ -17,6 +18,8 @@ constexpr int kMaxDerivations = 3;
 constexpr std::string_view kKnownProperties[] = {
     "ispe", "hvcC", "av1C", "colr", "pixi", "irot", "imir", "clap", "pasp", "auxC", "a1op", "lsel",
     "a1lx", "clli", "mdcv", "cclv", "rloc", "amve", "ndwt", "reve", "udes", "altt", "crtt", "mdft"};
+
+constexpr std::string_view kAvifName = "AVIF";
 
 class Planner {
  public:
@@ -31,6 +34,7 @@ class Planner {
     }
     ASSIGN_OR_RETURN(plan_.root, Item(primary_, 0, std::nullopt));
     FindIcc();
+    if (name_ == kAvifName) FindOrientation();
     plan_.alpha_status = AddAlphaOfAll();
     return std::move(plan_);
   }
@@ -138,6 +142,28 @@ class Planner {
       plan_.has_icc = true;
       plan_.icc = box->data.subspan(4);
     }
+  }
+
+  /// As Pillow has it: `irot` and `imir` count, and overrule EXIF; where EXIF says nothing either, XMP
+  /// counts.
+  void FindOrientation() {
+    for (const HeifStep& step : plan_.top().steps) {
+      if (step.kind != HeifStep::Kind::kCrop) return;
+    }
+    OrientationNotes notes;
+    for (const HeifReference& reference : tables_.references) {
+      const HeifItem* item = tables_.Find(reference.from);
+      if (reference.type != FourCc("cdsc") || reference.to != primary_ || item == nullptr || !item->inside) {
+        continue;
+      }
+      if (item->type == FourCc("Exif")) {  // begins with how far behind that number the TIFF header is
+        ByteReader reader(item->first());
+        reader.Skip(reader.U32Be());
+        notes.AddExif(reader.Bytes(reader.remaining()));
+      }
+      if (item->is_xmp) notes.AddXmp(item->first());
+    }
+    if (!notes.exif_says()) plan_.orientation = notes.Value();
   }
 
   Result<HeifSize> StatedSize(uint32_t item) const {

@@ -72,6 +72,7 @@ struct HeifPlan {
   std::vector<HeifNode> nodes;
   size_t root = 0;
   Status alpha_status;  ///< why the transparency of the whole, if there is one, cannot be had
+  int orientation = 1;  ///< that XMP asks for: of an AVIF that is turned by nothing else
   bool has_icc = false;
   std::span<const uint8_t> icc;
 

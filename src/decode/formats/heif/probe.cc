@@ -42,6 +42,7 @@ Result<ImageHeader> ProbeHeif(std::span<const uint8_t> encoded, Format format) {
   header.format = format;
   header.width = static_cast<int>(plan.top().shown.width);
   header.height = static_cast<int>(plan.top().shown.height);
+  header.orientation = plan.orientation;
   HeifFacts& facts = header.heif;
   facts.subsampled = true;
   for (const HeifNode& node : plan.nodes) {

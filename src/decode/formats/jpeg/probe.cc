@@ -42,7 +42,6 @@ class Walker {
   Result<ImageHeader> Run() {
     header_.format = Format::kJpeg;
     position_ = 2;
-    bool first_exif = true;
     for (;;) {
       const int marker = NextMarker();
       if (marker < 0 || marker == kEoi) {
@@ -51,9 +50,9 @@ class Walker {
       if (IsStandalone(static_cast<uint8_t>(marker))) continue;
       const auto segment = Segment();
       if (!segment_ok_) return Status(Code::kImageCorrupt, "the JPEG is truncated inside its header");
-      if (marker == kApp1 && first_exif && HasAt(segment, 0, "Exif\0"sv)) {
-        first_exif = false;  // Pillow, too, takes the first only
-        header_.orientation = ExifOrientation(segment);
+      if (marker == kApp1) {
+        notes_.AddApp1(segment);
+        header_.orientation = notes_.Value();
       } else if (IsFrameHeader(static_cast<uint8_t>(marker)) && component_count_ == 0) {
         if (Status status = ReadFrame(static_cast<uint8_t>(marker), segment); !status.ok()) return status;
       } else if (marker == kSos) {
@@ -214,6 +213,7 @@ class Walker {
   size_t position_ = 0;
   bool segment_ok_ = true;
   ImageHeader header_;
+  OrientationNotes notes_;
   std::array<Component, 4> components_;
   size_t component_count_ = 0;
 };

@@ -91,11 +91,11 @@ Status CheckFrameOnCanvas(const ImageHeader& header) {
 /// Chunks after VP8X: the first frame, and EXIF, which usually stands last.
 Status ReadExtended(ByteReader* reader, ImageHeader* header) {
   bool have_frame = false;
-  bool have_exif = false;
   bool have_alpha = false;
   const std::span<const uint8_t> chunks = header->webp.payload;
+  OrientationNotes notes;
   Chunk chunk;
-  while (!(have_frame && have_exif)) {
+  while (!(have_frame && notes.exif_says())) {
     const size_t at = reader->offset();
     if (!NextChunk(reader, &chunk)) break;
     const bool is_alpha = chunk.Is("ALPH");
@@ -103,10 +103,8 @@ Status ReadExtended(ByteReader* reader, ImageHeader* header) {
       if (!have_alpha) header->webp.payload = chunks.subspan(at);
       have_alpha = is_alpha;
     }
-    if (chunk.Is("EXIF") && !have_exif) {
-      header->orientation = ExifOrientation(chunk.data);
-      have_exif = true;
-    }
+    if (chunk.Is("EXIF")) notes.AddExif(chunk.data);
+    if (chunk.Is("XMP ")) notes.AddXmp(chunk.data);
     if (have_frame) continue;
     if (header->webp.animated && chunk.Is("ANMF")) {
       if (Status status = ReadAnimationFrame(chunk, &header->webp); !status.ok()) return status;
@@ -118,6 +116,7 @@ Status ReadExtended(ByteReader* reader, ImageHeader* header) {
       have_frame = true;
     }
   }
+  header->orientation = notes.Value();
   if (!have_frame && chunk.cut) return Cut();
   if (!have_frame) return {Code::kImageCorrupt, "the WebP has no image data"};
   return CheckFrameOnCanvas(*header);
