@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 
 namespace photovec::test {
 namespace {
@@ -124,29 +125,33 @@ Encoded EncodeTiff(const Raster& raster, const TiffOptions& options) {
   Bytes out(options.big_endian);
   out.Text(options.big_endian ? "MM" : "II");
   out.Number(options.big_tiff ? 43 : 42, 2);
-  if (options.big_tiff) out.Number(8, 4);
+  if (options.big_tiff) {
+    out.Number(8, 2);
+    out.Number(0, 2);
+  }
   size_t data = 0;
   for (const Encoded& piece : pieces) data += piece.size();
   out.Number(head + data, word);
   for (const Encoded& piece : pieces) out.Add(piece);
   const std::vector<Tag> tags = Tags(raster, options, pieces, head);
-  out.Number(tags.size(), options.big_tiff ? 8 : 2);
-  size_t behind = out.out.size() + tags.size() * (4 + 2 * word) + word;
+  size_t at = out.out.size();
+  out.Put(at, tags.size(), options.big_tiff ? 8 : 2);
+  at += options.big_tiff ? 8 : 2;
+  size_t behind = at + tags.size() * (4 + 2 * word) + word;  // values that have no place in their entry
+  out.Put(behind - word, 0, word);                           // no further directory
   for (const Tag& tag : tags) {
     const size_t each = tag.type == 3 ? 2 : 4;
-    out.Number(tag.tag, 2);
-    out.Number(tag.type, 2);
-    out.Number(tag.values.size(), word);
     const bool inside = tag.values.size() * each <= word;
-    size_t at = inside ? out.out.size() : behind;
-    out.Number(inside ? 0 : behind, word);
-    for (const uint64_t value : tag.values) {
-      out.Put(at, value, each);
-      at += each;
+    out.Put(at, tag.tag, 2);
+    out.Put(at + 2, tag.type, 2);
+    out.Put(at + 4, tag.values.size(), word);
+    if (!inside) out.Put(at + 4 + word, behind, word);
+    for (size_t i = 0; i < tag.values.size(); ++i) {
+      out.Put((inside ? at + 4 + word : behind) + i * each, tag.values[i], each);
     }
-    if (!inside) behind = at;
+    if (!inside) behind += tag.values.size() * each;
+    at += 4 + 2 * word;
   }
-  out.Put(behind, 0, word);  // of the next directory: this grows the file when nothing lies behind
   return out.out;
 }
 
