@@ -81,10 +81,10 @@ struct Jpeg2000Facts {
   int components = 0;
   int bit_depth = 8;  ///< the largest
   bool has_palette = false;
-  int64_t samples = 0;         ///< of all components
-  int64_t tile_samples = 0;    ///< of all components of the largest tile; 0 when there is only one
-  int64_t table_bytes = 0;     ///< what cutting it into tiles, precincts and code-blocks takes, from above
-  bool has_icc = false;        ///< it names an ICC profile
+  int64_t samples = 0;           ///< of all components
+  int64_t tile_samples = 0;      ///< of all components of the largest tile; 0 when there is only one
+  int64_t table_bytes = 0;       ///< what cutting it into tiles, precincts and code-blocks takes, from above
+  bool has_icc = false;          ///< it names an ICC profile
   std::span<const uint8_t> icc;  ///< its bytes
 };
 

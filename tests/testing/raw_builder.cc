@@ -80,14 +80,15 @@ struct Directories {
   Directory sub;
 };
 
-Directories Fill(const RawOptions& options, const Encoded& preview, const Encoded& sensor, uint32_t preview_at,
-                 uint32_t thumbnail_at, uint32_t sensor_at, uint32_t subs_at) {
+Directories Fill(const RawOptions& options, const Encoded& preview, const Encoded& sensor,
+                 uint32_t preview_at, uint32_t thumbnail_at, uint32_t sensor_at, uint32_t subs_at) {
   Directories all;
   const auto bytes = static_cast<uint32_t>(preview.size());
   if (options.place == RawPlace::kJpgFromRaw) all.first.push_back({0x002E, 7, bytes, preview_at});
   if (options.place == RawPlace::kStrip) all.first = JpegStrip(preview_at, preview, 6);
   if (options.place == RawPlace::kFirst) all.first = JpegInterchange(preview_at, preview);
-  if (options.orientation != 0) all.first.push_back({0x0112, 3, 1, static_cast<uint32_t>(options.orientation)});
+  if (options.orientation != 0)
+    all.first.push_back({0x0112, 3, 1, static_cast<uint32_t>(options.orientation)});
   all.first.push_back({0x014A, 4, 2, subs_at});
   if (options.dng) all.first.push_back({0xC612, 1, 4, 1});
   if (!options.thumbnail.empty()) all.chained = JpegInterchange(thumbnail_at, options.thumbnail);

@@ -29,9 +29,9 @@ struct RawOptions {
   int orientation = 0;  ///< of the file; 0: none
   int sensor_width = 6000;
   int sensor_height = 4000;
-  Encoded thumbnail;           ///< of a chained directory; none when empty
+  Encoded thumbnail;                    ///< of a chained directory; none when empty
   uint32_t sensor_photometric = 32803;  ///< CFA; 34892: LinearRaw
-  Encoded sensor;              ///< what lies where the sensor's numbers are; noise when empty
+  Encoded sensor;                       ///< what lies where the sensor's numbers are; noise when empty
 };
 Encoded MakeRaw(const Encoded& preview, const RawOptions& options = {});
 /// Fujifilm's: the head points at the preview.

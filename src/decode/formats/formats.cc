@@ -49,9 +49,9 @@ int64_t HeifBytes(const ImageHeader& header, int /*d*/, AlphaMode alpha) {
   return Area(header) * shown + heif.largest_part_pixels * part + 3 * heif.data_bytes + (int64_t{2} << 20);
 }
 
-/// Measured over 3 and 12 MP with libjxl 0.7, as bytes a pixel, output included: 5 to 9 lossy, 4 to 5 lossless,
-/// with or without alpha. Lossless files that are made to be shown while they load take 34, with alpha 42, and
-/// nothing in the header tells: the worker's address space bounds them.
+/// Measured over 3 and 12 MP with libjxl 0.7, as bytes a pixel, output included: 5 to 9 lossy, 4 to 5
+/// lossless, with or without alpha. Lossless files that are made to be shown while they load take 34, with
+/// alpha 42, and nothing in the header tells: the worker's address space bounds them.
 int64_t JxlBytes(const ImageHeader& header, int /*d*/, AlphaMode alpha) {
   const JxlFacts& jxl = header.jxl;
   const bool white = alpha == AlphaMode::kWhite && jxl.has_alpha;
@@ -111,7 +111,8 @@ constexpr std::array kFormats = {
     FormatEntry{Format::kQoi, "qoi", "QOI", &ProbeQoi, &DecodeQoi, &OwnBytes},
     FormatEntry{Format::kIco, "ico", "ICO", &ProbeIco, &DecodeIco, &IcoBytes},
     FormatEntry{Format::kJxl, "jxl", "JPEG XL", &ProbeJxl, &DecodeJxl, &JxlBytes, 800},
-    FormatEntry{Format::kJpeg2000, "jpeg2000", "JPEG 2000", &ProbeJpeg2000, &DecodeJpeg2000, &Jpeg2000Bytes, 500},
+    FormatEntry{Format::kJpeg2000, "jpeg2000", "JPEG 2000", &ProbeJpeg2000, &DecodeJpeg2000, &Jpeg2000Bytes,
+                500},
     FormatEntry{Format::kRaw, "raw", "camera raw", &ProbeRaw, &DecodeRaw, &JpegBytes, 80},
 };
 

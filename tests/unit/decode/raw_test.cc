@@ -41,7 +41,8 @@ void ExpectRawShows(const Encoded& file, const Encoded& preview, int orientation
   EXPECT_EQ(header->orientation, orientation) << what;
   ASSERT_EQ(got.width(), wanted.width()) << what;
   ASSERT_EQ(got.height(), wanted.height()) << what;
-  EXPECT_EQ(std::memcmp(got.data(), wanted.data(), got.stride() * static_cast<size_t>(got.height())), 0) << what;
+  EXPECT_EQ(std::memcmp(got.data(), wanted.data(), got.stride() * static_cast<size_t>(got.height())), 0)
+      << what;
 }
 
 struct RawKind {
@@ -91,7 +92,8 @@ std::vector<RawKind> RawKinds() {
 }
 
 TEST(Raw, TheLargestPreviewOfEveryKindTurnedAsTheFileSays) {
-  for (const RawKind& kind : RawKinds()) ExpectRawShows(test::MakeRaw(BigPreview(), kind.options), BigPreview(), 6, kind.name);
+  for (const RawKind& kind : RawKinds())
+    ExpectRawShows(test::MakeRaw(BigPreview(), kind.options), BigPreview(), 6, kind.name);
   ExpectRawShows(test::MakeCr3(BigPreview(), 6, SmallPreview()), BigPreview(), 6, "CR3");
   const Encoded own = test::JpegWithExif(BigPreview(), test::ExifBlock(8));
   ExpectRawShows(test::MakeRaf(own), own, 8, "RAF");
@@ -100,7 +102,8 @@ TEST(Raw, TheLargestPreviewOfEveryKindTurnedAsTheFileSays) {
 TEST(Raw, ItsOwnOrientationCountsBeforeTheFiles) {
   for (const int own : {1, 3, 8}) {
     const Encoded preview = test::JpegWithExif(BigPreview(), test::ExifBlock(own));
-    for (const RawKind& kind : RawKinds()) ExpectRawShows(test::MakeRaw(preview, kind.options), preview, own, kind.name);
+    for (const RawKind& kind : RawKinds())
+      ExpectRawShows(test::MakeRaw(preview, kind.options), preview, own, kind.name);
     ExpectRawShows(test::MakeCr3(preview, 6, SmallPreview()), preview, own, "CR3");
   }
 }

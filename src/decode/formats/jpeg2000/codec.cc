@@ -127,15 +127,16 @@ Jpeg2000Plane PlaneOf(const opj_image_comp_t& component) {
 bool IsUsable(const opj_image_comp_t& component) {
   return component.data != nullptr && component.w >= 1 && component.h >= 1 && component.w <= INT32_MAX &&
          component.h <= INT32_MAX && component.dx >= 1 && component.dy >= 1 && component.dx <= 255 &&
-         component.dy <= 255 && component.x0 <= INT32_MAX && component.y0 <= INT32_MAX && component.prec >= 1 &&
-         component.prec <= 31;
+         component.dy <= 255 && component.x0 <= INT32_MAX && component.y0 <= INT32_MAX &&
+         component.prec >= 1 && component.prec <= 31;
 }
 
 /// What the numbers are, by the file's word or, without one, by their number and shape.
 Jpeg2000Colors ColorsOf(const opj_image_t& image, size_t colors) {
   if (colors < 3) return Jpeg2000Colors::kGrey;
   if (colors == 4) return Jpeg2000Colors::kCmyk;
-  if (image.color_space == OPJ_CLRSPC_SYCC || image.color_space == OPJ_CLRSPC_EYCC) return Jpeg2000Colors::kYcc;
+  if (image.color_space == OPJ_CLRSPC_SYCC || image.color_space == OPJ_CLRSPC_EYCC)
+    return Jpeg2000Colors::kYcc;
   const bool subsampled = image.comps[0].dx == 1 && image.comps[1].dx > 1 && image.comps[2].dx > 1;
   const bool silent = image.color_space == OPJ_CLRSPC_UNSPECIFIED || image.color_space == OPJ_CLRSPC_UNKNOWN;
   return silent && subsampled ? Jpeg2000Colors::kYcc : Jpeg2000Colors::kRgb;
@@ -171,7 +172,8 @@ Status Paint(const opj_image_t& image, AlphaMode alpha, RgbImage* out) {
   }
   if (alpha_plane.samples != nullptr) picture.alpha = &alpha_plane;
   if (colors == 2 || colors == 5 || colors == 0 || (colors == 4 && !cmyk) || (colors == 3 && cmyk)) {
-    return {Code::kUnsupportedFormat, "a JPEG 2000 of " + std::to_string(colors) + " colours is not supported"};
+    return {Code::kUnsupportedFormat,
+            "a JPEG 2000 of " + std::to_string(colors) + " colours is not supported"};
   }
   picture.colors = std::span(planes).first(colors);
   picture.kind = ColorsOf(image, colors);

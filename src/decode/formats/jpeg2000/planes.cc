@@ -24,10 +24,12 @@ class RowReader {
         columns_(static_cast<size_t>(width)),
         row_(static_cast<size_t>(width)) {
     for (int x = 0; x < width; ++x) {
-      columns_[static_cast<size_t>(x)] = std::clamp((picture.x0 + x) / plane.dx - plane.x0, 0, plane.width - 1);
+      columns_[static_cast<size_t>(x)] =
+          std::clamp((picture.x0 + x) / plane.dx - plane.x0, 0, plane.width - 1);
     }
     const int64_t steps = largest_ >> shift_;
-    for (int64_t i = 0; i <= steps; ++i) table_.push_back(static_cast<uint8_t>((i * 255 + steps / 2) / steps));
+    for (int64_t i = 0; i <= steps; ++i)
+      table_.push_back(static_cast<uint8_t>((i * 255 + steps / 2) / steps));
   }
 
   const uint8_t* Read(int y) {

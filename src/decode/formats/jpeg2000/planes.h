@@ -25,7 +25,7 @@ struct Jpeg2000Plane {
 enum class Jpeg2000Colors { kGrey, kRgb, kYcc, kCmyk };
 
 struct Jpeg2000Picture {
-  std::span<const Jpeg2000Plane> colors;   ///< 1, 3 or 4, as `kind` says
+  std::span<const Jpeg2000Plane> colors;  ///< 1, 3 or 4, as `kind` says
   const Jpeg2000Plane* alpha = nullptr;
   bool premultiplied = false;
   Jpeg2000Colors kind = Jpeg2000Colors::kRgb;

@@ -6,8 +6,8 @@
 #include "decode/formats/formats.h"
 #include "decode/formats/heif/boxes.h"
 
-// The boxes and the main header of a JPEG 2000. Sources: ITU-T T.800 (2019) annex A (markers SIZ, COD, COC, SOT),
-// annex B (tiles, resolutions, precincts, code-blocks), annex I (boxes); T.801 annex M for JPX.
+// The boxes and the main header of a JPEG 2000. Sources: ITU-T T.800 (2019) annex A (markers SIZ, COD, COC,
+// SOT), annex B (tiles, resolutions, precincts, code-blocks), annex I (boxes); T.801 annex M for JPX.
 namespace photovec::decode {
 namespace {
 
@@ -34,7 +34,9 @@ Status Unsupported(const std::string& what) {
 }
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t CeilShift(int64_t a, int shift) { return shift > 40 ? (a > 0 ? 1 : 0) : CeilDiv(a, int64_t{1} << shift); }
+int64_t CeilShift(int64_t a, int shift) {
+  return shift > 40 ? (a > 0 ? 1 : 0) : CeilDiv(a, int64_t{1} << shift);
+}
 
 /// How a tile is cut into pieces: the finest that any COD or COC of the file says.
 struct Cutting {
@@ -75,7 +77,8 @@ class Codestream {
     components_ = siz.U16Be();
     if (reader_.failed() || siz.failed()) return Corrupt("is truncated inside its header");
     if (x0 >= x1 || y0 >= y1 || tile_width == 0 || tile_height == 0 || tile_x0 > x0 || tile_y0 > y0 ||
-        tile_x0 + tile_width <= x0 || tile_y0 + tile_height <= y0 || x1 - x0 > INT32_MAX || y1 - y0 > INT32_MAX) {
+        tile_x0 + tile_width <= x0 || tile_y0 + tile_height <= y0 || x1 - x0 > INT32_MAX ||
+        y1 - y0 > INT32_MAX) {
       return Corrupt("has an image or tiles of an impossible size");
     }
     if (components_ < 1 || components_ > kMaxComponents) {
