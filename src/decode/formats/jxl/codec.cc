@@ -31,7 +31,6 @@ struct Api {
   decltype(&JxlDecoderSetKeepOrientation) keep_orientation = nullptr;
   decltype(&JxlDecoderSetUnpremultiplyAlpha) unpremultiply = nullptr;
   decltype(&JxlDecoderSetInput) set_input = nullptr;
-  decltype(&JxlDecoderCloseInput) close_input = nullptr;
   decltype(&JxlDecoderProcessInput) process = nullptr;
   decltype(&JxlDecoderGetBasicInfo) basic_info = nullptr;
   decltype(&JxlDecoderSetPreferredColorProfile) prefer_colors = nullptr;
@@ -46,19 +45,22 @@ struct Api {
 /// The functions about colours, with the arguments that this version has.
 class ColorCalls {
  public:
-  ColorCalls(const Api& api, const JxlDecoder* decoder) : api_(api), decoder_(decoder), old_(api.version() < kShortCalls) {}
+  ColorCalls(const Api& api, const JxlDecoder* decoder)
+      : api_(api), decoder_(decoder), old_(api.version() < kShortCalls) {}
 
   bool HasNamedColors(JxlColorProfileTarget target) const {
     using Old = JxlDecoderStatus (*)(const JxlDecoder*, const void*, JxlColorProfileTarget, void*);
     using New = JxlDecoderStatus (*)(const JxlDecoder*, JxlColorProfileTarget, void*);
-    return JXL_DEC_SUCCESS == (old_ ? reinterpret_cast<Old>(api_.named_colors)(decoder_, nullptr, target, nullptr)
-                                    : reinterpret_cast<New>(api_.named_colors)(decoder_, target, nullptr));
+    return JXL_DEC_SUCCESS ==
+           (old_ ? reinterpret_cast<Old>(api_.named_colors)(decoder_, nullptr, target, nullptr)
+                 : reinterpret_cast<New>(api_.named_colors)(decoder_, target, nullptr));
   }
   /// Empty when there is none, or one of more than kMaxIccBytes.
   std::vector<uint8_t> Icc(JxlColorProfileTarget target) const {
     using OldSize = JxlDecoderStatus (*)(const JxlDecoder*, const void*, JxlColorProfileTarget, size_t*);
     using NewSize = JxlDecoderStatus (*)(const JxlDecoder*, JxlColorProfileTarget, size_t*);
-    using OldIcc = JxlDecoderStatus (*)(const JxlDecoder*, const void*, JxlColorProfileTarget, uint8_t*, size_t);
+    using OldIcc =
+        JxlDecoderStatus (*)(const JxlDecoder*, const void*, JxlColorProfileTarget, uint8_t*, size_t);
     using NewIcc = JxlDecoderStatus (*)(const JxlDecoder*, JxlColorProfileTarget, uint8_t*, size_t);
     size_t size = 0;
     const JxlDecoderStatus sized =
@@ -98,7 +100,6 @@ bool FindAll(void* library, Api* api) {
          FindFunction(library, "JxlDecoderSetKeepOrientation", &api->keep_orientation) &&
          FindFunction(library, "JxlDecoderSetUnpremultiplyAlpha", &api->unpremultiply) &&
          FindFunction(library, "JxlDecoderSetInput", &api->set_input) &&
-         FindFunction(library, "JxlDecoderCloseInput", &api->close_input) &&
          FindFunction(library, "JxlDecoderProcessInput", &api->process) &&
          FindFunction(library, "JxlDecoderGetBasicInfo", &api->basic_info) &&
          FindFunction(library, "JxlDecoderSetPreferredColorProfile", &api->prefer_colors) &&
@@ -138,7 +139,7 @@ class Session {
         api_.set_input(decoder_.get(), request_.encoded.data(), request_.encoded.size()) != JXL_DEC_SUCCESS) {
       return {Code::kInternal, "libjxl refused its settings"};
     }
-    api_.close_input(decoder_.get());
+    // The input is never closed: what is missing then has a status of its own.
     for (;;) {
       switch (api_.process(decoder_.get())) {
         case JXL_DEC_BASIC_INFO:
@@ -168,7 +169,8 @@ class Session {
     JxlBasicInfo info{};
     const ImageHeader& header = *request_.header;
     if (api_.basic_info(decoder_.get(), &info) != JXL_DEC_SUCCESS ||
-        info.xsize != static_cast<uint32_t>(header.width) || info.ysize != static_cast<uint32_t>(header.height) ||
+        info.xsize != static_cast<uint32_t>(header.width) ||
+        info.ysize != static_cast<uint32_t>(header.height) ||
         (info.num_color_channels != 1 && info.num_color_channels != 3)) {
       return {Code::kImageCorrupt, "the JPEG XL has an image of another size than its header says"};
     }
@@ -196,7 +198,8 @@ class Session {
     const ImageHeader& header = *request_.header;
     out->Reset(header.width, header.height);
     const JxlPixelFormat format{white_ ? 4U : 3U, JXL_TYPE_UINT8, JXL_NATIVE_ENDIAN, 0};
-    const size_t bytes = static_cast<size_t>(header.width) * static_cast<size_t>(header.height) * format.num_channels;
+    const size_t bytes =
+        static_cast<size_t>(header.width) * static_cast<size_t>(header.height) * format.num_channels;
     size_t wanted = 0;
     uint8_t* pixels = white_ ? scratch->Reserve(bytes) : out->data();
     if (api_.out_size(decoder_.get(), &format, &wanted) != JXL_DEC_SUCCESS || wanted != bytes ||

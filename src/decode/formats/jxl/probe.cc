@@ -81,7 +81,8 @@ Size ReadSize(BitReader* bits) {
 void SkipPreview(BitReader* bits) {
   const bool small = bits->Bool();
   const auto side = [&] {
-    small ? bits->U32({{{16, 0}, {32, 0}, {1, 5}, {33, 9}}}) : bits->U32({{{1, 6}, {65, 8}, {321, 10}, {1345, 12}}});
+    small ? bits->U32({{{16, 0}, {32, 0}, {1, 5}, {33, 9}}})
+          : bits->U32({{{1, 6}, {65, 8}, {321, 10}, {1345, 12}}});
   };
   side();
   if (bits->Bits(3) == 0) side();
@@ -131,14 +132,15 @@ Status ReadMetadata(BitReader* bits, ImageHeader* header) {
   bits->Skip(1);
   const uint32_t extra = bits->U32({{{0, 0}, {1, 0}, {2, 4}, {1, 12}}});
   if (extra > kMaxExtraChannels) {
-    return {Code::kDecodeLimit, "the JPEG XL has " + std::to_string(extra) + " extra channels; the limit is " +
-                                    std::to_string(kMaxExtraChannels)};
+    return {Code::kDecodeLimit, "the JPEG XL has " + std::to_string(extra) +
+                                    " extra channels; the limit is " + std::to_string(kMaxExtraChannels)};
   }
   facts.extra_channels = static_cast<int>(extra);
   for (uint32_t i = 0; i < extra; ++i) {
     const uint32_t type = ReadExtraChannel(bits);
     facts.has_alpha = facts.has_alpha || type == kAlpha;
-    if (type == kBlack) return {Code::kUnsupportedFormat, "a JPEG XL of CMYK inks is not supported; convert it to RGB"};
+    if (type == kBlack)
+      return {Code::kUnsupportedFormat, "a JPEG XL of CMYK inks is not supported; convert it to RGB"};
   }
   facts.xyb = bits->Bool();
   if (!bits->Bool()) {  // the colours are not sRGB
@@ -149,7 +151,8 @@ Status ReadMetadata(BitReader* bits, ImageHeader* header) {
 }
 
 /// The first bytes of the codestream, which boxes may hold in parts. Borrows the file or *storage.
-Result<std::span<const uint8_t>> FindCodestream(std::span<const uint8_t> file, std::vector<uint8_t>* storage) {
+Result<std::span<const uint8_t>> FindCodestream(std::span<const uint8_t> file,
+                                                std::vector<uint8_t>* storage) {
   if (HasAt(file, 0, "\xFF\x0A")) return file;
   ByteReader reader(file);
   HeifBox box;

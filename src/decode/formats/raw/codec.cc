@@ -11,7 +11,8 @@ namespace photovec::decode {
 Result<ImageHeader> ProbeRaw(std::span<const uint8_t> encoded) {
   ASSIGN_OR_RETURN(const RawPreview preview, FindRawPreview(encoded));
   Result<ImageHeader> header = ProbeJpeg(preview.jpeg);
-  if (!header.ok()) return Status(header.status().code(), "the camera raw file's preview: " + header.status().message());
+  if (!header.ok())
+    return Status(header.status().code(), "the camera raw file's preview: " + header.status().message());
   header->format = Format::kRaw;
   header->orientation = preview.orientation;
   header->raw.preview = preview.jpeg;

@@ -119,8 +119,9 @@ class Finder {
       return Status(Code::kImageCorrupt, "the camera raw file is truncated: its preview lies outside of it");
     }
     if (!shape.usable) {
-      return Status(Code::kUnsupportedFormat,
-                    "the camera raw file has no JPEG preview in it, and only that is read; export it as JPEG");
+      return Status(
+          Code::kUnsupportedFormat,
+          "the camera raw file has no JPEG preview in it, and only that is read; export it as JPEG");
     }
     if (shape.ShortSide() < kMinRawPreviewSide) {
       return Status(Code::kUnsupportedFormat,
