@@ -55,8 +55,9 @@ Status DecodeHeif(const PixelRequest& request, CodecScratch* /*scratch*/, RgbIma
   const HeifPlan& plan = *facts.plan;
   const bool white = request.alpha == AlphaMode::kWhite;
   if (white || plan.premultiplied) RETURN_IF_ERROR(plan.alpha_status);
-  HeifRenderer renderer(plan, request.limits);
-  out->Reset(request.header->width, request.header->height);
+  const int d = request.scale_denominator;
+  HeifRenderer renderer(plan, request.limits, d);
+  out->Reset((request.header->width + d - 1) / d, (request.header->height + d - 1) / d);
   RETURN_IF_ERROR(renderer.Colour(out));
   if (plan.alpha == HeifPlan::kNone || !(white || plan.premultiplied)) return Status::Ok();
   const HeifSize& size = plan.nodes[plan.alpha].shown;

@@ -40,20 +40,27 @@ struct HeifCanvas {
 /// photo; borrows the plan and the file. EnableHeif() has been called.
 class HeifRenderer {
  public:
-  HeifRenderer(const HeifPlan& plan, const Limits& limits) : plan_(plan), limits_(limits) {}
+  /// \param scale_denominator up to HeifFacts::max_scale. Each coded picture is reduced by it before it goes to its
+  ///                          place, so that the whole never is in memory.
+  HeifRenderer(const HeifPlan& plan, const Limits& limits, int scale_denominator)
+      : plan_(plan), limits_(limits), scale_(scale_denominator) {}
 
-  /// Fills `out`, which has the size of plan.top().shown.
+  /// Fills `out`, which has the size of plan.top().shown, divided by the scale denominator and rounded up.
   /// Errors: kImageCorrupt, kUnsupportedFormat, kDecodeLimit; `out` is then undefined.
   Status Colour(RgbImage* out);
-  /// The transparency: plan.alpha's shown size, one byte a pixel. There is one.
+  /// The transparency: plan.alpha's shown size, one byte a pixel. There is one. Not scaled.
   Status Alpha(std::vector<uint8_t>* out);
 
  private:
   Status Render(const HeifNode& node, HeifCanvas canvas);
   Status Coded(const HeifNode& node, const HeifCanvas& canvas);
+  HeifSize Scaled(const HeifSize& size) const {
+    return {(size.width + scale_ - 1) / scale_, (size.height + scale_ - 1) / scale_};
+  }
 
   const HeifPlan& plan_;
   const Limits& limits_;
+  const int scale_;
   bool alpha_ = false;
 };
 
