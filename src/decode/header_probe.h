@@ -72,6 +72,7 @@ struct HeifFacts {
   int64_t parts_pixels = 0;              ///< of all of them together
   int64_t data_bytes = 0;                ///< of all of them together, encoded
   int64_t blend_bytes = 0;               ///< to lay one with transparency over the others, the largest
+  int max_scale = 1;                     ///< the largest scale denominator, if alpha is not asked for
   bool has_icc = false;                  ///< the primary image names an ICC profile
   std::span<const uint8_t> icc;          ///< its bytes
   std::shared_ptr<const HeifPlan> plan;  ///< all that is to be decoded: formats/heif/plan.h; borrows the file
