@@ -22,7 +22,8 @@ class PhotoQueue final : private decode::JobFeed {
   void Add(std::span<const uint8_t> encoded, uint32_t checksum) { photos_.push_back({encoded, checksum}); }
   size_t size() const { return photos_.size(); }
 
-  /// Decodes all of them, checks their pixels, and notes the CPU time of one photo: decode + preprocess, without the
+  /// Decodes all of them, checks their pixels, and notes the CPU time of one photo: decode + preprocess,
+  /// without the
   /// check. Errors: kInternal when pixels are others than alone; what decoding ends with.
   Status Time();
   /// Of each Time().

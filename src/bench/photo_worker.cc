@@ -60,8 +60,7 @@ Result<double> PhotoWorker::Work() {
   failure_ = Status::Ok();
   decoder_->DecodeFeed(*Take(), *this);
   if (failure_.ok() || on_failure_ == OnFailure::kSkip) return done_;
-  return Status(Code::kInternal,
-                "a photo that decoded before does not any more: " + failure_.message());
+  return Status(Code::kInternal, "a photo that decoded before does not any more: " + failure_.message());
 }
 
 Contestant PhotoContestant(std::string name, int threads, PhotoTurns& turns, MakeDecoder make,

@@ -27,8 +27,8 @@ struct PhotoTurns {
   std::atomic<size_t> next{0};  ///< modulo the number of photos
 };
 
-/// Decodes photos in turn with a decoder of its own, as a server's decode thread does while photos wait: two at a
-/// time where the decoder can. One unit is at most kPhotosAUnit of them.
+/// Decodes photos in turn with a decoder of its own, as a server's decode thread does while photos wait: two
+/// at a time where the decoder can. One unit is at most kPhotosAUnit of them.
 class PhotoWorker : public Worker, private decode::JobFeed {
  public:
   enum class OnFailure {

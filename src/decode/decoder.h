@@ -136,10 +136,10 @@ struct DecodeReport {
   int orientation = 1;  ///< EXIF 1..8; always 1 for HEIC and AVIF, whose pixels come turned and cropped
   int scale_denominator = 1;
   bool own_jpeg_decoder = false;  ///< who decoded a JPEG: the own decoder or libjpeg-turbo (or a GPU)
-  bool in_pair = false;           ///< by the own decoder, beside another photo for a part of the time at least
-  bool on_gpu = false;            ///< by nvJPEG
-  bool damaged = false;           ///< read although its data is damaged (DamagedMode::kTolerant)
-  int rows_ok = 0;                ///< of a damaged photo: the stored rows before the first damage
+  bool in_pair = false;  ///< by the own decoder, beside another photo for a part of the time at least
+  bool on_gpu = false;   ///< by nvJPEG
+  bool damaged = false;  ///< read although its data is damaged (DamagedMode::kTolerant)
+  int rows_ok = 0;       ///< of a damaged photo: the stored rows before the first damage
   ProfileUse profile = ProfileUse::kNone;
   TimePoint decoded_at;  ///< when pixels existed, in their final colours; preprocessing follows
 };
@@ -159,12 +159,13 @@ constexpr JpegBy WhoDecoded(const DecodeReport& report) {
   return report.in_pair ? JpegBy::kOwnPair : JpegBy::kOwn;
 }
 
-/// Photos that wait, for a decoder that can begin one while it works on another. Used on the decoder's thread.
+/// Photos that wait, for a decoder that can begin one while it works on another. Used on the decoder's
+/// thread.
 class JobFeed {
  public:
   virtual ~JobFeed() = default;
-  /// The next photo if one waits, borrowed until it is finished; null: none does. Better one that may be paired:
-  /// another one waits for the first one's end. Never blocks.
+  /// The next photo if one waits, borrowed until it is finished; null: none does. Better one that may be
+  /// paired: another one waits for the first one's end. Never blocks.
   virtual const DecodeJob* Next() = 0;
   /// What became of a photo, the first one too. Each once, in the order in which they are done.
   virtual void Finish(const DecodeJob& job, Result<DecodeReport> report) = 0;
@@ -183,13 +184,13 @@ class Decoder {
   virtual Result<DecodeReport> Decode(const DecodeJob& job) = 0;
 
   /// Decodes `first` and, two at a time, what `feed` has meanwhile, which is faster than one after the other:
-  /// docs/jpeg.md. Results and errors of each are those of Decode(). Blocks until all that it took is finished. By
-  /// default it takes no more than the first.
+  /// docs/jpeg.md. Results and errors of each are those of Decode(). Blocks until all that it took is
+  /// finished. By default it takes no more than the first.
   virtual void DecodeFeed(const DecodeJob& first, JobFeed& feed) { feed.Finish(first, Decode(first)); }
 };
 
-/// Whether decoders may gain anything by decoding this photo beside another one: by its first bytes it is a JPEG,
-/// and the own JPEG decoder is there and wanted. Nanoseconds.
+/// Whether decoders may gain anything by decoding this photo beside another one: by its first bytes it is a
+/// JPEG, and the own JPEG decoder is there and wanted. Nanoseconds.
 bool MayPair(std::span<const uint8_t> encoded, const DecodeOptions& options);
 
 /// Decodes on the calling thread.

@@ -32,7 +32,7 @@ struct Seat {
   const DecodeJob* job = nullptr;  ///< null: the seat is free
   ImageHeader header;
   PixelRequest request;
-  DecodeCost cost;            ///< estimated
+  DecodeCost cost;     ///< estimated
   bool steps = false;  ///< it is decoded step by step; else it waits until no other one is, and is then
                        ///< decoded whole
   bool in_pair = false;
@@ -126,7 +126,8 @@ class InProcessDecoder final : public Decoder {
 
   Seat& Other(const Seat& seat) { return &seat == &seats_[0] ? seats_[1] : seats_[0]; }
 
-  /// What this photo may take, and the one that is being decoded already: as much as the one that may take more.
+  /// What this photo may take, and the one that is being decoded already: as much as the one that may take
+  /// more.
   int64_t Granted(const Seat& seat) {
     const Seat& other = Other(seat);
     const int64_t others = other.steps ? other.job->granted.bytes : 0;

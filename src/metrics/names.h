@@ -11,16 +11,16 @@ namespace name {
 inline constexpr std::string_view kImageStageSeconds = "photovec_image_stage_seconds";      ///< model, stage
 inline constexpr std::string_view kRequestStageSeconds = "photovec_request_stage_seconds";  ///< model, stage
 inline constexpr std::string_view kImagesTotal = "photovec_images_total";                   ///< model, code
-inline constexpr std::string_view kJpegs = "photovec_jpegs_total";  ///< model, decoded_by
-inline constexpr std::string_view kTextStageSeconds = "photovec_text_stage_seconds";        ///< model, stage
-inline constexpr std::string_view kTextsTotal = "photovec_texts_total";                     ///< model, code
-inline constexpr std::string_view kTextTokens = "photovec_text_tokens_total";               ///< model
-inline constexpr std::string_view kTextBatchSize = "photovec_text_batch_size";              ///< model
-inline constexpr std::string_view kTextsDropped = "photovec_texts_dropped_total";           ///< model, queue
-inline constexpr std::string_view kRequestsTotal = "photovec_http_requests_total";          ///< route, status
-inline constexpr std::string_view kBatchSize = "photovec_batch_size";                       ///< model
-inline constexpr std::string_view kQueueDepth = "photovec_queue_depth";                     ///< model, queue
-inline constexpr std::string_view kSlotsFree = "photovec_slots_free";                       ///< model
+inline constexpr std::string_view kJpegs = "photovec_jpegs_total";                    ///< model, decoded_by
+inline constexpr std::string_view kTextStageSeconds = "photovec_text_stage_seconds";  ///< model, stage
+inline constexpr std::string_view kTextsTotal = "photovec_texts_total";               ///< model, code
+inline constexpr std::string_view kTextTokens = "photovec_text_tokens_total";         ///< model
+inline constexpr std::string_view kTextBatchSize = "photovec_text_batch_size";        ///< model
+inline constexpr std::string_view kTextsDropped = "photovec_texts_dropped_total";     ///< model, queue
+inline constexpr std::string_view kRequestsTotal = "photovec_http_requests_total";    ///< route, status
+inline constexpr std::string_view kBatchSize = "photovec_batch_size";                 ///< model
+inline constexpr std::string_view kQueueDepth = "photovec_queue_depth";               ///< model, queue
+inline constexpr std::string_view kSlotsFree = "photovec_slots_free";                 ///< model
 inline constexpr std::string_view kStreamBusySeconds =
     "photovec_stream_busy_seconds_total";                                           ///< model, stream
 inline constexpr std::string_view kStreamBusyRatio = "photovec_stream_busy_ratio";  ///< model, stream

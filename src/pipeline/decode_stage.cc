@@ -31,13 +31,15 @@ class DecodeStage::Feed final : public decode::JobFeed {
   Feed(DecodeStage& stage, int index) : stage_(stage), index_(index) {}
 
   /// The next image, when there is one; null when the stage stops.
-  const decode::DecodeJob* Await() { return Take([this](Work& work) { return stage_.Await(work, lookups_); }); }
+  const decode::DecodeJob* Await() {
+    return Take([this](Work& work) { return stage_.Await(work, lookups_); });
+  }
   const decode::DecodeJob* Next() override {
     return Take([this](Work& work) { return stage_.TakeSecond(work, lookups_); });
   }
   void Finish(const decode::DecodeJob& job, Result<decode::DecodeReport> report) override {
-    const auto entry = std::find_if(entries_.begin(), entries_.end(),
-                                    [&](const Entry& each) { return &each.job == &job; });
+    const auto entry =
+        std::find_if(entries_.begin(), entries_.end(), [&](const Entry& each) { return &each.job == &job; });
     PHOTOVEC_CHECK(entry != entries_.end(), "a decoder finished an image that it does not have");
     Work work = std::exchange(entry->work, {});
     if (report.ok() && report->wants.bytes > 0) return stage_.PutAside(std::move(work), report->wants);
@@ -193,7 +195,8 @@ bool DecodeStage::Await(Work& work, int lookups) {
   return work.item != nullptr;
 }
 
-// For a thread that is decoding one already: never waits, and leaves to threads that do nothing what they can do.
+// For a thread that is decoding one already: never waits, and leaves to threads that do nothing what they can
+// do.
 bool DecodeStage::TakeSecond(Work& work, int lookups) {
   std::scoped_lock lock(mutex_);
   return idle_threads_ == 0 && TakeReady(work, lookups, true);

@@ -89,9 +89,9 @@ ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model
   }
   for (const auto& [by, who] : decode::EnumNames(decode::JpegBy{})) {
     if (by == decode::JpegBy::kNobody) continue;
-    jpegs_[static_cast<size_t>(by)] = registry.GetCounter(
-        name::kJpegs, "JPEGs decoded, by who decoded them",
-        {{label::kModel, model}, {label::kDecodedBy, std::string(who)}});
+    jpegs_[static_cast<size_t>(by)] =
+        registry.GetCounter(name::kJpegs, "JPEGs decoded, by who decoded them",
+                            {{label::kModel, model}, {label::kDecodedBy, std::string(who)}});
   }
   if (cache) {
     cache_hits_ = registry.GetCounter(name::kCacheHits, "Images and texts answered from the result cache",

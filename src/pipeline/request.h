@@ -31,11 +31,11 @@ using Source = std::variant<Bytes, Reference, Text>;
 /// Where an image came from and who worked on it: for logs and traces, nothing decides by it.
 struct ItemTrail {
   bool by_reference = false;
-  uint64_t bytes = 0;  ///< encoded size; 0: the photo never was here
-  int decoder = -1;    ///< which decode worker; -1: none took it
+  uint64_t bytes = 0;                                ///< encoded size; 0: the photo never was here
+  int decoder = -1;                                  ///< which decode worker; -1: none took it
   decode::JpegBy jpeg_by = decode::JpegBy::kNobody;  ///< who made the pixels of a JPEG
-  int stream = -1;     ///< which encoder stream; -1: none took it
-  int64_t batch = -1;  ///< number of the batch on that stream
+  int stream = -1;                                   ///< which encoder stream; -1: none took it
+  int64_t batch = -1;                                ///< number of the batch on that stream
   int batch_size = 0;
   bool looked_up = false;  ///< the result cache was asked
   bool cached = false;     ///< and had its vector: nobody decoded or encoded it

@@ -27,9 +27,10 @@ struct ItemRecord {
   int64_t bytes = 0;          ///< encoded size; 0: the photo never was here
   /// By Border.
   std::array<int64_t, kBorderCount> at_us = {-1, -1, -1, -1, -1, -1, -1, -1, -1};
-  int decoder = -1;    ///< which decode worker; -1: none took it
-  std::string jpeg_by;  ///< who made the pixels of a JPEG: "own", "own_pair", "libjpeg_turbo", "gpu"; else empty
-  int stream = -1;     ///< which encoder stream; -1: none took it
+  int decoder = -1;  ///< which decode worker; -1: none took it
+  std::string
+      jpeg_by;      ///< who made the pixels of a JPEG: "own", "own_pair", "libjpeg_turbo", "gpu"; else empty
+  int stream = -1;  ///< which encoder stream; -1: none took it
   int64_t batch = -1;  ///< number of the batch on that stream
   int batch_size = 0;
   bool cached = false;  ///< its vector came from the result cache

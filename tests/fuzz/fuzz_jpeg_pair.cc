@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Two JPEGs decoded at the same time by the own decoder, one of them or both hostile: each ends as it does alone, and
-// has libjpeg-turbo's pixels when it ends well.
+// Two JPEGs decoded at the same time by the own decoder, one of them or both hostile: each ends as it does
+// alone, and has libjpeg-turbo's pixels when it ends well.
 #include <array>
 
 #include "decode/formats/jpeg/own/own_decoder.h"
@@ -39,7 +39,8 @@ void CheckAgainstLibjpeg(const Photo& photo) {
   static RgbImage turbo;
   decode::PixelRequest request = photo.request;
   request.jpeg_decoder = decode::JpegChoice::kLibjpegTurbo;
-  Check(decode::DecodePixels(request, &scratch, &turbo).ok(), "libjpeg-turbo reads what the own decoder reads");
+  Check(decode::DecodePixels(request, &scratch, &turbo).ok(),
+        "libjpeg-turbo reads what the own decoder reads");
   CheckSamePixels(photo.image, turbo, request.window);
 }
 
@@ -57,7 +58,8 @@ void FuzzOne(const uint8_t* data, size_t size) {
   const uint32_t hash = HashOf(encoded);
   // Beside it an honest photo, or itself at another scale.
   const bool itself = hash % 4 == 0;
-  const std::span<const uint8_t> other = itself ? encoded : std::span(Honest()[(hash >> 2) % Honest().size()]);
+  const std::span<const uint8_t> other =
+      itself ? encoded : std::span(Honest()[(hash >> 2) % Honest().size()]);
   const Result<decode::ImageHeader> other_header = decode::ProbeHeader(other);
 
   static OwnDecoder first;

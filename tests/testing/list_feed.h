@@ -14,7 +14,8 @@ namespace photovec::test {
 /// A decoder's feed of these files, all waiting from the start, and what became of each.
 class ListFeed final : public decode::JobFeed {
  public:
-  ListFeed(const std::vector<Encoded>& files, const preprocess::Spec& spec, const decode::DecodeOptions& options)
+  ListFeed(const std::vector<Encoded>& files, const preprocess::Spec& spec,
+           const decode::DecodeOptions& options)
       : pixels_(files.size(), std::vector<uint8_t>(spec.slot_bytes())), reports_(files.size()) {
     for (size_t i = 0; i < files.size(); ++i) {
       decode::DecodeJob& job = jobs_.emplace_back();

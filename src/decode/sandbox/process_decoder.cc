@@ -76,8 +76,8 @@ class ProcessDecoder final : public Decoder {
     }
   }
 
-  /// The worker is kept as long as there are images for it, up to kLongestLoan of them. When it dies with one image,
-  /// that one is to blame. When it dies with two, neither is yet: each is decoded again alone.
+  /// The worker is kept as long as there are images for it, up to kLongestLoan of them. When it dies with one
+  /// image, that one is to blame. When it dies with two, neither is yet: each is decoded again alone.
   void DecodeFeed(const DecodeJob& first, JobFeed& feed) override {
     std::unique_ptr<Loan> loan;
     int64_t left = std::min(kLongestLoan, pool_.options_.recycle_images);
@@ -103,7 +103,8 @@ class ProcessDecoder final : public Decoder {
  private:
   /// An image until it is answered or given up.
   struct Trial {
-    // Only the process knows what the photo takes: it may have a plain photo's time, and says if it wants more.
+    // Only the process knows what the photo takes: it may have a plain photo's time, and says if it wants
+    // more.
     explicit Trial(const DecodeJob& given) : job(&given), now(given) {
       if (given.granted.cpu_ms == DecodeCost::kUnlimited) now.granted.cpu_ms = DecodeCost::kPlainCpuMs;
       cpu_ms = now.granted.cpu_ms;
@@ -127,9 +128,9 @@ class ProcessDecoder final : public Decoder {
   struct Loan {
     std::unique_ptr<WorkerProcess> worker;
     int pid = -1;
-    bool alone = false;         ///< no other one was busy when it was taken
-    int64_t images_before = 0;  ///< that it had done
-    Clock::duration cpu{};      ///< that it used
+    bool alone = false;                          ///< no other one was busy when it was taken
+    int64_t images_before = 0;                   ///< that it had done
+    Clock::duration cpu{};                       ///< that it used
     std::vector<std::unique_ptr<Trial>> trials;  ///< that it has
   };
 

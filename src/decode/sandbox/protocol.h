@@ -103,8 +103,8 @@ struct JobMessage {
   int32_t seat = 0;  ///< nobody else has it until the answer
 };
 
-/// The answer to one image; two may come in any order. On success the pixels lie in the shared memory, or it says
-/// that the photo wants more than was granted (DecodeReport::wants).
+/// The answer to one image; two may come in any order. On success the pixels lie in the shared memory, or it
+/// says that the photo wants more than was granted (DecodeReport::wants).
 struct ReplyMessage {
   uint32_t magic = kProtocolMagic;
   uint32_t version = kProtocolVersion;

@@ -10,9 +10,9 @@
 
 namespace photovec::decode {
 
-/// How the memory that a worker shares with the server is laid out: pixels of each seat (protocol.h) first, encoded
-/// bytes of each behind them, all on page borders. Address space only; pages are taken when they are first used and kept for the next
-/// image (a fresh 36 MB mapping costs 27 ms of page faults, a used one 0.9).
+/// How the memory that a worker shares with the server is laid out: pixels of each seat (protocol.h) first,
+/// encoded bytes of each behind them, all on page borders. Address space only; pages are taken when they are
+/// first used and kept for the next image (a fresh 36 MB mapping costs 27 ms of page faults, a used one 0.9).
 struct RegionLayout {
   size_t output_bytes = 0;  ///< of a seat
   size_t input_bytes = 0;

@@ -108,7 +108,8 @@ class Worker final : private JobFeed {
   // JobFeed: the server sends a second image whenever it has one, without being asked.
   const DecodeJob* Next() override { return ended_ ? nullptr : Receive(MSG_DONTWAIT); }
   void Finish(const DecodeJob& job, Result<DecodeReport> report) override {
-    Seat& seat = *std::find_if(seats_.begin(), seats_.end(), [&](const Seat& each) { return &each.job == &job; });
+    Seat& seat =
+        *std::find_if(seats_.begin(), seats_.end(), [&](const Seat& each) { return &each.job == &job; });
     seat.taken = false;
     faults_.At(Step::kBeforeReply, job.encoded);
     ReplyMessage reply = MakeReplyMessage(report, seat.sequence);

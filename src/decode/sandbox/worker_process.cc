@@ -214,8 +214,8 @@ void WorkerProcess::Load(const DecodeJob& job, const AttemptLimits& limits) {
   LimitAddressSpace();
 }
 
-// The worker starts with the most that it may ever get, and cannot change it. What it gets for its images is what
-// the larger one was granted: only two that fit into that are decoded at the same time.
+// The worker starts with the most that it may ever get, and cannot change it. What it gets for its images is
+// what the larger one was granted: only two that fit into that are decoded at the same time.
 void WorkerProcess::LimitAddressSpace() {
   int64_t bytes = 0;
   for (const Seat& seat : seats_) {

@@ -36,8 +36,8 @@ struct WorkerStart {
 /// Address space of a worker whose photo may take `bytes`: 1 GiB, or what a large one needs.
 uint64_t AddressSpaceFor(int64_t bytes, const RegionLayout& layout);
 
-/// One decoder process, seen from the server. Used by one thread at a time. It takes an image for each of its kSeats
-/// and decodes them side by side.
+/// One decoder process, seen from the server. Used by one thread at a time. It takes an image for each of its
+/// kSeats and decodes them side by side.
 class WorkerProcess {
  public:
   /// Starts it (posix_spawn: forking a large server takes 37 ms) and waits until it is locked in. The calling
@@ -49,8 +49,8 @@ class WorkerProcess {
   WorkerProcess(const WorkerProcess&) = delete;
   WorkerProcess& operator=(const WorkerProcess&) = delete;
 
-  /// Copies an image, which must fit: see input_capacity() and output_capacity(), and is borrowed until it is answered
-  /// or the process is dead, into a free seat. The worker hears of it with Send().
+  /// Copies an image, which must fit: see input_capacity() and output_capacity(), and is borrowed until it is
+  /// answered or the process is dead, into a free seat. The worker hears of it with Send().
   void Load(const DecodeJob& job, const AttemptLimits& limits);
   /// Sends what was loaded.
   /// \param hand_over the CPU of this thread to the worker until it answers: for an image that is decoded while no
@@ -59,8 +59,8 @@ class WorkerProcess {
   /// The images that it has.
   int load() const;
   bool HasFreeSeat() const { return load() < kSeats; }
-  /// Blocks until one image is answered or, as StallWatch says, the process has to die; at least one is with it. When
-  /// not answered, the process is dead and reaped, and none of its images has an answer.
+  /// Blocks until one image is answered or, as StallWatch says, the process has to die; at least one is with
+  /// it. When not answered, the process is dead and reaped, and none of its images has an answer.
   /// \param all_stopped no worker could take the images instead; null: one could.
   /// \param job receives the image that was answered.
   Attempt Await(const std::atomic<bool>* all_stopped, const DecodeJob** job);

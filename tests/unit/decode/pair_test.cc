@@ -73,7 +73,8 @@ TEST_F(Pair, PhotosOfAllKindsGiveTheSameBesideEachOther) {
     options.quality = 40 + static_cast<int>(seed);
     options.restart_mcus = seed % 5 == 0 ? 3 : 0;
     const int width = 1 + static_cast<int>(seed * 37 % 500);
-    files.push_back(Jpeg(width, 1 + static_cast<int>(seed * 101 % 400), seed, seed % 7 == 0 ? 1 : 3, options));
+    files.push_back(
+        Jpeg(width, 1 + static_cast<int>(seed * 101 % 400), seed, seed % 7 == 0 ? 1 : 3, options));
   }
   const ListFeed feed = Run(files);
   int pairs = 0;
@@ -93,15 +94,10 @@ TEST_F(Pair, WhatCannotBeInterleavedWaitsUntilTheOtherOneIsDone) {
   progressive.progressive = true;
   Encoded cut = Jpeg(300, 300, 4);
   cut.resize(cut.size() / 2);
-  const std::vector<Encoded> files = {Jpeg(700, 700, 1),
-                                      Jpeg(300, 200, 2, 3, progressive),
-                                      SmallPng(),
-                                      Jpeg(700, 700, 3),
-                                      cut,
-                                      Encoded{},
-                                      Encoded{0xFF, 0xD8, 0xFF},
-                                      Jpeg(200, 200, 5, 4),  // CMYK
-                                      Jpeg(200, 200, 6)};
+  const std::vector<Encoded> files = {
+      Jpeg(700, 700, 1), Jpeg(300, 200, 2, 3, progressive), SmallPng(),           Jpeg(700, 700, 3), cut,
+      Encoded{},         Encoded{0xFF, 0xD8, 0xFF},         Jpeg(200, 200, 5, 4),  // CMYK
+      Jpeg(200, 200, 6)};
   const ListFeed feed = Run(files);
   EXPECT_EQ(feed.order().front(), 0U);
   EXPECT_FALSE(feed.report(1)->in_pair);

@@ -30,13 +30,14 @@ inline Bytes Photo(const std::string& text) { return Bytes::Own(text); }
 /// and passes a gate of its own when it was granted them; "big:N corrupt" is then refused, "big:N more" wants
 /// more. All decoders of a test share one of these: gates, and a record of what was decoded, in order.
 ///
-/// With `pairs` a decoder that has one "photo" that begins as a JPEG does takes a second one and ends it first; one that
-/// ends with "throw" throws when both are there.
+/// With `pairs` a decoder that has one "photo" that begins as a JPEG does takes a second one and ends it
+/// first; one that ends with "throw" throws when both are there.
 struct DecoderControl {
   Gate gate;
   Gate big_gate;
   bool pairs = false;
-  std::function<void(const std::string&)> before_second;  ///< told the first one, before the second is asked for
+  std::function<void(const std::string&)>
+      before_second;  ///< told the first one, before the second is asked for
   std::mutex mutex;
   std::vector<std::string> decoded;
   std::vector<std::pair<preprocess::ResizeMode, decode::JpegScaling>> modes;

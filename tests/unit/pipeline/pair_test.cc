@@ -14,10 +14,10 @@ namespace photovec::pipeline {
 namespace {
 
 using testing::Answer;
+using ::testing::ElementsAre;
 using testing::kJpegStart;
 using testing::Photo;
 using testing::PipelineFixture;
-using ::testing::ElementsAre;
 
 class PairTest : public PipelineFixture {
  protected:
@@ -55,7 +55,8 @@ constexpr auto kNobody = decode::JpegBy::kNobody;
 TEST_F(PairTest, TheSecondIsTheOneWhoseTurnItIs) {
   const RequestResult result = EmbedWhileBusy({Jpeg("0"), Jpeg("1"), Jpeg("2"), Jpeg("3"), Jpeg("4")});
   EXPECT_THAT(decoders.Decoded(), ElementsAre(Jpeg("0"), Jpeg("1"), Jpeg("2"), Jpeg("3"), Jpeg("4")));
-  EXPECT_THAT(By(result), ElementsAre(kPair, kAlone, kPair, kAlone, kAlone)) << "the fake says it of the first";
+  EXPECT_THAT(By(result), ElementsAre(kPair, kAlone, kPair, kAlone, kAlone))
+      << "the fake says it of the first";
   for (const ItemResult& item : result.items) EXPECT_TRUE(item.status.ok()) << item.status.ToString();
   EXPECT_EQ(registry.Value("photovec_jpegs_total,model=clip,decoded_by=own_pair"), 2);
   EXPECT_EQ(registry.Value("photovec_jpegs_total,model=clip,decoded_by=libjpeg_turbo"), 3);
