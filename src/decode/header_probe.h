@@ -12,6 +12,15 @@
 namespace photovec::decode {
 struct HeifPlan;
 
+/// How numbers become colours: the code points of ITU-T H.273 (CICP), by their names there.
+struct ColourCode {
+  uint32_t primaries = 2;  ///< 2: unspecified
+  uint32_t transfer = 2;
+  uint32_t matrix = 2;
+  bool full_range = false;
+  bool operator==(const ColourCode&) const = default;
+};
+
 /// What a JPEG's frame header and scan headers promise.
 struct JpegFacts {
   int components = 0;     ///< 1 (grey), 3 or 4
@@ -135,6 +144,8 @@ struct ImageHeader {
   int width = 0;  ///< stored size (the canvas for WebP and GIF), before orientation; HEIC, AVIF: once turned
   int height = 0;
   int orientation = 1;  ///< EXIF 1..8; 1 when EXIF is absent or broken, and for HEIC and AVIF
+  /// HEIC, AVIF and PNG (cICP), when the photo says any.
+  std::optional<ColourCode> colour;
   JpegFacts jpeg;
   PngFacts png;
   WebpFacts webp;

@@ -67,6 +67,9 @@ Result<ImageHeader> ProbeHeif(std::span<const uint8_t> encoded, Format format) {
   header.width = static_cast<int>(plan.top().shown.width);
   header.height = static_cast<int>(plan.top().shown.height);
   header.orientation = plan.orientation;
+  const HeifNode* shown = &plan.top();
+  while (!shown->children.empty()) shown = &plan.nodes[shown->children.front()];
+  header.colour = shown->colour;
   HeifFacts& facts = header.heif;
   facts.subsampled = true;
   for (const HeifNode& node : plan.nodes) {

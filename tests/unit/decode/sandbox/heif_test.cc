@@ -234,6 +234,51 @@ TEST_F(Heif, AlphaIsDroppedOrComposedOverWhite) {
   EXPECT_LT(MeanError(answer.pixels, Wanted(white)), 4.0);
 }
 
+TEST_F(Heif, GreyInLimitedRangeIsStretched) {
+  const Raster bars{96, 64, 1, std::vector<uint8_t>(size_t{96} * 64, 200)};
+  for (const bool av1 : {false, true}) {
+    HeifOptions options;
+    options.av1 = av1;
+    for (const bool full : {false, true}) {
+      HeifBuilder builder;
+      if (av1) builder.brands = test::AvifBrands();
+      builder.AddColour(builder.AddCoded(test::EncodeHeifPart(bars, options)), 1, 13, 1, full);
+      const Answer answer = DecodeWith(*decoder_, builder.Build(), Squash());
+      ASSERT_TRUE(answer.report.ok()) << answer.report.status().ToString();
+      EXPECT_NEAR(answer.pixels[100], full ? 200 : (200 - 16) * 255 / 219, 2) << av1 << full;
+    }
+  }
+}
+
+TEST_F(Heif, SequencesOverlaysAndCopiesAreShown) {
+  const Raster picture = Corners(160, 96);
+  for (const bool av1 : {false, true}) {
+    HeifOptions options;
+    options.av1 = av1;
+    const test::HeifPart part = test::EncodeHeifPart(picture, options);
+    const test::HeifPart alpha = test::EncodeHeifPart(test::MakePhoto(160, 96, 1), options);
+    ExpectShows(test::HeifSequenceOf(part), picture, "sequence");
+    ExpectShows(test::HeifSequenceOf(part, &alpha), picture, "sequence with transparency");
+    HeifBuilder copy;
+    copy.primary = copy.AddItem("iden", {});
+    copy.Refer("dimg", copy.primary, {copy.AddCoded(part)});
+    copy.AddRotation(copy.primary, 1);
+    ExpectShows(copy.Build(), TurnedLeft(picture), "copy");
+    HeifBuilder overlay;
+    overlay.primary = overlay.AddOverlay(200, 100, {overlay.AddCoded(part)}, {{-20, 30}});
+    Raster wanted{200, 100, 3, std::vector<uint8_t>(size_t{200} * 100 * 3)};
+    for (int y = 0; y < 100; ++y) {
+      for (int x = 0; x < 200; ++x) {
+        const uint8_t fill[3] = {0x20, 0x40, 0x60};
+        const bool inside = x < 140 && y >= 30;
+        std::copy_n(inside ? picture.At(x + 20, y - 30) : fill, 3,
+                    wanted.samples.begin() + (static_cast<ptrdiff_t>(y) * 200 + x) * 3);
+      }
+    }
+    ExpectShows(overlay.Build(), wanted, "overlay");
+  }
+}
+
 TEST_F(Heif, BrokenFilesAreRefusedWithTheirReason) {
   const test::HeifPart part = test::EncodeHeifPart(Corners(64, 64));
   HeifBuilder forged;
