@@ -121,9 +121,9 @@ class Walker {
     const int count = reader.U8();
     if (reader.failed()) return {Code::kImageCorrupt, "the JPEG's frame header is too short"};
     if (bits != 8) {
-      return {Code::kUnsupportedFormat,
-              "a JPEG of " + std::to_string(bits) + " bits per sample is not supported; 8 are" +
-                  (bits == 12 ? BuiltWith() : "")};
+      return {Code::kUnsupportedFormat, "a JPEG of " + std::to_string(bits) +
+                                            " bits per sample is not supported; 8 are" +
+                                            (bits == 12 ? BuiltWith() : "")};
     }
     if (count != 1 && count != 3 && count != 4) {
       return {Code::kUnsupportedFormat,
