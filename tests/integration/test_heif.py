@@ -104,7 +104,7 @@ def test_a_server_that_decodes_in_threads_says_what_to_do(model, tmp_path, jpegs
             assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_format")
             assert f"{kind.upper()} images are decoded only with --decode=process" in reply.json()["error"]["message"]
         reply = running.post("/embed", content=b"<html></html>")
-        assert "supported are JPEG, PNG, WebP, GIF, BMP, PNM, QOI and ICO" in reply.json()["error"]["message"]
+        assert "supported are JPEG, PNG, WebP, GIF, BMP, PNM, QOI, ICO and camera raw" in reply.json()["error"]["message"]
         vector(running, jpegs[0])
         reply = running.post("/embed", content=encode(picture(9, 64, 64), "TIFF"))
         assert reply.status_code == 415 and "TIFF images are decoded only with --decode=process" in reply.text

@@ -57,8 +57,9 @@ int64_t HeifBytes(const ImageHeader& header, int d, AlphaMode /*alpha*/) {
 int64_t JxlBytes(const ImageHeader& header, int /*d*/, AlphaMode alpha) {
   const JxlFacts& jxl = header.jxl;
   const bool white = alpha == AlphaMode::kWhite && jxl.has_alpha;
-  const int64_t channels = 3 + jxl.extra_channels;
-  return Area(header) * (3 + 4 * channels + (white ? 4 : 0)) + (int64_t{8} << 20);
+  const int64_t whole_channels = 3 + jxl.extra_channels;
+  const bool lossy = jxl.xyb && jxl.extra_channels == 0;
+  return Area(header) * ((lossy ? 9 : 3 + 4 * whole_channels) + (white ? 4 : 0)) + (int64_t{8} << 20);
 }
 
 /// OpenJPEG holds every sample as 32 bits, those of a tile apart, a palette's colours beside its indices.
