@@ -16,7 +16,7 @@ namespace photovec::decode {
 Format Sniff(std::span<const uint8_t> encoded);
 
 /// For people, when Sniff() said kUnknown: what the bytes look like and what is supported instead, for
-/// instance "this looks like an HTML page, not a photo; supported are JPEG, PNG, WebP and GIF". Formats
+/// instance "this looks like an HTML page, not a photo; supported are JPEG, PNG, WebP, ...". Formats
 /// of libraries are listed where this process has them.
 std::string DescribeUnsupported(std::span<const uint8_t> encoded);
 

@@ -52,7 +52,7 @@ Status CheckSupport(Format format);
 /// What a process decodes for which libraries give the formats `loaded` (bits): all but the others of
 /// Libraries(), by title, in the order of Format.
 std::vector<std::string> SupportedTitles(uint32_t loaded);
-/// Those of this process, for people: "JPEG, PNG, WebP and GIF".
+/// Those of this process, for people: "JPEG, PNG, WebP, GIF, BMP, PNM, QOI and ICO".
 std::string SupportedFormats();
 
 /// A library by its file names, the best first, every symbol bound, never closed. Errors: kUnsupportedFormat,

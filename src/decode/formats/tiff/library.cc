@@ -2,6 +2,7 @@
 #include "decode/formats/tiff/library.h"
 
 #include <array>
+#include <cstdlib>
 #include <string>
 
 namespace photovec::decode {
@@ -48,6 +49,15 @@ std::string VersionOf(const TiffApi& api) {
   return text.substr(begin, text.find_first_not_of("0123456789.", begin) - begin);
 }
 
+/// libtiff sorts its tags for each file. The qsort() of glibc before 2.37 asks the kernel for the machine's
+/// memory when it first sorts more than a kilobyte, which a locked-in worker may not.
+void SortOnce() {
+  std::array<int, 1024> numbers{};
+  std::qsort(numbers.data(), numbers.size(), sizeof(int), [](const void* a, const void* b) {
+    return *static_cast<const int*>(a) - *static_cast<const int*>(b);
+  });
+}
+
 }  // namespace
 
 LibrarySupport LoadLibtiff() {
@@ -56,6 +66,7 @@ LibrarySupport LoadLibtiff() {
   if (!library.ok()) return {0, library.status().message()};
   State& state = TheState();
   if (!FindAll(*library, &state.api)) return {0, "the installed libtiff is too old; 4.5 is needed"};
+  SortOnce();
   state.loaded = true;
   // They would print; what libtiff says of one file is caught where that is opened.
   state.api.set_error_handler(nullptr);
