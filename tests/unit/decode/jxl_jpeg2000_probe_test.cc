@@ -89,7 +89,6 @@ TEST(Jpeg2000Probe, FiguresThatCannotBeAreRefused) {
   }
   const Result<ImageHeader> large = ProbeHeader(WithSize({INT32_MAX, INT32_MAX, 0, 0, kMost, kMost}));
   ASSERT_TRUE(large.ok()) << large.status().ToString();
-  EXPECT_GT(EstimateCost(*large, 1, AlphaMode::kDrop).bytes, int64_t{1} << 40);
   EXPECT_EQ(CheckHeader(*large, 1, AlphaMode::kDrop, {}).code(), Code::kTooManyPixels);
 }
 
