@@ -7,7 +7,7 @@ import subprocess
 import numpy
 import pytest
 from conftest import BINARY, Server, encode, picture
-from heif_files import decoder_tool, encode_heif, forged_location, many_items, missing_tile
+from heif_files import decoder_tool, encode_heif, forged_location, grid_of, many_items, missing_tile
 from PIL import Image
 
 
@@ -49,6 +49,15 @@ def test_vectors_are_those_of_the_same_pixels(processes, tmp_path, kind):
     assert float(ours @ wanted) > 0.9999
     other = vector(processes, encode(picture(6, 320, 240), "PNG"))
     assert float(ours @ wanted) > float(ours @ other)
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+def test_a_grid_as_phones_write_it_is_decoded_at_reduced_size(processes, tmp_path, turn):
+    whole = picture(8, 1024, 768)
+    tiles = [encode_heif(whole.crop((x, y, x + 256, y + 256)), "heic", "-q", "80") for y in range(0, 768, 256) for x in range(0, 1024, 256)]
+    data = grid_of(tiles, 4, 3, (256, 256), (1000, 720), turn)
+    wanted = vector(processes, reference(data, "heic", tmp_path))
+    assert float(vector(processes, data) @ wanted) > 0.999
 
 
 def test_only_decoder_processes_load_libheif(processes):

@@ -159,7 +159,8 @@ boolean OnInputEnd(j_decompress_ptr cinfo) {
     return TRUE;
   }
   if (session->in_header) Fail(session, Trouble::kTruncated);
-  // An arithmetic decoder goes on with zeros, and says nothing: whether the last row needed them nobody knows.
+  // An arithmetic decoder goes on with zeros, and says nothing: whether the last row needed them nobody
+  // knows.
   const bool in_rows = !session->rows_done && static_cast<int>(cinfo->input_iMCU_row) < McuRows(*cinfo);
   if (!std::exchange(session->input_ended, true) && cinfo->arith_code != FALSE && in_rows) OnDamage(session);
   cinfo->src->next_input_byte = kEndMarker;
@@ -181,7 +182,8 @@ void OnProgress(j_common_ptr cinfo) {
   Session* session = SessionOf(cinfo);
   const auto* decompress = reinterpret_cast<const jpeg_decompress_struct*>(cinfo);
   if (decompress->input_scan_number <= session->max_scans) return;
-  std::snprintf(session->message, sizeof(session->message), "more than %d scans", session->max_scans);
+  std::snprintf(session->message, sizeof(session->message), "more than %d scans: --max-jpeg-scans",
+                session->max_scans);
   Fail(session, Trouble::kLimit);
 }
 
