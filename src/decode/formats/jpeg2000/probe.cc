@@ -21,6 +21,8 @@ constexpr uint16_t kEoc = 0xFFD9;
 constexpr int kMaxComponents = 4;
 constexpr int kMaxBitDepth = 31;  // of OpenJPEG
 constexpr int kMaxLevels = 32;
+/// Longer sides the limits refuse; estimates count as if they were no longer, and stay numbers.
+constexpr int64_t kMaxEstimatedSide = int64_t{1} << 20;
 /// The most that a tile may be cut into. A photo of 50 MP in one tile has 40,000 code-blocks; of hostile ones
 /// each takes about 300 bytes and each precinct 150.
 constexpr int64_t kBlockBytes = 300;
@@ -86,8 +88,8 @@ class Codestream {
     }
     width_ = x1 - x0;
     height_ = y1 - y0;
-    tile_width_ = std::min(tile_width, width_);
-    tile_height_ = std::min(tile_height, height_);
+    tile_width_ = std::min({tile_width, width_, kMaxEstimatedSide});
+    tile_height_ = std::min({tile_height, height_, kMaxEstimatedSide});
     tiles_ = CeilDiv(x1 - tile_x0, tile_width) * CeilDiv(y1 - tile_y0, tile_height);
     if (tiles_ > 65'535) return Corrupt("has more than 65,535 tiles");
     header->width = static_cast<int>(width_);
@@ -105,7 +107,8 @@ class Codestream {
       if (dx == 0 || dy == 0) return Corrupt("has impossible sampling factors");
       if (depth > kMaxBitDepth) return Unsupported("of " + std::to_string(depth) + " bits per sample");
       facts->bit_depth = std::max(facts->bit_depth, depth);
-      facts->samples += (CeilDiv(width_, dx) + 1) * (CeilDiv(height_, dy) + 1);
+      facts->samples += (CeilDiv(std::min(width_, kMaxEstimatedSide), dx) + 1) *
+                        (CeilDiv(std::min(height_, kMaxEstimatedSide), dy) + 1);
       tile_samples_ += (CeilDiv(tile_width_, dx) + 1) * (CeilDiv(tile_height_, dy) + 1);
     }
     return Status::Ok();
@@ -180,7 +183,8 @@ class Codestream {
       blocks += (CeilShift(width, std::min(bits, cutting_.block_width_bits)) + across) *
                 (CeilShift(height, std::min(bits, cutting_.block_height_bits)) + down);
     }
-    const int64_t packets = cutting_.layers * (cutting_.levels + 1) * components_ * most_precincts;
+    const int64_t packets =
+        cutting_.layers * (cutting_.levels + 1) * components_ * std::min(most_precincts, int64_t{1} << 36);
     facts->table_bytes = components_ * (blocks * kBlockBytes + precincts * kPrecinctBytes) + 2 * packets +
                          tiles_ * (kTileBytes + components_ * kTileComponentBytes);
     facts->tile_samples = tiles_ == 1 ? 0 : tile_samples_;  // of one tile they become the image's

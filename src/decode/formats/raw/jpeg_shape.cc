@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "decode/byte_reader.h"
-#include "decode/formats/raw/tiff_walk.h"
 
 namespace photovec::decode {
 namespace {
@@ -12,11 +11,6 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr int kMaxSegments = 100;
-
-int OwnOrientation(std::span<const uint8_t> app1) {
-  const auto directories = WalkTiff(app1.subspan(6));
-  return directories.empty() ? 0 : directories.front().orientation;
-}
 
 }  // namespace
 
@@ -35,9 +29,8 @@ JpegShape ReadJpegShape(std::span<const uint8_t> bytes) {
       shape.usable = framed;
       return shape;
     }
-    if (marker == 0xFFE1 && shape.orientation == 0 && HasAt(segment, 0, "Exif\0\0"sv)) {
-      shape.orientation = OwnOrientation(segment);
-    }
+    if (marker == 0xFFE1 && shape.exif.empty() && HasAt(segment, 0, "Exif\0\0"sv))
+      shape.exif = segment.subspan(6);
     const bool frame = marker <= 0xFFCF && marker != 0xFFC4 && marker != 0xFFC8 && marker != 0xFFCC;
     if (!frame) continue;
     ByteReader fields(segment);

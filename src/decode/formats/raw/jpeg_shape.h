@@ -11,7 +11,7 @@ struct JpegShape {
   bool usable = false;  ///< a whole head of a JPEG for the eyes: Huffman, 8 bits, grey or three colours
   int width = 0;
   int height = 0;
-  int orientation = 0;  ///< of its own EXIF; 0: it has none
+  std::span<const uint8_t> exif;  ///< the TIFF in its first EXIF segment; borrowed
   int64_t Area() const { return int64_t{width} * height; }
   int ShortSide() const { return width < height ? width : height; }
 };

@@ -134,7 +134,8 @@ class Finder {
   }
 
   int Orientation() const {
-    if (best_.shape.orientation != 0) return best_.shape.orientation;
+    const auto own = WalkTiff(best_.shape.exif);
+    if (!own.empty() && own.front().orientation != 0) return own.front().orientation;
     const bool upright = best_.shape.height > best_.shape.width;
     const bool sensor_upright = sensor_height_ > sensor_width_;
     if (orientation_ >= 5 && sensor_width_ > 0 && upright != sensor_upright) return 1;  // turned already
