@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -127,7 +128,7 @@ TEST(Exif, EveryIntegerTypeThatPillowTakes) {
   EXPECT_EQ(ExifOrientation(block(6, {3, 0, 0, 0}, false)), 3);
   EXPECT_EQ(ExifOrientation(block(13, {6, 0, 0, 0}, true)), 6) << "IFD";
   EXPECT_EQ(ExifOrientation(block(8, {0xFA, 0xFF, 0, 0}, true)), 1) << "negative";
-  for (const uint8_t type : {1, 2, 5, 7, 10, 11, 12}) {
+  for (const auto type : std::to_array<uint8_t>({1, 2, 5, 7, 10, 11, 12})) {
     EXPECT_EQ(ExifOrientation(block(type, {6, 0, 0, 0}, true)), 1) << int{type};
   }
 }

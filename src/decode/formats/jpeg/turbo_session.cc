@@ -120,7 +120,7 @@ void OnLeftover(Session* session) {
   if (marker != JPEG_EOI && (session->rows_done || !(restart || next_scan))) return;
   const uint8_t* end = session->source.next_input_byte;
   const uint8_t* begin = end - std::min<ptrdiff_t>(cinfo.err->msg_parm.i[0], end - session->input_begin);
-  if (std::all_of(begin, begin + std::min<ptrdiff_t>(2, end - begin), IsPadding)) return;
+  if (!restart && std::all_of(begin, begin + std::min<ptrdiff_t>(2, end - begin), IsPadding)) return;
   NoteFirst(session);
   if (restart) {
     session->leftover = true;
@@ -159,7 +159,8 @@ boolean OnInputEnd(j_decompress_ptr cinfo) {
     return TRUE;
   }
   if (session->in_header) Fail(session, Trouble::kTruncated);
-  // An arithmetic decoder goes on with zeros, and says nothing: whether the last row needed them nobody knows.
+  // An arithmetic decoder goes on with zeros, and says nothing: whether the last row needed them nobody
+  // knows.
   const bool in_rows = !session->rows_done && static_cast<int>(cinfo->input_iMCU_row) < McuRows(*cinfo);
   if (!std::exchange(session->input_ended, true) && cinfo->arith_code != FALSE && in_rows) OnDamage(session);
   cinfo->src->next_input_byte = kEndMarker;
