@@ -30,20 +30,20 @@ std::string_view View(const bjson::string& text) { return {text.data(), text.siz
 
 /// Base64 of a picture begins with a letter for each six bits of its first bytes. '?' stands for any.
 constexpr std::array kBase64Heads = std::to_array<std::string_view>({
-    "/9j/",              // JPEG
-    "iVBORw0KGgo",       // PNG
-    "UklGR",             // WebP (RIFF)
-    "R0lGOD",            // GIF
-    "AAAA??Z0eXB",       // HEIC, AVIF, CR3: a box 'ftyp' of less than 256 bytes
-    "SUkqA",             // TIFF, and RAWs that are TIFFs
-    "TU0AK",             // the same, big endian; BigTIFF
-    "SUkrA",             // BigTIFF
-    "Qk??????AAAAA??A",  // BMP: what is reserved in its header is 0
-    "AAAADEpYTCANCocK",  // JPEG XL in boxes
-    "AAAADGpQICANCocK",  // JPEG 2000 in boxes
-    "/0//UQ",            // JPEG 2000, bare
-    "cW9pZ",             // QOI
-    "RlVKSUZJTE",        // RAF
+    "/9j/",                // JPEG
+    "iVBORw0KGgo",         // PNG
+    "UklGR",               // WebP (RIFF)
+    "R0lGOD",              // GIF
+    "AAAA??Z0eXB",         // HEIC, AVIF, CR3: a box 'ftyp' of less than 256 bytes
+    "SUkqA",               // TIFF, and RAWs that are TIFFs
+    "TU0AK",               // the same, big endian; BigTIFF
+    "SUkrA",               // BigTIFF
+    "Qk??????AAAAA???AA",  // BMP: what is reserved in its header is 0
+    "AAAADEpYTCANCocK",    // JPEG XL in boxes
+    "AAAADGpQICANCocK",    // JPEG 2000 in boxes
+    "/0//UQ",              // JPEG 2000, bare
+    "cW9pZ",               // QOI
+    "RlVKSUZJTE",          // RAF
 });
 // A bare JPEG XL has two such bytes only: "/work/photo" begins like one.
 constexpr std::array kShortHeads = std::to_array<std::string_view>({"/wo", "/wp", "/wq", "/wr"});

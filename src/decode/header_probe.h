@@ -12,6 +12,15 @@
 namespace photovec::decode {
 struct HeifPlan;
 
+/// How numbers become colours: the code points of ITU-T H.273 (CICP), by their names there.
+struct ColourCode {
+  uint32_t primaries = 2;  ///< 2: unspecified
+  uint32_t transfer = 2;
+  uint32_t matrix = 2;
+  bool full_range = false;
+  bool operator==(const ColourCode&) const = default;
+};
+
 /// What a JPEG's frame header and scan headers promise.
 struct JpegFacts {
   int components = 0;     ///< 1 (grey), 3 or 4
@@ -72,6 +81,7 @@ struct HeifFacts {
   int64_t parts_pixels = 0;              ///< of all of them together
   int64_t data_bytes = 0;                ///< of all of them together, encoded
   int64_t blend_bytes = 0;               ///< to lay one with transparency over the others, the largest
+  int max_scale = 1;                     ///< the largest scale denominator, if alpha is not asked for
   bool has_icc = false;                  ///< the primary image names an ICC profile
   std::span<const uint8_t> icc;          ///< its bytes
   std::shared_ptr<const HeifPlan> plan;  ///< all that is to be decoded: formats/heif/plan.h; borrows the file
@@ -134,6 +144,8 @@ struct ImageHeader {
   int width = 0;  ///< stored size (the canvas for WebP and GIF), before orientation; HEIC, AVIF: once turned
   int height = 0;
   int orientation = 1;  ///< EXIF 1..8; 1 when EXIF is absent or broken, and for HEIC and AVIF
+  /// HEIC, AVIF and PNG (cICP), when the photo says any.
+  std::optional<ColourCode> colour;
   JpegFacts jpeg;
   PngFacts png;
   WebpFacts webp;

@@ -224,6 +224,12 @@ class InProcessDecoder final : public Decoder {
     if (seat->cost.bytes > kMostKeptBytes) seat->DropMemory();
   }
 
+  static int MaxScale(const ImageHeader& header, const DecodeOptions& options) {
+    if (options.jpeg_scaling != JpegScaling::kFast) return 1;
+    if (header.IsJpegCoded()) return 8;
+    return header.heif.has_alpha && options.alpha == AlphaMode::kWhite ? 1 : header.heif.max_scale;
+  }
+
   static PixelRequest Plan(const DecodeJob& job, const ImageHeader& header) {
     PixelRequest request;
     request.encoded = job.encoded;
@@ -232,12 +238,12 @@ class InProcessDecoder final : public Decoder {
     request.jpeg_decoder = job.options.jpeg_decoder;
     request.damaged = job.options.damaged;
     request.limits = job.options.limits;
-    const bool fast = job.options.jpeg_scaling == JpegScaling::kFast && header.IsJpegCoded() &&
-                      job.spec->mode != preprocess::ResizeMode::kSquash;
-    if (!fast) return request;
+    const int max_scale = MaxScale(header, job.options);
+    if (max_scale == 1 || job.spec->mode == preprocess::ResizeMode::kSquash) return request;
     const bool turned = header.orientation >= 5;
-    request.scale_denominator = preprocess::FastScaleDenominator(
-        turned ? header.height : header.width, turned ? header.width : header.height, *job.spec);
+    const int fast = preprocess::FastScaleDenominator(turned ? header.height : header.width,
+                                                      turned ? header.width : header.height, *job.spec);
+    request.scale_denominator = std::min(fast, max_scale);
     request.window = CropWindow(header, request.scale_denominator, *job.spec);
     return request;
   }

@@ -35,7 +35,9 @@ PixelWindow CropWindow(const ImageHeader& header, int scale_denominator, const p
 struct PixelRequest {
   std::span<const uint8_t> encoded;
   const ImageHeader* header = nullptr;
-  int scale_denominator = 1;  ///< 1, 2, 4 or 8; only JPEG scales, the others require 1
+  /// 1, 2, 4 or 8. JPEG scales in any way, HEIC and AVIF up to HeifFacts::max_scale; the others require 1.
+  /// Scaled pixels are the means of the photo's, in about the place of each.
+  int scale_denominator = 1;
   /// A JPEG decoder may leave pixels outside undefined; the pixels inside are the same as without a window.
   /// The other codecs ignore it.
   PixelWindow window;

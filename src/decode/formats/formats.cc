@@ -41,12 +41,13 @@ int64_t GifBytes(const ImageHeader& header, int /*d*/, AlphaMode /*alpha*/) {
 /// What libheif 1.15 holds at its peak beside the output: the planes of the largest coded picture as its
 /// decoder made them, and once more in full size; before that the decoder's own. Their data lie there three
 /// times.
-int64_t HeifBytes(const ImageHeader& header, int /*d*/, AlphaMode /*alpha*/) {
+int64_t HeifBytes(const ImageHeader& header, int d, AlphaMode /*alpha*/) {
   const HeifFacts& heif = header.heif;
   const int64_t sample = heif.bit_depth > 8 ? 2 : 1;
   const int64_t part = sample * (heif.subsampled ? 5 : 7);
   const int64_t shown = 3 + (heif.has_alpha ? 1 : 0);
-  return Area(header) * shown + heif.largest_part_pixels * part + heif.blend_bytes + 3 * heif.data_bytes +
+  const int64_t area = Area((header.width + d - 1) / d, (header.height + d - 1) / d);
+  return area * shown + heif.largest_part_pixels * part + heif.blend_bytes + 3 * heif.data_bytes +
          (int64_t{2} << 20);
 }
 
@@ -56,8 +57,9 @@ int64_t HeifBytes(const ImageHeader& header, int /*d*/, AlphaMode /*alpha*/) {
 int64_t JxlBytes(const ImageHeader& header, int /*d*/, AlphaMode alpha) {
   const JxlFacts& jxl = header.jxl;
   const bool white = alpha == AlphaMode::kWhite && jxl.has_alpha;
-  const int64_t channels = 3 + jxl.extra_channels;
-  return Area(header) * (3 + 4 * channels + (white ? 4 : 0)) + (int64_t{8} << 20);
+  const int64_t whole_channels = 3 + jxl.extra_channels;
+  const bool lossy = jxl.xyb && jxl.extra_channels == 0;
+  return Area(header) * ((lossy ? 9 : 3 + 4 * whole_channels) + (white ? 4 : 0)) + (int64_t{8} << 20);
 }
 
 /// OpenJPEG holds every sample as 32 bits, those of a tile apart, a palette's colours beside its indices.

@@ -74,7 +74,7 @@ TEST_P(SniffRefuses, AndSaysWhatItLooksLike) {
   EXPECT_EQ(FindFormat(Sniff(bytes)), nullptr);
   const std::string message = DescribeUnsupported(bytes);
   EXPECT_THAT(message, HasSubstr(std::string(GetParam().named)));
-  EXPECT_THAT(message, HasSubstr("supported are JPEG, PNG, WebP and GIF"));
+  EXPECT_THAT(message, HasSubstr("supported are JPEG, PNG, WebP, GIF, BMP, PNM, QOI, ICO and camera raw"));
 }
 
 INSTANTIATE_TEST_SUITE_P(

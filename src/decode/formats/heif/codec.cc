@@ -42,8 +42,9 @@ Status DecodeHeif(const PixelRequest& request, CodecScratch* /*scratch*/, RgbIma
   const bool white = request.alpha == AlphaMode::kWhite;
   const bool uses_alpha = white || plan.top().premultiplied;
   if (uses_alpha) RETURN_IF_ERROR(plan.alpha_status);
-  HeifRenderer renderer(plan, request.limits);
-  out->Reset(request.header->width, request.header->height);
+  const int d = request.scale_denominator;
+  HeifRenderer renderer(plan, request.limits, d);
+  out->Reset((request.header->width + d - 1) / d, (request.header->height + d - 1) / d);
   RETURN_IF_ERROR(renderer.Colour(plan.top(), out));
   if (plan.top().alpha == kNoHeifNode || !uses_alpha) return Status::Ok();
   HeifCoverage coverage;

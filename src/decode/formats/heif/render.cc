@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "decode/formats/heif/library.h"
 #include "decode/formats/heif/planes.h"
@@ -97,8 +99,59 @@ void HeifCanvas::Fill(const HeifSize& size, const uint8_t* pixel) const {
   for (int64_t y = 0; y < size.height; ++y) PutRow(y, size.width, row.data());
 }
 
+namespace {
+
+/// Rows in, their means over squares of `scale` x `scale` pixels out; what is left over at the right and
+/// below makes smaller ones. A scale of 1 passes rows on.
+class Reducer {
+ public:
+  Reducer(const HeifCanvas& canvas, int64_t width, int64_t height, int scale)
+      : canvas_(canvas), width_(width), height_(height), scale_(scale) {
+    if (scale == 1) return;
+    const auto cells = static_cast<size_t>((width + scale - 1) / scale * canvas.pixel_bytes);
+    sums_.resize(cells);
+    means_.resize(cells);
+  }
+
+  void PutRow(int64_t y, const uint8_t* pixels) {
+    if (scale_ == 1) return canvas_.PutRow(y, width_, pixels);
+    const int bytes = canvas_.pixel_bytes;
+    uint32_t* sum = sums_.data();
+    for (int64_t x = 0; x < width_; sum += bytes) {
+      const int64_t end = std::min(width_, x + scale_);
+      for (; x < end; ++x, pixels += bytes) {
+        for (int c = 0; c < bytes; ++c) sum[c] += pixels[c];
+      }
+    }
+    if (y % scale_ == scale_ - 1 || y + 1 == height_) PutMeans(y);
+  }
+
+ private:
+  void PutMeans(int64_t y) {
+    const auto rows = static_cast<uint32_t>(y % scale_ + 1);
+    const int64_t cells = (width_ + scale_ - 1) / scale_;
+    size_t at = 0;
+    for (int64_t cell = 0; cell < cells; ++cell) {
+      const auto count = rows * static_cast<uint32_t>(std::min<int64_t>(scale_, width_ - cell * scale_));
+      for (int c = 0; c < canvas_.pixel_bytes; ++c, ++at) {
+        means_[at] = static_cast<uint8_t>((std::exchange(sums_[at], 0) + count / 2) / count);
+      }
+    }
+    canvas_.PutRow(y / scale_, cells, means_.data());
+  }
+
+  const HeifCanvas& canvas_;
+  const int64_t width_;
+  const int64_t height_;
+  const int scale_;
+  std::vector<uint32_t> sums_;
+  std::vector<uint8_t> means_;
+};
+
+}  // namespace
+
 Status HeifRenderer::Colour(const HeifNode& node, RgbImage* out) {
-  return Render(node, HeifCanvas::Of(out->data(), 3, node.shown), false);
+  return Render(node, HeifCanvas::Of(out->data(), 3, Scaled(node.shown)), false);
 }
 
 Status HeifRenderer::Alpha(const HeifNode& node, HeifCoverage* out) {
@@ -127,24 +180,25 @@ Status HeifRenderer::Blend(const HeifNode& node, const HeifCanvas& canvas) {
 }
 
 Status HeifRenderer::Render(const HeifNode& node, HeifCanvas canvas, bool alpha) {
-  std::vector<HeifSize> sizes = {node.size};
+  const HeifSize size = Scaled(node.size);
+  std::vector<HeifSize> sizes = {size};
   for (const HeifStep& step : node.steps) sizes.push_back(HeifSizeAfter(step, sizes.back()));
   for (size_t i = node.steps.size(); i > 0; --i) canvas = canvas.Before(node.steps[i - 1], sizes[i - 1]);
   if (node.kind == HeifNode::Kind::kCoded) return Coded(node, canvas, alpha);
   if (node.kind == HeifNode::Kind::kOverlay) {
     const uint8_t opaque = 255;
-    canvas.Fill(node.size, alpha ? &opaque : node.fill.data());
+    canvas.Fill(size, alpha ? &opaque : node.fill.data());
   }
   // What sticks out of this picture is not shown.
   canvas.left = std::max<int64_t>(canvas.left, 0);
   canvas.top = std::max<int64_t>(canvas.top, 0);
-  canvas.right = std::min(canvas.right, node.size.width);
-  canvas.bottom = std::min(canvas.bottom, node.size.height);
+  canvas.right = std::min(canvas.right, size.width);
+  canvas.bottom = std::min(canvas.bottom, size.height);
   for (size_t i = 0; i < node.children.size(); ++i) {
     HeifNode::Offset at;
     if (node.kind == HeifNode::Kind::kGrid) {
-      at.x = static_cast<int64_t>(i % node.columns) * node.tile.width;
-      at.y = static_cast<int64_t>(i / node.columns) * node.tile.height;
+      at.x = static_cast<int64_t>(i % node.columns) * node.tile.width / scale_;
+      at.y = static_cast<int64_t>(i / node.columns) * node.tile.height / scale_;
     } else if (node.kind == HeifNode::Kind::kOverlay) {
       at = node.offsets[i];
     }
@@ -178,6 +232,7 @@ Status HeifRenderer::Coded(const HeifNode& node, const HeifCanvas& canvas, bool 
   ColourCode colour = alpha ? node.stream.colour : node.colour;
   if (alpha && !node.av1) colour.full_range = true;
   PlanesToRgb converter(planes, colour, node.av1);
+  Reducer reducer(canvas, planes.width, planes.height, scale_);
   std::vector<uint8_t> row(static_cast<size_t>(planes.width) * 3);
   for (int y = 0; y < planes.height; ++y) {
     if (alpha) {
@@ -185,7 +240,7 @@ Status HeifRenderer::Coded(const HeifNode& node, const HeifCanvas& canvas, bool 
     } else {
       converter.Row(y, row.data());
     }
-    canvas.PutRow(y, planes.width, row.data());
+    reducer.PutRow(y, row.data());
   }
   return Status::Ok();
 }

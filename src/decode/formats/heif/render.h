@@ -61,12 +61,15 @@ struct HeifCoverage {
 /// photo; borrows the plan and the file. EnableHeif() has been called.
 class HeifRenderer {
  public:
-  HeifRenderer(const HeifPlan& plan, const Limits& limits) : plan_(plan), limits_(limits) {}
+  /// \param scale_denominator up to HeifFacts::max_scale. Each coded picture is reduced by it before it goes to its
+  ///                          place, so that the whole never is in memory.
+  HeifRenderer(const HeifPlan& plan, const Limits& limits, int scale_denominator)
+      : plan_(plan), limits_(limits), scale_(scale_denominator) {}
 
-  /// Fills `out`, which has the size node.shown.
+  /// Fills `out`, which has the size node.shown, divided by the scale denominator and rounded up.
   /// Errors: kImageCorrupt, kUnsupportedFormat, kDecodeLimit; `out` is then undefined.
   Status Colour(const HeifNode& node, RgbImage* out);
-  /// The transparency of a node that has one.
+  /// The transparency of a node that has one; not scaled.
   Status Alpha(const HeifNode& node, HeifCoverage* out);
 
  private:
@@ -75,8 +78,13 @@ class HeifRenderer {
   /// Lays a picture with transparency over what is there.
   Status Blend(const HeifNode& node, const HeifCanvas& canvas);
 
+  HeifSize Scaled(const HeifSize& size) const {
+    return {(size.width + scale_ - 1) / scale_, (size.height + scale_ - 1) / scale_};
+  }
+
   const HeifPlan& plan_;
   const Limits& limits_;
+  const int scale_;
 };
 
 }  // namespace photovec::decode

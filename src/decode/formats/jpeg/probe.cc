@@ -8,6 +8,11 @@
 #include "decode/byte_reader.h"
 #include "decode/formats/formats.h"
 
+// jpeglib.h needs FILE and size_t declared before it.
+#include <cstdio>
+
+#include <jpeglib.h>
+
 // Markers and segments: ITU-T T.81 Annex B.
 namespace photovec::decode {
 namespace {
@@ -24,6 +29,15 @@ bool IsStandalone(uint8_t marker) { return marker == 0x01 || (marker >= 0xD0 && 
 bool IsFrameHeader(uint8_t marker) {
   return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
 }
+
+#define PHOTOVEC_TEXT_OF(value) #value
+#define PHOTOVEC_TEXT(value) PHOTOVEC_TEXT_OF(value)
+/// Why: libjpeg-turbo reads both kinds since version 3.
+std::string BuiltWith() {
+  return " (by libjpeg-turbo " PHOTOVEC_TEXT(LIBJPEG_TURBO_VERSION) "); convert it to baseline";
+}
+#undef PHOTOVEC_TEXT
+#undef PHOTOVEC_TEXT_OF
 
 struct Component {
   uint8_t id = 0;
@@ -95,8 +109,10 @@ class Walker {
     // Huffman baseline, extended and progressive; arithmetic sequential and progressive.
     static constexpr std::array<uint8_t, 5> kDecodable = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA};
     if (std::find(kDecodable.begin(), kDecodable.end(), marker) == kDecodable.end()) {
-      return {Code::kUnsupportedFormat,
-              "lossless and hierarchical JPEG are not supported; convert it to baseline"};
+      return {Code::kUnsupportedFormat, marker == 0xC3
+                                            ? "a lossless JPEG is not supported" + BuiltWith()
+                                            : "hierarchical and arithmetic lossless JPEG are not supported; "
+                                              "convert it to baseline"};
     }
     ByteReader reader(segment);
     const int bits = reader.U8();
@@ -105,8 +121,9 @@ class Walker {
     const int count = reader.U8();
     if (reader.failed()) return {Code::kImageCorrupt, "the JPEG's frame header is too short"};
     if (bits != 8) {
-      return {Code::kUnsupportedFormat,
-              "a JPEG of " + std::to_string(bits) + " bits per sample is not supported; 8 are"};
+      return {Code::kUnsupportedFormat, "a JPEG of " + std::to_string(bits) +
+                                            " bits per sample is not supported; 8 are" +
+                                            (bits == 12 ? BuiltWith() : "")};
     }
     if (count != 1 && count != 3 && count != 4) {
       return {Code::kUnsupportedFormat,

@@ -182,7 +182,8 @@ void OnProgress(j_common_ptr cinfo) {
   Session* session = SessionOf(cinfo);
   const auto* decompress = reinterpret_cast<const jpeg_decompress_struct*>(cinfo);
   if (decompress->input_scan_number <= session->max_scans) return;
-  std::snprintf(session->message, sizeof(session->message), "more than %d scans", session->max_scans);
+  std::snprintf(session->message, sizeof(session->message), "more than %d scans: --max-jpeg-scans",
+                session->max_scans);
   Fail(session, Trouble::kLimit);
 }
 

@@ -27,6 +27,20 @@ bool DepthFitsColor(int bit_depth, int color_type) {
   }
 }
 
+/// The cICP chunk before the pixels. Source: §11.3.2.6.
+std::optional<ColourCode> FindColourCode(ByteReader reader) {
+  while (reader.remaining() >= 12) {
+    const size_t length = reader.U32Be();
+    const auto type = reader.Bytes(4);
+    const auto data = reader.Bytes(length);
+    reader.Skip(4);
+    if (reader.failed() || HasAt(type, 0, "IDAT") || HasAt(type, 0, "IEND")) break;
+    if (!HasAt(type, 0, "cICP") || length != 4 || data[2] != 0) continue;  // a matrix is for Y'CbCr
+    return ColourCode{data[0], data[1], 0, data[3] != 0};
+  }
+  return std::nullopt;
+}
+
 /// Text longer than this is not looked at.
 constexpr size_t kMaxText = size_t{1} << 20;
 /// Nor are more of them: photos have one of each kind.
@@ -145,6 +159,7 @@ Result<ImageHeader> ProbePng(std::span<const uint8_t> encoded) {
   header.height = static_cast<int>(height);
   header.png.interlaced = interlace == 1;
   header.orientation = OrientationReader().Find(reader);
+  header.colour = FindColourCode(reader);
   return header;
 }
 

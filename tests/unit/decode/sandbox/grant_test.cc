@@ -100,7 +100,7 @@ TEST(Grant, AddressSpaceFollowsAndFallsBack) {
   EXPECT_EQ(plain, uint64_t{1} << 30);
   const uint64_t big = limit_after(2'000 * kMiB);
   EXPECT_GT(big, uint64_t{4'500} << 20);
-  EXPECT_LT(big, uint64_t{4'700} << 20);
+  EXPECT_LT(big, uint64_t{4'800} << 20);
   EXPECT_EQ(limit_after(DecodeMemory::kOwnBytes), plain);
 }
 
