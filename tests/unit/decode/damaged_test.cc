@@ -218,6 +218,11 @@ std::vector<DamagedSample> DamagedInside(int width, int height) {
     samples.push_back({"JPEG with a wrong restart marker " + std::to_string(n), wrong});
     samples.push_back({"JPEG with zeros behind restart marker " + std::to_string(n), zeros});
   }
+  for (const std::string kind : {"plain", "progressive"}) {
+    Encoded half = test::EncodeJpeg(photo, JpegOf(kind));
+    std::fill(half.begin() + static_cast<ptrdiff_t>(half.size() * 3 / 4), half.end(), uint8_t{0});
+    samples.push_back({kind + " JPEG whose last quarter is zeros", half});
+  }
   const Encoded png = PngOf(width, height, false);
   cut("PNG", png);
   Encoded checksum = png;

@@ -42,10 +42,16 @@ struct Findings {
 };
 
 /// The part of `request` that libjpeg is to see. Of a file in several scans no more than the scans that its
-/// pixels need, or the last whole segment: what follows may be anything, and means nothing.
+/// pixels need, or the last whole segment: what follows may be anything, and means nothing. Zeros at the end
+/// are what a download that broke off left: libjpeg would take them for codes.
 std::span<const uint8_t> UsefulPart(const PixelRequest& request) {
-  const size_t end = request.header->jpeg.scans_end;
-  return end > 0 && end < request.encoded.size() ? request.encoded.first(end) : request.encoded;
+  constexpr size_t kDataMayEndWith = 8;
+  const std::span<const uint8_t> file = request.encoded;
+  const size_t scans_end = request.header->jpeg.scans_end;
+  const size_t end = scans_end > 0 ? std::min(scans_end, file.size()) : file.size();
+  size_t data_end = end;
+  while (data_end > 0 && file[data_end - 1] == 0) --data_end;
+  return file.first(std::min(end, data_end + kDataMayEndWith));
 }
 
 Findings FindDamage(const PixelRequest& request, Session* session) {

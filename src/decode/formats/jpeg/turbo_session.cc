@@ -120,7 +120,7 @@ void OnLeftover(Session* session) {
   if (marker != JPEG_EOI && (session->rows_done || !(restart || next_scan))) return;
   const uint8_t* end = session->source.next_input_byte;
   const uint8_t* begin = end - std::min<ptrdiff_t>(cinfo.err->msg_parm.i[0], end - session->input_begin);
-  if (std::all_of(begin, begin + std::min<ptrdiff_t>(2, end - begin), IsPadding)) return;
+  if (!restart && std::all_of(begin, begin + std::min<ptrdiff_t>(2, end - begin), IsPadding)) return;
   NoteFirst(session);
   if (restart) {
     session->leftover = true;

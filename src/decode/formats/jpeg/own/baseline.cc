@@ -84,7 +84,7 @@ bool BaselineDecoder::SegmentSuffices() const {
 
 bool BaselineDecoder::SegmentIsUsedUp() const {
   const Segment& segment = segments_[segment_ - 1];
-  return OnlyPaddingLeft(cursor_, data_ + segment.begin, segment.size);
+  return IsUsedUp(cursor_, data_ + segment.begin, segment.size, segment_ == segments_.size());
 }
 
 bool BaselineDecoder::StartNextSegment() {

@@ -125,7 +125,7 @@ bool ProgressiveDecoder::Decode(const Frame& frame, RowOutput* rows) {
     if (!TransformRow(rows)) return false;
     rows->FinishMcuRow();
   }
-  return std::all_of(scans_.begin(), scans_.begin() + static_cast<ptrdiff_t>(scan_count_), IsUsedUp);
+  return std::all_of(scans_.begin(), scans_.begin() + static_cast<ptrdiff_t>(scan_count_), SegmentIsUsedUp);
 }
 
 bool ProgressiveDecoder::Suffices(const ScanState& state) {
@@ -134,13 +134,14 @@ bool ProgressiveDecoder::Suffices(const ScanState& state) {
          BitsTaken(state.cursor, state.data + segment.begin) <= static_cast<int64_t>(segment.size) * 8;
 }
 
-bool ProgressiveDecoder::IsUsedUp(const ScanState& state) {
+bool ProgressiveDecoder::SegmentIsUsedUp(const ScanState& state) {
   const Segment& segment = state.segments[state.segment - 1];
-  return OnlyPaddingLeft(state.cursor, state.data + segment.begin, segment.size);
+  return IsUsedUp(state.cursor, state.data + segment.begin, segment.size,
+                  state.segment == state.segments.size());
 }
 
 bool ProgressiveDecoder::StartNextSegment(ScanState* state) {
-  if (state->segment > 0 && (!Suffices(*state) || !IsUsedUp(*state))) return false;
+  if (state->segment > 0 && (!Suffices(*state) || !SegmentIsUsedUp(*state))) return false;
   if (state->segment == state->segments.size()) return false;
   const Segment& segment = state->segments[state->segment++];
   state->cursor = {ReadFrom(state->data + segment.begin, segment.size)};
