@@ -100,6 +100,7 @@ HttpApi::HttpApi(pipeline::Pipeline& pipeline, metrics::Registry& registry, Http
       access_(options.access, registry),
       log_metrics_(registry, LogSources(options)),
       services_{embed_, pipeline, registry, metrics_, UnixSeconds(), {}} {
+  services_.image_formats = options.image_formats;
   services_.limits = {options.request_deadline, options.default_deadline};
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <string>
+#include <vector>
 
 #include "api/access.h"
 #include "api/access_log.h"
@@ -25,6 +27,8 @@ struct HttpApiOptions {
   request_log::RequestLog* request_log = nullptr;  ///< borrowed; must outlive the API; null: off
   AccessLog* access_log = nullptr;                 ///< the same
   AccessOptions access = {};
+  std::vector<std::string> image_formats =
+      {};  ///< that are decoded, as /v1/models lists them; empty: it does not
 };
 
 /// All protocols over HTTP on top of one pipeline, by the table in routes.cc: what a net::Server serves.

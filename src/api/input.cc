@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/text/ascii.h"
 #include "base/text/base64.h"
+#include "base/text/image_names.h"
 #include "net/media_type.h"
 
 namespace photovec::api {
@@ -87,14 +88,6 @@ std::optional<std::string_view> ImgTagSource(std::string_view text) {
   return text.substr(begin, end - begin);
 }
 
-bool HasImageExtension(std::string_view text) {
-  constexpr std::array<std::string_view, 12> kExtensions = {
-      ".jpg", ".jpeg", ".png", ".webp", ".gif", ".heic", ".heif", ".avif", ".bmp", ".tif", ".tiff", ".jfif"};
-  const std::string tail = net::LowerAscii(text.substr(text.size() - std::min<size_t>(text.size(), 5)));
-  return std::any_of(kExtensions.begin(), kExtensions.end(),
-                     [&](std::string_view extension) { return tail.ends_with(extension); });
-}
-
 Input FromBase64(std::string_view base64) {
   Result<std::string> bytes = Base64Decode(base64);
   if (!bytes.ok()) return {bytes.status().WithContext("data URL"), {}};
@@ -123,7 +116,7 @@ bool IsImage(std::string_view text) {
 }
 
 bool LooksLikeImage(std::string_view text) {
-  if (IsImage(text) || HasImageExtension(text)) return true;
+  if (IsImage(text) || HasImageName(text)) return true;
   const bool blank = text.find_first_of(" \t\r\n") != std::string_view::npos;
   return !blank && text.find_first_of("/.") != std::string_view::npos;
 }

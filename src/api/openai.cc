@@ -134,6 +134,7 @@ void AppendEntry(std::string& out, const pipeline::ItemResult& item, size_t inde
   } else {
     json::AppendFloats(out, vector);
   }
+  AppendDamage(out, item);
   out += '}';
 }
 
@@ -179,9 +180,12 @@ std::optional<ApiError> CheckDimensions(const pipeline::ModelView& model, std::o
   return ApiError{Status(Code::kInvalidRequest, why), "dimensions"};
 }
 
-void AppendModel(std::string& out, const pipeline::ModelView& model, int64_t created) {
+void AppendModel(std::string& out, const pipeline::ModelView& model, const Services& services) {
   json::Writer writer(out);
-  writer.BeginObject().Field("id", model.name).Field("object", "model").Field("created", created);
+  writer.BeginObject()
+      .Field("id", model.name)
+      .Field("object", "model")
+      .Field("created", services.started_unix_s);
   writer.Field("owned_by", "photovec").Field("fingerprint", model.fingerprint);
   if (model.info != nullptr) {
     writer.Field("dimensions", model.info->embedding_dim).Field("image_size", model.info->image_size);
@@ -190,6 +194,11 @@ void AppendModel(std::string& out, const pipeline::ModelView& model, int64_t cre
   writer.Key("modalities").BeginArray().Value("image");
   if (model.text != nullptr) writer.Value("text");
   writer.EndArray();
+  if (!services.image_formats.empty()) {
+    writer.Key("image_formats").BeginArray();
+    for (const std::string& format : services.image_formats) writer.Value(format);
+    writer.EndArray();
+  }
   if (model.text != nullptr) {
     writer.Field("text_fingerprint", model.text_fingerprint);
     writer.Field("text_rule", model.text->rule).Field("max_tokens", model.text->max_length);
@@ -233,7 +242,7 @@ net::Task<net::Response> HandleModels(Exchange& exchange) {
   const char* separator = "";
   for (const pipeline::ModelView& model : exchange.services.pipeline.models()) {
     response.body += std::exchange(separator, ",");
-    AppendModel(response.body, model, exchange.services.started_unix_s);
+    AppendModel(response.body, model, exchange.services);
   }
   response.body += "]}\n";
   co_return response;
@@ -246,7 +255,7 @@ net::Task<net::Response> HandleModel(Exchange& exchange) {
   const auto model = FindModel(exchange.services.embed, id);
   if (!model.ok()) co_return exchange.Error(model.error());
   net::Response response;
-  AppendModel(response.body, *model, exchange.services.started_unix_s);
+  AppendModel(response.body, *model, exchange.services);
   response.body += '\n';
   co_return response;
 }

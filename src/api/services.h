@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "api/embed_service.h"
 #include "api/request_terms.h"
@@ -67,6 +68,7 @@ struct Services {
   std::atomic<bool> ready{false};
   TimeLimits limits = {};
   ImageGuess guess = {};
+  std::vector<std::string> image_formats = {};
 };
 
 }  // namespace photovec::api

@@ -11,9 +11,11 @@
 #include <tuple>
 #include <utility>
 
+#include "base/checksum/crc.h"
 #include "base/deadline.h"
 #include "base/image.h"
 #include "base/quantile.h"
+#include "bench/photo_queue.h"
 #include "bench/photo_worker.h"
 #include "bench/runner.h"
 #include "decode/header_probe.h"
@@ -37,6 +39,7 @@ struct Photo {
   std::vector<double> preprocess_ms;
   std::vector<double> turbo_ms;  ///< decode by libjpeg-turbo, if `own`
   std::vector<double> libjpeg_ms;
+  uint32_t checksum = 0;  ///< of its slot
 
   double megapixels() const { return static_cast<double>(seen.width) * seen.height / 1e6; }
   bool jpeg() const { return seen.format == decode::Format::kJpeg; }
@@ -85,6 +88,7 @@ Result<std::vector<Photo>> Load(const BenchDecodeOptions& options, PhotoWorker* 
     photo.path = path;
     photo.seen = *first;
     photo.own = first->own_jpeg_decoder;
+    photo.checksum = Crc32c(slot);
     photo.progressive = header.ok() && header->jpeg.progressive;
     photo.encoded = std::move(encoded).value();
     photos.push_back(std::move(photo));
@@ -94,6 +98,27 @@ Result<std::vector<Photo>> Load(const BenchDecodeOptions& options, PhotoWorker* 
                                                                 : "none of the files decodes; the first: " +
                                                                       report->failures.front());
 }
+
+struct SizeClass {
+  double below_mp;
+  const char* name;
+};
+constexpr SizeClass kSizeClasses[] = {
+    {0.5, "< 0.5 MP"}, {2, "0.5-2 MP"}, {6, "2-6 MP"}, {16, "6-16 MP"}, {1e9, ">= 16 MP"}};
+
+size_t SizeClassOf(double megapixels) {
+  size_t index = 0;
+  while (megapixels >= kSizeClasses[index].below_mp) ++index;
+  return index;
+}
+
+/// Format, whether progressive, size.
+using ClassKey = std::tuple<decode::Format, bool, size_t>;
+ClassKey KeyOf(const Photo& photo) {
+  return {photo.seen.format, photo.progressive, SizeClassOf(photo.megapixels())};
+}
+/// Of each class the photos that can be decoded two at a time.
+using PairQueues = std::map<ClassKey, PhotoQueue>;
 
 // CPU time of this thread: other processes on a busy machine do not count, as they would in wall time.
 void TimeDecode(PhotoWorker* worker, const Bytes& encoded, std::vector<double>* decode_ms,
@@ -121,12 +146,14 @@ void TimeOne(PhotoWorker* worker, PhotoWorker* turbo, RgbImage* plain, Photo* ph
 }
 
 /// Rounds over all photos until the time is up; at least kMinRepetitions.
-int TimeSingleThread(PhotoWorker* worker, PhotoWorker* turbo, double seconds, std::vector<Photo>* photos) {
+Result<int> TimeSingleThread(PhotoWorker* worker, PhotoWorker* turbo, PairQueues* queues, double seconds,
+                             std::vector<Photo>* photos) {
   RgbImage plain;
   const Deadline deadline = Deadline::After(std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
   int rounds = 0;
   while (rounds < kMinRepetitions || !deadline.Expired()) {
     for (Photo& photo : *photos) TimeOne(worker, turbo, &plain, &photo);
+    for (auto& [key, queue] : *queues) RETURN_IF_ERROR(queue.Time());
     ++rounds;
   }
   return rounds;
@@ -143,17 +170,18 @@ Result<double> TimeThroughput(const BenchDecodeOptions& options, double seconds,
   return series.front().rate();
 }
 
-struct SizeClass {
-  double below_mp;
-  const char* name;
-};
-constexpr SizeClass kSizeClasses[] = {
-    {0.5, "< 0.5 MP"}, {2, "0.5-2 MP"}, {6, "2-6 MP"}, {16, "6-16 MP"}, {1e9, ">= 16 MP"}};
-
-size_t SizeClassOf(double megapixels) {
-  size_t index = 0;
-  while (megapixels >= kSizeClasses[index].below_mp) ++index;
-  return index;
+/// What a queue of `result`'s class gave, beside the same photos one at a time.
+void AddPairs(const std::vector<const Photo*>& photos, const PhotoQueue& queue, BenchDecodeClass* result) {
+  const auto n = static_cast<double>(queue.size());
+  double preprocess_ms = 0;
+  for (const Photo* photo : photos) {
+    if (!photo->own || photo->progressive) continue;
+    preprocess_ms += Median(photo->preprocess_ms) / n;
+    result->pair_own_ms += Median(photo->decode_ms) / n;
+    result->pair_turbo_ms += Median(photo->turbo_ms) / n;
+  }
+  result->pair_images = static_cast<int>(queue.size());
+  result->pair_ms = Median(queue.ms()) - preprocess_ms;
 }
 
 BenchDecodeClass Summarise(const std::vector<const Photo*>& photos) {
@@ -186,17 +214,18 @@ BenchDecodeClass Summarise(const std::vector<const Photo*>& photos) {
   return result;
 }
 
-void FillReport(const std::vector<Photo>& photos, BenchDecodeReport* report) {
-  std::map<std::tuple<decode::Format, bool, size_t>, std::vector<const Photo*>> groups;
+void FillReport(const std::vector<Photo>& photos, const PairQueues& queues, BenchDecodeReport* report) {
+  std::map<ClassKey, std::vector<const Photo*>> groups;
   std::vector<const Photo*> all;
   std::vector<const Photo*> jpegs;
   for (const Photo& photo : photos) {
-    groups[{photo.seen.format, photo.progressive, SizeClassOf(photo.megapixels())}].push_back(&photo);
+    groups[KeyOf(photo)].push_back(&photo);
     all.push_back(&photo);
     if (photo.jpeg()) jpegs.push_back(&photo);
   }
   for (const auto& [key, members] : groups) {
     BenchDecodeClass one = Summarise(members);
+    if (const auto queue = queues.find(key); queue != queues.end()) AddPairs(members, queue->second, &one);
     one.format = std::string(decode::FormatName(std::get<0>(key))) + (std::get<1>(key) ? " progressive" : "");
     one.size_class = kSizeClasses[std::get<2>(key)].name;
     report->classes.push_back(std::move(one));
@@ -231,9 +260,16 @@ Result<BenchDecodeReport> RunBenchDecode(const BenchDecodeOptions& options) {
   Photos encoded;
   for (const Photo& photo : photos) encoded.emplace_back(photo.encoded);
   const double half = std::max(options.seconds, 1) / 2.0;
-  report.repetitions = TimeSingleThread(&worker, &turbo, half, &photos);
+  const auto pairs = decode::MakeInProcessDecoder();
+  PairQueues queues;
+  for (const Photo& photo : photos) {
+    if (!photo.own || photo.progressive) continue;
+    const auto queue = queues.try_emplace(KeyOf(photo), *pairs, options.spec, options.decode).first;
+    queue->second.Add(photo.encoded, photo.checksum);
+  }
+  ASSIGN_OR_RETURN(report.repetitions, TimeSingleThread(&worker, &turbo, &queues, half, &photos));
   ASSIGN_OR_RETURN(report.images_per_s, TimeThroughput(options, half, encoded));
-  FillReport(photos, &report);
+  FillReport(photos, queues, &report);
   if (options.afterwards) RETURN_IF_ERROR(options.afterwards(encoded));
   return report;
 }

@@ -41,7 +41,11 @@ struct BenchDecodeClass {
   double source_mp_per_s = 0;  ///< one core, decode + preprocess
   double libjpeg_full_ms = 0;  ///< libjpeg-turbo alone, full-size RGB of the same files; 0 when not JPEG
   int own_images = 0;          ///< that the own JPEG decoder decoded (--jpeg-decoder=auto); of them:
-  double own_ms = 0;           ///< decode by it, without preprocessing
+  double own_ms = 0;           ///< decode by it, one at a time, without preprocessing
+  int pair_images = 0;         ///< those of them that it decodes two at a time: the sequential ones
+  double pair_ms = 0;          ///< one of these, from a queue of all of them, two at a time
+  double pair_own_ms = 0;      ///< the same ones one at a time ...
+  double pair_turbo_ms = 0;    ///< ... and by libjpeg-turbo
   double turbo_ms = 0;         ///< the same by libjpeg-turbo at the same scale, in turn, with the same pixels
 };
 
@@ -65,9 +69,9 @@ struct BenchDecodeReport {
 
 /// Reads the files into memory, decodes each twice to see that the answer is the same, then times them: first
 /// one thread, photo by photo, ours, libjpeg-turbo in our place, and plain libjpeg-turbo in turn so that
-/// noise hits all alike; then `threads` threads at once. Blocks for about `seconds` plus one pass over the files. Errors:
-/// kInvalidRequest when no file decodes, kInternal when a photo decodes differently the second time, or by
-/// libjpeg-turbo.
+/// noise hits all alike, and in each round each class as a queue that is decoded two at a time; then `threads` threads at once. Blocks for about `seconds` plus one pass over the files. Errors:
+/// kInvalidRequest when no file decodes, kInternal when a photo decodes differently the second time, by
+/// libjpeg-turbo, or beside another one.
 Result<BenchDecodeReport> RunBenchDecode(const BenchDecodeOptions& options);
 
 /// A table for people, several lines.

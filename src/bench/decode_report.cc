@@ -22,6 +22,7 @@ std::string ClassTable(const BenchDecodeReport& report) {
                {"MP/s/c"},
                {"by turbo", 2},
                {"own is", 2, "x"},
+               {"in pairs", 2, "x"},
                {"libjpeg ms", 2},
                {"vs it", 2, "x"}},
               2);
@@ -32,6 +33,7 @@ std::string ClassTable(const BenchDecodeReport& report) {
     table.AddRow({one.format, one.size_class, one.images, one.megapixels, one.kilobytes, one.bits_per_pixel,
                   one.decode_ms, one.preprocess_ms, one.images_per_s, one.source_mp_per_s,
                   own ? Table::Cell(one.turbo_ms) : "-", own ? Table::Cell(one.turbo_ms / one.own_ms) : "-",
+                  one.pair_images > 1 ? Table::Cell(one.pair_turbo_ms / one.pair_ms) : "-",
                   jpeg ? Table::Cell(one.libjpeg_full_ms) : "-",
                   jpeg ? Table::Cell(one.libjpeg_full_ms / total_ms) : "-"});
   }
@@ -53,6 +55,10 @@ void WriteClass(json::Writer& json, const BenchDecodeClass& one) {
       .Field("own_images", one.own_images)
       .Field("own_ms", one.own_ms, 4)
       .Field("turbo_ms", one.turbo_ms, 4)
+      .Field("pair_images", one.pair_images)
+      .Field("pair_ms", one.pair_ms, 4)
+      .Field("pair_own_ms", one.pair_own_ms, 4)
+      .Field("pair_turbo_ms", one.pair_turbo_ms, 4)
       .Key("libjpeg_full_ms");
   if (one.libjpeg_full_ms > 0) {
     json.Fixed(one.libjpeg_full_ms, 4);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -26,8 +27,9 @@ struct PhotoTurns {
   std::atomic<size_t> next{0};  ///< modulo the number of photos
 };
 
-/// Decodes photos in turn with a decoder and a slot of its own: one unit is one photo.
-class PhotoWorker : public Worker {
+/// Decodes photos in turn with a decoder of its own, as a server's decode thread does while photos wait: two
+/// at a time where the decoder can. One unit is at most kPhotosAUnit of them.
+class PhotoWorker : public Worker, private decode::JobFeed {
  public:
   enum class OnFailure {
     kStop,  ///< the benchmark
@@ -36,17 +38,33 @@ class PhotoWorker : public Worker {
   /// \param turns outlives it.
   PhotoWorker(PhotoTurns& turns, std::unique_ptr<decode::Decoder> decoder, OnFailure on_failure);
   Result<double> Work() override;
+  static constexpr int kPhotosAUnit = 16;
 
   /// Any photo, whoever's turn it is.
   Result<decode::DecodeReport> Decode(std::span<const uint8_t> encoded);
-  /// The pixels of the last photo.
-  const std::vector<uint8_t>& slot() const { return slot_; }
+  /// The pixels of the last photo of Decode().
+  const std::vector<uint8_t>& slot() const { return seats_[0].slot; }
 
  private:
+  struct Seat {
+    decode::DecodeJob job;
+    std::vector<uint8_t> slot;
+    bool taken = false;
+  };
+  const decode::DecodeJob* Next() override;
+  void Finish(const decode::DecodeJob& job, Result<decode::DecodeReport> report) override;
+  std::span<const uint8_t> Peek();
+  const decode::DecodeJob* Take();
+  decode::DecodeJob JobFor(std::span<const uint8_t> encoded, Seat* seat) const;
+
   PhotoTurns& turns_;
   const std::unique_ptr<decode::Decoder> decoder_;
   const OnFailure on_failure_;
-  std::vector<uint8_t> slot_;
+  std::array<Seat, 2> seats_;
+  std::span<const uint8_t> waiting_;  ///< whose turn it is; empty: not looked at yet
+  int taken_ = 0;                     ///< of this unit
+  double done_ = 0;
+  Status failure_;
 };
 
 /// A contestant whose threads, at the workers' priority, decode photos in turn.

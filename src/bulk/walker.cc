@@ -2,17 +2,21 @@
 #include "bulk/walker.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <span>
 
 #include "base/log.h"
-#include "base/text/ascii.h"
+#include "base/text/image_names.h"
+#include "decode/formats/formats.h"
+#include "decode/sniff.h"
 
 namespace photovec::bulk {
 namespace {
@@ -30,13 +34,15 @@ std::string JoinPath(const std::string& folder, const std::string& name) {
 
 }  // namespace
 
-bool HasImageExtension(std::string_view name) {
-  static constexpr std::array<std::string_view, 13> kExtensions = {
-      "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "heic", "heif", "avif", "bmp", "tif", "tiff"};
-  const size_t dot = name.rfind('.');
-  if (dot == std::string_view::npos) return false;
-  const std::string extension = LowerAscii(name.substr(dot + 1));
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+bool BeginsAsImage(const std::string& path) {
+  // Regular files only: opening waits for nobody. Without O_NOFOLLOW, as links to files are taken.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return false;
+  std::array<uint8_t, kSniffBytes> head{};
+  const ssize_t got = pread(fd, head.data(), head.size(), 0);
+  close(fd);
+  if (got <= 0) return false;
+  return decode::FindFormat(decode::Sniff(std::span(head).first(static_cast<size_t>(got)))) != nullptr;
 }
 
 Found LookAt(std::string path, uint32_t input) {
@@ -113,8 +119,9 @@ std::optional<Found> PathWalker::VisitInside(const std::string& folder, const st
     ++passed_over_.not_files;
     return std::nullopt;
   }
-  if (!all_files_ && !HasImageExtension(name)) {
-    ++passed_over_.by_name;
+  if (!all_files_ && !HasImageName(name) && !BeginsAsImage(found.path)) {
+    const std::string extension = ExtensionOf(name);
+    passed_over_.CountByName(extension.empty() ? "no extension" : extension);
     return std::nullopt;
   }
   return found;
@@ -162,7 +169,7 @@ std::optional<Found> PathWalker::Enter(const Found& folder) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
     if (!all_files_ && name[0] == '.') {
-      ++passed_over_.by_name;
+      passed_over_.CountByName("hidden");
       continue;
     }
     level.order.push_back(level.text.size());

@@ -17,9 +17,11 @@
 
 namespace photovec::bulk {
 
-/// True for the file names that photos usually have (.jpg, .png, .webp, .heic, ... in any case). Only a
-/// filter for folders: what a file is, its content decides.
-bool HasImageExtension(std::string_view name);
+/// So much of a file in a folder is read to see whether it is a photo, when its name does not say so.
+inline constexpr size_t kSniffBytes = 4096;
+
+/// Whether a file begins as a supported format does. What cannot be read does not.
+bool BeginsAsImage(const std::string& path);
 
 /// What stat() says of a path, links followed. A file of any kind is good here; what cannot be looked at has
 /// a status of kNotFound or kUnavailable and no id.
@@ -40,7 +42,7 @@ class PathWalker : public Source {
   /// Whether links that are not followed are logged (the first of each kind; all are counted).
   enum class Warnings { kOn, kOff };
 
-  /// \param all_files also files without an image's extension and hidden names (.something).
+  /// \param all_files also files that neither by name nor by content are images, and hidden names (.something).
   PathWalker(std::vector<std::string> inputs, bool all_files, Warnings warnings = Warnings::kOn);
 
   /// Passes over a folder wherever it is met, without counting it: the one that the result is made in. Does

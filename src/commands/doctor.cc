@@ -50,14 +50,17 @@ ModelReport TryModel(const engine::ModelChoice& choice, const engine::EngineOpti
   return report;
 }
 
-/// Starts one decoder process and asks which walls stand around it, and whether it has libheif.
+/// Starts one decoder process and asks which walls stand around it, and which codec libraries it has.
 std::vector<engine::Check> CheckDecoder(const engine::EngineOptions& options) {
   engine::Check sandbox{"decoder sandbox", false, false, ""};
-  engine::Check heif{"HEIC and AVIF", false, false, "decoded only in decoder processes"};
   const auto pool = decode::DecoderPool::Create(engine::ToPoolOptions(options, 1));
   if (!pool.ok()) {
     sandbox.detail = pool.status().message();
-    return {sandbox, heif};
+    std::vector<engine::Check> checks = {sandbox};
+    for (const decode::LibraryEntry& library : decode::Libraries()) {
+      checks.push_back({std::string(library.title), false, false, "decoded only in decoder processes"});
+    }
+    return checks;
   }
   const uint32_t layers = (*pool)->layers();
   sandbox.ok = layers == decode::kAllLayers;
@@ -66,11 +69,14 @@ std::vector<engine::Check> CheckDecoder(const engine::EngineOptions& options) {
     sandbox.detail += "; missing: " + decode::LayerNames(decode::kAllLayers & ~layers) + " (" +
                       (*pool)->missing_why() + ")";
   }
-  const decode::HeifSupport& support = (*pool)->heif();
-  heif.ok = support.hevc && support.av1;
-  heif.detail = support.detail;
-  if (support.hevc || support.av1) heif.detail += "; with --decode=process only";
-  return {sandbox, heif};
+  std::vector<engine::Check> checks = {sandbox};
+  for (size_t i = 0; i < decode::Libraries().size(); ++i) {
+    const decode::LibraryEntry& library = decode::Libraries()[i];
+    const decode::LibrarySupport& found = (*pool)->libraries()[i];
+    checks.push_back({std::string(library.title), found.formats == library.formats, false, found.detail});
+    if (found.formats != 0) checks.back().detail += "; with --decode=process only";
+  }
+  return checks;
 }
 
 void PrintMachine(const Machine& machine) {
@@ -95,6 +101,7 @@ void PrintPlan(const engine::MachinePlan& plan) {
   std::printf("  decoders         %d (%s)\n", plan.decoders, plan.decoders_why.c_str());
   std::printf("  memory budget    %s (%s)\n", HumanBytes(plan.memory_budget_bytes).c_str(),
               plan.memory_why.c_str());
+  std::printf("  decode memory    %s\n", HumanBytes(plan.decode_memory_bytes).c_str());
 }
 
 void PrintModel(const ModelReport& model) {
@@ -142,6 +149,7 @@ void WritePlan(json::Writer& writer, const engine::MachinePlan& plan) {
   writer.BeginObject().Field("device", NameOf(plan.backend)).Field("precision", NameOf(plan.precision));
   writer.Field("streams", plan.streams).Field("threads_per_stream", plan.threads_per_stream);
   writer.Field("decoders", plan.decoders).Field("memory_budget_bytes", plan.memory_budget_bytes);
+  writer.Field("decode_memory_bytes", plan.decode_memory_bytes);
   writer.Key("why").BeginObject();
   writer.Field("device", plan.device_why).Field("precision", plan.precision_why);
   writer.Field("streams", plan.streams_why).Field("decoders", plan.decoders_why);

@@ -20,6 +20,8 @@ class EmbedCommand : public cli::Command {
   LogLevel default_log_level() const override { return LogLevel::kWarn; }
 
   void Declare(cli::FlagSet& flags) override {
+    // Nobody waits for an answer to each photo here, and the result says which ones are damaged.
+    options_.engine.decode.damaged = decode::DamagedMode::kTolerant;
     flags.Positionals("INPUT", &options_.inputs, false, "folders (searched recursively) and files");
     flags.Group("Output");
     flags
@@ -40,7 +42,8 @@ class EmbedCommand : public cli::Command {
     flags.Text("texts", &options_.texts, "FILE",
                "texts instead of images, one a line, or of a .jsonl file {\"id\", \"text\"}; -: on stdin");
     flags.Switch("null", &options_.null_separated, "the names of the list end with NUL (find -print0)");
-    flags.Switch("all-files", &options_.all_files, "try every file in folders, not only names like photos'");
+    flags.Switch("all-files", &options_.all_files,
+                 "try every file in folders, not only those that are photos by name or content");
     DeclareEngineFlags(flags, &options_.engine);
   }
 

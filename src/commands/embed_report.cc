@@ -41,12 +41,14 @@ bulk::RunFacts FactsOf(const EmbedOptions& options, const engine::ModelSummary& 
       {"--device", model.encoder.backend},
       {"--decode-device", std::string(NameOf(engine.decode_device))},
       {"--jpeg-scaling", std::string(NameOf(engine.decode.jpeg_scaling))},
+      {"--damaged", std::string(NameOf(engine.decode.damaged))},
       {"--alpha", std::string(NameOf(engine.decode.alpha))},
       {"--color", std::string(NameOf(engine.decode.color))},
       {"--max-pixels", std::to_string(limits.max_pixels)},
       {"--max-side", std::to_string(limits.max_side)},
       {"--max-image-bytes", std::to_string(limits.max_file_bytes)},
       {"--max-decoder-bytes", std::to_string(limits.max_decoder_bytes)},
+      {"--max-decode-cpu", std::to_string(limits.max_cpu_s)},
       {"--max-jpeg-scans", std::to_string(limits.max_jpeg_scans)},
       {"--all-files", options.all_files ? "on" : "off"},
       {"INPUT", inputs},
@@ -115,6 +117,7 @@ std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& mo
   add("normalized", true);
   add("precision", model.encoder.precision);
   add("jpeg_scaling", NameOf(options.engine.decode.jpeg_scaling));
+  add("damaged", NameOf(options.engine.decode.damaged));
   add("alpha", NameOf(options.engine.decode.alpha));
   add("color", NameOf(options.engine.decode.color));
   if (!options.texts.empty()) {
@@ -126,13 +129,16 @@ std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& mo
   add("inputs", summary.images());
   add("vectors", summary.images() - summary.failed());
   add("failed", summary.failed());
+  add("damaged_vectors", summary.damaged());
   writer.Line(2).Key("failures").BeginObject();
   for (const auto& [code, count] : summary.failures()) writer.Field(code, count);
   writer.EndObject();
   writer.Line(2).Key("passed_over").BeginObject().Field("by_name", passed_over.by_name);
   writer.Field("not_files", passed_over.not_files).Field("loops", passed_over.loops);
   writer.Field("seen_folders", passed_over.seen_folders).Field("vanished", passed_over.vanished);
-  writer.Field("empty_lines", passed_over.empty_lines).EndObject();
+  writer.Field("empty_lines", passed_over.empty_lines).Key("kinds").BeginObject();
+  for (const auto& [kind, count] : passed_over.kinds) writer.Field(kind, count);
+  writer.EndObject().EndObject();
   writer.Line(2).Field("seconds", static_cast<double>(milliseconds) / 1e3, 3);
   writer.Line(2).Key("stages").Raw(summary.Json());
   writer.Line(0).EndObject();
@@ -152,8 +158,16 @@ void PrintSummary(const EmbedOptions& options, const std::string& output, const 
   }
   std::printf("%s", summary.Table().c_str());
   std::printf("failures: %s\n", summary.FailuresText().c_str());
+  if (summary.damaged() > 0) {
+    std::printf(
+        "damaged, and embedded nevertheless: %s (rows_ok in the .jsonl; --damaged=strict makes them "
+        "errors)\n",
+        cli::Grouped(summary.damaged()).c_str());
+  }
+  if (passed_over.by_name > 0) {
+    std::printf("%s (--all-files takes them)\n", passed_over.KindsText().c_str());
+  }
   const std::pair<int64_t, const char*> rows[] = {
-      {passed_over.by_name, "other files in the folders (--all-files takes them)"},
       {passed_over.not_files, "devices, sockets and pipes"},
       {passed_over.loops, "links to a folder that they lie in"},
       {passed_over.seen_folders, "links to folders that other links led to before"},

@@ -31,6 +31,9 @@ void DeclareDecodeFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
       "jpeg-decoder", &options->decode.jpeg_decoder,
       "auto: the own decoder for plain JPEGs, libjpeg-turbo for the rest; libjpeg-turbo: only that, to "
       "compare; the pixels are the same");
+  flags.Choice("damaged", &options->decode.damaged,
+               "photos that are damaged inside (cut off, wrong codes, lost restart markers); strict: errors; "
+               "tolerant: read, and marked, when half of their rows are sound");
   flags.Choice("alpha", &options->decode.alpha,
                "transparent pixels: drop keeps their colour as Pillow does, white composes over white");
   flags.Choice(
@@ -40,9 +43,22 @@ void DeclareDecodeFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
   flags.Integer("max-pixels", &options->decode.limits.max_pixels, 1, 1'000'000'000, "pixels of one photo");
   flags.Integer("max-side", &options->decode.limits.max_side, 1, 65'535, "pixels along one side of a photo");
   flags.Size("max-image-bytes", &options->decode.limits.max_file_bytes, 1, "encoded size of one photo",
-             "25,000,000 B");
+             "100,000,000 B");
+  flags.Size("decode-memory", &options->decode_memory_bytes, 0,
+             "memory of all decoders together: big photos take turns; 0: half of what the models leave, at "
+             "most 2 GiB "
+             "and 256 MiB for each decoder",
+             "0");
   flags.Size("max-decoder-bytes", &options->decode.limits.max_decoder_bytes, uint64_t{1} << 20,
-             "memory of one decode, the picture included");
+             "memory of one decode, the picture included, where --decode-memory allows as much");
+  flags.Integer("max-decode-cpu", &options->decode.limits.max_cpu_s, 1, 86'400,
+                "seconds of CPU time that one photo may want by its pixels and scans");
+  flags.Number(
+      "decode-cpu", &options->decode_cpu_s, 0.1, 3'600,
+      "with --decode=process: seconds of CPU time of a plain photo; one that promises more work gets "
+      "more in proportion");
+  flags.Number("decode-stall", &options->decode_stall_s, 0.1, 3'600,
+               "with --decode=process: seconds that a photo's decoder may sleep");
   flags.Integer("max-jpeg-scans", &options->decode.limits.max_jpeg_scans, 1, 100'000,
                 "scans of a progressive JPEG");
 }

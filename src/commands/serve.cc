@@ -140,6 +140,7 @@ class ServeCommand : public cli::Command {
             const cli::ServiceManager& manager) {
     const metrics::ResourceSampler resources(*engine.registry);
     SetTimeouts();
+    api_.image_formats = engine::ImageFormats(engine.decoders.get());
     api::HttpApi api(*engine.pipeline, *engine.registry, api_);
     net::Server server(api, engine.pipeline->budget(), *engine.registry, server_);
     const Status started = server.Start();

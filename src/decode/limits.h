@@ -9,21 +9,24 @@
 
 namespace photovec::decode {
 
-/// An upper bound on what entropy decoding may visit, over all scans of a JPEG. A normal progressive photo of
-/// 50 MP visits about 12 million blocks, at 5 to 25 ns each; this bound keeps a hostile one near 2 s.
-inline constexpr int64_t kMaxJpegBlockVisits = 60'000'000;
-
 /// The encoded file, before anything is read from it.
 /// Errors: kUnsupportedFormat when empty, kBodyTooLarge.
 Status CheckFileSize(size_t encoded_bytes, const Limits& limits);
 
 /// The photo, after its header was read and before any pixel is allocated.
 /// \param scale_denominator what the decoder is going to use: it shrinks the output, not the coefficients.
-/// Errors: kTooManyPixels (sides or area), kDecodeLimit (scans, entropy work, memory).
-Status CheckHeader(const ImageHeader& header, int scale_denominator, AlphaMode alpha, const Limits& limits);
+/// Messages name the flag that allows more.
+/// Errors: kTooManyPixels (sides or area), kDecodeLimit (scans, memory, time).
+Status CheckHeader(const ImageHeader& header, int scale_denominator, AlphaMode alpha, const Limits& limits,
+                   size_t encoded_bytes = 0);
 
-/// Working memory of one decode at its peak: pixels plus what the codec holds. Estimated from above for every
-/// format, except for the Huffman tables of a hostile lossless WebP.
-int64_t EstimateDecoderBytes(const ImageHeader& header, int scale_denominator, AlphaMode alpha);
+/// The encoded bytes as they lie in the memory that is shared with a decoder process, and as a codec may copy
+/// them.
+inline constexpr int64_t kCopiesOfTheFile = 2;
+
+/// What decoding it takes. Estimated from above for every format, except for the
+/// Huffman tables of a hostile lossless WebP.
+DecodeCost EstimateCost(const ImageHeader& header, int scale_denominator, AlphaMode alpha,
+                        size_t encoded_bytes = 0);
 
 }  // namespace photovec::decode

@@ -9,7 +9,8 @@
 
 #include "base/text/ascii.h"
 #include "decode/byte_reader.h"
-#include "decode/formats/heif/support.h"
+#include "decode/formats/libraries.h"
+#include "decode/formats/raw/signature.h"
 
 namespace photovec::decode {
 namespace {
@@ -24,22 +25,50 @@ struct Lookalike {
 };
 
 constexpr std::array kLookalikes = {
-    Lookalike{0, "II*\0"sv, "a TIFF image"},
-    Lookalike{0, "MM\0*"sv, "a TIFF image"},
-    Lookalike{0, "II+\0"sv, "a BigTIFF image"},
-    Lookalike{0, "MM\0+"sv, "a BigTIFF image"},
     Lookalike{0, "%PDF-"sv, "a PDF document"},
     Lookalike{0, "%!PS"sv, "a PostScript document"},
     Lookalike{0, "\xC5\xD0\xD3\xC6"sv, "an EPS document"},
     Lookalike{0, "8BPS"sv, "a Photoshop document"},
-    Lookalike{0, "BM"sv, "a BMP image"},
-    Lookalike{0, "\0\0\1\0"sv, "an ICO image"},
+    Lookalike{0, "8BPB"sv, "a Photoshop document"},
+    Lookalike{0, "BM"sv, "a BMP image whose header is of no known kind"},
+    Lookalike{0, "\0\0\2\0"sv, "a CUR cursor or a TGA image"},
+    Lookalike{0, "\x76\x2F\x31\x01"sv, "an OpenEXR image"},
+    Lookalike{0, "#?RADIANCE"sv, "a Radiance HDR image"},
+    Lookalike{0, "#?RGBE"sv, "a Radiance HDR image"},
+    Lookalike{0, "DDS "sv, "a DDS texture"},
+    Lookalike{0, "\xABKTX"sv, "a KTX texture"},
+    Lookalike{0, "\x0A\5\1"sv, "a PCX image"},
+    Lookalike{0, "\x0A\3\1"sv, "a PCX image"},
+    Lookalike{0, "icns"sv, "an ICNS icon"},
+    Lookalike{0, "PF\n"sv, "a PFM image"},
+    Lookalike{0, "Pf\n"sv, "a PFM image"},
+    Lookalike{0, "\x01\xDA"sv, "an SGI image"},
+    Lookalike{0, "\x59\xA6\x6A\x95"sv, "a Sun raster image"},
+    Lookalike{0, "/* XPM */"sv, "an XPM image"},
+    Lookalike{0, "SIMPLE  ="sv, "a FITS image"},
+    Lookalike{0, "gimp xcf"sv, "a GIMP document"},
+    Lookalike{0, "AT&TFORM"sv, "a DjVu document"},
+    Lookalike{0, "II\xBC\1"sv, "a JPEG XR image"},
+    Lookalike{0, "FLV\1"sv, "a Flash video"},
+    Lookalike{0, "\0\0\1\xBA"sv, "an MPEG video"},
+    Lookalike{0, "\0\0\1\xB3"sv, "an MPEG video"},
+    Lookalike{0, "OggS"sv, "an Ogg file"},
+    Lookalike{0, "ID3"sv, "an MP3 file"},
+    Lookalike{0, "fLaC"sv, "a FLAC file"},
+    Lookalike{8, "WAVE"sv, "a WAV file"},
+    Lookalike{128, "DICM"sv, "a DICOM file"},
+    Lookalike{0, "\x89HDF"sv, "an HDF5 file"},
+    Lookalike{6, "HEAPCCDR"sv, "a Canon CRW raw file"},
+    Lookalike{0, "FOVb"sv, "a Sigma X3F raw file"},
+    Lookalike{0, "\0MRM"sv, "a Minolta MRW raw file"},
     Lookalike{0, "\xFF\x0A"sv, "a JPEG XL image"},
     Lookalike{0, "\0\0\0\x0CJXL "sv, "a JPEG XL image"},
     Lookalike{0, "\0\0\0\x0CjP  "sv, "a JPEG 2000 image"},
     Lookalike{0, "\xFF\x4F\xFF\x51"sv, "a JPEG 2000 image"},
-    Lookalike{0, "qoif"sv, "a QOI image"},
     Lookalike{0, "\x8AMNG\r\n\x1A\n"sv, "an MNG animation"},
+    Lookalike{4, "moov"sv, "a QuickTime video"},
+    Lookalike{4, "mdat"sv, "a QuickTime video"},
+    Lookalike{4, "wide"sv, "a QuickTime video"},
     Lookalike{8, "AVI "sv, "an AVI video"},
     Lookalike{0, "\x1A\x45\xDF\xA3"sv, "a WebM or Matroska video"},
     Lookalike{0, "\x1F\x8B"sv, "gzip-compressed data (send the image itself)"},
@@ -49,6 +78,26 @@ constexpr std::array kLookalikes = {
     Lookalike{0, "/9j/"sv, "base64 text of a JPEG (decode it before sending, or send a data URL)"},
     Lookalike{0, "iVBORw0KGgo"sv, "base64 text of a PNG (decode it before sending, or send a data URL)"},
 };
+
+struct Signature {
+  std::string_view text;
+  Format format;
+};
+
+/// Of formats that nothing but their beginning tells.
+constexpr std::array kSignatures = {
+    Signature{"II*\0"sv, Format::kTiff},
+    Signature{"MM\0*"sv, Format::kTiff},
+    Signature{"II+\0"sv, Format::kTiff},
+    Signature{"MM\0+"sv, Format::kTiff},
+    Signature{"qoif"sv, Format::kQoi},
+    Signature{"\xFF\x0A"sv, Format::kJxl},
+    Signature{"\0\0\0\x0CJXL \r\n\x87\n"sv, Format::kJxl},
+    Signature{"\0\0\0\x0CjP  \r\n\x87\n"sv, Format::kJpeg2000},
+    Signature{"\xFF\x4F\xFF\x51"sv, Format::kJpeg2000},
+};
+
+constexpr std::string_view kTgaFooter = "TRUEVISION-XFILE.\0"sv;
 
 /// The format that one brand of an ISO base media file promises; kUnknown for brands of videos, and for those
 /// that say no more than "HEIF" (mif1, msf1). Source: ISO/IEC 23008-12 annex B and D, AVIF §6.
@@ -78,13 +127,7 @@ Format MediaFormat(std::span<const uint8_t> bytes) {
 }
 
 /// What there is to be had, in this process.
-std::string Supported() {
-  const HeifSupport& heif = GetHeifSupport();
-  if (heif.hevc && heif.av1) return "supported are JPEG, PNG, WebP, GIF, HEIC and AVIF";
-  if (heif.hevc) return "supported are JPEG, PNG, WebP, GIF and HEIC";
-  if (heif.av1) return "supported are JPEG, PNG, WebP, GIF and AVIF";
-  return "supported are JPEG, PNG, WebP and GIF";
-}
+std::string Supported() { return "supported are " + SupportedFormats(); }
 
 /// Text after white space and a byte-order mark, lower-cased, at most 512 characters.
 std::string TextStart(std::span<const uint8_t> bytes) {
@@ -115,6 +158,41 @@ std::string_view TextKind(std::span<const uint8_t> bytes) {
   return {};
 }
 
+/// Two letters are little: a known size of the header behind them, too. Source: the headers' names in
+/// docs/images.md.
+bool IsBmp(std::span<const uint8_t> bytes) {
+  constexpr std::array<uint32_t, 8> kHeaderSizes = {12, 16, 40, 52, 56, 64, 108, 124};
+  if (!HasAt(bytes, 0, "BM")) return false;
+  ByteReader reader(bytes);
+  reader.Skip(14);
+  return std::find(kHeaderSizes.begin(), kHeaderSizes.end(), reader.U32Le()) != kHeaderSizes.end();
+}
+
+/// "P1" to "P7", white space or a comment, and what a header goes on with: prose begins with these letters,
+/// too.
+bool IsPnm(std::span<const uint8_t> bytes) {
+  if (bytes.size() < 4 || bytes[0] != 'P' || bytes[1] < '1' || bytes[1] > '7') return false;
+  size_t at = 2;
+  while (at < bytes.size() && at < 64 && std::isspace(bytes[at]) != 0) ++at;
+  if (at == bytes.size() || (at == 2 && bytes[at] != '#')) return false;
+  if (bytes[at] == '#') return true;
+  if (bytes[1] < '7') return std::isdigit(bytes[at]) != 0;
+  constexpr std::array<std::string_view, 5> kWords = {"WIDTH", "HEIGHT", "DEPTH", "MAXVAL", "TUPLTYPE"};
+  return std::any_of(kWords.begin(), kWords.end(),
+                     [&](std::string_view word) { return HasAt(bytes, at, word); });
+}
+
+/// A directory of at least one picture whose bytes lie behind it.
+bool IsIco(std::span<const uint8_t> bytes) {
+  if (!HasAt(bytes, 0, "\0\0\1\0"sv)) return false;
+  ByteReader reader(bytes);
+  reader.Skip(4);
+  const uint32_t count = reader.U16Le();
+  reader.Skip(12);
+  const uint32_t at = reader.U32Le();
+  return !reader.failed() && count > 0 && at >= 6 + 16 * count;
+}
+
 bool StartsOrIsCut(std::span<const uint8_t> bytes, std::string_view signature) {
   const size_t length = std::min(bytes.size(), signature.size());
   return length >= 2 && HasAt(bytes, 0, signature.substr(0, length));
@@ -128,7 +206,14 @@ Format Sniff(std::span<const uint8_t> encoded) {
   if (StartsOrIsCut(encoded, "GIF87a") || StartsOrIsCut(encoded, "GIF89a")) return Format::kGif;
   if (HasAt(encoded, 0, "RIFF") && HasAt(encoded, 8, "WEBP")) return Format::kWebp;
   if (encoded.size() < 12 && StartsOrIsCut(encoded, "RIFF")) return Format::kWebp;
+  if (IsCameraRaw(encoded)) return Format::kRaw;
   if (HasAt(encoded, 4, "ftyp")) return MediaFormat(encoded);
+  for (const Signature& known : kSignatures) {
+    if (HasAt(encoded, 0, known.text)) return known.format;
+  }
+  if (IsBmp(encoded)) return Format::kBmp;
+  if (IsIco(encoded)) return Format::kIco;
+  if (IsPnm(encoded)) return Format::kPnm;
   return Format::kUnknown;
 }
 
@@ -143,6 +228,10 @@ std::string DescribeUnsupported(std::span<const uint8_t> encoded) {
   }
   if (what.empty() && HasAt(encoded, 4, "ftyp")) {
     what = HasAt(encoded, 8, "mif3") ? "a HEIF image of the 'mini' form" : "an MP4 or QuickTime video";
+  }
+  if (what.empty() && encoded.size() > kTgaFooter.size() &&
+      HasAt(encoded, encoded.size() - kTgaFooter.size(), kTgaFooter)) {
+    what = "a TGA image";
   }
   if (what.empty()) what = TextKind(encoded);
   if (what.empty()) return "the bytes are no known image format; " + Supported();

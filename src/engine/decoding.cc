@@ -19,6 +19,11 @@ decode::DecoderPoolOptions ToPoolOptions(const EngineOptions& options, int decod
   pool.workers = decoders;
   pool.program = options.decoder_program;
   pool.limits = options.decode.limits;
+  const auto duration = [](double seconds) {
+    return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  };
+  pool.attempt.cpu = duration(options.decode_cpu_s);
+  pool.attempt.wall = duration(options.decode_stall_s);
   pool.nice = kWorkerNice;
   pool.require_sandbox = options.sandbox == SandboxPolicy::kRequire;
   return pool;
@@ -37,6 +42,9 @@ Status StartPool(const EngineOptions& options, const MachinePlan& plan, Decoding
             decode::LayerNames(decoding.pool->layers()));
   if (!decoding.pool->missing_why().empty()) {
     log::warn("the decoders' sandbox lacks a layer here: {}", decoding.pool->missing_why());
+  }
+  for (const decode::LibrarySupport& library : decoding.pool->libraries()) {
+    log::info("decoder processes: {}", library.detail);
   }
   decoding.factory = [pool = decoding.pool.get()] { return pool->MakeDecoder(); };
   return Status::Ok();
@@ -87,6 +95,14 @@ Result<Decoding> StartDecoding(const EngineOptions& options, const MachinePlan& 
   if (options.decode_mode == DecodeMode::kProcess) RETURN_IF_ERROR(StartPool(options, plan, decoding));
   if (options.decode_device != DecodeDevice::kCpu) RETURN_IF_ERROR(AddGpu(options, plan, decoding));
   return decoding;
+}
+
+std::vector<std::string> ImageFormats(const decode::DecoderPool* pool) {
+  uint32_t loaded = 0;
+  if (pool != nullptr) {
+    for (const decode::LibrarySupport& library : pool->libraries()) loaded |= library.formats;
+  }
+  return decode::SupportedTitles(loaded);
 }
 
 namespace {

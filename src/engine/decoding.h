@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "decode/gpu/jpeg_scheduler.h"
@@ -35,6 +37,10 @@ Status PlanDecoding(const EngineOptions& options, MachinePlan& plan);
 /// With --decode-device=gpu or mixed also the GPU's JPEG decoders. Errors: as DecoderPool::Create and
 /// StartGpuJpegScheduler.
 Result<Decoding> StartDecoding(const EngineOptions& options, const MachinePlan& plan);
+
+/// The formats that are decoded, by title ("JPEG", "TIFF", ...).
+/// \param pool null: by threads.
+std::vector<std::string> ImageFormats(const decode::DecoderPool* pool);
 
 /// Keeps the photovec_decoder_* metrics current. `pool` and `registry` must outlive it.
 class DecoderMetrics {

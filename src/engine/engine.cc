@@ -45,9 +45,9 @@ void LogPlan(const Machine& machine, const MachinePlan& plan, const EngineOption
   log::info("device {} ({})", NameOf(plan.backend), plan.device_why);
   log::info("streams {} ({}), precision {} ({})", StreamsText(plan), plan.streams_why, NameOf(plan.precision),
             plan.precision_why);
-  log::info("decoders {} ({}), decode {}, jpeg scaling {}, alpha {}, color {}", plan.decoders,
+  log::info("decoders {} ({}), decode {}, jpeg scaling {}, damaged {}, alpha {}, color {}", plan.decoders,
             plan.decoders_why, NameOf(options.decode_mode), NameOf(options.decode.jpeg_scaling),
-            NameOf(options.decode.alpha), NameOf(options.decode.color));
+            NameOf(options.decode.damaged), NameOf(options.decode.alpha), NameOf(options.decode.color));
   if (options.cache_bytes > 0) log::info("result cache of {}", HumanBytes(options.cache_bytes));
 }
 
@@ -59,7 +59,8 @@ void SettleBudget(const Machine& machine, const EngineOptions& options,
     needs.slots += pipeline::DefaultSlotBytes(model, plan.decode_threads);
   }
   const std::string warning = FitBudget(machine, options, needs, plan);
-  log::info("memory budget {} ({})", HumanBytes(plan.memory_budget_bytes), plan.memory_why);
+  log::info("memory budget {} ({}), decoders' memory {}", HumanBytes(plan.memory_budget_bytes),
+            plan.memory_why, HumanBytes(plan.decode_memory_bytes));
   if (!warning.empty()) log::warn("{}", warning);
 }
 
@@ -90,6 +91,7 @@ Result<std::unique_ptr<Engine>> StartEngine(const EngineOptions& options,
   pipeline.decoders = engine->plan.decode_threads;
   pipeline.decode = options.decode;
   pipeline.memory_budget_bytes = engine->plan.memory_budget_bytes;
+  pipeline.decode_memory_bytes = static_cast<int64_t>(engine->plan.decode_memory_bytes);
   pipeline.cache_bytes = options.cache_bytes;
   pipeline.admission = options.admission;
   pipeline.batch_wait_us = options.batch_wait_us;

@@ -14,6 +14,8 @@ using model::Precision;
 
 constexpr uint64_t kMostBudgetBytes = uint64_t{2} << 30;
 constexpr uint64_t kLeastBudgetBytes = uint64_t{64} << 20;
+constexpr uint64_t kMostDecodeBytes = uint64_t{2} << 30;
+constexpr uint64_t kMostDecodeBytesEach = uint64_t{256} << 20;
 // The process may take so much more than what is accounted: malloc's rounding, sockets, frames.
 constexpr double kOverhead = 1.15;
 
@@ -75,6 +77,12 @@ MachinePlan MakePlan(const Machine& machine, const EngineOptions& options) {
     plan.memory_budget_bytes = std::min(machine.memory_bytes / 4, kMostBudgetBytes);
     plan.memory_why = "a quarter of " + HumanBytes(machine.memory_bytes) + ", at most 2 GiB";
   }
+  plan.decode_memory_bytes = options.decode_memory_bytes;
+  if (plan.decode_memory_bytes == 0) {
+    plan.decode_memory_bytes =
+        std::min(machine.memory_bytes / 2,
+                 kMostDecodeBytes + kMostDecodeBytesEach * static_cast<uint64_t>(plan.decoders));
+  }
   return plan;
 }
 
@@ -86,11 +94,11 @@ std::string FitBudget(const Machine& machine, const EngineOptions& options, cons
   };
   const uint64_t model = scaled(needs.resident + needs.slots) + needs.cache;
   const uint64_t left = memory - std::min(memory, model);
-  const bool processes = options.decode_mode == DecodeMode::kProcess;
-  const uint64_t decoders = static_cast<uint64_t>(plan.decoders) *
-                            static_cast<uint64_t>(options.decode.limits.max_decoder_bytes) *
-                            (processes ? 1 : 0);
-  const uint64_t free = left - std::min(decoders, left / 2);
+  if (options.decode_memory_bytes == 0) {
+    plan.decode_memory_bytes = std::max(std::min(plan.decode_memory_bytes, left / 2), kLeastBudgetBytes);
+  }
+  const uint64_t decoders = plan.decode_memory_bytes;
+  const uint64_t free = left - std::min(decoders, left);
   const auto most = static_cast<uint64_t>(static_cast<double>(free) / kOverhead);
   if (options.memory_budget_bytes == 0 && most < plan.memory_budget_bytes) {
     plan.memory_budget_bytes = std::max(most, kLeastBudgetBytes);
@@ -101,8 +109,8 @@ std::string FitBudget(const Machine& machine, const EngineOptions& options, cons
   return "of " + HumanBytes(memory) + " memory, the model takes " + HumanBytes(model) +
          ", the memory budget up to " + HumanBytes(scaled(plan.memory_budget_bytes)) + " and " +
          std::to_string(plan.decoders) + " decoders up to " + HumanBytes(decoders) +
-         " (only the hardest photos need as much): that is more than there is. Fewer --decoders, a lower "
-         "--max-decoder-bytes, --memory-budget or --cache-mb, or more memory make it fit";
+         " (only big photos need as much): that is more than there is. A lower --decode-memory, "
+         "--memory-budget or --cache-mb, or more memory make it fit";
 }
 
 std::string StreamsText(const MachinePlan& plan) {

@@ -26,6 +26,7 @@ struct MachinePlan {
   int decode_threads = 1;  ///< images decoded or waiting for a GPU's decoder at the same time
   uint64_t memory_budget_bytes = 0;
   std::string memory_why;
+  uint64_t decode_memory_bytes = 0;                     ///< decode/decode_memory.h
   model::Precision precision = model::Precision::kF32;  ///< never kAuto
   std::string precision_why;
 };
@@ -45,10 +46,10 @@ struct MemoryNeeds {
   uint64_t cache = 0;  ///< of results, when it is full
 };
 
-/// Lowers the default budget (a quarter of the memory, at most 2 GiB) to what `needs` and the decoder
-/// processes leave, which may take max_decoder_bytes each but are counted with at most half of what the model
-/// leaves; never below 64 MiB. A budget that was set stays.
-/// \return a warning when all of it together does not fit into the memory; else empty.
+/// Lowers the default of the decoders' memory (half of the memory, at most 2 GiB and 256 MiB for each
+/// decoder) to half of what `needs` leave, then that of the budget (a quarter of the memory, at most 2 GiB)
+/// to what both leave; neither below 64 MiB. What was set stays. \return a warning when all of it together
+/// does not fit into the memory; else empty.
 std::string FitBudget(const Machine& machine, const EngineOptions& options, const MemoryNeeds& needs,
                       MachinePlan& plan);
 

@@ -67,6 +67,11 @@ struct EngineOptions {
   std::string decoder_program;   ///< empty: beside photovec
   decode::DecodeOptions decode;  ///< how, whoever does it
   uint64_t memory_budget_bytes = 0;
+  uint64_t decode_memory_bytes = 0;
+  /// Of decoder processes: CPU seconds of a plain photo (more of one that promises more work), and seconds
+  /// that one may sleep instead of working.
+  double decode_cpu_s = 2;
+  double decode_stall_s = 5;
   uint64_t cache_bytes = 0;  ///< result cache; 0: none
   int64_t batch_wait_us = 0;
   pipeline::AdmissionOptions admission;  ///< by default nothing is refused

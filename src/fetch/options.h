@@ -26,7 +26,7 @@ struct FetchOptions {
   GcsOptions gcs{};  ///< gs://
   S3Options s3{};    ///< s3://
 
-  int64_t max_bytes = 25'000'000;  ///< --max-image-bytes; a request may ask for less, not for more
+  int64_t max_bytes = 100'000'000;  ///< --max-image-bytes; a request may ask for less, not for more
 
   int io_threads = 8;         ///< threads that read files and decode long data URLs
   size_t max_queued = 4'096;  ///< fetches that may wait per kind of source; the next is kOverloaded

@@ -31,10 +31,15 @@ Core::Core(PipelineOptions given, fetch::Fetcher& fetcher, metrics::Registry& me
       budget(options.memory_budget_bytes),
       admission(std::make_shared<Admission>(options.admission)),
       cache(options.cache_bytes > 0 ? std::make_unique<ResultCache>(options.cache_bytes) : nullptr),
+      decode_memory(options.decode_memory_bytes > 0
+                        ? std::optional<decode::DecodeMemory>(std::in_place, options.decode_memory_bytes,
+                                                              options.decoders)
+                        : std::nullopt),
       tokenize(cache.get(),
                [](ItemPtr item, std::vector<int32_t> ids) { ToBatch(std::move(item), {}, std::move(ids)); }),
       decode(
-          std::move(decoders), options.decode, model_count, cache.get(), [this] { fetch.Wake(); },
+          std::move(decoders), options.decode, model_count, cache.get(),
+          decode_memory ? &*decode_memory : nullptr, [this] { fetch.Wake(); },
           [](ItemPtr item, SlotRef slot) { ToBatch(std::move(item), std::move(slot), {}); }),
       fetch(fetcher, budget, {kLookAheadPerDecoder * options.decoders, options.decode.limits.max_file_bytes},
             model_count, [this](ItemPtr item) { decode.Push(std::move(item)); }),
@@ -114,6 +119,12 @@ void Core::StartSampling() {
     cache_evictions_ =
         registry.GetCounter(name::kCacheEvictions, "Vectors that left the result cache for others", {});
   }
+  if (decode_memory) {
+    decode_memory_used_ =
+        registry.GetGauge(name::kDecodeMemoryUsedBytes, "Memory that decoders may take now", {});
+    registry.GetGauge(name::kDecodeMemoryLimitBytes, "What photovec_decode_memory_used_bytes may reach", {})
+        ->Set(static_cast<double>(decode_memory->total_bytes()));
+  }
   sampler_id_ = registry.AddSampler([this] { Sample(); });
 }
 
@@ -126,6 +137,7 @@ void Core::Sample() {
   }
   budget_used_->Set(static_cast<double>(budget.used()));
   in_flight_->Set(static_cast<double>(requests.size()));
+  if (decode_memory) decode_memory_used_->Set(static_cast<double>(decode_memory->used_bytes()));
   if (cache == nullptr) return;
   const CacheStats stats = cache->stats();
   cache_bytes_->Set(static_cast<double>(stats.bytes));

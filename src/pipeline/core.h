@@ -48,7 +48,8 @@ struct Core {
   const std::shared_ptr<Admission> admission;
   std::vector<std::unique_ptr<ModelRuntime>> models;
   std::atomic<bool> device_failed{false};
-  std::unique_ptr<ResultCache> cache;  ///< null: none
+  std::unique_ptr<ResultCache> cache;                 ///< null: none
+  std::optional<decode::DecodeMemory> decode_memory;  ///< none: photos take what they need
   TokenizeStage tokenize;
   DecodeStage decode;
   FetchStage fetch;
@@ -63,6 +64,7 @@ struct Core {
   metrics::Gauge* cache_bytes_ = nullptr;  // this and the next two only with a cache
   metrics::Gauge* cache_entries_ = nullptr;
   metrics::Counter* cache_evictions_ = nullptr;
+  metrics::Gauge* decode_memory_used_ = nullptr;  // only with a bound
   std::mutex sampling_;  // two expositions at once would both claim the busy time since the last one
   int sampler_id_ = -1;
   bool stopped_ = false;

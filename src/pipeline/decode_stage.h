@@ -12,6 +12,7 @@
 
 #include "base/fair_queue.h"
 #include "base/slot_pool.h"
+#include "decode/decode_memory.h"
 #include "decode/decoder.h"
 #include "pipeline/item.h"
 #include "pipeline/result_cache.h"
@@ -21,6 +22,13 @@ namespace photovec::pipeline {
 /// Decodes and preprocesses: N threads at kWorkerNice, each with its own decoder, shared by all models. Takes
 /// an image only when a slot of its model is free, fair between requests: a model whose streams are busy
 /// holds up its own images and nobody else's. Waiting bytes are bounded by the memory budget. Thread-safe.
+///
+/// A decoder that works on one JPEG is given a second one beside it (Decoder::DecodeFeed) when its turn has
+/// come, it waits already, and no other thread is free to take it: nobody waits for a second one, and on a
+/// machine with idle threads every image has a thread of its own.
+///
+/// A photo that takes more memory than a decoder's own part is put aside, without a slot, until the common
+/// part has room for it: in the order of turns, the first one first, while smaller photos pass.
 ///
 /// With a result cache each image is looked up first, on the same threads, and needs no slot for that: one
 /// that is found ends here, even while every slot is taken. Two images with the same bytes that are both on
@@ -35,8 +43,10 @@ class DecodeStage {
   /// \param models   how many there are.
   /// \param on_bytes_dropped called after a photo's bytes were let go, with no lock held.
   /// \param cache null: none; else it outlives this stage and the items.
+  /// \param memory null: photos take what they need; else it outlives this stage.
   DecodeStage(std::vector<std::unique_ptr<decode::Decoder>> decoders, decode::DecodeOptions options,
-              int models, ResultCache* cache, std::function<void()> on_bytes_dropped, Next next);
+              int models, ResultCache* cache, decode::DecodeMemory* memory,
+              std::function<void()> on_bytes_dropped, Next next);
   ~DecodeStage() { Stop(); }
   DecodeStage(const DecodeStage&) = delete;
   DecodeStage& operator=(const DecodeStage&) = delete;
@@ -53,20 +63,28 @@ class DecodeStage {
  private:
   struct Work {
     ItemPtr item;
-    std::optional<SlotRef> slot;  // none: the item was given up, or is to be looked up
+    std::optional<SlotRef> slot;                        // none: the item was given up, or is to be looked up
+    std::optional<decode::DecodeMemory::Share> memory;  // of a big photo
     bool look_up = false;
   };
+  class Feed;
   void Run(int index, decode::Decoder& decoder);
   bool Await(Work& work, int lookups);
-  bool TakeReady(Work& work, int lookups);
+  bool TakeSecond(Work& work, int lookups);
+  bool TakeReady(Work& work, int lookups, bool second = false);
   bool TakeLookup(Work& work);
-  bool TakeDecode(Work& work);
+  bool TakeBig(Work& work);
+  bool TakeDecode(Work& work, bool second);
+  void PutAside(Work work, const decode::DecodeCost& cost);
+  void GiveMemoryBack(Work& work);
+  decode::DecodeCost Granted(const Work& work) const;
   void LookUp(ItemPtr item);
-  void Decode(Work work, int index, decode::Decoder& decoder);
+  decode::DecodeJob JobFor(const Work& work) const;
 
   const decode::DecodeOptions options_;
   const size_t models_;
   ResultCache* const cache_;
+  decode::DecodeMemory* const memory_;
   const std::function<void()> on_bytes_dropped_;
   const Next next_;
   const std::vector<std::unique_ptr<decode::Decoder>> decoders_;
@@ -74,8 +92,10 @@ class DecodeStage {
   std::condition_variable ready_;
   FairQueue<ItemPtr> lookups_;                    // to be looked up; empty without a cache
   FairQueue<ItemPtr> queue_;                      // to be decoded
+  FairQueue<ItemPtr> big_;                        // of these, those that wait for memory
   std::vector<const ModelRuntime*> full_models_;  // scratch of TakeDecode
-  std::atomic<int> waiting_{0};                   // = queue_.size(), readable without the lock
+  std::atomic<int> waiting_{0};                   // = queue_.size() + big_.size(), readable without the lock
+  int idle_threads_ = 0;
   bool stopped_ = false;
   std::vector<std::thread> threads_;
 };

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/stage_times.h"
 #include "batch/batcher.h"
+#include "decode/decoder.h"
 #include "pipeline/collector.h"
 #include "pipeline/fetch_permit.h"
 #include "pipeline/request.h"
@@ -52,10 +53,18 @@ class Item final : public batch::Client {
   /// The words of a text, until they are ids.
   std::string text;
   void set_tokens(int tokens) { result_.tokens = tokens; }
+  /// It was read although it is damaged. Its vector says so wherever it goes, so the result cache, which
+  /// keeps vectors alone, does not get it.
+  void OnDamaged(int rows_ok) {
+    result_.rows_ok = rows_ok;
+    keep_in = nullptr;
+  }
   /// It proved larger than most: the next fetch gets all the memory that a photo may have.
   bool is_large = false;
   /// The encoded photo, from upload or fetch until it is decoded.
   Bytes bytes;
+  /// What it takes, once a decoder found that it is more than a decoder's own part; zero: not known, or less.
+  decode::DecodeCost big;
   /// What a fetched photo holds of the fetch stage's look-ahead and of the memory budget.
   FetchPermit permit;
   /// Where its vector is kept when there is one, and under which key; null: nowhere.

@@ -46,6 +46,11 @@ PipelineOptions FillDefaults(PipelineOptions options) {
   if (options.memory_budget_bytes == 0) {
     options.memory_budget_bytes = std::min(machine.memory_bytes / 4, kMostDefaultBudget);
   }
+  if (options.decode_memory_bytes > 0) {
+    const decode::DecodeMemory memory(options.decode_memory_bytes, options.decoders);
+    int64_t& most = options.decode.limits.max_decoder_bytes;
+    most = std::min(most, memory.largest_bytes());
+  }
   return options;
 }
 

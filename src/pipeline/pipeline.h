@@ -61,6 +61,7 @@ struct PipelineOptions {
   int slots_per_model = 0;  ///< 0: (streams x depth + 1) x max_batch + decoders
   decode::DecodeOptions decode;
   uint64_t memory_budget_bytes = 0;  ///< 0: a quarter of the machine's memory, at most 2 GiB
+  int64_t decode_memory_bytes = 0;   ///< what all decoders may take together; 0: what photos need
   uint64_t cache_bytes = 0;  ///< what the result cache may hold, beside the memory budget; 0: there is none
   int64_t batch_wait_us = 0;
   int max_items_per_request = 1000;

@@ -13,6 +13,7 @@
 #include "base/fair_queue.h"
 #include "base/stage_times.h"
 #include "base/status.h"
+#include "decode/decoder.h"
 
 namespace photovec::pipeline {
 
@@ -30,10 +31,11 @@ using Source = std::variant<Bytes, Reference, Text>;
 /// Where an image came from and who worked on it: for logs and traces, nothing decides by it.
 struct ItemTrail {
   bool by_reference = false;
-  uint64_t bytes = 0;  ///< encoded size; 0: the photo never was here
-  int decoder = -1;    ///< which decode worker; -1: none took it
-  int stream = -1;     ///< which encoder stream; -1: none took it
-  int64_t batch = -1;  ///< number of the batch on that stream
+  uint64_t bytes = 0;                                ///< encoded size; 0: the photo never was here
+  int decoder = -1;                                  ///< which decode worker; -1: none took it
+  decode::JpegBy jpeg_by = decode::JpegBy::kNobody;  ///< who made the pixels of a JPEG
+  int stream = -1;                                   ///< which encoder stream; -1: none took it
+  int64_t batch = -1;                                ///< number of the batch on that stream
   int batch_size = 0;
   bool looked_up = false;  ///< the result cache was asked
   bool cached = false;     ///< and had its vector: nobody decoded or encoded it
@@ -46,6 +48,10 @@ struct ItemResult {
   StageTimes times;
   ItemTrail trail = {};
   int tokens = 0;  ///< of a text, padding not counted; 0 for an image
+  /// Of a photo that was read although it is damaged (DamagedMode::kTolerant): how many of its rows are
+  /// sound. -1: it is whole, or there is no vector.
+  int rows_ok = -1;
+  bool damaged() const { return rows_ok >= 0; }
 };
 
 /// How photos become the model's pixels.

@@ -27,11 +27,14 @@ struct ItemRecord {
   int64_t bytes = 0;          ///< encoded size; 0: the photo never was here
   /// By Border.
   std::array<int64_t, kBorderCount> at_us = {-1, -1, -1, -1, -1, -1, -1, -1, -1};
-  int decoder = -1;    ///< which decode worker; -1: none took it
-  int stream = -1;     ///< which encoder stream; -1: none took it
+  int decoder = -1;  ///< which decode worker; -1: none took it
+  std::string
+      jpeg_by;      ///< who made the pixels of a JPEG: "own", "own_pair", "libjpeg_turbo", "gpu"; else empty
+  int stream = -1;  ///< which encoder stream; -1: none took it
   int64_t batch = -1;  ///< number of the batch on that stream
   int batch_size = 0;
   bool cached = false;  ///< its vector came from the result cache
+  int rows_ok = -1;     ///< of a photo that was read although it is damaged: its sound rows; -1: it is whole
   /// By Stage; read only. Set by a server whose stages do not follow each other as photovec's do: replaces
   /// the derived duration.
   std::array<int64_t, kStageCount> stage_us = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
@@ -108,6 +111,10 @@ inline constexpr const char* kTraceparentKey = "traceparent";
 inline constexpr const char* kItemsKey = "items";
 /// Behind those of VisitItem: there when it is true.
 inline constexpr const char* kCachedKey = "cached";
+/// There for a photo that was read although it is damaged.
+inline constexpr const char* kRowsOkKey = "rows_ok";
+/// There when it is not empty.
+inline constexpr const char* kJpegByKey = "jpeg_by";
 inline constexpr const char* kTextKey = "text";
 
 /// Reads a request log. A last line without an end (the server was killed) is left out.

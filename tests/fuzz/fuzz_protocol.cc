@@ -104,10 +104,12 @@ void FuzzHello(std::span<const uint8_t> bytes) {
   const std::string_view why(hello->why.data(), hello->why_bytes);
   Check(std::all_of(why.begin(), why.end(), [](char c) { return c >= 0x20 && c < 0x7F; }),
         "the reason is printable");
-  const std::string_view heif(hello->heif.data(), std::min<size_t>(hello->heif_bytes, hello->heif.size()));
-  Check(heif.size() == hello->heif_bytes, "libheif's version fits");
-  Check(std::all_of(heif.begin(), heif.end(), [](char c) { return c >= 0x20 && c < 0x7F; }),
-        "libheif's version is printable");
+  for (const decode::LibraryText& library : hello->libraries) {
+    Check(library.bytes <= library.text.size(), "what a library is fits");
+    Check(std::all_of(library.text.begin(), library.text.begin() + library.bytes,
+                      [](char c) { return c >= 0x20 && c < 0x7F; }),
+          "what a library is is printable");
+  }
 }
 
 void FuzzJob(std::span<const uint8_t> bytes) {

@@ -10,6 +10,7 @@ import pytest
 from conftest import Server, encode, picture
 from heif_files import encode_heif, forged_location, many_items, missing_tile
 from PIL import Image
+from raw_files import encode_jxl, raw_file
 
 
 def png_chunk(kind, data):
@@ -60,7 +61,32 @@ def half(data):
     return data[:len(data) // 2]
 
 
+def cut_pixels(tiff):
+    """Its one strip claims half of its bytes."""
+    at = tiff.rindex(struct.pack("<HHI", 279, 4, 1))
+    count = struct.unpack_from("<I", tiff, at + 8)[0]
+    return tiff[:at + 8] + struct.pack("<I", count // 2) + tiff[at + 12:]
+
+
+def tiff_of(data, width, height, tags=None):
+    """An RGB TIFF that promises width x height pixels, in one strip or as `tags` say."""
+    every = {256: width, 257: height, 258: 8, 259: 1, 262: 2, 277: 3, 278: height, 273: 8, 279: max(len(data), 1), **(tags or {})}
+    if 322 in every:
+        every.update({324: every.pop(273), 325: every.pop(279)})
+        del every[278]
+    entries = b"".join(struct.pack("<HHII", tag, 4 if tag not in (258, 262, 277, 259) else 3, 1, every[tag]) for tag in sorted(every))
+    return struct.pack("<2sHI", b"II", 42, 8 + len(data)) + data + struct.pack("<H", len(every)) + entries + bytes(4)
+
+
+def rle_bitmap():
+    """A BMP of RLE8 that ends its rows early and leaves some out."""
+    data = b"\x20\x11\0\0" + b"\0\2\x03\x02" + b"\0\5\1\2\3\4\5\0" + b"\0\0" + b"\x40\x22\0\1"
+    palette = bytes(v for i in range(256) for v in (i, 255 - i, i // 2, 0))
+    return struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 0, 0, 0, 54 + 1024, 40, 64, 16, 1, 8, 1, len(data), 0, 0, 256, 0) + palette + data
+
+
 HEIC = encode_heif(picture(1, 64, 64))
+PLAIN = picture(1, 64, 64)
 
 BAD_IMAGES = {
     "empty": (b"", 415, "unsupported_format"),
@@ -68,8 +94,19 @@ BAD_IMAGES = {
     "text": (b"hello", 415, "unsupported_format"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "unsupported_format"),
     "pdf": (b"%PDF-1.7\n", 415, "unsupported_format"),
-    "tiff": (encode(picture(1), "TIFF"), 415, "unsupported_format"),
-    "bmp": (encode(picture(1), "BMP"), 415, "unsupported_format"),
+    "psd": (b"8BPS\0\x01" + bytes(6) + b"\0\x03", 415, "unsupported_format"),
+    "exr": (b"\x76\x2f\x31\x01\x02\0\0\0", 415, "unsupported_format"),
+    "half a TIFF": (half(encode(picture(1), "TIFF")), 422, "image_corrupt"),
+    "half a TIFF of LZW": (cut_pixels(encode(picture(1), "TIFF", compression="tiff_lzw")), 422, "image_corrupt"),
+    "TIFF of gigapixels": (tiff_of(b"", 65_000, 65_000), 422, "too_many_pixels"),
+    "TIFF of a huge tile": (tiff_of(b"", 100, 100, {322: 65_520, 323: 65_520}), 422, "decode_limit"),
+    "TIFF without pixels": (tiff_of(b"", 100, 100), 422, "image_corrupt"),
+    "TIFF of Lab": (tiff_of(bytes(30_000), 100, 100, {262: 8}), 415, "unsupported_format"),
+    "half a BMP": (half(encode(picture(1), "BMP")), 422, "image_corrupt"),
+    "BMP of gigapixels": (encode(PLAIN, "BMP")[:18] + struct.pack("<ii", 1 << 30, 1 << 30) + bytes(40), 422, "too_many_pixels"),
+    "half a PNM": (half(encode(picture(1), "PPM")), 422, "image_corrupt"),
+    "QOI without data": (b"qoif" + struct.pack(">IIBB", 64, 64, 3, 0), 422, "image_corrupt"),
+    "ICO without a picture": (b"\0\0\1\0\1\0" + bytes(12) + struct.pack("<I", 22), 422, "image_corrupt"),
     "half a JPEG": (half(encode(picture(1))), 422, "image_corrupt"),
     "half a progressive JPEG": (half(encode(picture(1), progressive=True)), 422, "image_corrupt"),
     "JPEG without data": (encode(picture(1))[:30], 422, "image_corrupt"),
@@ -113,7 +150,7 @@ def neighbours(jpegs):
 @pytest.mark.parametrize("name", BAD_IMAGES)
 def test_a_bad_image_fails_alone(decoding, thread_server, neighbours, name):
     data, status, code = BAD_IMAGES[name]
-    if "HEIC" in name and decoding is thread_server:  # threads decode none
+    if ("HEIC" in name or "TIFF" in name) and decoding is thread_server:  # threads decode none
         status, code = 415, "unsupported_format"
     reply = decoding.post("/embed", content=data, headers={"Content-Type": "image/jpeg"})
     assert (reply.status_code, reply.json()["error"]["code"]) == (status, code), reply.text
@@ -127,7 +164,6 @@ def test_a_bad_image_fails_alone(decoding, thread_server, neighbours, name):
     assert json.loads(answer.headers["x-photovec-errors"]) == [{"index": 16, "code": code}]
 
 
-PLAIN = picture(1, 64, 64)
 ODD_IMAGES = {
     "1 x 1": encode(picture(1, 1, 1), "PNG"),
     "1 x 500": encode(picture(1, 1, 500), "PNG"),
@@ -138,6 +174,33 @@ ODD_IMAGES = {
     "100,000 text chunks": png_with(png_chunk(b"zTXt", b"k\0\0" + zlib.compress(b"text")) * 100_000),
     "iCCP bomb": png_with(png_chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(200_000_000), 9))),
     "100,000 frames": many_frames(),
+    "TIFF of 16 bits": encode(Image.fromarray(numpy.asarray(PLAIN.convert("L")).astype(numpy.uint16) * 257), "TIFF"),
+    "TIFF of ink and LZW": encode(PLAIN.convert("CMYK"), "TIFF", compression="tiff_lzw"),
+    "TIFF of a JPEG": encode(PLAIN, "TIFF", compression="jpeg"),
+    "TIFF of a fax": encode(PLAIN.convert("1"), "TIFF", compression="group4"),
+    "TIFF of strips without pixels behind them": tiff_of(bytes(30_000), 100, 100),
+    "BMP of 1 bit": encode(PLAIN.convert("1"), "BMP"),
+    "BMP of runs": rle_bitmap(),
+    "PNM of 1000 grey levels": b"P5 64 64 999\n" + bytes(2) * 4096,
+    "plain PNM": b"P3 2 1 # two\n255 " + b"1 2 3  4 5 6",
+    "PAM": b"P7\nWIDTH 2\nHEIGHT 2\nDEPTH 2\nMAXVAL 255\nTUPLTYPE GRAYSCALE_ALPHA\nENDHDR\n" + bytes(range(8)),
+    "JPEG XL": encode_jxl(PLAIN, "-d", "1"),
+    "JPEG XL without loss, in 16 bits":
+        encode_jxl(Image.fromarray(numpy.asarray(PLAIN.convert("L")).astype(numpy.uint16) * 257), "-d", "0"),
+    "JPEG XL of a JPEG, in boxes": encode_jxl(encode(PLAIN), "--container=1"),
+    "JPEG XL that is progressive": encode_jxl(PLAIN, "-d", "0", "-R", "1"),
+    "JPEG XL with something behind it": encode_jxl(PLAIN) + b"tail" * 100,
+    "JPEG 2000": encode(PLAIN, "JPEG2000"),
+    "JPEG 2000, bare and lossy": encode(PLAIN, "JPEG2000", no_jp2=True, irreversible=True, quality_layers=[20]),
+    "JPEG 2000 of tiles": encode(PLAIN, "JPEG2000", tile_size=(32, 32), tile_offset=(0, 0), num_resolutions=2),
+    "JPEG 2000 with alpha": encode(PLAIN.convert("RGBA"), "JPEG2000"),
+    "camera raw DNG": raw_file(encode(picture(3, 320, 256)), "dng"),
+    "camera raw NEF": raw_file(encode(picture(3, 320, 256)), "nef"),
+    "camera raw CR2": raw_file(encode(picture(3, 320, 256)), "cr2"),
+    "camera raw RAF": raw_file(encode(picture(3, 320, 256)), "raf"),
+    "QOI of one run": b"qoif" + struct.pack(">IIBB", 62, 10, 3, 0) + b"\xfd" * 10 + bytes(7) + b"\1",
+    "ICO of a PNG": encode(PLAIN, "ICO", sizes=[(16, 16), (64, 64)]),
+    "ICO of a bitmap": encode(PLAIN, "ICO", sizes=[(64, 64)], bitmap_format="bmp"),
     "corrupt EXIF": encode(PLAIN, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff" + b"\x01\x12" * 20),
     **{f"EXIF {i}": encode(PLAIN, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0" +
                            bytes([i]) + b"\0\0\0\0\0\0") for i in range(1, 9)},
@@ -145,7 +208,12 @@ ODD_IMAGES = {
 
 
 @pytest.mark.parametrize("name", ODD_IMAGES)
-def test_an_odd_image_has_a_vector(decoding, neighbours, name):
+def test_an_odd_image_has_a_vector(decoding, thread_server, neighbours, name):
+    kind = next((kind for kind in ("TIFF", "JPEG XL", "JPEG 2000") if name.startswith(kind)), None)
+    if kind and decoding is thread_server:
+        reply = decoding.post("/embed", content=ODD_IMAGES[name])
+        assert reply.status_code == 415 and f"{kind} images are decoded only with --decode=process" in reply.text
+        return
     _, without = send_rows(decoding, neighbours)
     answer, beside = send_rows(decoding, neighbours[:16] + [ODD_IMAGES[name]] + neighbours[16:])
     assert "x-photovec-error-count" not in answer.headers or answer.headers["x-photovec-error-count"] == "0"

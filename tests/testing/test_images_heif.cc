@@ -82,13 +82,13 @@ HeifPart EncodeHeifPart(const Raster& raster, const HeifOptions& options) {
   const auto tables = decode::ReadHeifTables(file, "test file");
   Require(tables.ok(), "the encoder's file can be read");
   const decode::HeifItem* item = tables->Find(tables->primary);
-  Require(item != nullptr && item->inside && item->bytes == item->first.size(),
+  Require(item != nullptr && item->inside && item->bytes == item->first().size(),
           "its image lies in one piece");
   HeifPart part;
   part.av1 = options.av1;
   part.width = raster.width;
   part.height = raster.height;
-  part.data.assign(item->first.begin(), item->first.end());
+  part.data.assign(item->first().begin(), item->first().end());
   const uint32_t wanted = decode::FourCc(options.av1 ? "av1C" : "hvcC");
   for (const decode::HeifAssociation& association : tables->PropertiesOf(tables->primary)) {
     const decode::HeifBox& box = tables->properties.at(association.property);

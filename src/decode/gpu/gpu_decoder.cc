@@ -21,6 +21,9 @@ bool EndsAsJpeg(std::span<const uint8_t> encoded) {
   return end >= 2 && encoded[end - 2] == 0xFF && encoded[end - 1] == 0xD9;
 }
 
+// A GPU's decoder holds each photo in full, several at a time; the CPU scales while it decodes.
+constexpr int64_t kMostPixels = 50'000'000;
+
 // So that a photo is within the limits here exactly when it is there.
 int ScaleOnCpu(const DecodeJob& job, const ImageHeader& header) {
   if (job.options.jpeg_scaling == JpegScaling::kExact) return 1;
@@ -38,6 +41,7 @@ std::optional<ImageHeader> ProbeForGpu(const DecodeJob& job) {
   }
   Result<ImageHeader> header = ProbeHeader(job.encoded);
   if (!header.ok() || !header->jpeg.baseline || header->jpeg.multi_scan || header->jpeg.components > 3 ||
+      int64_t{header->width} * header->height > kMostPixels ||
       !CheckHeader(*header, ScaleOnCpu(job, *header), job.options.alpha, job.options.limits).ok()) {
     return std::nullopt;
   }
@@ -61,6 +65,7 @@ class GpuDecoder final : public Decoder {
   static DecodeReport Report(const ImageHeader& header) {
     DecodeReport report;
     report.format = Format::kJpeg;
+    report.on_gpu = true;
     report.width = header.width;
     report.height = header.height;
     report.orientation = header.orientation;

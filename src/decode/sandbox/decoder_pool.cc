@@ -18,9 +18,6 @@ namespace {
 constexpr std::chrono::milliseconds kLook{100};
 /// A worker's resident memory is read once in so many images; it costs 20 us.
 constexpr int64_t kWeighEvery = 64;
-/// What a worker maps beside one decode's own memory: libraries, kept scratch, fragmentation.
-constexpr uint64_t kOverheadBytes = 512ULL << 20;
-constexpr uint64_t kLeastAddressSpace = 1ULL << 30;
 /// The kernel ends a worker after this much CPU time in its whole life; the server replaces it at a half.
 constexpr uint64_t kLifeCpuSeconds = 3600;
 /// A server whose workers end as soon as they are ready must say so, not try for ever.
@@ -33,9 +30,7 @@ WorkerStart MakeStart(const DecoderPoolOptions& options) {
   WorkerArguments& arguments = start.arguments;
   arguments.layout =
       RegionLayout::For(options.max_slot_bytes, static_cast<size_t>(options.limits.max_file_bytes));
-  arguments.address_space_bytes =
-      std::max(kLeastAddressSpace, 2 * static_cast<uint64_t>(options.limits.max_decoder_bytes) +
-                                       arguments.layout.total() + kOverheadBytes);
+  arguments.address_space_bytes = AddressSpaceFor(options.limits.max_decoder_bytes, arguments.layout);
   arguments.cpu_seconds = kLifeCpuSeconds;
   arguments.parent_pid = getpid();
   arguments.nice = options.nice;
@@ -112,8 +107,9 @@ std::unique_ptr<WorkerProcess> DecoderPool::Take(Deadline deadline, bool* alone)
   }
 }
 
-void DecoderPool::GiveBack(std::unique_ptr<WorkerProcess> worker, Clock::duration cpu) {
-  const bool worn_out = IsWornOut(*worker);
+void DecoderPool::GiveBack(std::unique_ptr<WorkerProcess> worker, int64_t images_before,
+                           Clock::duration cpu) {
+  const bool worn_out = IsWornOut(*worker, images_before);
   const int pid = worker->pid();
   if (worn_out) worker.reset();
   std::scoped_lock lock(mutex_);
@@ -124,9 +120,9 @@ void DecoderPool::GiveBack(std::unique_ptr<WorkerProcess> worker, Clock::duratio
   idle_ready_.notify_one();
 }
 
-bool DecoderPool::IsWornOut(const WorkerProcess& worker) const {
+bool DecoderPool::IsWornOut(const WorkerProcess& worker, int64_t images_before) const {
   if (worker.images() >= options_.recycle_images) return true;
-  if (worker.images() % kWeighEvery != 0) return false;
+  if (worker.images() / kWeighEvery == images_before / kWeighEvery) return false;
   return worker.ResidentBytes() > options_.recycle_resident_bytes ||
          worker.CpuTime() > std::chrono::seconds(kLifeCpuSeconds / 2);
 }
@@ -287,9 +283,10 @@ void DecoderPool::Launch() {
     const Hello& hello = (*worker)->hello();
     layers_ = hello.layers;
     missing_why_.assign(hello.why.data(), hello.why_bytes);
-    heif_.hevc = (hello.codecs & kCodecHevc) != 0;
-    heif_.av1 = (hello.codecs & kCodecAv1) != 0;
-    heif_.detail.assign(hello.heif.data(), hello.heif_bytes);
+    for (size_t i = 0; i < Libraries().size(); ++i) {
+      const LibraryText& said = hello.libraries.at(i);
+      libraries_.push_back({hello.codecs & Libraries()[i].formats, {said.text.data(), said.bytes}});
+    }
   }
   idle_.push_back(std::move(*worker));
   idle_ready_.notify_one();

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "decode/decoder.h"
-#include "decode/formats/heif/support.h"
+#include "decode/formats/libraries.h"
 #include "decode/sandbox/quarantine.h"
 #include "decode/sandbox/respawn.h"
 #include "decode/sandbox/worker_process.h"
@@ -26,7 +26,7 @@ struct DecoderPoolOptions {
   std::string program;  ///< path of photovec-decoder; empty: beside this program, or where it is installed
   Limits limits;        ///< the largest image that will come
   size_t max_slot_bytes = size_t{2048} * 2048 * 3;  ///< address space only
-  AttemptLimits attempt;                            ///< twice the CPU for HEIC and AVIF
+  AttemptLimits attempt;  ///< of a plain photo; more for those that promise more work
   int nice = 10;
   int64_t recycle_images = 10'000;
   uint64_t recycle_resident_bytes = 300ULL << 20;
@@ -49,7 +49,8 @@ struct DecoderPoolStats {
 };
 
 /// Decoder processes: N that may work, and a warm spare. Starts them, keeps their number, and lends them out
-/// for one image each, so that a crash has exactly one suspect. All are started by one thread of the pool,
+/// for a few images, at most two of them at a time; after a crash that has two suspects each is decoded again
+/// alone. All are started by one thread of the pool,
 /// because the kernel ends a worker with the thread that started it. Thread-safe. Must outlive the decoders
 /// made from it.
 class DecoderPool {
@@ -62,7 +63,7 @@ class DecoderPool {
   DecoderPool& operator=(const DecoderPool&) = delete;
 
   /// A decoder that uses this pool; results are those of MakeInProcessDecoder(), bit for bit, but that it
-  /// also decodes HEIC and AVIF where libheif is installed. It adds the errors kDecoderCrashed,
+  /// also decodes what needs a library (formats/libraries.h). It adds the errors kDecoderCrashed,
   /// kDecodeTimeout, kDecodeLimit (out of memory) after a second attempt in a fresh process, kUnavailable
   /// when no process can be had, and kDecoderStalled when processes were stopped, killed or kept from the CPU
   /// by others than the image, several times or until the job's deadline.
@@ -72,8 +73,8 @@ class DecoderPool {
   /// Which walls stand around the workers, and why others do not.
   uint32_t layers() const { return layers_; }
   const std::string& missing_why() const { return missing_why_; }
-  /// What the workers decode with libheif: its version and decoders, or what is missing and what to do.
-  const HeifSupport& heif() const { return heif_; }
+  /// What the workers have of Libraries(), in its order.
+  std::span<const LibrarySupport> libraries() const { return libraries_; }
   std::vector<int> pids();       ///< of idle workers and the spare; for tests
   std::vector<int> busy_pids();  ///< of those that decode; for tests
 
@@ -83,11 +84,12 @@ class DecoderPool {
   /// An idle worker; null when none came until `deadline`.
   /// \param alone  set to whether no other one was busy then.
   std::unique_ptr<WorkerProcess> Take(Deadline deadline, bool* alone);
-  void GiveBack(std::unique_ptr<WorkerProcess> worker, Clock::duration cpu);
+  /// \param images_before that it had done when it was taken.
+  void GiveBack(std::unique_ptr<WorkerProcess> worker, int64_t images_before, Clock::duration cpu);
   /// \param pid  the worker's, while it lived.
   void ReportDeath(int pid, const Attempt& attempt);
   void CountDeath(Death death);
-  bool IsWornOut(const WorkerProcess& worker) const;
+  bool IsWornOut(const WorkerProcess& worker, int64_t images_before) const;
 
   void Supervise();
   void DropDead();
@@ -103,7 +105,7 @@ class DecoderPool {
   Quarantine quarantine_;
   uint32_t layers_ = 0;
   std::string missing_why_;
-  HeifSupport heif_;
+  std::vector<LibrarySupport> libraries_;
 
   std::mutex mutex_;
   std::condition_variable idle_ready_;  // decoders wait on it

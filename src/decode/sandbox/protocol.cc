@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "decode/formats/libraries.h"
 #include "decode/sniff.h"
 
 namespace photovec::decode {
@@ -78,7 +79,9 @@ bool IsProfileUse(int32_t use, const DecodeOptions& options, Format format) {
 }
 
 bool IsScale(int32_t denominator, Format format) {
-  if (format != Format::kJpeg) return denominator == 1;
+  const bool scales =
+      format == Format::kJpeg || format == Format::kRaw || format == Format::kHeif || format == Format::kAvif;
+  if (!scales) return denominator == 1;
   return denominator == 1 || denominator == 2 || denominator == 4 || denominator == 8;
 }
 
@@ -87,6 +90,24 @@ bool IsDamage(const ReplyMessage& reply, const DecodeOptions& options) {
   if (reply.damaged == 0) return reply.rows_ok == 0;
   return reply.damaged == 1 && options.damaged == DamagedMode::kTolerant && reply.rows_ok >= 1 &&
          reply.rows_ok <= reply.height;
+}
+
+bool IsWish(const ReplyMessage& reply) { return reply.wants_bytes != 0 || reply.wants_cpu_ms != 0; }
+
+/// What is wrong with a photo's wish for more than the job granted; empty: nothing. What the limits refuse,
+/// the worker would have refused.
+std::string FindLieInWish(const ReplyMessage& reply, const DecodeJob& job) {
+  const Limits& limits = job.options.limits;
+  const DecodeCost wants{reply.wants_bytes, reply.wants_cpu_ms};
+  if (wants.bytes < 1 || wants.cpu_ms < 0 || wants.FitsIn(job.granted) ||
+      wants.bytes > limits.max_decoder_bytes || wants.cpu_ms / 1'000 >= limits.max_cpu_s) {
+    return "it wants what no photo can want";
+  }
+  ReplyMessage rest = reply;
+  rest.wants_bytes = rest.wants_cpu_ms = 0;
+  ReplyMessage nothing;
+  nothing.sequence = reply.sequence;
+  return std::memcmp(&rest, &nothing, sizeof(rest)) == 0 ? "" : "it wants more and reports a success";
 }
 
 /// What is wrong with the figures of a success; empty: nothing.
@@ -104,7 +125,8 @@ std::string FindLie(const ReplyMessage& reply, const DecodeJob& job, TimePoint s
   if (reply.orientation < 1 || reply.orientation > 8) return "it reported an impossible orientation";
   if (!IsScale(reply.scale_denominator, format)) return "it reported an impossible scale";
   if (!IsProfileUse(reply.profile, job.options, format)) return "it reported an impossible colour profile";
-  if (!IsWithin(reply.own_jpeg_decoder, format == Format::kJpeg ? 1 : 0) || reply.reserved != 0) {
+  if (!IsWithin(reply.own_jpeg_decoder, format == Format::kJpeg ? 1 : 0) ||
+      !IsWithin(reply.in_pair, reply.own_jpeg_decoder)) {
     return "it reported an impossible JPEG decoder";
   }
   if (!IsDamage(reply, job.options)) return "it reported impossible damage";
@@ -128,15 +150,19 @@ std::string LayerNames(uint32_t layers) {
   return names.empty() ? "none" : names;
 }
 
-JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence) {
+JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence, int seat) {
   const Limits& limits = job.options.limits;
   JobMessage message;
   message.sequence = sequence;
+  message.seat = seat;
   message.encoded_bytes = job.encoded.size();
   message.out_bytes = job.spec->slot_bytes();
   message.max_pixels = limits.max_pixels;
   message.max_file_bytes = limits.max_file_bytes;
   message.max_decoder_bytes = limits.max_decoder_bytes;
+  message.max_cpu_s = limits.max_cpu_s;
+  message.granted_bytes = job.granted.bytes;
+  message.granted_cpu_ms = job.granted.cpu_ms;
   message.max_side = limits.max_side;
   message.max_jpeg_scans = limits.max_jpeg_scans;
   message.jpeg_scaling = static_cast<int32_t>(job.options.jpeg_scaling);
@@ -161,6 +187,7 @@ Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacit
   if (message.encoded_bytes > input_capacity) return wrong("encoded size");
   if (!IsSide(message.crop) || !IsSide(message.resize_short)) return wrong("size");
   if (!HasKnownChoices(message)) return wrong("option");
+  if (!IsWithin(message.seat, kSeats - 1)) return wrong("seat");
   spec->mode = static_cast<preprocess::ResizeMode>(message.mode);
   spec->filter = static_cast<preprocess::Filter>(message.filter);
   spec->resize_short = message.resize_short;
@@ -178,6 +205,8 @@ Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacit
   job.options.limits.max_pixels = message.max_pixels;
   job.options.limits.max_file_bytes = message.max_file_bytes;
   job.options.limits.max_decoder_bytes = message.max_decoder_bytes;
+  job.options.limits.max_cpu_s = message.max_cpu_s;
+  job.granted = {message.granted_bytes, message.granted_cpu_ms};
   job.options.limits.max_side = message.max_side;
   job.options.limits.max_jpeg_scans = message.max_jpeg_scans;
   return job;
@@ -187,6 +216,11 @@ ReplyMessage MakeReplyMessage(const Result<DecodeReport>& report, uint64_t seque
   ReplyMessage message;
   message.sequence = sequence;
   message.code = static_cast<int32_t>(report.status().code());
+  if (report.ok() && report->wants.bytes != 0) {
+    message.wants_bytes = report->wants.bytes;
+    message.wants_cpu_ms = report->wants.cpu_ms;
+    return message;
+  }
   if (report.ok()) {
     message.format = static_cast<int32_t>(report->format);
     message.width = report->width;
@@ -195,6 +229,7 @@ ReplyMessage MakeReplyMessage(const Result<DecodeReport>& report, uint64_t seque
     message.scale_denominator = report->scale_denominator;
     message.profile = static_cast<int32_t>(report->profile);
     message.own_jpeg_decoder = report->own_jpeg_decoder ? 1 : 0;
+    message.in_pair = report->in_pair ? 1 : 0;
     message.damaged = report->damaged ? 1 : 0;
     message.rows_ok = report->rows_ok;
     message.decoded_at_ns = Nanoseconds(report->decoded_at);
@@ -223,7 +258,13 @@ CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, ui
   }
   if (reply.sequence != sequence) return Lie("it answered another image");
   CheckedReply checked;
-  if (reply.code == static_cast<int32_t>(Code::kOk)) {
+  if (reply.code == static_cast<int32_t>(Code::kOk) && IsWish(reply)) {
+    checked.lie = FindLieInWish(reply, job);
+    if (!checked.lie.empty()) return checked;
+    DecodeReport report;
+    report.wants = {reply.wants_bytes, reply.wants_cpu_ms};
+    checked.report = report;
+  } else if (reply.code == static_cast<int32_t>(Code::kOk)) {
     checked.lie = FindLie(reply, job, sent_at);
     if (!checked.lie.empty()) return checked;
     DecodeReport report;
@@ -234,6 +275,7 @@ CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, ui
     report.scale_denominator = reply.scale_denominator;
     report.profile = static_cast<ProfileUse>(reply.profile);
     report.own_jpeg_decoder = reply.own_jpeg_decoder != 0;
+    report.in_pair = reply.in_pair != 0;
     report.damaged = reply.damaged != 0;
     report.rows_ok = reply.rows_ok;
     report.decoded_at = TimePoint(std::chrono::nanoseconds(reply.decoded_at_ns));
@@ -249,14 +291,26 @@ CheckedReply CheckReply(std::span<const uint8_t> bytes, const DecodeJob& job, ui
   return checked;
 }
 
+namespace {
+
+/// Whether what it says of the libraries can be true.
+bool AreLibraries(const Hello& hello) {
+  uint32_t known = 0;
+  for (const LibraryEntry& entry : Libraries()) known |= entry.formats;
+  return (hello.codecs & ~known) == 0 &&
+         std::all_of(hello.libraries.begin(), hello.libraries.end(), [](const LibraryText& one) {
+           return one.bytes <= one.text.size() && IsPrintable({one.text.data(), one.bytes});
+         });
+}
+
+}  // namespace
+
 Result<Hello> CheckHello(std::span<const uint8_t> bytes) {
   Hello hello;
   if (bytes.size() == sizeof(hello)) std::memcpy(&hello, bytes.data(), sizeof(hello));
   if (bytes.size() != sizeof(hello) || hello.magic != kProtocolMagic || hello.version != kProtocolVersion ||
       hello.why_bytes > hello.why.size() || (hello.layers & ~kAllLayers) != 0 ||
-      !IsPrintable({hello.why.data(), hello.why_bytes}) || hello.heif_bytes > hello.heif.size() ||
-      (hello.codecs & ~(kCodecHevc | kCodecAv1)) != 0 ||
-      !IsPrintable({hello.heif.data(), hello.heif_bytes})) {
+      !IsPrintable({hello.why.data(), hello.why_bytes}) || !AreLibraries(hello)) {
     return Status(
         Code::kUnavailable,
         "the decoder program speaks another version; install photovec and photovec-decoder together");

@@ -24,7 +24,7 @@
 namespace photovec::decode {
 
 inline constexpr uint32_t kProtocolMagic = 0x70766431;  // "pvd1"
-inline constexpr uint32_t kProtocolVersion = 4;
+inline constexpr uint32_t kProtocolVersion = 5;
 inline constexpr int kWorkerSocketFd = 3;
 inline constexpr int kWorkerMemoryFd = 4;
 /// Longest message of a Status that crosses, in bytes.
@@ -53,23 +53,29 @@ std::string_view LayerName(Layer layer);
 /// The names of the set bits, separated by commas; "none".
 std::string LayerNames(uint32_t layers);
 
-/// Bits of Hello::codecs: what libheif decodes in this worker (formats/heif/support.h).
-inline constexpr uint32_t kCodecHevc = 1;
-inline constexpr uint32_t kCodecAv1 = 2;
+/// More than Libraries() has.
+inline constexpr size_t kMostLibraries = 8;
+struct LibraryText {
+  uint32_t bytes = 0;
+  std::array<char, 252> text{};
+};
 
 /// Said once by a worker, when it is locked in and ready.
 struct Hello {
   uint32_t magic = kProtocolMagic;
   uint32_t version = kProtocolVersion;
   uint32_t layers = 0;
-  uint32_t codecs = 0;
+  uint32_t codecs = 0;  ///< FormatBit() of what libraries decode in this worker (formats/libraries.h)
   uint32_t why_bytes = 0;
-  uint32_t heif_bytes = 0;
-  std::array<char, 256> why{};   ///< for each missing layer the reason, for people
-  std::array<char, 256> heif{};  ///< libheif's version and decoders, or what is missing, for people
+  std::array<char, 256> why{};  ///< for each missing layer the reason, for people
+  /// In the order of Libraries(): LibrarySupport::detail.
+  std::array<LibraryText, kMostLibraries> libraries{};
 };
 
-/// One image to decode. Its bytes lie in the shared memory.
+/// Images that a worker may have at a time. Each has a half of the shared memory to itself: its seat.
+inline constexpr int kSeats = 2;
+
+/// One image to decode. Its bytes lie in its seat of the shared memory.
 struct JobMessage {
   uint32_t magic = kProtocolMagic;
   uint32_t version = kProtocolVersion;
@@ -79,7 +85,10 @@ struct JobMessage {
   int64_t max_pixels = 0;
   int64_t max_file_bytes = 0;
   int64_t max_decoder_bytes = 0;
+  int64_t granted_bytes = 0;
+  int64_t granted_cpu_ms = 0;
   int32_t max_side = 0;
+  int32_t max_cpu_s = 0;
   int32_t max_jpeg_scans = 0;
   int32_t jpeg_scaling = 0;
   int32_t alpha = 0;
@@ -91,9 +100,11 @@ struct JobMessage {
   int32_t rounding = 0;
   int32_t jpeg_decoder = 0;
   int32_t damaged = 0;
+  int32_t seat = 0;  ///< nobody else has it until the answer
 };
 
-/// The answer. On success the pixels lie in the shared memory.
+/// The answer to one image; two may come in any order. On success the pixels lie in the shared memory, or it
+/// says that the photo wants more than was granted (DecodeReport::wants).
 struct ReplyMessage {
   uint32_t magic = kProtocolMagic;
   uint32_t version = kProtocolVersion;
@@ -104,17 +115,19 @@ struct ReplyMessage {
   int32_t height = 0;
   int32_t orientation = 0;
   int32_t scale_denominator = 0;
+  int64_t wants_bytes = 0;
+  int64_t wants_cpu_ms = 0;
   int64_t decoded_at_ns = 0;  ///< CLOCK_MONOTONIC, which is the same in every process
   uint32_t message_bytes = 0;
   int32_t profile = 0;
   int32_t own_jpeg_decoder = 0;
   int32_t damaged = 0;
   int32_t rows_ok = 0;
-  int32_t reserved = 0;
+  int32_t in_pair = 0;
   std::array<char, kMaxMessageBytes> message{};
 };
 
-JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence);
+JobMessage MakeJobMessage(const DecodeJob& job, uint64_t sequence, int seat = 0);
 /// What a worker does with a job. `spec` receives the job's spec and must outlive the result, whose spans are
 /// empty. Errors: kInternal naming the field.
 Result<DecodeJob> ReadJobMessage(const JobMessage& message, size_t input_capacity, size_t output_capacity,

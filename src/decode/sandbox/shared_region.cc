@@ -75,18 +75,20 @@ Result<SharedRegion> SharedRegion::Map(int fd, const RegionLayout& layout) {
   close(fd);
   if (base == MAP_FAILED) return Failed("mmap");
   region.base_ = static_cast<uint8_t*>(base);
-  if (mprotect(region.base_ + layout.output_bytes, layout.input_bytes, PROT_READ) != 0) {
+  if (mprotect(region.base_ + layout.input_begin(), kSeats * layout.input_bytes, PROT_READ) != 0) {
     return Failed("mprotect");
   }
   return region;
 }
 
-void SharedRegion::TrimInput(size_t kept) {
-  const size_t from = layout_.output_bytes + RoundUp(kept);
-  if (from >= layout_.total()) return;
+void SharedRegion::TrimInput(int seat, size_t kept) {
+  const size_t begin = layout_.input_begin() + static_cast<size_t>(seat) * layout_.input_bytes;
+  const size_t from = begin + RoundUp(kept);
+  const size_t end = begin + layout_.input_bytes;
+  if (from >= end) return;
   // A failure costs memory, not correctness: the pages are used again by the next large image.
   (void)fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
-                  static_cast<off_t>(layout_.total() - from));
+                  static_cast<off_t>(end - from));
 }
 
 void SharedRegion::Forget() { (void)madvise(base_, layout_.total(), MADV_DONTNEED); }

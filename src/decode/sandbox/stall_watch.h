@@ -73,9 +73,9 @@ class StallWatch {
   std::optional<Death> Judge(const Look& look);
 
  private:
-  const AttemptLimits limits_;
-  const Deadline deadline_;
-  const TimePoint start_;
+  AttemptLimits limits_;
+  Deadline deadline_;
+  TimePoint start_;
   Look last_;
   Clock::duration asleep_{};   // in all
   Clock::duration stopped_{};  // since it ran last

@@ -23,8 +23,9 @@
 #include <string_view>
 
 #include "decode/color/transform.h"
+#include "decode/decode_memory.h"
 #include "decode/decoder.h"
-#include "decode/formats/heif/support.h"
+#include "decode/formats/libraries.h"
 #include "decode/sandbox/faults.h"
 #include "decode/sandbox/policy.h"
 #include "decode/sandbox/protocol.h"
@@ -68,7 +69,7 @@ void GiveIdleMemoryBack() {
   dl_iterate_phdr(DropCode, nullptr);
 }
 
-class Worker {
+class Worker final : private JobFeed {
  public:
   Worker(SharedRegion region, FaultPlan faults)
       : region_(std::move(region)), faults_(std::move(faults)), decoder_(MakeInProcessDecoder()) {}
@@ -76,7 +77,7 @@ class Worker {
   /// Decodes a picture of one pixel and converts another's colours, so that every library has chosen its CPU
   /// paths, bound its symbols and taken its first memory before the walls go up.
   void WarmUp() {
-    EnableHeif();
+    EnableLibraries();
     static constexpr uint8_t kGif[] = {'G', 'I', 'F', '8', '9', 'a',  1, 0,    1, 0, 0x80, 0,
                                        0,   1,   2,   3,   4,   5,    6, ',',  0, 0, 0,    0,
                                        1,   0,   1,   0,   0,   0x02, 2, 0x44, 1, 0, ';'};
@@ -84,7 +85,7 @@ class Worker {
     DecodeJob job;
     job.encoded = kGif;
     job.spec = &spec;
-    job.out = region_.output().first(spec.slot_bytes());
+    job.out = region_.output(0).first(spec.slot_bytes());
     const auto report = decoder_->Decode(job);
     warm_ = report.ok() && WarmUpColor();
     GiveBack();
@@ -93,43 +94,80 @@ class Worker {
 
   int Serve() {
     faults_.At(Step::kAfterHello, {});
-    for (;;) {
-      JobMessage message;
-      const ssize_t got = recv(kWorkerSocketFd, &message, sizeof(message), 0);
-      if (got == 0) return 0;  // the server closed its end
-      if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+    while (!ended_) {
+      const DecodeJob* first = Receive(0);
+      if (first != nullptr) {
+        DecodeAll(*first);
+      } else if (!ended_) {
         GiveBack();
-        continue;
       }
-      if (got != static_cast<ssize_t>(sizeof(message)) || !Answer(message)) return kExitProtocol;
+    }
+    return exit_code_;
+  }
+
+  // JobFeed: the server sends a second image whenever it has one, without being asked.
+  const DecodeJob* Next() override { return ended_ ? nullptr : Receive(MSG_DONTWAIT); }
+  void Finish(const DecodeJob& job, Result<DecodeReport> report) override {
+    Seat& seat =
+        *std::find_if(seats_.begin(), seats_.end(), [&](const Seat& each) { return &each.job == &job; });
+    seat.taken = false;
+    faults_.At(Step::kBeforeReply, job.encoded);
+    ReplyMessage reply = MakeReplyMessage(report, seat.sequence);
+    const size_t bytes = faults_.Falsify(job.encoded, &reply);
+    if (send(kWorkerSocketFd, &reply, bytes, MSG_NOSIGNAL) != static_cast<ssize_t>(bytes)) End(kExitProtocol);
+    faults_.At(Step::kAfterReply, job.encoded);
+    // Its share goes to another decoder now.
+    if (job.granted.bytes > DecodeMemory::kOwnBytes && job.granted.bytes != DecodeCost::kUnlimited) {
+      malloc_trim(0);
     }
   }
 
  private:
-  bool Answer(const JobMessage& message) {
+  struct Seat {
+    bool taken = false;
+    uint64_t sequence = 0;
     preprocess::Spec spec;
-    Result<DecodeJob> job = ReadJobMessage(message, region_.input().size(), region_.output().size(), &spec);
-    if (!job.ok()) return false;
-    job->encoded = region_.input().first(message.encoded_bytes);
-    job->out = region_.output().first(message.out_bytes);
+    DecodeJob job;
+  };
+
+  /// The next image that the server sends; null when none came in time, or none will come any more (ended_).
+  const DecodeJob* Receive(int flags) {
+    JobMessage message;
+    const ssize_t got = recv(kWorkerSocketFd, &message, sizeof(message), flags);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return nullptr;
+    if (got == 0) return End(0);  // the server closed its end
+    if (got != static_cast<ssize_t>(sizeof(message))) return End(kExitProtocol);
+    preprocess::Spec spec;
+    const size_t input_capacity = region_.input(0).size();
+    Result<DecodeJob> job = ReadJobMessage(message, input_capacity, region_.output(0).size(), &spec);
+    if (!job.ok()) return End(kExitProtocol);
+    Seat& seat = seats_.at(static_cast<size_t>(message.seat));
+    if (seat.taken) return End(kExitProtocol);
+    seat = {true, message.sequence, spec, *job};
+    seat.job.spec = &seat.spec;
+    seat.job.encoded = region_.input(message.seat).first(message.encoded_bytes);
+    seat.job.out = region_.output(message.seat).first(message.out_bytes);
     idle_ = false;
-    faults_.At(Step::kBeforeDecode, job->encoded);
-    const Result<DecodeReport> report = Decode(*job);
-    faults_.At(Step::kBeforeReply, job->encoded);
-    ReplyMessage reply = MakeReplyMessage(report, message.sequence);
-    const size_t bytes = faults_.Falsify(job->encoded, &reply);
-    const bool sent = send(kWorkerSocketFd, &reply, bytes, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes);
-    faults_.At(Step::kAfterReply, job->encoded);
-    return sent;
+    faults_.At(Step::kBeforeDecode, seat.job.encoded);
+    return &seat.job;
   }
 
-  Result<DecodeReport> Decode(const DecodeJob& job) {
+  const DecodeJob* End(int exit_code) {
+    ended_ = true;
+    exit_code_ = exit_code;
+    return nullptr;
+  }
+
+  void DecodeAll(const DecodeJob& first) {
     try {
-      return decoder_->Decode(job);
+      decoder_->DecodeFeed(first, *this);
     } catch (const std::bad_alloc&) {
       throw;
     } catch (const std::exception& error) {
-      return Status(Code::kInternal, std::string("the decoder threw an exception: ") + error.what());
+      const Status status(Code::kInternal, std::string("the decoder threw an exception: ") + error.what());
+      for (const Seat& seat : seats_) {
+        if (seat.taken) Finish(seat.job, status);
+      }
     }
   }
 
@@ -144,6 +182,9 @@ class Worker {
   SharedRegion region_;
   FaultPlan faults_;
   std::unique_ptr<Decoder> decoder_;
+  std::array<Seat, kSeats> seats_;
+  bool ended_ = false;
+  int exit_code_ = 0;
   bool idle_ = false;
   bool warm_ = false;
 };
@@ -156,12 +197,14 @@ uint32_t CopyText(const std::string& text, std::array<char, kSize>* out) {
 }
 
 bool SayHello(const PolicyResult& policy) {
-  const HeifSupport& heif = GetHeifSupport();
   Hello hello;
   hello.layers = policy.layers;
   hello.why_bytes = CopyText(policy.why, &hello.why);
-  hello.codecs = (heif.hevc ? kCodecHevc : 0) | (heif.av1 ? kCodecAv1 : 0);
-  hello.heif_bytes = CopyText(heif.detail, &hello.heif);
+  for (size_t i = 0; i < LoadedLibraries().size(); ++i) {
+    const LibrarySupport& library = LoadedLibraries()[i];
+    hello.codecs |= library.formats;
+    hello.libraries.at(i).bytes = CopyText(library.detail, &hello.libraries.at(i).text);
+  }
   return send(kWorkerSocketFd, &hello, sizeof(hello), MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof(hello));
 }
 

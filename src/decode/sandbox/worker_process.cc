@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -21,7 +22,6 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "decode/sandbox/cpu_handover.h"
 #include "decode/sandbox/faults.h"
 #include "decode/sandbox/protocol.h"
 
@@ -37,6 +37,9 @@ constexpr size_t kKeptInputBytes = size_t{4} << 20;
 constexpr std::chrono::seconds kStarvedStart{30};
 /// A dying process closes its socket some microseconds before it can be reaped.
 constexpr int kReapPatienceMs = 200;
+/// What a worker maps beside one decode's own memory: libraries, kept scratch, fragmentation.
+constexpr uint64_t kOverheadBytes = 512ULL << 20;
+constexpr uint64_t kLeastAddressSpace = 1ULL << 30;
 
 Status Unavailable(const std::string& what, int error) {
   return {Code::kUnavailable, "cannot start a decoder process: " + what + ": " + std::strerror(error)};
@@ -127,9 +130,14 @@ std::string DescribeEnd(int wait_status) {
 
 }  // namespace
 
+uint64_t AddressSpaceFor(int64_t bytes, const RegionLayout& layout) {
+  return std::max(kLeastAddressSpace, 2 * static_cast<uint64_t>(bytes) + layout.total() + kOverheadBytes);
+}
+
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(const WorkerStart& start) {
   ASSIGN_OR_RETURN(SharedRegion region, SharedRegion::Create(start.arguments.layout));
   std::unique_ptr<WorkerProcess> worker(new WorkerProcess(std::move(region)));
+  worker->address_space_bytes_ = start.arguments.address_space_bytes;
   RETURN_IF_ERROR(worker->Spawn(start));
   RETURN_IF_ERROR(worker->AwaitHello(start.hello_limit));
   return worker;
@@ -192,59 +200,117 @@ Status WorkerProcess::AwaitHello(Clock::duration limit) {
   }
 }
 
-Attempt WorkerProcess::Run(const DecodeJob& job, const AttemptLimits& limits, const Surroundings& around) {
-  const Clock::duration before = CpuTime();
-  Attempt attempt = RunOnce(job, limits, before, around);
-  attempt.cpu = CpuTime() - before;
-  return attempt;
+int WorkerProcess::load() const {
+  return static_cast<int>(
+      std::count_if(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.job != nullptr; }));
 }
 
-Attempt WorkerProcess::RunOnce(const DecodeJob& job, const AttemptLimits& limits, Clock::duration cpu_before,
-                               const Surroundings& around) {
-  std::memcpy(region_.input().data(), job.encoded.data(), job.encoded.size());
-  const JobMessage message = MakeJobMessage(job, ++sequence_);
-  const TimePoint sent_at = Clock::now();
-  std::optional<CpuHandover> handover;
-  if (around.alone) handover.emplace(pid_);
-  // A failure means that the worker is gone; Await() sees it too, and says why.
-  (void)send(socket_, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (handover) handover->Sent();
-  Attempt attempt = Await(job, limits, sent_at, cpu_before, around.all_stopped);
-  ++images_;
-  if (!attempt.answered) return attempt;
-  if (job.encoded.size() > kKeptInputBytes) region_.TrimInput(kKeptInputBytes);
-  if (attempt.report.ok()) {
-    std::memcpy(job.out.data(), region_.output().data(), job.spec->slot_bytes());
+void WorkerProcess::Load(const DecodeJob& job, const AttemptLimits& limits) {
+  const auto index = static_cast<int>(seats_[0].job == nullptr ? 0 : 1);
+  Charge();
+  Seat& seat = seats_.at(static_cast<size_t>(index));
+  seat = {&job, ++sequence_, false, {}, limits, std::nullopt, {}};
+  std::memcpy(region_.input(index).data(), job.encoded.data(), job.encoded.size());
+  LimitAddressSpace();
+}
+
+// The worker starts with the most that it may ever get, and cannot change it. What it gets for its images is
+// what the larger one was granted: only two that fit into that are decoded at the same time.
+void WorkerProcess::LimitAddressSpace() {
+  int64_t bytes = 0;
+  for (const Seat& seat : seats_) {
+    if (seat.job == nullptr) continue;
+    bytes = std::max(bytes, std::min(seat.job->granted.bytes, seat.job->options.limits.max_decoder_bytes));
   }
-  return attempt;
+  const uint64_t wanted = AddressSpaceFor(bytes, region_.layout());
+  if (wanted == address_space_bytes_) return;
+  rlimit limit{};
+  if (prlimit(pid_, RLIMIT_AS, nullptr, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) return;
+  limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
+  // Where it cannot be changed it stays at the most.
+  if (prlimit(pid_, RLIMIT_AS, &limit, nullptr) == 0) address_space_bytes_ = wanted;
 }
 
-Attempt WorkerProcess::Await(const DecodeJob& job, const AttemptLimits& limits, TimePoint sent_at,
-                             Clock::duration cpu_before, const std::atomic<bool>* all_stopped) {
-  StallWatch watch(limits, job.deadline, sent_at);
+void WorkerProcess::Send(bool hand_over) {
+  if (hand_over) handover_.emplace(pid_);
+  for (int index = 0; index < kSeats; ++index) {
+    Seat& seat = seats_.at(static_cast<size_t>(index));
+    if (seat.job == nullptr || seat.sent) continue;
+    const JobMessage message = MakeJobMessage(*seat.job, seat.sequence, index);
+    seat.sent = true;
+    seat.sent_at = Clock::now();
+    seat.watch.emplace(seat.limits, seat.job->deadline, seat.sent_at);
+    // A failure means that the worker is gone; Await() sees it too, and says why.
+    (void)send(socket_, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ++images_;
+  }
+  if (handover_) handover_->Sent();
+}
+
+Attempt WorkerProcess::Await(const std::atomic<bool>* all_stopped, const DecodeJob** job) {
   std::array<uint8_t, sizeof(ReplyMessage) + 1> bytes;  // one more than is right, to see what is too long
   for (;;) {
     const ssize_t got = recv(socket_, bytes.data(), bytes.size(), 0);
-    if (got > 0) {
-      CheckedReply reply =
-          CheckReply(std::span(bytes).first(static_cast<size_t>(got)), job, sequence_, sent_at);
-      if (!reply.believed) return Died(Death::kProtocol, reply.lie);
-      Attempt attempt;
-      attempt.answered = true;
-      attempt.report = std::move(reply.report);
-      return attempt;
-    }
+    if (got > 0) return Answered(std::span(bytes).first(static_cast<size_t>(got)), job);
     if (got == 0 || (errno != EAGAIN && errno != EINTR)) return Bury();
-    StallWatch::Look look{Clock::now(), CpuTime() - cpu_before, ReadProcessState(pid_)};
-    look.all_stopped = all_stopped != nullptr && all_stopped->load();
-    if (const std::optional<Death> late = watch.Judge(look)) return Died(*late, Describe(*late));
+    if (const std::optional<Death> late = Judge(all_stopped)) return Died(*late, Describe(*late));
   }
 }
 
+/// What the process used since the last call is shared by the images that it had meanwhile.
+void WorkerProcess::Charge() {
+  const Clock::duration now = CpuTime();
+  const Clock::duration used = now - std::exchange(charged_cpu_, now);
+  const int images = load();
+  for (Seat& seat : seats_) {
+    if (seat.job != nullptr) seat.cpu += used / images;
+  }
+}
+
+Attempt WorkerProcess::Answered(std::span<const uint8_t> reply, const DecodeJob** job) {
+  handover_.reset();
+  Charge();
+  ReplyMessage message;
+  std::memcpy(&message, reply.data(), std::min(reply.size(), sizeof(message)));
+  // That of the image which it says to answer, or the first one's, whom it then lies to.
+  const int index = seats_[1].sent && message.sequence == seats_[1].sequence ? 1 : seats_[0].sent ? 0 : 1;
+  Seat& seat = seats_.at(static_cast<size_t>(index));
+  CheckedReply checked = CheckReply(reply, *seat.job, seat.sequence, seat.sent_at);
+  if (!checked.believed) return Died(Death::kProtocol, checked.lie);
+  Attempt attempt;
+  attempt.answered = true;
+  attempt.report = std::move(checked.report);
+  attempt.cpu = seat.cpu;
+  *job = seat.job;
+  if (seat.job->encoded.size() > kKeptInputBytes) region_.TrimInput(index, kKeptInputBytes);
+  if (attempt.report.ok() && attempt.report->wants.bytes == 0) {
+    std::memcpy(seat.job->out.data(), region_.output(index).data(), seat.job->spec->slot_bytes());
+  }
+  seat = {};
+  return attempt;
+}
+
+std::optional<Death> WorkerProcess::Judge(const std::atomic<bool>* all_stopped) {
+  Charge();
+  StallWatch::Look look{Clock::now(), {}, ReadProcessState(pid_)};
+  look.all_stopped = all_stopped != nullptr && all_stopped->load();
+  std::optional<Death> late;
+  for (Seat& seat : seats_) {
+    if (!seat.sent) continue;
+    look.cpu = seat.cpu;
+    const std::optional<Death> death = seat.watch->Judge(look);
+    if (!late) late = death;
+  }
+  return late;
+}
+
 Attempt WorkerProcess::Died(Death death, std::string detail) {
+  handover_.reset();
   killed_by_us_ = !HasEnded();
   KillAndReap();
   Attempt attempt;
+  Charge();
+  for (Seat& seat : seats_) attempt.cpu += std::exchange(seat, {}).cpu;
   // It may have died by itself in the meantime.
   attempt.death = killed_by_us_ ? death : DeathOf(wait_status_, false);
   attempt.detail = killed_by_us_ ? std::move(detail) : DescribeEnd(wait_status_);

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/text/ascii.h"
 #include "base/text/base64.h"
+#include "base/text/image_names.h"
 #include "base/text/percent.h"
 #include "base/text/sizes.h"
 #include "base/text/utf8.h"
@@ -110,6 +111,25 @@ TEST(Utf8, BadBytesAreReplacedOneByOne) {
   EXPECT_EQ(ToValidUtf8("ok\xFF"), "ok" + bad);
   EXPECT_EQ(ToValidUtf8("\xED\xA0\x80"), bad + bad + bad);
   EXPECT_EQ(ToValidUtf8("\xF0\x9F\x98\xBA"), "\xF0\x9F\x98\xBA");
+}
+
+TEST(ImageNames, InAnyCase) {
+  for (const char* name : {"a.b.JPeG", "x.HIF", "x.heics", "x.AVIFS", "x.mpo", "x.jxl", "x.jp2", "x.dng",
+                           "x.CR3", "x.dib", "x.pbm", "x.jfif", "x.apng", ".jpg"}) {
+    EXPECT_TRUE(HasImageName(name)) << name;
+  }
+  for (const char* name : {"jpg", "a.jpg.txt", "a.", "", "a.mp4", "jpg.gz"})
+    EXPECT_FALSE(HasImageName(name)) << name;
+}
+
+TEST(ImageNames, ExtensionsAndKinds) {
+  EXPECT_EQ(ExtensionOf("A.Tar.GZ"), ".gz");
+  EXPECT_EQ(ExtensionOf("none"), "");
+  EXPECT_EQ(ExtensionOf("a.b c"), "");
+  EXPECT_EQ(ExtensionOf("a.averyverylongone"), "");
+  EXPECT_EQ(MediaKindOf(".mov"), "videos");
+  EXPECT_EQ(MediaKindOf(".mp3"), "sounds");
+  EXPECT_EQ(MediaKindOf(".txt"), "");
 }
 
 }  // namespace

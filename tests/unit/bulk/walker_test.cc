@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "testing/test_images.h"
 #include "unit/bulk/temporary_folder.h"
 
 namespace photovec::bulk {
@@ -148,10 +149,35 @@ TEST_F(PathWalkerTest, OneFolderIsLeftOut) {
 
 TEST_F(PathWalkerTest, NothingIsInAnEmptyFolder) { EXPECT_THAT(Walk({root_.string()}), IsEmpty()); }
 
-TEST(PathWalker, ImageExtensions) {
-  EXPECT_TRUE(HasImageExtension("a.b.JPeG"));
-  EXPECT_FALSE(HasImageExtension("jpg"));
-  EXPECT_FALSE(HasImageExtension("a.jpg.txt"));
+TEST_F(PathWalkerTest, FilesOfOtherNamesAreTakenByContent) {
+  const test::Encoded jpeg = test::EncodeJpeg(test::MakePhoto(8, 8, 3));
+  const std::string photo(jpeg.begin(), jpeg.end());
+  Write("photo", photo);
+  Write("photo.txt", photo);
+  Write("RAW.CR2", "taken by name");
+  Write("qoi.dat", "qoif");
+  Write("empty", "");
+  Write("poem", "P1 is no picture");
+  Write("a.mp4", std::string("\0\0\0\x20"
+                             "ftypisom",
+                             12));
+  Write("b.MP4");
+  Write("c.mov");
+  Write("d.txt", "hello");
+  Write(".hidden", photo);
+  EXPECT_THAT(Walk({root_.string()}), ElementsAre("RAW.CR2", "photo", "photo.txt", "qoi.dat"));
+  EXPECT_EQ(passed_over_.by_name, 7);
+  EXPECT_EQ(passed_over_.KindsText(),
+            "7 files passed over: 3 videos (.mp4, .mov), 2 without an extension, 1 .txt, 1 hidden");
+}
+
+TEST(PassedOver, KindsAreFew) {
+  PassedOver passed_over;
+  EXPECT_EQ(passed_over.KindsText(), "");
+  for (int i = 0; i < 1000; ++i) passed_over.CountByName("." + std::to_string(i));
+  EXPECT_EQ(passed_over.kinds.size(), PassedOver::kMostKinds + 1);
+  EXPECT_EQ(passed_over.kinds["others"], 900);
+  EXPECT_THAT(passed_over.KindsText(), ::testing::EndsWith(" of other kinds"));
 }
 
 }  // namespace

@@ -102,7 +102,8 @@ TEST(HeifProbe, SizesAreThoseThatAreShown) {
   cropped.AddCrop(cropped.AddCoded(FakeHeifPart(96, 64)), 50, 40);
   const ImageHeader header = Probed(cropped.Build());
   EXPECT_TRUE(header.heif.cropped);
-  EXPECT_EQ(header.width, 96) << "the bound";
+  EXPECT_EQ(header.width, 50);
+  EXPECT_EQ(header.height, 40);
 }
 
 TEST(HeifProbe, GridsCountTheirTiles) {
@@ -157,7 +158,7 @@ TEST(HeifProbe, AlphaIsSeenAndThumbnailsAreNot) {
   HeifBuilder unlike;
   unlike.AddCoded(FakeHeifPart(96, 64));
   unlike.MakeAlpha(unlike.AddCoded(FakeHeifPart(48, 32)), 1);
-  ExpectRefused(unlike.Build(), Code::kUnsupportedFormat, "transparency of another size");
+  EXPECT_TRUE(Probed(unlike.Build()).heif.has_alpha) << "it is stretched";
 }
 
 TEST(HeifProbe, DataOutsideOfTheFileIsCalledSo) {
@@ -221,22 +222,18 @@ TEST(HeifProbe, EveryBrokenByteIsSurvived) {
   }
 }
 
-TEST(HeifProbe, OtherCodecsAndSequencesAreNamed) {
+TEST(HeifProbe, OtherCodecsAreNamed) {
   HeifBuilder jpeg2000;
   const uint32_t id = jpeg2000.AddItem("j2k1", {1, 2, 3});
   jpeg2000.AddSize(id, 8, 8);
   ExpectRefused(jpeg2000.Build(), Code::kUnsupportedFormat, "'j2k1'; only HEVC and AV1 are decoded");
-  const std::string sequence = std::string(
-                                   "\0\0\0\x14"
-                                   "ftypmsf1\0\0\0\0hevc",
-                                   20) +
-                               std::string("\0\0\0\x08moov", 8);
-  ExpectRefused(Encoded(sequence.begin(), sequence.end()), Code::kUnsupportedFormat,
-                "sequence without a still image");
 }
 
 TEST(HeifLimits, LookAtEveryPart) {
   Limits limits;
+  limits.max_pixels = 50'000'000;
+  limits.max_side = 16'384;
+  limits.max_decoder_bytes = 256LL << 20;
   EXPECT_TRUE(CheckHeader(Probed(Grid().Build()), 1, AlphaMode::kDrop, limits).ok());
   const auto refused = [&](const Encoded& file) {
     return CheckHeader(Probed(file), 1, AlphaMode::kDrop, limits).code();

@@ -188,7 +188,7 @@ TEST(MachinePlan, BudgetIsAQuarterUpToTwoGiB) {
 
 TEST(MachinePlan, BudgetIsWhatModelAndDecodersLeave) {
   constexpr uint64_t kMiB = uint64_t{1} << 20;
-  EngineOptions options;  // decoders of up to 256 MiB
+  EngineOptions options;
   const auto fit = [&](uint64_t memory, const MemoryNeeds& needs, MachinePlan* plan) {
     const Machine machine = MachineOf(2, 2, memory);
     *plan = MakePlan(machine, options);
@@ -197,12 +197,21 @@ TEST(MachinePlan, BudgetIsWhatModelAndDecodersLeave) {
   MachinePlan plan;
   EXPECT_EQ(fit(1536 * kMiB, {400 * kMiB, 30 * kMiB, 0}, &plan), "") << "a container of 1.5 GiB";
   EXPECT_EQ(plan.memory_budget_bytes, 384 * kMiB) << "a quarter fits";
-  options.decode.limits.max_decoder_bytes = 64 << 20;
+  EXPECT_EQ(plan.decode_memory_bytes / kMiB, 520U) << "and half of what the model leaves for the decoders";
   EXPECT_EQ(fit(1536 * kMiB, {1000 * kMiB, 30 * kMiB, 0}, &plan), "");
   EXPECT_LT(plan.memory_budget_bytes, 200 * kMiB) << "less is left";
+  EXPECT_LT(plan.decode_memory_bytes, 200 * kMiB) << "half of it";
   EXPECT_THAT(plan.memory_why, HasSubstr("leave of 1.5 GiB"));
-  EXPECT_THAT(fit(768 * kMiB, {600 * kMiB, 30 * kMiB, 0}, &plan), HasSubstr("Fewer --decoders"));
+  EXPECT_THAT(fit(768 * kMiB, {600 * kMiB, 30 * kMiB, 0}, &plan), HasSubstr("A lower --decode-memory"));
   EXPECT_EQ(plan.memory_budget_bytes, 64 * kMiB) << "a server must be able to work at all";
+  EXPECT_EQ(plan.decode_memory_bytes, 64 * kMiB);
+  EXPECT_EQ(fit(uint64_t{4096} * kMiB, {400 * kMiB, 30 * kMiB, 0}, &plan), "");
+  EXPECT_EQ(plan.decode_memory_bytes / kMiB, 1800U);
+  fit(uint64_t{256} << 30, {400 * kMiB, 30 * kMiB, 0}, &plan);
+  EXPECT_EQ(plan.decode_memory_bytes, uint64_t{2560} * kMiB) << "2 GiB and 256 MiB for each decoder";
+  options.decode_memory_bytes = 300 * kMiB;
+  fit(1536 * kMiB, {400 * kMiB, 30 * kMiB, 0}, &plan);
+  EXPECT_EQ(plan.decode_memory_bytes, 300 * kMiB) << "as set";
   options.memory_budget_bytes = 1024 * kMiB;
   EXPECT_THAT(fit(1536 * kMiB, {400 * kMiB, 30 * kMiB, 0}, &plan), HasSubstr("--memory-budget"));
   EXPECT_EQ(plan.memory_budget_bytes, 1024 * kMiB) << "as set";

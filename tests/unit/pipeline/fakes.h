@@ -26,10 +26,18 @@ namespace photovec::testing {
 
 inline Bytes Photo(const std::string& text) { return Bytes::Own(text); }
 
-/// "Photos" are text that is copied into the slot. "corrupt" is refused, "throw" throws. All decoders of a
-/// test share one of these: a gate, and a record of what was decoded, in order.
+/// "Photos" are text that is copied into the slot. "corrupt" is refused, "throw" throws. "big:N" takes N MiB
+/// and passes a gate of its own when it was granted them; "big:N corrupt" is then refused, "big:N more" wants
+/// more. All decoders of a test share one of these: gates, and a record of what was decoded, in order.
+///
+/// With `pairs` a decoder that has one "photo" that begins as a JPEG does takes a second one and ends it
+/// first; one that ends with "throw" throws when both are there.
 struct DecoderControl {
   Gate gate;
+  Gate big_gate;
+  bool pairs = false;
+  std::function<void(const std::string&)>
+      before_second;  ///< told the first one, before the second is asked for
   std::mutex mutex;
   std::vector<std::string> decoded;
   std::vector<std::pair<preprocess::ResizeMode, decode::JpegScaling>> modes;
@@ -40,24 +48,47 @@ struct DecoderControl {
   }
 };
 
+inline constexpr const char* kJpegStart = "\xFF\xD8\xFF";
 class FakeDecoder : public decode::Decoder {
  public:
   explicit FakeDecoder(DecoderControl& control) : control_(control) {}
   Result<decode::DecodeReport> Decode(const decode::DecodeJob& job) override {
     const std::string text(job.encoded.begin(), job.encoded.end());
+    decode::DecodeReport report;
+    const bool big = text.starts_with("big:");
+    const int64_t bytes = big ? std::stoll(text.substr(4)) << 20 : 0;
+    if (bytes > job.granted.bytes) {
+      report.wants = {bytes, 1};
+      return report;
+    }
     {
       std::scoped_lock lock(control_.mutex);
       control_.decoded.push_back(text);
       control_.modes.emplace_back(job.spec->mode, job.options.jpeg_scaling);
     }
-    control_.gate.Pass();
+    (big ? control_.big_gate : control_.gate).Pass();
+    if (big && text.ends_with("more")) {
+      report.wants = {job.granted.bytes + 1, 1};
+      return report;
+    }
     if (text == "throw") throw std::runtime_error("bad codec");
-    if (text == "corrupt") return Status(Code::kImageCorrupt, "it is corrupt");
+    if (text.ends_with("corrupt")) return Status(Code::kImageCorrupt, "it is corrupt");
     std::memcpy(job.out.data(), text.c_str(), std::min(text.size(), job.out.size() - 1));
     job.out[std::min(text.size(), job.out.size() - 1)] = 0;
-    decode::DecodeReport report;
     report.decoded_at = Clock::now();
+    if (text.starts_with(kJpegStart)) report.format = decode::Format::kJpeg;
     return report;
+  }
+  void DecodeFeed(const decode::DecodeJob& first, decode::JobFeed& feed) override {
+    if (!control_.pairs) return decode::Decoder::DecodeFeed(first, feed);
+    Result<decode::DecodeReport> report = Decode(first);
+    const std::string text(first.encoded.begin(), first.encoded.end());
+    if (control_.before_second) control_.before_second(text);
+    const decode::DecodeJob* second = feed.Next();
+    if (text.ends_with("throw")) throw std::runtime_error("bad codec");
+    if (report.ok()) report->own_jpeg_decoder = report->in_pair = second != nullptr;
+    if (second != nullptr) feed.Finish(*second, Decode(*second));
+    feed.Finish(first, std::move(report));
   }
 
  private:

@@ -22,6 +22,7 @@ class PipelineFixture : public ::testing::Test {
   }
   void TearDown() override {
     decoders.gate.Open();
+    decoders.big_gate.Open();
     tokenizers.Open();
     for (FakeEncoder* encoder : encoders) encoder->gate.Open();
     Destroy();

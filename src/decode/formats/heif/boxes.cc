@@ -57,19 +57,14 @@ class TableReader {
     ByteReader reader(file_);
     HeifBox box;
     bool found = false;
-    bool movie = false;
     while (NextBox(&reader, &box)) {
-      if (box.type == FourCc("meta") && !found) {
-        *meta = box;
-        found = true;
-      }
-      movie = movie || box.type == FourCc("moov");
+      if (box.type != FourCc("meta") || found) continue;
+      *meta = box;
+      found = true;
     }
     // Cameras hang things that are no boxes behind the last one; image data that is cut is another matter.
     if (reader.failed() && (!found || box.type == FourCc("mdat"))) return Cut();
-    if (found) return Status::Ok();
-    if (!movie) return Corrupt("has no list of its images");
-    return {Code::kUnsupportedFormat, "the " + name_ + " is a sequence without a still image in it"};
+    return found ? Status::Ok() : Corrupt("has no list of its images");
   }
 
   Status ReadChild(const HeifBox& box) {
@@ -104,6 +99,12 @@ class TableReader {
       item.is_protected = fields.U16Be() != 0;
       if (version >= 2) item.type = fields.U32Be();
       if (fields.failed()) return Corrupt("has a broken item entry");
+      if (item.type == FourCc("mime")) {
+        while (fields.U8() != 0) {  // its name
+        }
+        constexpr std::string_view kXmp("application/rdf+xml\0", 20);
+        item.is_xmp = HasAt(entry.data, fields.offset(), kXmp);
+      }
       tables_.items.push_back(item);
     }
     return reader.failed() ? Cut() : Status::Ok();
@@ -158,8 +159,10 @@ class TableReader {
       const uint32_t item = ReadId(&reader, wide_id);
       const uint32_t count = reader.U8();
       for (uint32_t j = 0; j < count; ++j) {
-        const uint32_t index = wide_index ? reader.U16Be() & 0x7FFF : reader.U8() & 0x7F;
-        if (index != 0) tables_.associations.push_back({item, index - 1});  // 0: none
+        const uint32_t word = wide_index ? reader.U16Be() : reader.U8();
+        const uint32_t essential = wide_index ? 0x8000 : 0x80;
+        const uint32_t index = word & (essential - 1);  // 0: none
+        if (index != 0) tables_.associations.push_back({item, index - 1, (word & essential) != 0});
       }
       if (tables_.associations.size() > kMaxHeifAssociations) {
         return TooMany("or more uses of properties", tables_.associations.size(), kMaxHeifAssociations);
@@ -203,17 +206,21 @@ class TableReader {
     const uint32_t extents = reader->U16Be();
     if (extents > kMaxHeifExtents) return TooMany("pieces of one item", extents, kMaxHeifExtents);
     HeifItem found;
-    // 0 counts from the start of the file, 1 from that of idat; 2, in another item, nobody writes.
+    // 0 counts from the start of the file, 1 from that of idat, 2 from that of another item's data.
     const std::span<const uint8_t> all = method == 0 ? file_ : idat_;
     found.inside = method <= 1 && !elsewhere && extents > 0;
+    found.in_item = method == 2;
     for (uint32_t i = 0; i < extents; ++i) {
       Sized(reader, sizes.index);
       const uint64_t offset = Sized(reader, sizes.offset);
-      const uint64_t length = Sized(reader, sizes.length);
+      uint64_t length = Sized(reader, sizes.length);
       const uint64_t begin = base + offset;
+      // A length of 0: to the end (ISO/IEC 14496-12 §8.11.3.3).
+      if (length == 0 && sizes.length == 0 && begin >= base && begin <= all.size())
+        length = all.size() - begin;
       if (begin < base || begin > all.size() || length > all.size() - begin) found.inside = false;
       if (!found.inside) continue;
-      if (i == 0) found.first = all.subspan(static_cast<size_t>(begin), static_cast<size_t>(length));
+      found.pieces.push_back(all.subspan(static_cast<size_t>(begin), static_cast<size_t>(length)));
       found.bytes += length;
     }
     if (reader->failed()) return Corrupt("has a broken table of item locations");
@@ -222,8 +229,9 @@ class TableReader {
     if (item == tables_.items.end() || item->id != id || item->located) return Status::Ok();
     item->located = true;
     item->inside = found.inside;
+    item->in_item = found.in_item;
     item->bytes = found.inside ? found.bytes : 0;
-    item->first = found.inside ? found.first : std::span<const uint8_t>();
+    if (found.inside) item->pieces = std::move(found.pieces);
     return Status::Ok();
   }
 

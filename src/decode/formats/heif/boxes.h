@@ -38,15 +38,24 @@ bool NextBox(ByteReader* reader, HeifBox* box);
 /// The version of a FullBox; skips its flags and gives them to `flags` when that is not null.
 uint8_t ReadFullBox(ByteReader* reader, uint32_t* flags = nullptr);
 
+/// Data that may lie in pieces; borrows the file.
+using HeifPieces = std::vector<std::span<const uint8_t>>;
+
 struct HeifItem {
   uint32_t id = 0;
   uint32_t type = 0;  ///< 'hvc1', 'av01', 'grid', 'Exif', ...
   bool is_protected = false;
+  bool is_xmp = false;  ///< of the type 'mime', with the content type of XMP
   // From `iloc`:
   bool located = false;
-  bool inside = false;             ///< all its data lies in the file
-  uint64_t bytes = 0;              ///< of data
-  std::span<const uint8_t> first;  ///< the first extent, when inside
+  bool inside = false;   ///< all its data lies in the file
+  bool in_item = false;  ///< as a part of another item's data, which nothing here reads
+  uint64_t bytes = 0;    ///< of data
+  HeifPieces pieces;     ///< its extents in their order, when inside
+  /// The first extent, when inside; empty when there is none.
+  std::span<const uint8_t> first() const {
+    return pieces.empty() ? std::span<const uint8_t>() : pieces.front();
+  }
 };
 
 /// "from" refers to "to".
@@ -58,7 +67,8 @@ struct HeifReference {
 
 struct HeifAssociation {
   uint32_t item = 0;
-  uint32_t property = 0;  ///< index into properties
+  uint32_t property = 0;   ///< index into properties
+  bool essential = false;  ///< who does not know the property must not show the item
 };
 
 /// Borrows the file.
@@ -77,7 +87,7 @@ struct HeifTables {
 /// Reads the first `meta` box of a file. Takes memory for its tables only, at most some 100 KB.
 /// \param name what messages call the file: "HEIC" or "AVIF".
 /// Errors: kImageCorrupt (cut or contradicting), kDecodeLimit (more items, pieces or properties than a photo
-/// has), kUnsupportedFormat (no still image in it).
+/// has).
 Result<HeifTables> ReadHeifTables(std::span<const uint8_t> file, const std::string& name);
 
 }  // namespace photovec::decode

@@ -217,8 +217,8 @@ TEST(Protocol, AWorkerIsBelievedOnlyWhatCanBeTrue) {
   EXPECT_FALSE(with([](ReplyMessage& r) { r.own_jpeg_decoder = 2; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.sequence = 4; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.width = 0; }));
-  EXPECT_FALSE(with([](ReplyMessage& r) { r.height = 16'385; }));
-  EXPECT_FALSE(with([](ReplyMessage& r) { r.width = r.height = 16'000; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.height = 65'536; }));
+  EXPECT_FALSE(with([](ReplyMessage& r) { r.width = r.height = 40'000; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.orientation = 9; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.scale_denominator = 3; }));
   EXPECT_FALSE(with([](ReplyMessage& r) { r.decoded_at_ns = 1; }));
@@ -246,6 +246,27 @@ TEST(Protocol, AWorkerIsBelievedOnlyWhatCanBeTrue) {
   EXPECT_TRUE(damaged(1));
   EXPECT_FALSE(damaged(0));
   EXPECT_FALSE(damaged(1 << 20));
+
+  // It may want more than it was granted, within the limits, and nothing else then.
+  job.granted = {1'000, DecodeCost::kPlainCpuMs};
+  const auto wants = [&](const DecodeCost& cost, auto change) {
+    DecodeReport report;
+    report.wants = cost;
+    ReplyMessage reply = MakeReplyMessage(report, 5);
+    change(reply);
+    return believed(reply);
+  };
+  const auto nothing_else = [](ReplyMessage&) {};
+  EXPECT_TRUE(wants({1'001, 0}, nothing_else));
+  EXPECT_TRUE(wants({1, DecodeCost::kPlainCpuMs + 1}, nothing_else));
+  EXPECT_FALSE(wants({1'000, DecodeCost::kPlainCpuMs}, nothing_else)) << "it has as much";
+  EXPECT_FALSE(wants({job.options.limits.max_decoder_bytes + 1, 0}, nothing_else));
+  EXPECT_FALSE(wants({1'001, job.options.limits.max_cpu_s * int64_t{1'000}}, nothing_else));
+  EXPECT_FALSE(wants({1'001, 0}, [](ReplyMessage& r) { r.wants_cpu_ms = -1; }));
+  EXPECT_FALSE(wants({1'001, 0}, [](ReplyMessage& r) { r.width = 1; }));
+  EXPECT_FALSE(wants({1'001, 0}, [](ReplyMessage& r) { r.message_bytes = 1; }));
+  job.granted = {DecodeCost::kUnlimited, DecodeCost::kUnlimited};
+  EXPECT_FALSE(wants({1'001, 0}, nothing_else));
 }
 
 TEST(Protocol, AHelloIsOfThisVersionAndPrintable) {
@@ -276,6 +297,8 @@ TEST(Protocol, AJobArrivesAsItWasSent) {
   job.options.color = ColorMode::kSrgb;
   job.options.alpha = AlphaMode::kWhite;
   job.options.jpeg_scaling = JpegScaling::kExact;
+  job.options.limits.max_cpu_s = 7;
+  job.granted = {123, 456};
   const JobMessage message = MakeJobMessage(job, 1);
   preprocess::Spec read_spec;
   const size_t slot = spec.slot_bytes();
@@ -284,6 +307,9 @@ TEST(Protocol, AJobArrivesAsItWasSent) {
   EXPECT_EQ(read->options.color, ColorMode::kSrgb);
   EXPECT_EQ(read->options.alpha, AlphaMode::kWhite);
   EXPECT_EQ(read->options.jpeg_scaling, JpegScaling::kExact);
+  EXPECT_EQ(read->options.limits.max_cpu_s, 7);
+  EXPECT_EQ(read->granted.bytes, 123);
+  EXPECT_EQ(read->granted.cpu_ms, 456);
   EXPECT_EQ(read_spec.crop, spec.crop);
   const auto refused = [&](auto change) {
     JobMessage other = message;

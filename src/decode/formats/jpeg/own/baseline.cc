@@ -25,25 +25,23 @@ BaselineDecoder::BaselineDecoder() {
   alignment_ = (kAlignment - address % kAlignment) % kAlignment;
 }
 
-bool BaselineDecoder::Decode(const HeaderReader& headers, const uint8_t* data,
-                             std::span<const Segment> segments, TableCache* tables, RowOutput* rows) {
+Progress BaselineDecoder::Start(const HeaderReader& headers, const uint8_t* data,
+                                std::span<const Segment> segments, TableCache* tables, RowOutput* rows) {
   data_ = data;
   segments_ = segments;
   rows_ = rows;
   const int64_t mcus = int64_t{rows->mcus_across()} * rows->mcus_down();
   restart_interval_ = headers.restart_interval();
   const int64_t expected = restart_interval_ == 0 ? 1 : (mcus + restart_interval_ - 1) / restart_interval_;
-  if (static_cast<int64_t>(segments.size()) != expected || !Plan(headers, tables)) return false;
+  if (static_cast<int64_t>(segments.size()) != expected || !Plan(headers, tables))
+    return Progress::kHandedBack;
   segment_ = 0;
   mcus_left_ = 0;
-  for (int row = 0; row < rows->mcus_down() && !rows->done(); ++row) {
-    if (!DecodeMcuRow()) return false;
-    rows->FinishMcuRow();
-  }
-  return true;
+  mcu_ = mcu_row_ = 0;
+  return StartChunk() ? Progress::kMore : Progress::kHandedBack;
 }
 
-bool BaselineDecoder::Plan(const HeaderReader& headers, TableCache* tables) {
+bool BaselineDecoder::Plan(const HeaderReader& headers, TableCache* cache) {
   const Frame& frame = headers.frame();
   const Scan& scan = headers.scan();
   part_count_ = static_cast<size_t>(frame.component_count);
@@ -57,7 +55,7 @@ bool BaselineDecoder::Plan(const HeaderReader& headers, TableCache* tables) {
     part.units_across = static_cast<size_t>(chunk_mcus_ * part.h) / kLanes;
     unit_count_ += part.units_across * static_cast<size_t>(part.v);
     blocks_per_mcu_ += static_cast<size_t>(part.h * part.v);
-    part.tables = tables->Get(headers.dc(scan.dc_tables[i]), headers.ac(scan.ac_tables[i]));
+    part.tables = cache->Get(headers.dc(scan.dc_tables[i]), headers.ac(scan.ac_tables[i]));
     if (part.tables == nullptr) return false;
   }
   targets_.clear();
@@ -68,8 +66,8 @@ bool BaselineDecoder::Plan(const HeaderReader& headers, TableCache* tables) {
         const auto lane = static_cast<size_t>(mcu * part.h + block % part.h);
         const size_t row = static_cast<size_t>(block / part.h) * part.units_across;
         int16_t* place = Unit(part.first_unit + row + lane / kLanes) + lane % kLanes;
-        targets_.push_back(
-            {part.tables->ac.data(), part.tables->dc.data(), reinterpret_cast<char*>(place), part.tables});
+        const BlockTables* tables = part.tables.get();
+        targets_.push_back({tables->ac.data(), tables->dc.data(), reinterpret_cast<char*>(place), tables});
       }
     }
   }
@@ -84,7 +82,13 @@ bool BaselineDecoder::SegmentSuffices() const {
   return !cursor_.bad && BitsTaken(cursor_, data_ + segment.begin) <= static_cast<int64_t>(segment.size) * 8;
 }
 
+bool BaselineDecoder::SegmentIsUsedUp() const {
+  const Segment& segment = segments_[segment_ - 1];
+  return OnlyPaddingLeft(cursor_, data_ + segment.begin, segment.size);
+}
+
 bool BaselineDecoder::StartNextSegment() {
+  if (segment_ > 0 && !SegmentIsUsedUp()) return false;
   if (segment_ == segments_.size()) return false;
   const Segment& segment = segments_[segment_++];
   cursor_ = {ReadFrom(data_ + segment.begin, segment.size)};
@@ -93,32 +97,54 @@ bool BaselineDecoder::StartNextSegment() {
   return true;
 }
 
-bool BaselineDecoder::DecodeMcuRow() {
-  for (int mcu = 0; mcu < rows_->mcus_across();) {
-    if (mcus_left_ == 0 && !StartNextSegment()) return false;
-    const int count = std::min({chunk_mcus_, rows_->mcus_across() - mcu, mcus_left_});
-    DecodeChunk(count);
-    if (!SegmentSuffices()) return false;
-    for (size_t i = 0; i < part_count_; ++i) AddPredictors(&parts_[i], count);
-    if (!TransformChunk(mcu, count)) return false;
-    mcu += count;
-    mcus_left_ -= count;
+Progress BaselineDecoder::Continue(int mcu_rows) {
+  for (const int last = mcu_row_ + mcu_rows; mcu_row_ < last;) {
+    DecodeBlocks(&cursor_, end());
+    if (const Progress progress = FinishChunk(); progress != Progress::kMore) return progress;
   }
+  return Progress::kMore;
+}
+
+void BaselineDecoder::ContinueBoth(BaselineDecoder* first, BaselineDecoder* second, Progress* a,
+                                   Progress* b) {
+  *a = *b = Progress::kMore;
+  while (*a == Progress::kMore && *b == Progress::kMore) {
+    DecodeBlocksOfTwo(&first->cursor_, first->end(), &second->cursor_, second->end());
+    if (first->cursor_.target == first->end()) *a = first->FinishChunk();
+    if (second->cursor_.target == second->end()) *b = second->FinishChunk();
+  }
+}
+
+bool BaselineDecoder::StartChunk() {
+  if (mcus_left_ == 0 && !StartNextSegment()) return false;
+  chunk_ = std::min({chunk_mcus_, rows_->mcus_across() - mcu_, mcus_left_});
+  kept_ = std::exchange(targets_[static_cast<size_t>(chunk_) * blocks_per_mcu_], targets_.back());
+  cursor_.target = targets_.data();
+  cursor_.table = cursor_.target->dc;
+  cursor_.position = 0;
   return true;
+}
+
+/// The bits of the chunk have been read: makes samples of it, and starts the next one.
+Progress BaselineDecoder::FinishChunk() {
+  targets_[static_cast<size_t>(chunk_) * blocks_per_mcu_] = kept_;
+  if (!SegmentSuffices()) return Progress::kHandedBack;
+  for (size_t i = 0; i < part_count_; ++i) AddPredictors(&parts_[i], chunk_);
+  if (!TransformChunk(mcu_, chunk_)) return Progress::kHandedBack;
+  mcu_ += chunk_;
+  mcus_left_ -= chunk_;
+  if (mcu_ == rows_->mcus_across()) {
+    mcu_ = 0;
+    ++mcu_row_;
+    rows_->FinishMcuRow();
+    // Rows below the window are looked at, too: they may be damaged.
+    if (mcu_row_ == rows_->mcus_down()) return SegmentIsUsedUp() ? Progress::kDone : Progress::kHandedBack;
+  }
+  return StartChunk() ? Progress::kMore : Progress::kHandedBack;
 }
 
 void BaselineDecoder::ClearUnits(size_t first, size_t count) {
   std::memset(Unit(first), 0, count * kUnitCoefficients * sizeof(int16_t));
-}
-
-void BaselineDecoder::DecodeChunk(int mcus) {
-  BlockTarget& end = targets_[static_cast<size_t>(mcus) * blocks_per_mcu_];
-  const BlockTarget kept = std::exchange(end, targets_.back());
-  cursor_.target = targets_.data();
-  cursor_.table = cursor_.target->dc;
-  cursor_.position = 0;
-  DecodeBlocks(&cursor_, &end);
-  end = kept;
 }
 
 /// DC coefficients were coded as differences to the block before.
@@ -129,8 +155,8 @@ void BaselineDecoder::AddPredictors(Part* part, int mcus) {
   for (size_t first = 0; first < end; first += h) {
     for (size_t row = 0; row < static_cast<size_t>(part->v); ++row) {
       int16_t* dc = Unit(part->first_unit + row * part->units_across + first / kLanes) + first % kLanes;
-      for (size_t i = 0; i < h; ++i) {  // a MCU's blocks lie in one unit: h divides kLanes
-        value += dc[i];
+      for (size_t i = 0; i < h; ++i) {                // a MCU's blocks lie in one unit: h divides kLanes
+        value = static_cast<int16_t>(value + dc[i]);  // its 16 bits: a hostile sum grows beyond any int
         dc[i] = static_cast<int16_t>(value);
       }
     }

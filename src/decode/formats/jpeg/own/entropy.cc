@@ -141,6 +141,27 @@ void DecodeBlocks(EntropyCursor* cursor, const BlockTarget* end) {
   *cursor = c;
 }
 
+void DecodeBlocksOfTwo(EntropyCursor* cursor_a, const BlockTarget* end_a, EntropyCursor* cursor_b,
+                       const BlockTarget* end_b) {
+  EntropyCursor a = *cursor_a;
+  EntropyCursor b = *cursor_b;
+  while (a.target != end_a && b.target != end_b) {
+    Refill(a);
+    Refill(b);
+    static_assert(kStepsPerRefill == 4);
+    Step(a);
+    Step(b);
+    Step(a);
+    Step(b);
+    Step(a);
+    Step(b);
+    Step(a);
+    Step(b);
+  }
+  *cursor_a = a;
+  *cursor_b = b;
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace photovec::decode::jpeg
 HWY_AFTER_NAMESPACE();
@@ -150,6 +171,7 @@ namespace photovec::decode::jpeg {
 namespace {
 
 HWY_EXPORT(DecodeBlocks);
+HWY_EXPORT(DecodeBlocksOfTwo);
 
 }  // namespace
 
@@ -157,6 +179,11 @@ BlockTarget StallTarget(char* sink) { return {kStall.data(), kStall.data(), sink
 
 void DecodeBlocks(EntropyCursor* cursor, const BlockTarget* end) {
   HWY_DYNAMIC_DISPATCH(DecodeBlocks)(cursor, end);
+}
+
+void DecodeBlocksOfTwo(EntropyCursor* a, const BlockTarget* end_a, EntropyCursor* b,
+                       const BlockTarget* end_b) {
+  HWY_DYNAMIC_DISPATCH(DecodeBlocksOfTwo)(a, end_a, b, end_b);
 }
 
 }  // namespace photovec::decode::jpeg

@@ -31,7 +31,7 @@ struct BlockTarget {
   const BlockTables* tables = nullptr;
 };
 
-/// Where a bit stream is. Between calls it stands at the start of a block.
+/// Where a bit stream is. At the ends it stands at the start of a block.
 struct EntropyCursor : BitReader {
   const BlockTarget* target = nullptr;
   const PairEntry* table = nullptr;
@@ -45,5 +45,11 @@ BlockTarget StallTarget(char* sink);
 /// Decodes from cursor->target, whose memory is zero, up to `end`, which is a stall target as end[1] is.
 /// SIMD-free, but BMI2 pays: chosen at run time.
 void DecodeBlocks(EntropyCursor* cursor, const BlockTarget* end);
+
+/// Two streams in turn, look-up by look-up, until one of them (or both) has come to its end. The other one
+/// may then stand inside a block; DecodeBlocks and this go on from there. What one stream reads and writes
+/// follows from its own cursor alone, so nothing in it can change the other's coefficients.
+void DecodeBlocksOfTwo(EntropyCursor* a, const BlockTarget* end_a, EntropyCursor* b,
+                       const BlockTarget* end_b);
 
 }  // namespace photovec::decode::jpeg

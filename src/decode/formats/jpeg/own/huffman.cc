@@ -104,18 +104,18 @@ bool CodeTable::Build(const HuffmanSpec& spec) {
   return true;
 }
 
-const BlockTables* TableCache::Get(const HuffmanSpec& dc, const HuffmanSpec& ac) {
+std::shared_ptr<const BlockTables> TableCache::Get(const HuffmanSpec& dc, const HuffmanSpec& ac) {
   if (!dc.defined || !ac.defined) return nullptr;
   size_t oldest = 0;
   for (size_t i = 0; i < kept_.size(); ++i) {
     if (kept_[i] != nullptr && kept_[i]->dc_spec == dc && kept_[i]->ac_spec == ac) {
       used_at_[i] = ++now_;
-      return kept_[i].get();
+      return kept_[i];
     }
     if (used_at_[i] < used_at_[oldest]) oldest = i;
   }
-  std::unique_ptr<BlockTables>& tables = kept_[oldest];
-  if (tables == nullptr) tables = std::make_unique<BlockTables>();
+  std::shared_ptr<BlockTables>& tables = kept_[oldest];
+  if (tables == nullptr || tables.use_count() > 1) tables = std::make_shared<BlockTables>();
   tables->dc_spec = {};  // a failure leaves nothing to be found
   if (!HasDcSizes(dc) || !tables->dc_codes.Build(dc) || !tables->ac_codes.Build(ac)) return nullptr;
   for (size_t window = 0; window < kWindowSize; ++window) {
@@ -125,7 +125,7 @@ const BlockTables* TableCache::Get(const HuffmanSpec& dc, const HuffmanSpec& ac)
   tables->dc_spec = dc;
   tables->ac_spec = ac;
   used_at_[oldest] = ++now_;
-  return tables.get();
+  return tables;
 }
 
 }  // namespace photovec::decode::jpeg

@@ -76,15 +76,16 @@ struct BlockTables {
   alignas(64) std::array<PairEntry, kWindowSize> ac;
 };
 
-/// Tables made before: building takes some 30 us, and photos of one encoder have the same ones.
+/// Tables made before: building takes some 30 us, and photos of one encoder have the same ones. Photos that
+/// are decoded at the same time share them, so that both find them in the first-level cache. Not thread-safe.
 class TableCache {
  public:
-  /// nullptr when the tables are not valid. What it returns lives until the fourth call after this one.
-  const BlockTables* Get(const HuffmanSpec& dc, const HuffmanSpec& ac);
+  /// nullptr when the tables are not valid.
+  std::shared_ptr<const BlockTables> Get(const HuffmanSpec& dc, const HuffmanSpec& ac);
 
  private:
-  std::array<std::unique_ptr<BlockTables>, 4> kept_;
-  std::array<uint64_t, 4> used_at_{};
+  std::array<std::shared_ptr<BlockTables>, 6> kept_;
+  std::array<uint64_t, 6> used_at_{};
   uint64_t now_ = 0;
 };
 

@@ -37,16 +37,23 @@ bool IsWholeScan(const Frame& frame, const Scan& scan) {
          scan.high == 0 && scan.low == 0;
 }
 
+/// Bytes for the unstuffed data. Each scan of it has bytes of its own in the file; what it needs beyond is
+/// padding.
+size_t DataCapacity(const PixelRequest& request, const Frame& frame) {
+  const size_t paddings = frame.progressive ? ProgressiveDecoder::kMaxScans : 1;
+  return request.encoded.size() + paddings * kUnstuffedPadding;
+}
+
 }  // namespace
 
 struct OwnDecoder::State {
   /// Unstuffs the scan that `headers` stand behind to `data`, and moves them behind it.
   bool ReadData(std::span<const uint8_t> file, HeaderReader* headers, uint8_t* data, size_t* size);
-  bool DecodeBaseline(const PixelRequest& request, HeaderReader* headers, uint8_t* data);
+  Progress StartBaseline(const PixelRequest& request, HeaderReader* headers, uint8_t* data);
   bool DecodeProgressive(const PixelRequest& request, HeaderReader* headers, uint8_t* data, size_t capacity);
 
   std::vector<Segment> segments;
-  TableCache tables;
+  std::shared_ptr<TableCache> tables;
   RowOutput rows;
   BaselineDecoder baseline;
   ProgressiveDecoder progressive;
@@ -62,13 +69,13 @@ bool OwnDecoder::State::ReadData(std::span<const uint8_t> file, HeaderReader* he
   return true;
 }
 
-bool OwnDecoder::State::DecodeBaseline(const PixelRequest& request, HeaderReader* headers, uint8_t* data) {
+Progress OwnDecoder::State::StartBaseline(const PixelRequest& request, HeaderReader* headers, uint8_t* data) {
   size_t size = 0;
-  if (!IsWholeScan(headers->frame(), headers->scan())) return false;
-  if (!ReadData(request.encoded, headers, data, &size)) return false;
+  if (!IsWholeScan(headers->frame(), headers->scan())) return Progress::kHandedBack;
+  if (!ReadData(request.encoded, headers, data, &size)) return Progress::kHandedBack;
   HeaderReader behind = *headers;  // reads the end marker; the tables of the scan stay as they are
-  return behind.Read() == HeaderReader::Next::kEnd &&
-         baseline.Decode(*headers, data, segments, &tables, &rows);
+  if (behind.Read() != HeaderReader::Next::kEnd) return Progress::kHandedBack;
+  return baseline.Start(*headers, data, segments, tables.get(), &rows);
 }
 
 bool OwnDecoder::State::DecodeProgressive(const PixelRequest& request, HeaderReader* headers, uint8_t* data,
@@ -76,7 +83,6 @@ bool OwnDecoder::State::DecodeProgressive(const PixelRequest& request, HeaderRea
   progressive.Start();
   auto next = HeaderReader::Next::kScan;
   for (int scans = 0; next == HeaderReader::Next::kScan; ++scans) {
-    // Each scan's data has bytes of its own in the file; what it needs beyond is the padding.
     if (scans == request.limits.max_jpeg_scans || capacity < request.encoded.size() + kUnstuffedPadding)
       return false;
     size_t size = 0;
@@ -89,24 +95,48 @@ bool OwnDecoder::State::DecodeProgressive(const PixelRequest& request, HeaderRea
   return next == HeaderReader::Next::kEnd && progressive.Decode(headers->frame(), &rows);
 }
 
-OwnDecoder::OwnDecoder() : state_(std::make_unique<State>()) {}
+OwnDecoder::OwnDecoder(OwnDecoder* beside) : state_(std::make_unique<State>()) {
+  state_->tables = beside != nullptr ? beside->state_->tables : std::make_shared<TableCache>();
+}
 OwnDecoder::~OwnDecoder() = default;
 
 bool OwnDecoder::SupportedHere() { return HWY_DYNAMIC_DISPATCH(Pays)(); }
 
-bool OwnDecoder::Decode(const PixelRequest& request, CodecScratch* bytes, RgbImage* out) {
+std::optional<HeaderReader> OwnDecoder::ReadHeaders(const PixelRequest& request, CodecScratch* bytes,
+                                                    RgbImage* out) {
   HeaderReader headers(request.encoded);
-  if (headers.Read() != HeaderReader::Next::kScan) return false;
+  if (headers.Read() != HeaderReader::Next::kScan) return std::nullopt;
   const Frame& frame = headers.frame();
-  if (frame.width != request.header->width || frame.height != request.header->height) return false;
+  if (frame.width != request.header->width || frame.height != request.header->height) return std::nullopt;
   const int d = request.scale_denominator;
   out->Reset((frame.width + d - 1) / d, (frame.height + d - 1) / d);
-  if (!state_->rows.Start(frame, headers, d, request.window, out)) return false;
-  const size_t paddings = frame.progressive ? ProgressiveDecoder::kMaxScans : 1;
-  const size_t capacity = request.encoded.size() + paddings * kUnstuffedPadding;
-  uint8_t* data = bytes->Reserve(capacity);
-  return frame.progressive ? state_->DecodeProgressive(request, &headers, data, capacity)
-                           : state_->DecodeBaseline(request, &headers, data);
+  if (!state_->rows.Start(frame, headers, d, request.window, out)) return std::nullopt;
+  bytes->Reserve(DataCapacity(request, frame));
+  return headers;
+}
+
+bool OwnDecoder::Decode(const PixelRequest& request, CodecScratch* bytes, RgbImage* out) {
+  std::optional<HeaderReader> headers = ReadHeaders(request, bytes, out);
+  if (!headers) return false;
+  uint8_t* data = bytes->bytes.data();
+  if (headers->frame().progressive) {
+    return state_->DecodeProgressive(request, &*headers, data, DataCapacity(request, headers->frame()));
+  }
+  Progress progress = state_->StartBaseline(request, &*headers, data);
+  while (progress == Progress::kMore) progress = Continue(headers->frame().height);
+  return progress == Progress::kDone;
+}
+
+Progress OwnDecoder::Start(const PixelRequest& request, CodecScratch* bytes, RgbImage* out) {
+  std::optional<HeaderReader> headers = ReadHeaders(request, bytes, out);
+  if (!headers || headers->frame().progressive) return Progress::kHandedBack;
+  return state_->StartBaseline(request, &*headers, bytes->bytes.data());
+}
+
+Progress OwnDecoder::Continue(int mcu_rows) { return state_->baseline.Continue(mcu_rows); }
+
+void OwnDecoder::ContinueBoth(OwnDecoder* first, OwnDecoder* second, Progress* a, Progress* b) {
+  BaselineDecoder::ContinueBoth(&first->state_->baseline, &second->state_->baseline, a, b);
 }
 
 }  // namespace photovec::decode::jpeg

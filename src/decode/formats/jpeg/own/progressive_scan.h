@@ -45,7 +45,8 @@ inline void DecodeDcFirst(ScanCursor& scan, const CodeTable& codes, int* predict
   const unsigned size = code & 15U;
   scan.bad = scan.bad || code == 0 || size > kMaxDcSize;
   Drop(scan, code >> 8);
-  if (size != 0) *predictor += Extend(Take(scan, size), size);
+  // Its 16 bits: a hostile sum grows beyond any int.
+  if (size != 0) *predictor = static_cast<int16_t>(*predictor + Extend(Take(scan, size), size));
   *dc = static_cast<int16_t>(static_cast<uint32_t>(*predictor) << scan.low);
 }
 inline void RefineDc(ScanCursor& scan, int16_t* dc) {
