@@ -38,7 +38,8 @@ Status PlanDecoding(const EngineOptions& options, MachinePlan& plan);
 /// StartGpuJpegScheduler.
 Result<Decoding> StartDecoding(const EngineOptions& options, const MachinePlan& plan);
 
-/// The formats that are decoded, by title ("JPEG", "TIFF", ...). \param pool null: by threads.
+/// The formats that are decoded, by title ("JPEG", "TIFF", ...).
+/// \param pool null: by threads.
 std::vector<std::string> ImageFormats(const decode::DecoderPool* pool);
 
 /// Keeps the photovec_decoder_* metrics current. `pool` and `registry` must outlive it.

@@ -29,11 +29,13 @@ struct Dib {
   size_t data = 0;        ///< where its pixels begin in the file
 };
 
-/// The header at `at`. \param data  where the file says that pixels begin; 0: behind the palette.
+/// The header at `at`.
+/// \param data  where the file says that pixels begin; 0: behind the palette.
 /// Errors: kImageCorrupt, kUnsupportedFormat (JPEG or PNG inside, RLE24, Huffman).
 Result<Dib> ReadDib(std::span<const uint8_t> file, size_t at, size_t data);
 
-/// Its pixels, into an `out` that has the size of the picture. \param name  for messages: "BMP".
+/// Its pixels, into an `out` that has the size of the picture.
+/// \param name  for messages: "BMP".
 /// Errors: kImageCorrupt when data is missing.
 Status DecodeDib(std::span<const uint8_t> file, const Dib& dib, AlphaMode alpha, const char* name,
                  RgbImage* out);
