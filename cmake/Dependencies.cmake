@@ -34,11 +34,10 @@ pkg_check_modules(spng REQUIRED IMPORTED_TARGET spng)
 pkg_check_modules(webp REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
 pkg_check_modules(lcms2 REQUIRED IMPORTED_TARGET lcms2)
 pkg_check_modules(heif REQUIRED IMPORTED_TARGET libheif)   # opened at run time, linked by tests. 1.15 on Debian 12, 1.19 on Debian 13
-# Opened at run time, by src/decode/formats/libraries.cc: only their headers are needed.
+# Opened at run time, by src/decode/formats/libraries.cc: only their headers are needed; tests link libjxl and OpenJPEG.
 pkg_check_modules(tiff REQUIRED IMPORTED_TARGET libtiff-4)
 pkg_check_modules(jxl REQUIRED IMPORTED_TARGET libjxl)
 pkg_check_modules(openjpeg REQUIRED IMPORTED_TARGET libopenjp2)
-pkg_check_modules(raw REQUIRED IMPORTED_TARGET libraw)
 pkg_check_modules(seccomp REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)

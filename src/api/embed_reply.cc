@@ -2,6 +2,7 @@
 #include "api/embed_reply.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "base/json/writer.h"
@@ -62,6 +63,23 @@ void AppendItemErrors(std::string& out, const pipeline::RequestResult& result) {
     out += '}';
   }
   out += ']';
+}
+
+void AppendDamage(std::string& out, const pipeline::ItemResult& item) {
+  if (!item.damaged()) return;
+  out += ",\"damaged\":true,\"rows_ok\":";
+  json::AppendInt(out, item.rows_ok);
+}
+
+std::string DamagedList(const pipeline::RequestResult& result, size_t most) {
+  std::string out;
+  for (size_t i = 0; i < result.items.size() && most > 0; ++i) {
+    if (!result.items[i].damaged()) continue;
+    out += (out.empty() ? "[{\"index\":" : ",{\"index\":") + std::to_string(i) +
+           ",\"rows_ok\":" + std::to_string(result.items[i].rows_ok) + "}";
+    --most;
+  }
+  return out.empty() ? out : out + "]";
 }
 
 }  // namespace photovec::api

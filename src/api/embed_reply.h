@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -25,5 +26,13 @@ net::Task<net::Response> Reply(Exchange& exchange, const pipeline::ModelView& mo
 
 /// `[{"index":1,"code":"...","message":"..."}]`, one object per failed image.
 void AppendItemErrors(std::string& out, const pipeline::RequestResult& result);
+
+/// `,"damaged":true,"rows_ok":120` behind the vector of a photo that was read although it is damaged; else
+/// nothing.
+void AppendDamage(std::string& out, const pipeline::ItemResult& item);
+/// `[{"index":1,"rows_ok":120}]`, one object for each damaged photo, the first `most` at most; empty when
+/// there is none.
+std::string DamagedList(const pipeline::RequestResult& result,
+                        size_t most = std::numeric_limits<size_t>::max());
 
 }  // namespace photovec::api

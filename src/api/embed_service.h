@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -31,14 +32,18 @@ class EmbedService {
  public:
   /// \param pipeline borrowed; must outlive the service.
   /// \param deadline an image not encoded this long after its request was opened ends as deadline_exceeded.
-  EmbedService(pipeline::Pipeline& pipeline, std::chrono::milliseconds deadline)
-      : pipeline_(pipeline), deadline_(deadline) {}
+  /// \param usual_items that a request may have on other routes than /v1/embeddings; 0: as many as there.
+  EmbedService(pipeline::Pipeline& pipeline, std::chrono::milliseconds deadline, int usual_items = 0)
+      : pipeline_(pipeline), deadline_(deadline), usual_items_(usual_items) {}
 
   /// The model that a client named; an empty name means the first.
   /// Errors: kNotFound, listing those there are; `param` is "model".
   Result<pipeline::ModelView, ApiError> FindModel(std::string_view name) const;
-  /// How many images and texts a request may have.
-  int max_items() const { return pipeline_.options().max_items_per_request; }
+  /// How many images and texts a request may have that comes by this protocol.
+  int max_items(Dialect dialect) const {
+    const int most = pipeline_.options().max_items_per_request;
+    return usual_items_ > 0 && dialect != Dialect::kOpenAi ? std::min(most, usual_items_) : most;
+  }
   size_t max_image_bytes() const {
     return static_cast<size_t>(pipeline_.options().decode.limits.max_file_bytes);
   }
@@ -52,6 +57,7 @@ class EmbedService {
  private:
   pipeline::Pipeline& pipeline_;
   const std::chrono::milliseconds deadline_;
+  const int usual_items_;
 };
 
 /// Adds an image or a text. Bytes that were decoded from a body (base64) are paid for by that body's share,

@@ -19,8 +19,6 @@ namespace {
 // A shorter JSON body is read and parsed before it is judged: that costs next to nothing, and tells how many
 // images it names. Fifty references are 5 KB.
 constexpr uint64_t kParsedFirst = 32 * 1024;
-// Where it may hold texts, which do not wait for images: several hundred lines.
-constexpr uint64_t kParsedFirstWithTexts = 64 * 1024;
 
 std::string ModelInHead(const net::RequestHead& head) {
   return head.QueryParameter("model").value_or(head.model_header);
@@ -76,6 +74,7 @@ std::optional<ApiError> Exchange::AdmitHead() {
     return Admit(*model, {services.guess.Images(ImageGuess::Form::kJson, bytes)}, false);
   }
   const bool form = essence == "multipart/form-data";
+  if (form && model->text != nullptr && CountedFirst(head)) return std::nullopt;  // ReceiveUpload() does
   return Admit(*model, {form ? services.guess.Images(ImageGuess::Form::kMultipart, bytes) : 1}, false);
 }
 
@@ -131,7 +130,7 @@ json::Limits JsonLimits(size_t max_images, uint64_t max_image_bytes) {
 net::Task<Result<JsonBody>> Exchange::ReceiveJson() {
   StageClock clock(timing, HttpStage::kReceive);
   json::Checker checker(
-      JsonLimits(static_cast<size_t>(services.embed.max_items()), services.embed.max_image_bytes()));
+      JsonLimits(static_cast<size_t>(services.embed.max_items(dialect)), services.embed.max_image_bytes()));
   std::function<Status(std::string_view)> check = [&checker](std::string_view piece) {
     return checker.Feed(piece);
   };

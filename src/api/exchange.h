@@ -23,6 +23,14 @@
 
 namespace photovec::api {
 
+/// A body that is no longer than this is read before it is judged where it may hold texts, which do not wait
+/// for images: several hundred lines.
+inline constexpr uint64_t kParsedFirstWithTexts = 64 * 1024;
+/// Whether that is so of a form, whose length alone does not tell texts from images.
+inline bool CountedFirst(const net::RequestHead& head) {
+  return head.content_length.value_or(UINT64_MAX) <= kParsedFirstWithTexts;
+}
+
 /// On whose behalf a request is: what fairness, shares and quotas go by.
 struct Caller {
   std::string id;                     ///< the address, or the id of its API key

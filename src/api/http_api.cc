@@ -95,7 +95,7 @@ int64_t UnixSeconds() {
 
 HttpApi::HttpApi(pipeline::Pipeline& pipeline, metrics::Registry& registry, HttpApiOptions options)
     : options_(options),
-      embed_(pipeline, options.request_deadline),
+      embed_(pipeline, options.request_deadline, options.usual_items),
       metrics_(registry),
       access_(options.access, registry),
       log_metrics_(registry, LogSources(options)),

@@ -23,6 +23,7 @@ struct HttpApiOptions {
   bool admin_only =
       false;  ///< /metrics, /stats and the dashboard are served to the admin listener's peers alone
   std::chrono::milliseconds default_deadline{0};   ///< for a request that names no time; 0: none of its own
+  int usual_items = 0;                             ///< as EmbedService's
   request_log::RequestLog* request_log = nullptr;  ///< borrowed; must outlive the API; null: off
   AccessLog* access_log = nullptr;                 ///< the same
   AccessOptions access = {};

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/json/reader.h"
 #include "base/result.h"
+#include "base/text/ascii.h"
 #include "base/text/base64.h"
 #include "base/text/image_names.h"
 #include "net/media_type.h"
@@ -21,16 +22,53 @@ namespace {
 
 namespace bjson = boost::json;
 
-/// How base64 of a JPEG, PNG, WebP (RIFF) and GIF begins.
-constexpr std::array<std::string_view, 4> kBase64Heads = {"/9j/", "iVBORw0KGgo", "UklGR", "R0lGOD"};
 constexpr size_t kShortestBareBase64 = 32;
+// Longer than any name of a file may be.
+constexpr size_t kLongestName = 8 * 1024;
 
 std::string_view View(const bjson::string& text) { return {text.data(), text.size()}; }
 
+/// Base64 of a picture begins with a letter for each six bits of its first bytes. '?' stands for any.
+constexpr std::array kBase64Heads = std::to_array<std::string_view>({
+    "/9j/",                // JPEG
+    "iVBORw0KGgo",         // PNG
+    "UklGR",               // WebP (RIFF)
+    "R0lGOD",              // GIF
+    "AAAA??Z0eXB",         // HEIC, AVIF, CR3: a box 'ftyp' of less than 256 bytes
+    "SUkqA",               // TIFF, and RAWs that are TIFFs
+    "TU0AK",               // the same, big endian; BigTIFF
+    "SUkrA",               // BigTIFF
+    "Qk??????AAAAA???AA",  // BMP: what is reserved in its header is 0
+    "AAAADEpYTCANCocK",    // JPEG XL in boxes
+    "AAAADGpQICANCocK",    // JPEG 2000 in boxes
+    "/0//UQ",              // JPEG 2000, bare
+    "cW9pZ",               // QOI
+    "RlVKSUZJTE",          // RAF
+});
+// A bare JPEG XL has two such bytes only: "/work/photo" begins like one.
+constexpr std::array kShortHeads = std::to_array<std::string_view>({"/wo", "/wp", "/wq", "/wr"});
+
+bool BeginsLike(std::string_view text, std::string_view head) {
+  if (text.size() < head.size()) return false;
+  return std::equal(head.begin(), head.end(), text.begin(),
+                    [](char h, char c) { return h == '?' || h == c; });
+}
+
+/// Whether `text` begins with so many characters of base64.
+bool BeginsWithBase64(std::string_view text, size_t count) {
+  const std::string_view begin = text.substr(0, count);
+  return begin.size() == count && std::all_of(begin.begin(), begin.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
+                  c == '/' || c == '-' || c == '_' || c == '=';
+         });
+}
+
 bool IsBareBase64(std::string_view text) {
-  return text.size() >= kShortestBareBase64 &&
-         std::any_of(kBase64Heads.begin(), kBase64Heads.end(),
-                     [&](std::string_view head) { return text.starts_with(head); }) &&
+  const auto begins = [&](std::string_view head) { return BeginsLike(text, head); };
+  const bool known =
+      std::any_of(kBase64Heads.begin(), kBase64Heads.end(), begins) ||
+      (text.size() > kLongestName && std::any_of(kShortHeads.begin(), kShortHeads.end(), begins));
+  return known && BeginsWithBase64(text, kShortestBareBase64) &&
          text.find_first_of(".%?:") == std::string_view::npos;
 }
 
@@ -72,7 +110,10 @@ bool HasScheme(std::string_view text) {
 
 }  // namespace
 
-bool IsImage(std::string_view text) { return HasScheme(text) || ImgTagSource(text) || IsBareBase64(text); }
+bool IsImage(std::string_view text) {
+  text = TrimAscii(text);
+  return HasScheme(text) || ImgTagSource(text) || IsBareBase64(text);
+}
 
 bool LooksLikeImage(std::string_view text) {
   if (IsImage(text) || HasImageName(text)) return true;
@@ -82,13 +123,20 @@ bool LooksLikeImage(std::string_view text) {
 
 Input MakeImageInput(std::string_view text) {
   if (const auto src = ImgTagSource(text)) text = *src;
+  // A file may be called " cat.jpg", but nothing else begins with a blank.
+  const std::string_view trimmed = TrimAscii(text);
+  if (HasScheme(trimmed) || IsBareBase64(trimmed)) {
+    text.remove_prefix(static_cast<size_t>(trimmed.data() - text.data()));
+  }
   if (text.empty()) return {Status(Code::kInvalidRequest, "the image reference is an empty string"), {}};
   if (IsBareBase64(text)) return FromBase64(text);
   if (net::LowerAscii(text.substr(0, 5)) == "data:") {
     const size_t comma = text.find(',');
     const std::string head = net::LowerAscii(text.substr(0, std::min<size_t>(comma, 256)));
-    if (comma != std::string_view::npos && head.ends_with(";base64"))
-      return FromBase64(text.substr(comma + 1));
+    const std::string_view data = text.substr(std::min(comma, text.size() - 1) + 1);
+    // What has escapes or a fragment, or writes its parameters in another order, is for fetch/.
+    if (head.ends_with(";base64") && data.find_first_of("%#") == std::string_view::npos)
+      return FromBase64(data);
   }
   return {Status::Ok(), pipeline::Reference{std::string(text)}};
 }

@@ -99,7 +99,8 @@ Result<NativeCall, ApiError> ParseNativeJson(std::string_view text, const Native
   call.options.normalize = fields.Bool("normalize", defaults.normalize);
   const ListedInputs listed = ReadListed(fields);
   CheckCount(fields, listed.texts.size() > listed.images.size() ? "texts" : "images",
-             "image, or \"texts\" a text", listed.images.size() + listed.texts.size(), service.max_items());
+             "image, or \"texts\" a text", listed.images.size() + listed.texts.size(),
+             service.max_items(Dialect::kNative));
   if (!fields.ok()) return FieldError(fields);
   const auto model = service.FindModel(call.options.model);
   if (!model.ok()) return model.error();

@@ -11,7 +11,7 @@ namespace photovec::api {
 namespace {
 
 // A header must stay below what clients accept in a line (64 KiB in Python's http.client).
-constexpr size_t kErrorsInHeader = 50;
+constexpr size_t kItemsInHeader = 50;
 
 struct Shape {
   size_t rows = 0;
@@ -32,6 +32,7 @@ std::string WriteJson(const pipeline::RequestResult& result, const pipeline::Mod
   if (room == Room::kOne) {
     out += "\"embedding\":";
     json::AppendFloats(out, result.items.front().embedding);
+    AppendDamage(out, result.items.front());
     return out += "}\n";
   }
   out += "\"embeddings\":[";
@@ -45,6 +46,7 @@ std::string WriteJson(const pipeline::RequestResult& result, const pipeline::Mod
   }
   out += "],\"errors\":";
   AppendItemErrors(out, result);
+  if (const std::string damaged = DamagedList(result); !damaged.empty()) out += ",\"damaged\":" + damaged;
   return out += "}\n";
 }
 
@@ -63,17 +65,19 @@ std::string WriteRows(std::string head, const pipeline::RequestResult& result, S
   return out;
 }
 
-void AddErrorHeaders(net::Response& response, const pipeline::RequestResult& result) {
+void AddItemHeaders(net::Response& response, const pipeline::RequestResult& result) {
   size_t failed = 0;
   std::string list = "[";
   for (size_t i = 0; i < result.items.size(); ++i) {
     const Status& status = result.items[i].status;
-    if (status.ok() || ++failed > kErrorsInHeader) continue;
+    if (status.ok() || ++failed > kItemsInHeader) continue;
     if (failed > 1) list += ',';
     list += "{\"index\":" + std::to_string(i) + ",\"code\":\"" + std::string(status.name()) + "\"}";
   }
   response.headers.emplace_back("X-Photovec-Error-Count", std::to_string(failed));
   if (failed > 0) response.headers.emplace_back("X-Photovec-Errors", list + "]");
+  const std::string damaged = DamagedList(result, kItemsInHeader);
+  if (!damaged.empty()) response.headers.emplace_back("X-Photovec-Damaged", damaged);
 }
 
 }  // namespace
@@ -106,7 +110,7 @@ net::Task<net::Response> NativeReply(Exchange& exchange, const pipeline::ModelVi
   if (form != net::ReplyForm::kJson && response.status == 200) {
     response.headers.emplace_back("X-Photovec-Shape",
                                   std::to_string(shape.rows) + "," + std::to_string(shape.columns));
-    AddErrorHeaders(response, result);
+    AddItemHeaders(response, result);
   }
   co_return std::move(response);
 }

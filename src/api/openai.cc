@@ -4,6 +4,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/string.hpp>
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
@@ -79,7 +80,7 @@ Result<EmbeddingsCall, ApiError> ParseEmbeddings(std::string_view text, const Em
   const std::string_view source = input != nullptr ? "input" : "messages";
   if (!collected.ok()) return ApiError{collected, std::string(source)};
   CheckCount(fields, source, call.model.text != nullptr ? "image or text" : "image", collector.size(),
-             service.max_items());
+             service.max_items(Dialect::kOpenAi));
   if (!fields.ok()) return FieldError(fields);
   call.inputs = collector.Make();
   return call;
@@ -87,40 +88,67 @@ Result<EmbeddingsCall, ApiError> ParseEmbeddings(std::string_view text, const Em
 
 namespace {
 
+/// The first `count` numbers of a vector, of length 1 again; empty when they are all 0.
+std::vector<float> Shortened(const std::vector<float>& vector, size_t count) {
+  std::vector<float> first(vector.begin(), vector.begin() + static_cast<std::ptrdiff_t>(count));
+  double sum = 0;
+  for (const float x : first) sum += double{x} * x;
+  if (sum == 0) return {};
+  for (float& x : first) x = static_cast<float>(x / std::sqrt(sum));
+  return first;
+}
+
+/// How vectors are written.
+struct Form {
+  bool base64 = false;
+  size_t count = 0;  ///< of the first numbers; 0: all
+};
+
 /// OpenAI has no form for one failed input among others. Such an entry keeps its place with an empty list as
 /// its embedding (also where base64 was asked for: OpenAI's client decodes only strings) and says why in
 /// `error`.
-void AppendEntry(std::string& out, const pipeline::ItemResult& item, size_t index, bool base64) {
+void AppendEntry(std::string& out, const pipeline::ItemResult& item, size_t index, Form form) {
+  std::vector<float> first;
+  Status status = item.status;
+  if (status.ok() && form.count > 0 && form.count < item.embedding.size()) {
+    first = Shortened(item.embedding, form.count);
+    if (first.empty()) {
+      status = {Code::kNanEmbedding,
+                "the first " + std::to_string(form.count) + " numbers of the vector are all 0"};
+    }
+  }
+  const std::vector<float>& vector = first.empty() ? item.embedding : first;
   out += R"({"object":"embedding","index":)";
   json::AppendInt(out, static_cast<int64_t>(index));
   out += R"(,"embedding":)";
-  if (!item.status.ok()) {
+  if (!status.ok()) {
     out += R"([],"error":{)";
-    AppendErrorMembers(out, item.status);
+    AppendErrorMembers(out, status);
     out += "}}";
     return;
   }
-  if (base64) {
+  if (form.base64) {
     out += '"';
-    out += Base64Encode(AsBytes(FloatBytes(item.embedding)));
+    out += Base64Encode(AsBytes(FloatBytes(vector)));
     out += '"';
   } else {
-    json::AppendFloats(out, item.embedding);
+    json::AppendFloats(out, vector);
   }
+  AppendDamage(out, item);
   out += '}';
 }
 
 std::string WriteEmbeddings(const pipeline::RequestResult& result, const pipeline::ModelView& model,
-                            bool base64, size_t bytes_per_value) {
+                            Form form, size_t bytes_per_value) {
   std::string out;
   int64_t tokens = 0;
   for (const pipeline::ItemResult& item : result.items) tokens += item.tokens;
-  const auto dim = static_cast<size_t>(model.info->embedding_dim);
+  const size_t dim = form.count > 0 ? form.count : static_cast<size_t>(model.info->embedding_dim);
   out.reserve(256 + result.items.size() * (dim * bytes_per_value + 64));
   out += R"({"object":"list","data":[)";
   for (size_t i = 0; i < result.items.size(); ++i) {
     if (i != 0) out += ',';
-    AppendEntry(out, result.items[i], i, base64);
+    AppendEntry(out, result.items[i], i, form);
   }
   out += R"(],"model":)";
   json::AppendString(out, model.name);
@@ -132,11 +160,24 @@ std::string WriteEmbeddings(const pipeline::RequestResult& result, const pipelin
 }
 
 std::optional<ApiError> CheckDimensions(const pipeline::ModelView& model, std::optional<int64_t> dimensions) {
-  if (!dimensions || *dimensions == model.info->embedding_dim) return std::nullopt;
-  return ApiError{Status(Code::kInvalidRequest, "the model \"" + std::string(model.name) + "\" has " +
-                                                    std::to_string(model.info->embedding_dim) +
-                                                    " dimensions, and they cannot be shortened"),
-                  "dimensions"};
+  const int all = model.info->embedding_dim;
+  if (!dimensions || *dimensions == all) return std::nullopt;
+  std::string why =
+      "the model \"" + std::string(model.name) + "\" has " + std::to_string(all) + " dimensions";
+  if (*dimensions < 1 || *dimensions > all) {
+    why += ": give 1 to " + std::to_string(all) + ", or none";
+  } else if (model.shortening.Allows(*dimensions)) {
+    return std::nullopt;
+  } else if (!model.shortening.sizes.empty()) {
+    why += ", and can be shortened to";
+    for (const int size : model.shortening.sizes) why += " " + std::to_string(size);
+  } else {
+    why +=
+        ", and its config.json does not say that it can be shortened (\"is_matryoshka\"); a server that is "
+        "started "
+        "with --allow-truncation cuts vectors all the same";
+  }
+  return ApiError{Status(Code::kInvalidRequest, why), "dimensions"};
 }
 
 void AppendModel(std::string& out, const pipeline::ModelView& model, const Services& services) {
@@ -179,7 +220,7 @@ net::Task<net::Response> HandleEmbeddings(Exchange& exchange) {
   const pipeline::ModelView model = call->model;
   if (const auto wrong = CheckDimensions(model, call->dimensions)) co_return exchange.Error(*wrong);
 
-  const bool base64 = call->base64;
+  const Form form{call->base64, static_cast<size_t>(call->dimensions.value_or(0))};
   std::optional<net::Response> gone =
       co_await RunInputs(exchange, model, EmbedOptions{}, std::move(call->inputs), std::move(body->paid));
   if (gone) co_return *std::move(gone);
@@ -187,10 +228,9 @@ net::Task<net::Response> HandleEmbeddings(Exchange& exchange) {
     co_return exchange.Error(ApiError{*failure, "input"});
   }
   ReplyPlan plan;
-  plan.bytes_per_value = base64 ? 6 : json::kBytesPerFloat;
-  plan.write = [&model, base64,
-                bytes_per_value = plan.bytes_per_value](const pipeline::RequestResult& result) {
-    return WriteEmbeddings(result, model, base64, bytes_per_value);
+  plan.bytes_per_value = form.base64 ? 6 : json::kBytesPerFloat;
+  plan.write = [&model, form, bytes_per_value = plan.bytes_per_value](const pipeline::RequestResult& result) {
+    return WriteEmbeddings(result, model, form, bytes_per_value);
   };
   net::Response response = co_await Reply(exchange, model, std::move(plan));
   co_return std::move(response);

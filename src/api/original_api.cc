@@ -2,6 +2,7 @@
 // The calls of the service that photovec replaces: docs/api.md.
 #include "api/original_api.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -25,6 +26,11 @@ bool AnyFailed(const pipeline::RequestResult& result) {
     if (!item.status.ok()) return true;
   }
   return false;
+}
+
+bool AnyDamaged(const pipeline::RequestResult& result) {
+  return std::any_of(result.items.begin(), result.items.end(),
+                     [](const auto& item) { return item.damaged(); });
 }
 
 std::string WritePickle(const pipeline::RequestResult& result, const Names& names, size_t dim) {
@@ -56,6 +62,22 @@ std::string WritePickle(const pipeline::RequestResult& result, const Names& name
       pickle.Text(status.name());
       pickle.Text("message");
       pickle.Text(status.message());
+      pickle.EndDict();
+    }
+    pickle.EndList();
+  }
+  if (AnyDamaged(result)) {
+    pickle.Text("damaged");
+    pickle.BeginList();
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (!result.items[i].damaged()) continue;
+      pickle.BeginDict();
+      pickle.Text("image");
+      pickle.Text(names[i]);
+      pickle.Text("index");
+      pickle.Int(static_cast<int32_t>(i));
+      pickle.Text("rows_ok");
+      pickle.Int(result.items[i].rows_ok);
       pickle.EndDict();
     }
     pickle.EndList();
@@ -94,6 +116,22 @@ std::string WriteJson(const pipeline::RequestResult& result, const Names& names,
     }
     out += ']';
   }
+  if (AnyDamaged(result)) {
+    out += ",\"damaged\":[";
+    separator = "";
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (!result.items[i].damaged()) continue;
+      out += std::exchange(separator, ",");
+      out += "{\"image\":";
+      json::AppendString(out, names[i]);
+      out += ",\"index\":";
+      json::AppendInt(out, static_cast<int64_t>(i));
+      out += ",\"rows_ok\":";
+      json::AppendInt(out, result.items[i].rows_ok);
+      out += '}';
+    }
+    out += ']';
+  }
   return out += "}\n";
 }
 
@@ -105,7 +143,7 @@ net::Task<net::Response> HandleClipEmbedding(Exchange& exchange) {
   const net::RequestHead& head = exchange.request.head;
   Result<JsonBody> body = co_await exchange.ReceiveJson();
   if (!body.ok()) co_return exchange.Error(body.status());
-  const int max_images = exchange.services.embed.max_items();
+  const int max_images = exchange.services.embed.max_items(Dialect::kOriginal);
   std::function<Result<OriginalCall, ApiError>(std::string_view)> parse =
       [max_images](std::string_view text) { return ParseOriginal(text, max_images); };
   Result<OriginalCall, ApiError> call = co_await exchange.Parse(*body, std::move(parse));

@@ -25,6 +25,7 @@ request_log::ItemRecord ToItemRecord(const pipeline::ItemResult& item, TimePoint
   record.batch = item.trail.batch;
   record.batch_size = item.trail.batch_size;
   record.cached = item.trail.cached;
+  record.rows_ok = item.rows_ok;
   if (item.trail.jpeg_by != decode::JpegBy::kNobody) record.jpeg_by = NameOf(item.trail.jpeg_by);
   return record;
 }

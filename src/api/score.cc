@@ -54,6 +54,20 @@ void AppendErrors(std::string& out, std::string_view side,
   }
 }
 
+/// `,"damaged":[{"image":0,"rows_ok":120}]`; nothing when there is none.
+void AppendDamaged(std::string& out, const std::vector<const pipeline::ItemResult*>& images) {
+  bool any = false;
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (!images[i]->damaged()) continue;
+    (out += std::exchange(any, true) ? "," : ",\"damaged\":[") += "{\"image\":";
+    json::AppendInt(out, static_cast<int64_t>(i));
+    out += ",\"rows_ok\":";
+    json::AppendInt(out, images[i]->rows_ok);
+    out += '}';
+  }
+  if (any) out += ']';
+}
+
 std::string WriteScores(const Sides& sides, const pipeline::ModelView& model) {
   std::string out;
   std::string probabilities;
@@ -84,7 +98,9 @@ std::string WriteScores(const Sides& sides, const pipeline::ModelView& model) {
   ((out += "],\"probabilities\":[") += probabilities) += "],\"errors\":[";
   AppendErrors(out, "image", sides.images);
   AppendErrors(out, "text", sides.texts);
-  return out += "]}\n";
+  out += ']';
+  AppendDamaged(out, sides.images);
+  return out += "}\n";
 }
 
 /// The error that leaves nothing to compare: of the first image when all have failed, or of the first text.
@@ -156,9 +172,9 @@ Result<ScoreCall, ApiError> ParseScore(std::string_view text, std::string_view m
   fields.RejectUnknown({"images", "texts", "model"});
   const std::string_view named = fields.String("model");
   const ListedInputs listed = ReadListed(fields);
-  CheckCount(fields, "images", "image", listed.images.size(), service.max_items() - 1);
+  CheckCount(fields, "images", "image", listed.images.size(), service.max_items(Dialect::kNative) - 1);
   CheckCount(fields, "texts", "text", listed.texts.size(),
-             service.max_items() - static_cast<int>(listed.images.size()));
+             service.max_items(Dialect::kNative) - static_cast<int>(listed.images.size()));
   if (!fields.ok()) return FieldError(fields);
   const auto found = service.FindModel(named.empty() ? model : named);
   if (!found.ok()) return found.error();

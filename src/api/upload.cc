@@ -24,7 +24,7 @@ class UploadSink final : public net::PartSink {
       : exchange_(exchange),
         upload_(upload),
         may_normalize_(may_normalize),
-        max_items_(static_cast<size_t>(exchange.services.embed.max_items())) {}
+        max_items_(static_cast<size_t>(exchange.services.embed.max_items(exchange.dialect))) {}
 
   Status OnPartBegin(const net::PartHead& head) override {
     data_.Clear();
@@ -86,6 +86,8 @@ class UploadSink final : public net::PartSink {
     return Status::Ok();
   }
 
+  /// What was promised is exact, and needs no correction.
+  void SetCounted() { counted_ = true; }
   PendingRequest& pending() { return *pending_; }
   const std::optional<ApiError>& special_error() const { return special_error_; }
 
@@ -95,7 +97,7 @@ class UploadSink final : public net::PartSink {
   /// Corrects what was promised by what is still to come: one large photo is no upload of many.
   void Expect() {
     const auto length = exchange_.request.head.content_length;
-    if (!length) return;
+    if (!length || counted_) return;
     const uint64_t rest = *length - std::min(*length, exchange_.request.body.received());
     exchange_.ticket->Expect(1 + exchange_.services.guess.More(ImageGuess::Form::kMultipart, rest));
   }
@@ -153,17 +155,72 @@ class UploadSink final : public net::PartSink {
   size_t max_bytes_ = 0;
   size_t dropped_ = 0;
   bool too_large_ = false;
+  bool counted_ = false;
 };
 
-net::Task<Status> ReceiveParts(Exchange& exchange, net::MultipartParser& parser, const Upload& upload) {
+/// Counts images and texts of a form, as UploadSink tells them apart.
+class CountingSink final : public net::PartSink {
+ public:
+  Status OnPartBegin(const net::PartHead& head) override {
+    const bool is_file = head.has_filename || head.content_type.starts_with("image/");
+    counts.images += is_file ? 1 : 0;
+    counts.texts += !is_file && head.name == "text" ? 1 : 0;
+    in_model_ = !is_file && head.name == "model";
+    return Status::Ok();
+  }
+  Status OnPartData(std::string_view data) override {
+    if (in_model_) model += data;
+    return Status::Ok();
+  }
+  Status OnPartEnd() override { return Status::Ok(); }
+
+  ItemCounts counts;
+  std::string model;
+
+ private:
+  bool in_model_ = false;
+};
+
+/// The whole of a short form, and a place in line for exactly what is in it; what is wrong with it, the
+/// parser says
+/// afterwards. Errors: of the body, and a refusal.
+net::Task<Result<std::string, ApiError>> ReceiveCounted(Exchange& exchange, const std::string& boundary,
+                                                        const Upload& upload) {
+  StageClock clock(exchange.timing, HttpStage::kReceive);
+  std::string form(kParsedFirstWithTexts, '\0');
+  size_t have = 0;
+  while (!exchange.request.body.complete() && have < form.size()) {
+    const std::span<uint8_t> room(reinterpret_cast<uint8_t*>(form.data()) + have, form.size() - have);
+    const Result<size_t> got = co_await exchange.request.body.Read(room);
+    if (!got.ok()) co_return ApiError{got.status()};
+    have += *got;
+  }
+  form.resize(have);
+  CountingSink counter;
+  const bool whole = net::MultipartParser(boundary, counter).Feed(form).ok();
+  const auto model =
+      exchange.services.embed.FindModel(counter.model.empty() ? upload.options.model : counter.model);
+  if (whole && model.ok() && counter.counts.images + counter.counts.texts > 0) {
+    if (auto refused = exchange.Admit(*model, counter.counts, false)) co_return *std::move(refused);
+  }
+  co_return std::move(form);
+}
+
+/// \param begin what was received already.
+net::Task<Status> ReceiveParts(Exchange& exchange, net::MultipartParser& parser, const Upload& upload,
+                               std::string_view begin) {
   StageClock clock(exchange.timing, HttpStage::kReceive);
   size_t paid_items = 0;
   const auto buffer = std::make_unique_for_overwrite<uint8_t[]>(kReadBytes);
   const std::span<uint8_t> room(buffer.get(), kReadBytes);
-  while (!exchange.request.body.complete()) {
-    const Result<size_t> got = co_await exchange.request.body.Read(room);
-    if (!got.ok()) co_return got.status();
-    const Status fed = parser.Feed({reinterpret_cast<const char*>(buffer.get()), *got});
+  while (!begin.empty() || !exchange.request.body.complete()) {
+    std::string_view piece = std::exchange(begin, {});
+    if (piece.empty()) {
+      const Result<size_t> got = co_await exchange.request.body.Read(room);
+      if (!got.ok()) co_return got.status();
+      piece = {reinterpret_cast<const char*>(buffer.get()), *got};
+    }
+    const Status fed = parser.Feed(piece);
     if (!fed.ok()) co_return fed;
     const size_t items = upload.is_text.size() - std::exchange(paid_items, upload.is_text.size());
     if (items == 0) continue;
@@ -182,7 +239,14 @@ net::Task<std::optional<net::Response>> ReceiveUpload(Exchange& exchange, Upload
   if (!boundary.ok()) co_return exchange.Error(boundary.status());
   UploadSink sink(exchange, upload, may_normalize);
   net::MultipartParser parser(*boundary, sink);
-  const Status received = co_await ReceiveParts(exchange, parser, upload);
+  std::string counted;
+  if (exchange.ticket == nullptr && CountedFirst(exchange.request.head)) {
+    Result<std::string, ApiError> form = co_await ReceiveCounted(exchange, *boundary, upload);
+    if (!form.ok()) co_return exchange.Error(form.error());
+    counted = *std::move(form);
+    if (exchange.ticket != nullptr) sink.SetCounted();
+  }
+  const Status received = co_await ReceiveParts(exchange, parser, upload, counted);
   if (!received.ok()) {
     co_return exchange.Error(sink.special_error().value_or(ApiError{received}));
   }

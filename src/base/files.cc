@@ -73,7 +73,18 @@ Result<std::string> ReadFile(const std::string& path, uint64_t limit, FileKind k
     if (have == text.size()) text.resize(std::max<size_t>(2 * have, 4096));
   }
   text.resize(have);
+  RETURN_IF_ERROR(CheckNoLfsPointer({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
   return text;
+}
+
+Status CheckNoLfsPointer(std::span<const uint8_t> file) {
+  constexpr std::string_view kBegins = "version https://git-lfs.github.com/spec/";
+  const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  if (!text.starts_with(kBegins)) return Status::Ok();
+  return {Code::kInvalidRequest,
+          "this is a pointer of Git LFS, not the file itself: run \"git lfs pull\" in its folder, or "
+          "download the "
+          "file again"};
 }
 
 std::string FolderOf(const std::string& path) { return std::filesystem::path(path).parent_path().string(); }

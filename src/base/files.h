@@ -34,9 +34,14 @@ enum class FileKind { kRegular, kAny };
 
 /// The bytes of a whole file. Blocking; any thread.
 /// Errors, which do not name the file, so that callers can say what it is for: kNotFound; kInvalidRequest
-/// when it is of another kind ("not a regular file"); kBodyTooLarge beyond `limit` ("has 9 bytes; at most
+/// when it is of another kind ("not a regular file") or a pointer of Git LFS; kBodyTooLarge beyond `limit`
+/// ("has 9 bytes; at most
 /// ..."); kUnavailable.
 Result<std::string> ReadFile(const std::string& path, uint64_t limit, FileKind kind = FileKind::kRegular);
+
+/// What `git clone` leaves in the place of a large file without git-lfs: OK when these bytes are no such
+/// pointer, else kInvalidRequest with what to do.
+Status CheckNoLfsPointer(std::span<const uint8_t> file);
 
 /// Makes the names in a folder survive a power cut. File systems that cannot sync folders count as synced.
 /// \param folder empty: the working directory. Errors: kUnavailable naming the folder.

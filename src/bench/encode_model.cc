@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "model/model_folder.h"
 #include "model/presets.h"
 #include "preprocess/spec.h"
 
@@ -124,9 +125,10 @@ Result<BenchModel> LoadBenchModel(const std::string& dir_or_preset) {
   bench.name = dir_or_preset;
   std::error_code ignored;
   if (std::filesystem::is_directory(dir_or_preset, ignored) || dir_or_preset.find('/') != std::string::npos) {
-    ASSIGN_OR_RETURN(const preprocess::Spec spec, preprocess::LoadSpec(dir_or_preset));
-    ASSIGN_OR_RETURN(bench.model, model::LoadVisionModel(dir_or_preset, spec.crop));
-    ASSIGN_OR_RETURN(bench.text, model::LoadTextModel(dir_or_preset));
+    ASSIGN_OR_RETURN(const std::string dir, model::ModelFolder(dir_or_preset));
+    ASSIGN_OR_RETURN(const preprocess::Spec spec, preprocess::LoadSpec(dir));
+    ASSIGN_OR_RETURN(bench.model, model::LoadVisionModel(dir, spec.crop));
+    ASSIGN_OR_RETURN(bench.text, model::LoadTextModel(dir));
     bench.normalization = spec.normalization;
     return bench;
   }

@@ -93,6 +93,7 @@ Result<pipeline::ItemResult> EarlierLines::ReadResult() {
     result.embedding.resize(static_cast<size_t>(columns_));
     const auto bytes = static_cast<std::streamsize>(result.embedding.size() * sizeof(float));
     if (!rows_.read(reinterpret_cast<char*>(result.embedding.data()), bytes)) return Broken(kRowsName);
+    result.rows_ok = static_cast<int>(fields.Int("rows_ok").value_or(-1));
     return result;
   }
   if (!error->is_object()) return Broken(kLinesName);

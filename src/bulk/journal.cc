@@ -53,6 +53,7 @@ std::optional<Checkpoint> ParseCheckpoint(const boost::json::object& object) {
   checkpoint.lines_crc = static_cast<uint32_t>(number("lines_crc"));
   checkpoint.files_crc = static_cast<uint32_t>(number("files_crc"));
   checkpoint.milliseconds = number("milliseconds");
+  checkpoint.damaged = fields.Int("damaged").value_or(0);  // a run of an earlier version has none
   const boost::json::value* failures = fields.Find("failures");
   if (!all || failures == nullptr || !failures->is_object()) return std::nullopt;
   for (const auto& [code, count] : failures->get_object()) {
@@ -124,6 +125,7 @@ Status Journal::Add(const Checkpoint& checkpoint) {
   writer.Field("lines_bytes", checkpoint.lines_bytes).Field("files_bytes", checkpoint.files_bytes);
   writer.Field("rows_crc", checkpoint.rows_crc).Field("lines_crc", checkpoint.lines_crc);
   writer.Field("files_crc", checkpoint.files_crc).Field("milliseconds", checkpoint.milliseconds);
+  writer.Field("damaged", checkpoint.damaged);
   writer.Key("failures").BeginObject();
   for (const auto& [code, count] : checkpoint.failures) writer.Field(code, count);
   writer.EndObject().EndObject();

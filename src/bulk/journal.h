@@ -24,6 +24,7 @@ struct Checkpoint {
   uint32_t files_crc = 0;
   int64_t milliseconds = 0;                 ///< of work so far, earlier runs included
   std::map<std::string, int64_t> failures;  ///< by code
+  int64_t damaged = 0;                      ///< rows of photos that are damaged
   uint64_t journal_end = 0;                 ///< where its line ends in the journal
 };
 

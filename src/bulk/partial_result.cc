@@ -164,7 +164,12 @@ Status PartialResult::Add(const Found& found, const pipeline::ItemResult& result
     writer.Null();
     ++now_.failures[std::string(result.status.name())];
   }
-  writer.Key("error").Error(result.status).EndObject();
+  writer.Key("error").Error(result.status);
+  if (result.damaged()) {
+    writer.Field("damaged", true).Field("rows_ok", result.rows_ok);
+    ++now_.damaged;
+  }
+  writer.EndObject();
   line += '\n';
   RETURN_IF_ERROR(lines_->Append(line));
   now_.lines_crc = Crc32c(AsBytes(line), now_.lines_crc);

@@ -47,7 +47,7 @@ class PartialResult {
                                                      int columns, const std::string& name_key = "path");
 
   /// One line: path (or text, or id), row, error; path_base64 beside a path that is not UTF-8, where path has
-  /// U+FFFD.
+  /// U+FFFD; damaged and rows_ok of a photo that was read although it is damaged.
   Status Add(const Found& found, const pipeline::ItemResult& result);
   /// \param milliseconds of work, for Checkpoint::milliseconds.
   Status SaveCheckpoint(int64_t milliseconds);

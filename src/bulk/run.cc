@@ -124,6 +124,7 @@ Status EmbedRun::Write(Chunk& chunk) {
     cut_ = cut_ || (item.status.code() == Code::kDeviceFailed && pipeline_.device_failed());
     if (cut_) return Status::Ok();
     summary_.Add(item.status, item.times);
+    summary_.AddDamaged(item.damaged() ? 1 : 0);
     RETURN_IF_ERROR(output_.Add(file, item));
   }
   return Status::Ok();

@@ -19,11 +19,14 @@ class StageSummary {
   StageSummary();
 
   void Add(const Status& status, const StageTimes& times);
+  /// So many of those that were added have a vector although they are damaged.
+  void AddDamaged(int64_t images) { damaged_ += images; }
   /// Images of an earlier run, of which there are no times.
   void AddEarlier(int64_t images, const std::map<std::string, int64_t>& failures);
 
   int64_t images() const { return images_; }
   int64_t failed() const { return failed_; }
+  int64_t damaged() const { return damaged_; }
   const std::map<std::string, int64_t>& failures() const { return failures_; }
   /// Failures of files that were not there or could not be read, so that nothing is known of the photos.
   int64_t unreadable() const;
@@ -44,6 +47,7 @@ class StageSummary {
   std::map<std::string, int64_t> failures_;
   int64_t images_ = 0;
   int64_t failed_ = 0;
+  int64_t damaged_ = 0;
   std::string first_failure_;
 };
 

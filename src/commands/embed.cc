@@ -20,6 +20,8 @@ class EmbedCommand : public cli::Command {
   LogLevel default_log_level() const override { return LogLevel::kWarn; }
 
   void Declare(cli::FlagSet& flags) override {
+    // Nobody waits for an answer to each photo here, and the result says which ones are damaged.
+    options_.engine.decode.damaged = decode::DamagedMode::kTolerant;
     flags.Positionals("INPUT", &options_.inputs, false, "folders (searched recursively) and files");
     flags.Group("Output");
     flags

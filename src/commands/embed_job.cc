@@ -187,6 +187,7 @@ class EmbedJob {
             [this] { return stop_.requested(); },
             [this](int64_t done, int64_t failed) { progress_.Update(done, failed, counter_->total()); }});
     run->summary().AddEarlier(output.lines(), output.checkpoint().failures);
+    run->summary().AddDamaged(output.checkpoint().damaged);
     return run;
   }
 

@@ -41,6 +41,7 @@ bulk::RunFacts FactsOf(const EmbedOptions& options, const engine::ModelSummary& 
       {"--device", model.encoder.backend},
       {"--decode-device", std::string(NameOf(engine.decode_device))},
       {"--jpeg-scaling", std::string(NameOf(engine.decode.jpeg_scaling))},
+      {"--damaged", std::string(NameOf(engine.decode.damaged))},
       {"--alpha", std::string(NameOf(engine.decode.alpha))},
       {"--color", std::string(NameOf(engine.decode.color))},
       {"--max-pixels", std::to_string(limits.max_pixels)},
@@ -116,6 +117,7 @@ std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& mo
   add("normalized", true);
   add("precision", model.encoder.precision);
   add("jpeg_scaling", NameOf(options.engine.decode.jpeg_scaling));
+  add("damaged", NameOf(options.engine.decode.damaged));
   add("alpha", NameOf(options.engine.decode.alpha));
   add("color", NameOf(options.engine.decode.color));
   if (!options.texts.empty()) {
@@ -127,6 +129,7 @@ std::string MetaJson(const EmbedOptions& options, const engine::ModelSummary& mo
   add("inputs", summary.images());
   add("vectors", summary.images() - summary.failed());
   add("failed", summary.failed());
+  add("damaged_vectors", summary.damaged());
   writer.Line(2).Key("failures").BeginObject();
   for (const auto& [code, count] : summary.failures()) writer.Field(code, count);
   writer.EndObject();
@@ -155,6 +158,12 @@ void PrintSummary(const EmbedOptions& options, const std::string& output, const 
   }
   std::printf("%s", summary.Table().c_str());
   std::printf("failures: %s\n", summary.FailuresText().c_str());
+  if (summary.damaged() > 0) {
+    std::printf(
+        "damaged, and embedded nevertheless: %s (rows_ok in the .jsonl; --damaged=strict makes them "
+        "errors)\n",
+        cli::Grouped(summary.damaged()).c_str());
+  }
   if (passed_over.by_name > 0) {
     std::printf("%s (--all-files takes them)\n", passed_over.KindsText().c_str());
   }

@@ -31,6 +31,9 @@ void DeclareDecodeFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
       "jpeg-decoder", &options->decode.jpeg_decoder,
       "auto: the own decoder for plain JPEGs, libjpeg-turbo for the rest; libjpeg-turbo: only that, to "
       "compare; the pixels are the same");
+  flags.Choice("damaged", &options->decode.damaged,
+               "photos that are damaged inside (cut off, wrong codes, lost restart markers); strict: errors; "
+               "tolerant: read, and marked, when half of their rows are sound");
   flags.Choice("alpha", &options->decode.alpha,
                "transparent pixels: drop keeps their colour as Pillow does, white composes over white");
   flags.Choice(
@@ -42,8 +45,9 @@ void DeclareDecodeFlags(cli::FlagSet& flags, engine::EngineOptions* options) {
   flags.Size("max-image-bytes", &options->decode.limits.max_file_bytes, 1, "encoded size of one photo",
              "100,000,000 B");
   flags.Size("decode-memory", &options->decode_memory_bytes, 0,
-             "memory of all decoders together: big photos take turns; 0: a third of the machine's or the "
-             "container's, at most 2 GiB and 256 MiB for each decoder",
+             "memory of all decoders together: big photos take turns; 0: half of what the models leave, at "
+             "most 2 GiB "
+             "and 256 MiB for each decoder",
              "0");
   flags.Size("max-decoder-bytes", &options->decode.limits.max_decoder_bytes, uint64_t{1} << 20,
              "memory of one decode, the picture included, where --decode-memory allows as much");

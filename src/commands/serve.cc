@@ -39,6 +39,9 @@ using std::chrono::milliseconds;
 
 // How often the main thread looks for a failed device.
 constexpr milliseconds kLook{50};
+// Of --max-images-per-request=0.
+constexpr int kUsualImages = 1000;
+constexpr int kOpenAiImages = 2048;
 // A device that failed answers at once, so whoever still waits then waits for something else.
 constexpr double kFailedDrainSeconds = 0.7;
 
@@ -59,7 +62,14 @@ class ServeCommand : public cli::Command {
     flags.Integer("cache-mb", &cache_mib_, 0, 1 << 20,
                   "MiB of vectors to keep in memory, to answer photos that come again; 0: off");
     flags.Size("max-body", &server_.max_body_bytes, 1024, "largest request body");
-    flags.Integer("max-images-per-request", &max_images_, 1, 1'000'000, "images that a request may name");
+    flags.Integer("max-images-per-request", &max_images_, 0, 1'000'000,
+                  "images and texts that a request may name; 0: 2048 in /v1/embeddings, as OpenAI's service "
+                  "takes, 1000 "
+                  "elsewhere");
+    flags.Switch("allow-truncation", &engine_.allow_truncation,
+                 "\"dimensions\" in /v1/embeddings cuts vectors of every model, also of those that were not "
+                 "trained for "
+                 "it");
     flags.Integer("max-connections", &server_.max_connections, 0, 1'000'000,
                   "open connections; 0: half of the limit of open files, at most 4096");
     flags.Integer("io-threads", &server_.io_threads, 0, 64, "event loops; 0: 1 on up to 4 CPUs, else 2");
@@ -93,6 +103,7 @@ class ServeCommand : public cli::Command {
     const auto slow = engine::ParseSlowStages(ProcessEnvironment()(engine::kSlowStagesVariable).value_or(""));
     if (!slow.ok()) return cli::ReportUsage(slow.status());
     engine::LogSlowStages(*slow);
+    api_.usual_items = max_images_ > 0 ? max_images_ : kUsualImages;
     ApplyAdmissionFlags(admission_, &engine_, &api_);
     engine_.cache_bytes = static_cast<uint64_t>(cache_mib_) << 20U;
     auto fetch = ToFetchOptions(sources_);
@@ -112,7 +123,9 @@ class ServeCommand : public cli::Command {
     if (access.status().code() == Code::kInvalidRequest) return cli::ReportUsage(access.status());
     if (!access.ok()) return cli::ReportFailure(access.status());
     (*access)->Fill(&api_);
-    auto engine = engine::StartEngine(engine_, std::move(*fetcher), max_images_, *slow, std::move(registry));
+    auto engine =
+        engine::StartEngine(engine_, std::move(*fetcher), max_images_ > 0 ? max_images_ : kOpenAiImages,
+                            *slow, std::move(registry));
     if (!engine.ok()) return cli::ReportFailure(engine.status());
     const int code = Serve(**engine, **access, stop, manager);
     if (code == cli::kExitDeviceFailed || engine::HasHangingStream(**engine)) {
@@ -206,7 +219,7 @@ class ServeCommand : public cli::Command {
   engine::EngineOptions engine_;
   ReadinessOptions readiness_;
   std::string port_file_;
-  int max_images_ = 1000;
+  int max_images_ = 0;
   int cache_mib_ = 0;
   double drain_seconds_ = 30;
   double request_seconds_ = 300;

@@ -29,6 +29,8 @@ void DeclareTransferFlags(cli::FlagSet& flags, SourceOptions* options) {
       "fetch-ca-file", &options->fetch.ca_file, "FILE",
       "PEM certificates that vouch for origins and stores (a private MinIO's, for example), instead of "
       "the system's; empty: the system's");
+  flags.Text("fetch-user-agent", &options->fetch.user_agent, "TEXT",
+             "User-Agent of downloads, for origins that refuse unknown ones");
   flags.Switch("fetch-proxy-from-env", &options->fetch.use_env_proxy,
                "reach object stores through http_proxy and https_proxy; plain URLs never use them");
 }

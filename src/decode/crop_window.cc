@@ -55,7 +55,7 @@ PixelWindow CropWindow(const ImageHeader& header, int scale_denominator, const p
       KeptRange(header.height, turned ? resized.width : resized.height, scale_denominator, spec);
   const Range columns =
       KeptRange(header.width, turned ? resized.height : resized.width, scale_denominator, spec);
-  return {rows.end, columns.first, columns.end};
+  return {rows.first, rows.end, columns.first, columns.end};
 }
 
 }  // namespace photovec::decode

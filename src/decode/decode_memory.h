@@ -16,7 +16,7 @@ namespace photovec::decode {
 class DecodeMemory {
  public:
   /// A decoder's own part, unless the whole is too little for that: then all parts together are half of it.
-  static constexpr int64_t kOwnBytes = int64_t{96} << 20;
+  static constexpr int64_t kOwnBytes = int64_t{64} << 20;
 
   /// What a big photo took. Move-only; gives it back at its end.
   class Share {

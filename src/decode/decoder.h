@@ -139,7 +139,7 @@ struct DecodeReport {
   bool in_pair = false;  ///< by the own decoder, beside another photo for a part of the time at least
   bool on_gpu = false;   ///< by nvJPEG
   bool damaged = false;  ///< read although its data is damaged (DamagedMode::kTolerant)
-  int rows_ok = 0;       ///< of a damaged photo: the stored rows before the first damage
+  int rows_ok = 0;       ///< of a damaged photo: the stored rows that are sound
   ProfileUse profile = ProfileUse::kNone;
   TimePoint decoded_at;  ///< when pixels existed, in their final colours; preprocessing follows
 };
@@ -164,8 +164,8 @@ constexpr JpegBy WhoDecoded(const DecodeReport& report) {
 class JobFeed {
  public:
   virtual ~JobFeed() = default;
-  /// The next photo if one waits that may be paired, borrowed until it is finished; null: none does. Never
-  /// blocks.
+  /// The next photo if one waits, borrowed until it is finished; null: none does. Better one that may be
+  /// paired: another one waits for the first one's end. Never blocks.
   virtual const DecodeJob* Next() = 0;
   /// What became of a photo, the first one too. Each once, in the order in which they are done.
   virtual void Finish(const DecodeJob& job, Result<DecodeReport> report) = 0;

@@ -32,7 +32,7 @@ struct Seat {
   const DecodeJob* job = nullptr;  ///< null: the seat is free
   ImageHeader header;
   PixelRequest request;
-  DecodeCost cost;
+  DecodeCost cost;     ///< estimated
   bool steps = false;  ///< it is decoded step by step; else it waits until no other one is, and is then
                        ///< decoded whole
   bool in_pair = false;
@@ -40,10 +40,10 @@ struct Seat {
   CodecScratch scratch;
 
   bool waits() const { return job != nullptr && !steps; }
-  int64_t KeptBytes() const {
+  int64_t kept_bytes() const {
     return static_cast<int64_t>(pixels.capacity_bytes() + scratch.bytes.capacity());
   }
-  void DropScratch() {
+  void DropMemory() {
     pixels.ShrinkTo(0);
     scratch.bytes = {};
     scratch.jpeg.reset();
@@ -80,7 +80,14 @@ class InProcessDecoder final : public Decoder {
  private:
   Result<DecodeReport> DecodeIn(const DecodeJob& job, Seat* seat) {
     RETURN_IF_ERROR(Sit(job, seat));
-    return seat->cost.FitsIn(job.granted) ? DecodeWhole(seat) : Wanting(seat->cost);
+    if (!seat->cost.FitsIn(job.granted)) return Wanting(seat->cost);
+    return DecodeWhole(seat);
+  }
+
+  static DecodeReport Wanting(const DecodeCost& cost) {
+    DecodeReport report;
+    report.wants = cost;
+    return report;
   }
 
   /// Looks at all that does not need pixels. The photo waits then.
@@ -97,35 +104,48 @@ class InProcessDecoder final : public Decoder {
     ASSIGN_OR_RETURN(seat->header, ProbeHeader(job.encoded));
     seat->request = Plan(job, seat->header);
     const int d = seat->request.scale_denominator;
-    RETURN_IF_ERROR(CheckHeader(seat->header, d, options.alpha, options.limits, job.encoded.size()));
-    seat->cost = EstimateCost(seat->header, d, options.alpha, job.encoded.size());
+    const size_t encoded = job.encoded.size();
+    RETURN_IF_ERROR(CheckHeader(seat->header, d, options.alpha, options.limits, encoded));
+    seat->cost = EstimateCost(seat->header, d, options.alpha, encoded);
     return Status::Ok();
-  }
-
-  static DecodeReport Wanting(const DecodeCost& cost) {
-    DecodeReport report;
-    report.wants = cost;
-    return report;
   }
 
   /// Starts a photo, step by step if it can be.
   void Begin(const DecodeJob& job, Seat* seat, JobFeed& feed) {
     if (Status status = Sit(job, seat); !status.ok()) return End(seat, std::move(status), feed);
     if (!seat->cost.FitsIn(job.granted)) return End(seat, Wanting(seat->cost), feed);
-    if (!MayPair(job.encoded, job.options)) return;
-    Seat& other = seat == &seats_[0] ? seats_[1] : seats_[0];
-    // Two at a time take no more memory than one may.
-    if (other.job != nullptr) {
-      const int64_t granted = std::max(job.granted.bytes, other.job->granted.bytes);
-      const int64_t most = std::min(granted, job.options.limits.max_decoder_bytes);
-      if (seat->cost.bytes > most - other.cost.bytes) return;
-    }
+    if (!MayPair(job.encoded, job.options) || !FitsBesideTheOther(*seat)) return;
     MakeRoom(*seat);
+    const Seat& other = Other(*seat);
     std::shared_ptr<OwnDecoder>& own = seat->scratch.jpeg;
     if (own == nullptr) own = std::make_shared<OwnDecoder>(other.scratch.jpeg.get());
     Progress progress = Progress::kHandedBack;
     if (!seat->header.jpeg.progressive) progress = own->Start(seat->request, &seat->scratch, &seat->pixels);
     Took(progress, seat, feed);
+  }
+
+  Seat& Other(const Seat& seat) { return &seat == &seats_[0] ? seats_[1] : seats_[0]; }
+
+  /// What this photo may take, and the one that is being decoded already: as much as the one that may take
+  /// more.
+  int64_t Granted(const Seat& seat) {
+    const Seat& other = Other(seat);
+    const int64_t others = other.steps ? other.job->granted.bytes : 0;
+    return std::min(std::max(seat.job->granted.bytes, others), seat.job->options.limits.max_decoder_bytes);
+  }
+  bool FitsBesideTheOther(const Seat& seat) {
+    const Seat& other = Other(seat);
+    return seat.cost.bytes + (other.steps ? other.cost.bytes : 0) <= Granted(seat);
+  }
+
+  /// Before a photo is decoded: what is kept from others counts, too.
+  void MakeRoom(const Seat& seat) {
+    const Seat& other = Other(seat);
+    const int64_t kept = seat.kept_bytes() + (other.steps ? 0 : other.kept_bytes());
+    if (kept <= Granted(seat) - seat.cost.bytes - (other.steps ? other.cost.bytes : 0)) return;
+    for (Seat& each : seats_) {
+      if (!each.steps) each.DropMemory();
+    }
   }
 
   /// What a step of the own decoder came to.
@@ -155,14 +175,6 @@ class InProcessDecoder final : public Decoder {
     }
   }
 
-  /// What is kept from other photos counts, too.
-  void MakeRoom(const Seat& seat) {
-    if (seats_[0].KeptBytes() + seats_[1].KeptBytes() <= seat.job->granted.bytes - seat.cost.bytes) return;
-    for (Seat& each : seats_) {
-      if (!each.steps) each.DropScratch();
-    }
-  }
-
   Result<DecodeReport> DecodeWhole(Seat* seat) {
     MakeRoom(*seat);
     seat->scratch.damaged_after_rows = -1;
@@ -178,7 +190,10 @@ class InProcessDecoder final : public Decoder {
     const int scale = seat->request.scale_denominator;
     DecodeReport report;
     if (job.options.color == ColorMode::kSrgb) {
-      report.profile = color_.Convert(job.encoded, header, seat->request.window, &seat->pixels);
+      const PixelWindow& window = seat->request.window;
+      report.profile = header.format == Format::kJxl
+                           ? color_.ConvertWith(scratch.icc, header.jxl.grey, window, &seat->pixels)
+                           : color_.Convert(job.encoded, header, window, &seat->pixels);
     }
     report.format = header.format;
     report.damaged = scratch.damaged_after_rows >= 0;
@@ -206,7 +221,13 @@ class InProcessDecoder final : public Decoder {
   static void Leave(Seat* seat) {
     seat->job = nullptr;
     seat->steps = false;
-    if (seat->cost.bytes > kMostKeptBytes) seat->DropScratch();
+    if (seat->cost.bytes > kMostKeptBytes) seat->DropMemory();
+  }
+
+  static int MaxScale(const ImageHeader& header, const DecodeOptions& options) {
+    if (options.jpeg_scaling != JpegScaling::kFast) return 1;
+    if (header.IsJpegCoded()) return 8;
+    return header.heif.has_alpha && options.alpha == AlphaMode::kWhite ? 1 : header.heif.max_scale;
   }
 
   static PixelRequest Plan(const DecodeJob& job, const ImageHeader& header) {
@@ -217,12 +238,12 @@ class InProcessDecoder final : public Decoder {
     request.jpeg_decoder = job.options.jpeg_decoder;
     request.damaged = job.options.damaged;
     request.limits = job.options.limits;
-    const bool fast = job.options.jpeg_scaling == JpegScaling::kFast && header.format == Format::kJpeg &&
-                      job.spec->mode != preprocess::ResizeMode::kSquash;
-    if (!fast) return request;
+    const int max_scale = MaxScale(header, job.options);
+    if (max_scale == 1 || job.spec->mode == preprocess::ResizeMode::kSquash) return request;
     const bool turned = header.orientation >= 5;
-    request.scale_denominator = preprocess::FastScaleDenominator(
-        turned ? header.height : header.width, turned ? header.width : header.height, *job.spec);
+    const int fast = preprocess::FastScaleDenominator(turned ? header.height : header.width,
+                                                      turned ? header.width : header.height, *job.spec);
+    request.scale_denominator = std::min(fast, max_scale);
     request.window = CropWindow(header, request.scale_denominator, *job.spec);
     return request;
   }

@@ -20,6 +20,7 @@ class OwnDecoder;
 
 /// The part of a (scaled) output that anybody will look at. The default is all of it.
 struct PixelWindow {
+  int first_row = 0;
   int end_row = std::numeric_limits<int>::max();
   int first_column = 0;
   int end_column = std::numeric_limits<int>::max();
@@ -34,9 +35,11 @@ PixelWindow CropWindow(const ImageHeader& header, int scale_denominator, const p
 struct PixelRequest {
   std::span<const uint8_t> encoded;
   const ImageHeader* header = nullptr;
-  int scale_denominator = 1;  ///< 1, 2, 4 or 8; only JPEG scales, the others require 1
-  /// A JPEG decoder may leave pixels outside undefined and the data of the rows below unread; the pixels
-  /// inside are the same as without a window. The other codecs ignore it.
+  /// 1, 2, 4 or 8. JPEG scales in any way, HEIC and AVIF up to HeifFacts::max_scale; the others require 1.
+  /// Scaled pixels are the means of the photo's, in about the place of each.
+  int scale_denominator = 1;
+  /// A JPEG decoder may leave pixels outside undefined; the pixels inside are the same as without a window.
+  /// The other codecs ignore it.
   PixelWindow window;
   AlphaMode alpha = AlphaMode::kDrop;
   JpegChoice jpeg_decoder = JpegChoice::kAuto;
@@ -49,8 +52,10 @@ struct CodecScratch {
   std::vector<uint8_t> bytes;
   std::shared_ptr<jpeg::OwnDecoder> jpeg;  ///< made by the first JPEG
   bool by_own_decoder = false;             ///< whether it gave the last JPEG's pixels
-  /// Said by the codec of the last photo: the rows of the header's height before its first damage, when it
-  /// was read nevertheless (DamagedMode::kTolerant); -1: all of them are sound.
+  /// The ICC profile of the last JPEG XL's pixels: it is compressed in there, so only its codec knows it.
+  std::vector<uint8_t> icc;
+  /// Said by JudgeDamage() of the last photo: how many rows of the header's height are sound, when it is
+  /// damaged and was read nevertheless (DamagedMode::kTolerant); -1: all of them.
   int damaged_after_rows = -1;
 
   /// At least `size` bytes, contents undefined.
@@ -66,6 +71,14 @@ struct CodecScratch {
 /// scratch and out are one thread's. Errors: kImageCorrupt (the message says how far it came),
 /// kUnsupportedFormat, kDecodeLimit. `out` is then undefined.
 Status DecodePixels(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+
+/// What a codec returns of a damaged photo all of whose pixels it wrote, those that are missing in the way
+/// that its reference decoder leaves them.
+/// \param sound_rows of the header's height: those that were decoded without an error.
+/// \param error      what is wrong, for those who do not take it.
+/// \return OK, with scratch->damaged_after_rows set, in tolerant mode when half of the rows are sound; else
+/// `error`, with what the tolerant mode has to say.
+Status JudgeDamage(const PixelRequest& request, int sound_rows, const Status& error, CodecScratch* scratch);
 
 /// What libjpeg-turbo alone needs for a full decode to RGB: the anchor of `bench decode`. Default settings,
 /// no limits, no checks of warnings. For trusted files only. Errors: kImageCorrupt with libjpeg's message.

@@ -45,9 +45,9 @@ void LogPlan(const Machine& machine, const MachinePlan& plan, const EngineOption
   log::info("device {} ({})", NameOf(plan.backend), plan.device_why);
   log::info("streams {} ({}), precision {} ({})", StreamsText(plan), plan.streams_why, NameOf(plan.precision),
             plan.precision_why);
-  log::info("decoders {} ({}), decode {}, jpeg scaling {}, alpha {}, color {}", plan.decoders,
+  log::info("decoders {} ({}), decode {}, jpeg scaling {}, damaged {}, alpha {}, color {}", plan.decoders,
             plan.decoders_why, NameOf(options.decode_mode), NameOf(options.decode.jpeg_scaling),
-            NameOf(options.decode.alpha), NameOf(options.decode.color));
+            NameOf(options.decode.damaged), NameOf(options.decode.alpha), NameOf(options.decode.color));
   if (options.cache_bytes > 0) log::info("result cache of {}", HumanBytes(options.cache_bytes));
 }
 

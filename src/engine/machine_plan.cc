@@ -80,7 +80,7 @@ MachinePlan MakePlan(const Machine& machine, const EngineOptions& options) {
   plan.decode_memory_bytes = options.decode_memory_bytes;
   if (plan.decode_memory_bytes == 0) {
     plan.decode_memory_bytes =
-        std::min(machine.memory_bytes / 3,
+        std::min(machine.memory_bytes / 2,
                  kMostDecodeBytes + kMostDecodeBytesEach * static_cast<uint64_t>(plan.decoders));
   }
   return plan;

@@ -46,7 +46,7 @@ struct MemoryNeeds {
   uint64_t cache = 0;  ///< of results, when it is full
 };
 
-/// Lowers the default of the decoders' memory (a third of the memory, at most 2 GiB and 256 MiB for each
+/// Lowers the default of the decoders' memory (half of the memory, at most 2 GiB and 256 MiB for each
 /// decoder) to half of what `needs` leave, then that of the budget (a quarter of the memory, at most 2 GiB)
 /// to what both leave; neither below 64 MiB. What was set stays. \return a warning when all of it together
 /// does not fit into the memory; else empty.

@@ -16,6 +16,8 @@
 #include "encode/factory.h"
 #include "engine/device_choice.h"
 #include "engine/text_setup.h"
+#include "model/model_config.h"
+#include "model/model_folder.h"
 #include "model/vision_model.h"
 
 namespace photovec::engine {
@@ -187,15 +189,18 @@ Result<LoadedModel> SetUpModel(const ModelChoice& choice, const EngineOptions& o
   const TimePoint begin = Clock::now();
   LoadedModel loaded;
   loaded.choice = choice;
-  ASSIGN_OR_RETURN(const preprocess::Spec spec, preprocess::LoadSpec(choice.dir));
+  ASSIGN_OR_RETURN(const std::string dir, model::ModelFolder(choice.dir));
+  ASSIGN_OR_RETURN(const preprocess::Spec spec, preprocess::LoadSpec(dir));
   {
-    ASSIGN_OR_RETURN(const model::VisionModel vision, model::LoadVisionModel(choice.dir, spec.crop));
-    RETURN_IF_ERROR(CheckSizes(choice.dir, vision.config, spec));
-    ASSIGN_OR_RETURN(TextSetup text, LoadTextSetup(choice.dir, options));
+    ASSIGN_OR_RETURN(const model::ModelConfig config, model::LoadModelConfig(dir));
+    loaded.setup.shortening = {options.allow_truncation || config.any_shorter, config.shorter};
+    ASSIGN_OR_RETURN(const model::VisionModel vision, model::LoadVisionModel(dir, spec.crop));
+    RETURN_IF_ERROR(CheckSizes(dir, vision.config, spec));
+    ASSIGN_OR_RETURN(TextSetup text, LoadTextSetup(dir, options));
     const model::TextModel* tower = text.tower ? &*text.tower : nullptr;
     auto encoder = encode::CreateEncoder(
         plan.backend, vision, tower, ToEncoderOptions(options, plan, spec, tower != nullptr, pin_threads));
-    if (!encoder.ok()) return encoder.status().WithContext(choice.dir);
+    if (!encoder.ok()) return encoder.status().WithContext(dir);
     loaded.setup.encoder = std::move(*encoder);
     loaded.config = vision.config;
     loaded.weights_sha256 = vision.weights_sha256;

@@ -54,6 +54,8 @@ struct EngineOptions {
   int text_streams = 0;  ///< more, for texts alone; none for a model that takes no texts
   int threads_per_stream = 0;
   int max_batch = 0;
+  bool allow_truncation =
+      false;             ///< clients may ask for a part of a vector, whatever the model's config says
   bool no_text = false;  ///< leave text towers out
   tokenize::TextCleaning text_clean = tokenize::TextCleaning::kAuto;
   tokenize::SpecialTokens text_special = tokenize::SpecialTokens::kParse;

@@ -5,9 +5,11 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/files.h"
+#include "base/text/ascii.h"
 #include "fetch/gcs/source.h"
 #include "fetch/http/downloader.h"
 #include "fetch/http/http_call.h"
@@ -91,6 +93,7 @@ class SchemeFetcher final : public Fetcher {
 
   void Fetch(FetchRequest request, FetchCallback done) override {
     request.max_bytes = std::min(request.max_bytes, max_bytes_);
+    request.reference.erase(0, request.reference.size() - WithoutLead(request.reference).size());
     const Scheme scheme = SchemeOf(request.reference);
     if (request.reference.empty()) {
       done(Status(Code::kInvalidRequest, "the image reference is empty"));
@@ -174,12 +177,25 @@ Status CheckNumbers(const FetchOptions& o) {
   return Status::Ok();
 }
 
+/// It becomes a line of a request's header: nothing in it may end that line.
+Status CheckUserAgent(std::string_view text) {
+  constexpr size_t kLongest = 256;
+  const bool printable = std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  if (printable && text.size() <= kLongest && TrimAscii(text).size() == text.size() && !text.empty()) {
+    return Status::Ok();
+  }
+  return {
+      Code::kInvalidRequest,
+      "--fetch-user-agent must be 1 to 256 printable ASCII characters, with none of them a blank at an end"};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Fetcher>> MakeFetcher(const FetchOptions& options, FetchObserver* observer,
                                              const EnvironmentLookup& environment) {
   RETURN_IF_ERROR(CheckNumbers(options));
   RETURN_IF_ERROR(CheckCaFile(options.ca_file));
+  RETURN_IF_ERROR(CheckUserAgent(options.user_agent));
   auto fetcher = std::make_unique<SchemeFetcher>(options);
   RETURN_IF_ERROR(fetcher->AddFiles(options));
   const auto nothing = [](const std::string& /*name*/) -> std::optional<std::string> { return std::nullopt; };

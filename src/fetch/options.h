@@ -46,6 +46,8 @@ struct FetchOptions {
   /// --fetch-ca-file: PEM certificates that vouch for origins and stores, instead of the system's; empty:
   /// those.
   std::string ca_file = {};
+  /// --fetch-user-agent: what plain URLs are asked for as; stores see it, too.
+  std::string user_agent = "photovec/" PHOTOVEC_VERSION;
   bool use_env_proxy = false;  ///< --fetch-proxy-from-env: http_proxy and https_proxy, for object stores only
   /// Transfers at once; together with max_bytes the bound on memory that downloads may take.
   int max_transfers = 64;

@@ -41,6 +41,12 @@ Scheme SchemeOf(std::string_view reference) {
   return other ? Scheme::kUnknown : Scheme::kFile;
 }
 
+std::string_view WithoutLead(std::string_view reference) {
+  const std::string_view trimmed = TrimAscii(reference);
+  return IsBareName(trimmed) ? reference
+                             : reference.substr(static_cast<size_t>(trimmed.data() - reference.data()));
+}
+
 bool IsBareName(std::string_view reference) {
   return SchemeOf(reference) == Scheme::kFile && !StartsWithIgnoringCase(reference, "file:");
 }

@@ -13,6 +13,10 @@ enum class Scheme { kData, kHttp, kFile, kGcs, kS3, kUnknown };
 /// name); kUnknown for "something://".
 Scheme SchemeOf(std::string_view reference);
 
+/// The reference without the blanks and line ends before its scheme, which people and templates leave there.
+/// A bare name stays as it is: files may be called so.
+std::string_view WithoutLead(std::string_view reference);
+
 /// A kFile reference without "file:" before it.
 bool IsBareName(std::string_view reference);
 

@@ -11,6 +11,7 @@ namespace name {
 inline constexpr std::string_view kImageStageSeconds = "photovec_image_stage_seconds";      ///< model, stage
 inline constexpr std::string_view kRequestStageSeconds = "photovec_request_stage_seconds";  ///< model, stage
 inline constexpr std::string_view kImagesTotal = "photovec_images_total";                   ///< model, code
+inline constexpr std::string_view kImagesDamaged = "photovec_images_damaged_total";         ///< model
 inline constexpr std::string_view kJpegs = "photovec_jpegs_total";                    ///< model, decoded_by
 inline constexpr std::string_view kTextStageSeconds = "photovec_text_stage_seconds";  ///< model, stage
 inline constexpr std::string_view kTextsTotal = "photovec_texts_total";               ///< model, code

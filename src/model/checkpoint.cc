@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <boost/json.hpp>
+#include <cstring>
 #include <set>
 #include <utility>
 
@@ -51,6 +52,18 @@ std::string MissingFileMessage(const std::string& model_dir) {
     }
   }
   return message + "; a model directory holds config.json, preprocessor_config.json and model.safetensors";
+}
+
+/// Numbers of 8 bytes as ones of 4. One that is too large becomes an infinity, which is refused later.
+std::vector<uint8_t> ToSingles(std::span<const uint8_t> doubles) {
+  std::vector<uint8_t> singles(doubles.size() / 2);
+  for (size_t i = 0; i < doubles.size() / sizeof(double); ++i) {
+    double wide = 0;
+    std::memcpy(&wide, doubles.data() + i * sizeof(double), sizeof(double));
+    const auto narrow = static_cast<float>(wide);
+    std::memcpy(singles.data() + i * sizeof(float), &narrow, sizeof(float));
+  }
+  return singles;
 }
 
 }  // namespace
@@ -117,10 +130,17 @@ Status Checkpoint::AddShards(const std::string& model_dir, const std::string& in
   return Status::Ok();
 }
 
-Result<TensorView> Checkpoint::Get(std::string_view name) const {
-  const auto found = tensors_.find(std::string(name));
+std::shared_ptr<const Checkpoint> Checkpoint::Within(std::string_view wrapper) const {
+  std::shared_ptr<Checkpoint> inside(new Checkpoint(*this));
+  inside->wrapper_ = wrapper;
+  return inside;
+}
+
+Result<TensorView> Checkpoint::Get(std::string_view name, std::deque<std::vector<uint8_t>>& converted) const {
+  const std::string full = wrapper_ + std::string(name);
+  const auto found = Find(name);
   if (found == tensors_.end()) {
-    return Status(Code::kInvalidRequest, WhereIs(name) + ": tensor '" + std::string(name) + "' is missing");
+    return Status(Code::kInvalidRequest, WhereIs(name) + ": tensor '" + full + "' is missing");
   }
   const SafetensorsEntry& entry = found->second.entry;
   TensorView view;
@@ -133,16 +153,20 @@ Result<TensorView> Checkpoint::Get(std::string_view name) const {
     view.dtype = DType::kF16;
   } else if (entry.dtype == "BF16") {
     view.dtype = DType::kBF16;
+  } else if (entry.dtype == "F64") {
+    view.dtype = DType::kF32;
+    view.data = converted.emplace_back(ToSingles(entry.data)).data();
   } else {
-    return Status(Code::kInvalidRequest, WhereIs(name) + ": tensor '" + std::string(name) + "' has dtype " +
-                                             entry.dtype + "; supported: F32, F16, BF16");
+    return Status(Code::kInvalidRequest, WhereIs(name) + ": tensor '" + full + "' has dtype " + entry.dtype +
+                                             "; supported: F32, F16, BF16, F64");
   }
   return view;
 }
 
 Result<std::shared_ptr<const void>> Checkpoint::MapAlone(TensorView& view) const {
-  const auto found = tensors_.find(view.name);
+  const auto found = Find(view.name);
   if (found == tensors_.end()) return Status(Code::kInternal, "no tensor '" + view.name + "'");
+  if (view.data != found->second.entry.data.data()) return std::shared_ptr<const void>();
   const MappedFile& file = *files_[found->second.file];
   const auto offset = static_cast<size_t>(static_cast<const uint8_t*>(view.data) - file.bytes().data());
   ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> part, file.MapPart(offset, view.bytes(), &view.data));
@@ -150,7 +174,7 @@ Result<std::shared_ptr<const void>> Checkpoint::MapAlone(TensorView& view) const
 }
 
 std::string Checkpoint::WhereIs(std::string_view name) const {
-  const auto found = tensors_.find(std::string(name));
+  const auto found = Find(name);
   if (found != tensors_.end()) return paths_[found->second.file];
   return paths_.size() == 1 ? paths_.front() : paths_.front() + " and its sibling shards";
 }

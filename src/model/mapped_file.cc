@@ -37,6 +37,7 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::string& pa
     file->data_ = static_cast<const uint8_t*>(data);
     madvise(data, file->size_, MADV_WILLNEED);  // a hint only
   }
+  RETURN_IF_ERROR(CheckNoLfsPointer(file->bytes()).WithContext(path));
   file->path_ = path;
   file->file_ = std::move(fd);
   return std::shared_ptr<const MappedFile>(std::move(file));

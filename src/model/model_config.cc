@@ -151,13 +151,33 @@ Result<ModelConfig> Named(std::string_view file, const std::string& path, Result
   return parsed;
 }
 
+/// Keys as vLLM reads them in a config.json; config classes of transformers know none.
+Status ReadShorter(const Section& root, ModelConfig& config) {
+  constexpr std::string_view kKey = "matryoshka_dimensions";
+  ASSIGN_OR_RETURN(config.any_shorter, root.Bool("is_matryoshka", false));
+  const bjson::value* found = root.Find(kKey);
+  if (found == nullptr) return Status::Ok();
+  const bjson::array* list = found->if_array();
+  for (size_t i = 0; list != nullptr && i < list->size(); ++i) {
+    const int64_t* size = (*list)[i].if_int64();
+    if (size == nullptr || *size < 1 || *size > kMaxWidth)
+      return Unsupported(kKey, *found, "a list of sizes");
+    config.shorter.push_back(static_cast<int>(*size));
+  }
+  if (config.shorter.empty()) return Unsupported(kKey, *found, "a list of sizes");
+  config.any_shorter = false;
+  return Status::Ok();
+}
+
 }  // namespace
 
 Result<ModelConfig> ParseModelConfig(std::string_view json_text) {
   ASSIGN_OR_RETURN(const bjson::object document, json::ParseObject(json_text));
   const Section root(document, "");
   ASSIGN_OR_RETURN(const ArchitectureRow* row, Architecture(root));
-  return row->parse(root, row->name);
+  ASSIGN_OR_RETURN(ModelConfig config, row->parse(root, row->name));
+  RETURN_IF_ERROR(ReadShorter(root, config));
+  return config;
 }
 
 Result<ModelConfig> ParseOpenClipConfig(std::string_view json_text) {

@@ -34,6 +34,10 @@ struct ModelConfig {
   std::vector<TextNames> text_names;
   std::string_view logit_scale;  ///< whole names; empty: there is none
   std::string_view logit_bias;
+  /// Whether the first numbers of a vector are a vector of their own (Matryoshka): as many as one wants, or
+  /// so many.
+  bool any_shorter = false;
+  std::vector<int> shorter;
   bool open_clip_weights = false;  ///< in open_clip_model.safetensors
 
   /// Whether the image tower takes pictures of another size than its config says.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -67,13 +68,19 @@ class Checkpoint {
   /// file and the tensor. Shard names must be plain file names inside the directory.
   static Result<std::shared_ptr<const Checkpoint>> Open(const std::string& model_dir, bool open_clip = false);
 
-  bool Has(std::string_view name) const { return tensors_.contains(std::string(name)); }
-  /// A float tensor (F32, F16 or BF16). Errors: kInvalidRequest naming the file, the tensor and its dtype.
-  Result<TensorView> Get(std::string_view name) const;
+  /// The same tensors, asked for without what stands before their names ("clip."), as a program has it that
+  /// keeps the model as a part of its own.
+  std::shared_ptr<const Checkpoint> Within(std::string_view wrapper) const;
+
+  bool Has(std::string_view name) const { return Find(name) != tensors_.end(); }
+  /// A float tensor (F32, F16 or BF16; F64 as F32, in memory that is added to `converted`).
+  /// Errors: kInvalidRequest naming the file, the tensor and its dtype.
+  Result<TensorView> Get(std::string_view name, std::deque<std::vector<uint8_t>>& converted) const;
   /// The file (path) that holds `name`, or where it would be looked for: for error messages.
   std::string WhereIs(std::string_view name) const;
   /// A mapping of its own of nothing but the tensor, for one that is read long after the rest was let go:
-  /// `view` points into it. Errors: kUnavailable with errno's text.
+  /// `view` points into it. Null for one that was converted: it lies in memory already. Errors: kUnavailable with
+  /// errno's text.
   Result<std::shared_ptr<const void>> MapAlone(TensorView& view) const;
 
  private:
@@ -81,13 +88,19 @@ class Checkpoint {
     size_t file = 0;  ///< index into paths_
     SafetensorsEntry entry;
   };
+  using Tensors = std::unordered_map<std::string, Located>;
   Checkpoint() = default;
+  Checkpoint(const Checkpoint&) = default;
+  Tensors::const_iterator Find(std::string_view name) const {
+    return tensors_.find(wrapper_ + std::string(name));
+  }
   Status AddFile(const std::string& path);
   Status AddShards(const std::string& model_dir, const std::string& index_path);
 
   std::vector<std::string> paths_;
   std::vector<std::shared_ptr<const MappedFile>> files_;
-  std::unordered_map<std::string, Located> tensors_;
+  Tensors tensors_;
+  std::string wrapper_;  ///< before every name that is asked for
 };
 
 /// Writes a safetensors file piece by piece: declare every tensor, then append bytes in that order. One

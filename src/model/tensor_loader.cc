@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "model/families/clip.h"
+#include "model/model_config.h"
 
 namespace photovec::model {
 namespace {
@@ -122,7 +123,7 @@ void TensorLoader::Fail(Status status) {
 
 TensorView TensorLoader::Find(const std::string& name, const Shape& shape) {
   if (!status_.ok()) return {};
-  Result<TensorView> found = checkpoint().Get(name);
+  Result<TensorView> found = checkpoint().Get(name, storage_->owned);
   if (!found.ok()) {
     Fail(
         {found.status().code(), found.status().message() + " (expected shape " + ShapeToString(shape) + ")"});
@@ -283,6 +284,28 @@ void TensorLoader::TakeBlocks(const TransformerConfig& config, const BlockNames&
               {prefix + std::string(names.stem) + number, std::string(kCanonicalNames.block.stem) + number},
               out.emplace_back());
   }
+}
+
+Result<std::shared_ptr<const Checkpoint>> OpenCheckpoint(const std::string& model_dir,
+                                                         const ModelConfig& config) {
+  ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(model_dir, config.open_clip_weights));
+  const auto known = [&](const Checkpoint& tensors) {
+    const auto has = [&](std::string_view prefix, std::string_view name, std::string_view suffix) {
+      return tensors.Has(std::string(prefix) + std::string(name) + std::string(suffix));
+    };
+    return std::ranges::any_of(
+               config.vision_names,
+               [&](const auto& names) { return has(names.prefix, names.patch, ".weight"); }) ||
+           std::ranges::any_of(config.text_names, [&](const auto& names) {
+             return has(names.prefix, names.token_embedding, "");
+           });
+  };
+  if (known(*checkpoint)) return checkpoint;
+  for (const std::string_view wrapper : {"clip.", "model.", "module.", "model.clip.", "module.clip."}) {
+    const std::shared_ptr<const Checkpoint> inside = checkpoint->Within(wrapper);
+    if (known(*inside)) return inside;
+  }
+  return checkpoint;
 }
 
 const WeightNames& PickNames(const Checkpoint& checkpoint, const std::vector<WeightNames>& tables,

@@ -91,6 +91,13 @@ class TensorLoader {
   Sha256 digest_;
 };
 
+struct ModelConfig;
+
+/// The checkpoint of a folder; where its tensors have a prefix of a program that wraps the model ("clip.",
+/// "model."), without it. Errors: as Checkpoint::Open.
+Result<std::shared_ptr<const Checkpoint>> OpenCheckpoint(const std::string& model_dir,
+                                                         const ModelConfig& config);
+
 /// The first of `tables` whose patch, or token embedding, and first block are in the checkpoint; else the
 /// first.
 const WeightNames& PickNames(const Checkpoint& checkpoint, const std::vector<WeightNames>& tables,

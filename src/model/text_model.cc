@@ -64,7 +64,7 @@ Status CheckWidths(const std::string& model_dir, const ModelConfig& config) {
 Result<std::optional<TextModel>> LoadTextModel(const std::string& model_dir) {
   ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(model_dir));
   if (!config.text) return std::optional<TextModel>();
-  ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(model_dir, config.open_clip_weights));
+  ASSIGN_OR_RETURN(const auto checkpoint, OpenCheckpoint(model_dir, config));
   const TextNames& names = PickNames(*checkpoint, config.text_names, *config.text);
   // A folder that somebody cut down to its image tower, config and all else left as it was.
   if (!checkpoint->Has(std::string(names.prefix) + std::string(names.token_embedding))) {

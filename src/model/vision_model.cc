@@ -115,7 +115,7 @@ Result<VisionModel> LoadVisionModel(const std::string& model_dir, int image_size
                                              config.text->architecture +
                                              ": a text tower alone; take the folder of the whole model");
   }
-  ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(model_dir, config.open_clip_weights));
+  ASSIGN_OR_RETURN(const auto checkpoint, OpenCheckpoint(model_dir, config));
   VisionModel model;
   model.config = *config.vision;
   TensorLoader loader(checkpoint, config.file);

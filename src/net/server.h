@@ -57,7 +57,7 @@ struct ServerOptions {
   int io_threads = 0;  ///< event loops; 0: 1 on up to 4 CPUs, else 2
   LoopPriority loop_priority = LoopPriority::kAuto;
   int worker_threads = 0;  ///< for JSON, base64 and replies over 64 KiB; 0: 1 to 4 by CPUs
-  uint64_t max_body_bytes = 64ULL << 20;
+  uint64_t max_body_bytes = 128ULL << 20;
   int max_connections = 0;  ///< 0: half of the limit of open files, at most 4,096
   /// Of one client address over TCP. 0: half of max_connections, and no limit for clients on this machine,
   /// which are proxies as a rule.

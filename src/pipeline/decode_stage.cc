@@ -42,9 +42,9 @@ class DecodeStage::Feed final : public decode::JobFeed {
         std::find_if(entries_.begin(), entries_.end(), [&](const Entry& each) { return &each.job == &job; });
     PHOTOVEC_CHECK(entry != entries_.end(), "a decoder finished an image that it does not have");
     Work work = std::exchange(entry->work, {});
+    if (report.ok() && report->wants.bytes > 0) return stage_.PutAside(std::move(work), report->wants);
     Item& item = *work.item;
     const TimePoint end = Clock::now();
-    if (report.ok() && report->wants.bytes > 0) return stage_.PutAside(std::move(work), report->wants);
     stage_.GiveMemoryBack(work);
     item.DropBytes();
     stage_.on_bytes_dropped_();
@@ -53,6 +53,7 @@ class DecodeStage::Feed final : public decode::JobFeed {
       return item.Fail(report.status());
     }
     item.trail().jpeg_by = decode::WhoDecoded(*report);
+    if (report->damaged) item.OnDamaged(report->rows_ok);
     // A decoder in another process reports by its own reading of the clock.
     item.times().MarkAt(Border::kDecodeEnd, std::clamp(report->decoded_at, entry->start, end));
     item.times().MarkAt(Border::kPreprocessEnd, end);
@@ -206,7 +207,7 @@ bool DecodeStage::TakeSecond(Work& work, int lookups) {
 // \param second  whether the image is to be decoded beside another one.
 bool DecodeStage::TakeReady(Work& work, int lookups, bool second) {
   if (lookups < kLookupsInARow && TakeLookup(work)) return true;
-  return (!second && TakeBig(work)) || TakeDecode(work, second) || (!second && TakeLookup(work));
+  return TakeBig(work) || TakeDecode(work, second) || (!second && TakeLookup(work));
 }
 
 bool DecodeStage::TakeLookup(Work& work) {
@@ -294,10 +295,10 @@ void DecodeStage::PutAside(Work work, const decode::DecodeCost& cost) {
   std::scoped_lock lock(mutex_);
   big_.Push(turn, std::move(work.item));
   waiting_.fetch_add(1);
-  ready_.notify_one();
+  ready_.notify_one();  // this thread may have another photo in its hands
 }
 
-// There may be room for more than one then.
+// The thread that gives it back looks at once who may have it; there may be room for more than one.
 void DecodeStage::GiveMemoryBack(Work& work) {
   if (!work.memory) return;
   work.memory.reset();

@@ -79,7 +79,10 @@ void Item::OnDropped() { EndGivenUp(kind() == ItemKind::kText ? DropQueue::kText
 void Item::End(Status status) {
   DropBytes();
   text = {};
-  if (!status.ok()) result_.embedding = {};
+  if (!status.ok()) {
+    result_.embedding = {};
+    result_.rows_ok = -1;
+  }
   result_.status = std::move(status);
   result_.times.Mark(Border::kCollected);
   if (!request().self_test) model().metrics().ObserveItem(result_);

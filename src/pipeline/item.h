@@ -53,6 +53,12 @@ class Item final : public batch::Client {
   /// The words of a text, until they are ids.
   std::string text;
   void set_tokens(int tokens) { result_.tokens = tokens; }
+  /// It was read although it is damaged. Its vector says so wherever it goes, so the result cache, which
+  /// keeps vectors alone, does not get it.
+  void OnDamaged(int rows_ok) {
+    result_.rows_ok = rows_ok;
+    keep_in = nullptr;
+  }
   /// It proved larger than most: the next fetch gets all the memory that a photo may have.
   bool is_large = false;
   /// The encoded photo, from upload or fetch until it is decoded.

@@ -87,6 +87,8 @@ ModelMetrics::ModelMetrics(metrics::Registry& registry, const std::string& model
         registry.GetDistribution(name::kRequestStageSeconds, "Time that a request spent until a border",
                                  metrics::kSecondsBuckets, {{label::kModel, model}, {label::kStage, stage}});
   }
+  damaged_ = registry.GetCounter(name::kImagesDamaged, "Images read although they are damaged",
+                                 {{label::kModel, model}});
   for (const auto& [by, who] : decode::EnumNames(decode::JpegBy{})) {
     if (by == decode::JpegBy::kNobody) continue;
     jpegs_[static_cast<size_t>(by)] =
@@ -148,6 +150,7 @@ void ModelMetrics::ObserveItem(const ItemResult& item) {
   if (kind.batch_size == nullptr) return;
   Outcomes(times.kind(), item.status.code()).Add();
   if (item.tokens > 0) tokens_->Add(item.tokens);
+  if (item.damaged()) damaged_->Add();
   if (auto* jpegs = jpegs_[static_cast<size_t>(item.trail.jpeg_by)]) jpegs->Add();
   const bool upload =
       times.Has(Border::kFetchEnd) && times.At(Border::kFetchEnd) == times.At(Border::kAdmitted);

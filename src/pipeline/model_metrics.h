@@ -85,6 +85,7 @@ class ModelMetrics {
   metrics::Gauge* text_rate_ = nullptr;
   metrics::Gauge* tokenize_queue_ = nullptr;
   metrics::Gauge* text_batch_queue_ = nullptr;
+  metrics::Counter* damaged_;
   std::array<metrics::Counter*, decode::EnumNames(decode::JpegBy{}).size()> jpegs_{};  // null for kNobody
   metrics::Counter* cache_hits_ = nullptr;
   metrics::Counter* cache_misses_ = nullptr;

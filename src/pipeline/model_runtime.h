@@ -50,7 +50,8 @@ class ModelRuntime {
             setup_.tokenizer != nullptr ? &setup_.tokenizer->info() : nullptr,
             setup_.score,
             setup_.text_fingerprint,
-            setup_.no_texts};
+            setup_.no_texts,
+            setup_.shortening};
   }
   const preprocess::Spec& spec(Preprocessing preprocessing) const {
     return preprocessing == Preprocessing::kModel ? setup_.spec : replaced_service_spec_;

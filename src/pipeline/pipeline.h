@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,6 +31,15 @@ struct ScoreRule {
 };
 
 /// What a ModelRuntime is made of.
+/// Whether the first numbers of a vector are a vector, too (Matryoshka training).
+struct Shortening {
+  bool any = false;        ///< as many as one wants
+  std::vector<int> sizes;  ///< only so many; empty: none
+  bool Allows(int64_t count) const {
+    return any || std::find(sizes.begin(), sizes.end(), count) != sizes.end();
+  }
+};
+
 struct ModelSetup {
   std::string name;                          ///< as clients name it
   std::unique_ptr<encode::Encoder> encoder;  ///< warmed up
@@ -39,6 +49,7 @@ struct ModelSetup {
   /// Why it does, in words for whoever sends a text; empty: it has no text tower.
   std::string no_texts = {};
   ScoreRule score = {};
+  Shortening shortening = {};
   std::string fingerprint;            ///< of images: short id of weights + preprocessing + scaling mode
   std::string text_fingerprint = {};  ///< of texts: of the tower's weights + the tokenizer's rule
   double images_per_second = 0;       ///< what the encoder did at warm-up; 0: not known
@@ -69,6 +80,7 @@ struct ModelView {
   ScoreRule score = {};
   std::string_view text_fingerprint = {};  ///< empty without `text`
   std::string_view no_texts = {};          ///< as ModelSetup::no_texts
+  Shortening shortening = {};
 };
 
 /// The one place that knows the order of the stages: admit, fetch, decode + preprocess (of a text: tokenize),

@@ -48,6 +48,10 @@ struct ItemResult {
   StageTimes times;
   ItemTrail trail = {};
   int tokens = 0;  ///< of a text, padding not counted; 0 for an image
+  /// Of a photo that was read although it is damaged (DamagedMode::kTolerant): how many of its rows are
+  /// sound. -1: it is whole, or there is no vector.
+  int rows_ok = -1;
+  bool damaged() const { return rows_ok >= 0; }
 };
 
 /// How photos become the model's pixels.

@@ -130,6 +130,7 @@ ItemRecord ReadItem(const bjson::object& object, size_t index, Status& error) {
   ItemRecord item;
   VisitItem(item, [&](std::string_view key, auto& member) { members.Read(key, member); });
   members.Read(kCachedKey, item.cached);
+  members.Read(kRowsOkKey, item.rows_ok);
   members.Read(kJpegByKey, item.jpeg_by);
   bool text = false;
   members.Read(kTextKey, text);

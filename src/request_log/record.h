@@ -34,6 +34,7 @@ struct ItemRecord {
   int64_t batch = -1;  ///< number of the batch on that stream
   int batch_size = 0;
   bool cached = false;  ///< its vector came from the result cache
+  int rows_ok = -1;     ///< of a photo that was read although it is damaged: its sound rows; -1: it is whole
   /// By Stage; read only. Set by a server whose stages do not follow each other as photovec's do: replaces
   /// the derived duration.
   std::array<int64_t, kStageCount> stage_us = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
@@ -110,6 +111,8 @@ inline constexpr const char* kTraceparentKey = "traceparent";
 inline constexpr const char* kItemsKey = "items";
 /// Behind those of VisitItem: there when it is true.
 inline constexpr const char* kCachedKey = "cached";
+/// There for a photo that was read although it is damaged.
+inline constexpr const char* kRowsOkKey = "rows_ok";
 /// There when it is not empty.
 inline constexpr const char* kJpegByKey = "jpeg_by";
 inline constexpr const char* kTextKey = "text";

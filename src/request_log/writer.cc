@@ -85,6 +85,7 @@ std::string FormatLine(const Record& record) {
     VisitItem(item, of_item);
     if (item.kind == ItemKind::kText) of_item(kTextKey, true);
     if (item.cached) of_item(kCachedKey, true);
+    if (item.rows_ok >= 0) of_item(kRowsOkKey, item.rows_ok);
     if (!item.jpeg_by.empty()) of_item(kJpegByKey, item.jpeg_by);
     of_item.Flush();
     out += '}';

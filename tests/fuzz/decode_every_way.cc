@@ -13,16 +13,30 @@ namespace {
 
 using decode::AlphaMode;
 
+struct Outcome {
+  Status status;
+  int rows_ok = -1;
+  RgbImage image;
+};
+
 /// Decodes into memory filled with `poison`.
-Status DecodePoisoned(const decode::PixelRequest& request, uint8_t poison, RgbImage* image) {
+Outcome DecodePoisoned(const decode::PixelRequest& request, uint8_t poison) {
   decode::CodecScratch scratch;
-  scratch.bytes.assign(4096, poison);
-  image->Reset(request.header->width, request.header->height);
-  std::memset(image->data(), poison, image->capacity_bytes());
-  return decode::DecodePixels(request, &scratch, image);
+  scratch.bytes.assign(size_t{1} << 18, poison);
+  Outcome outcome;
+  outcome.image.Reset(request.header->width, request.header->height);
+  std::memset(outcome.image.data(), poison, outcome.image.capacity_bytes());
+  outcome.status = decode::DecodePixels(request, &scratch, &outcome.image);
+  outcome.rows_ok = scratch.damaged_after_rows;
+  return outcome;
 }
 
-/// Pixels twice, over different memory contents.
+bool SamePixels(Outcome& a, Outcome& b) {
+  const size_t bytes = a.image.stride() * static_cast<size_t>(a.image.height());
+  return a.image.height() == b.image.height() && std::memcmp(a.image.data(), b.image.data(), bytes) == 0;
+}
+
+/// Pixels twice, over different memory contents, strict and tolerant.
 void DecodeTwice(std::span<const uint8_t> encoded, const decode::ImageHeader& header, int denominator,
                  AlphaMode alpha, const decode::Limits& limits) {
   if (!decode::CheckHeader(header, denominator, alpha, limits).ok()) return;
@@ -32,15 +46,21 @@ void DecodeTwice(std::span<const uint8_t> encoded, const decode::ImageHeader& he
   request.scale_denominator = denominator;
   request.alpha = alpha;
   request.limits = limits;
-  RgbImage first;
-  RgbImage second;
-  const Status status = DecodePoisoned(request, 0x00, &first);
-  const Status again = DecodePoisoned(request, 0xFF, &second);
-  Check(status.ToString() == again.ToString(), "the same bytes give the same status");
-  if (!status.ok()) return;
-  Check(first.width() == (header.width + denominator - 1) / denominator, "the size is what the header said");
-  Check(std::memcmp(first.data(), second.data(), first.stride() * static_cast<size_t>(first.height())) == 0,
-        "a decode that succeeds writes every pixel");
+  Outcome strict = DecodePoisoned(request, 0x00);
+  request.damaged = decode::DamagedMode::kTolerant;
+  Outcome first = DecodePoisoned(request, 0x00);
+  Outcome second = DecodePoisoned(request, 0xFF);
+  Check(first.status.ToString() == second.status.ToString(), "the same bytes give the same status");
+  Check(first.rows_ok == second.rows_ok, "the same bytes are as damaged");
+  Check(strict.rows_ok < 0, "the strict mode reads nothing that is damaged");
+  Check(strict.status.ok() == (first.status.ok() && first.rows_ok < 0), "both modes read what is whole");
+  if (!first.status.ok()) return;
+  Check(first.image.width() == (header.width + denominator - 1) / denominator,
+        "the size is what the header said");
+  Check(SamePixels(first, second), "a decode that succeeds writes every pixel");
+  Check(!strict.status.ok() || SamePixels(first, strict), "both modes give the same pixels");
+  Check(first.rows_ok < 0 || (first.rows_ok >= 1 && first.rows_ok <= header.height),
+        "rows_ok is in the photo");
 }
 
 }  // namespace

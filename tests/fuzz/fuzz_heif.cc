@@ -33,7 +33,8 @@ void FuzzOne(const uint8_t* data, size_t size) {
     Check(facts.largest_part_pixels > 0 && facts.parts_pixels >= facts.largest_part_pixels,
           "the parts have pixels");
     Check(facts.data_bytes > 0, "the parts have data");
-    Check(header->orientation == 1, "a HEIC is never turned again");
+    Check(header->orientation == 1 || header->format == decode::Format::kAvif,
+          "a HEIC is never turned again");
   }
   DecodeEveryWay(data, size);
 }
@@ -51,8 +52,16 @@ std::vector<std::vector<uint8_t>> Seeds() {
   const uint32_t inner = nested.primary;
   nested.primary = nested.AddItem("iden", {});
   nested.Refer("dimg", nested.primary, {inner});
-  return {Photo(test::FakeHeifPart(24, 32)).Build(), Photo(test::FakeHeifPart(24, 32, true, 10)).Build(),
-          grid.Build(), nested.Build()};
+  test::HeifBuilder overlay = Photo(test::FakeHeifPart(24, 32));
+  overlay.primary = overlay.AddOverlay(40, 40, {1, 2}, {{3, -4}, {20, 10}});
+  overlay.AddColour(1, 12, 13, 6, true);
+  const test::HeifPart alpha = test::FakeHeifPart(24, 32, true);
+  return {Photo(test::FakeHeifPart(24, 32)).Build(),
+          Photo(test::FakeHeifPart(24, 32, true, 10)).Build(),
+          grid.Build(),
+          nested.Build(),
+          overlay.Build(),
+          test::HeifSequenceOf(test::FakeHeifPart(24, 32, true), &alpha)};
 }
 
 }  // namespace photovec::fuzz

@@ -17,6 +17,7 @@ decode::PixelRequest RequestFor(std::span<const uint8_t> encoded, const decode::
   if ((hash >> 10) % 4 == 0) {
     const int scale = request.scale_denominator;
     request.window.end_row = 1 + static_cast<int>(hash >> 12) % ((header.height + scale - 1) / scale);
+    request.window.first_row = static_cast<int>(hash >> 20) % request.window.end_row;
     request.window.first_column = static_cast<int>(hash >> 16) % ((header.width + scale - 1) / scale);
     request.window.end_column = request.window.first_column + 1 + static_cast<int>(hash >> 24) % 32;
   }

@@ -26,7 +26,7 @@ inline void CheckSamePixels(const RgbImage& a, const RgbImage& b, const decode::
   Check(a.width() == b.width() && a.height() == b.height(), "both decoders give the same size");
   const int first = std::clamp(window.first_column, 0, a.width());
   const int end = std::clamp(window.end_column, first, a.width());
-  for (int y = 0; y < std::min(a.height(), window.end_row); ++y) {
+  for (int y = window.first_row; y < std::min(a.height(), window.end_row); ++y) {
     const ptrdiff_t from = ptrdiff_t{3} * first;
     const auto bytes = static_cast<size_t>(end - first) * 3;
     Check(std::memcmp(a.view().Row(y) + from, b.view().Row(y) + from, bytes) == 0,

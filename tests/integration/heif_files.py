@@ -56,3 +56,52 @@ def missing_tile():
                 full_box(b"ipma", struct.pack(">IHBB", 1, 1, 1, 1))) +
             box(b"idat", grid))
     return box(b"ftyp", b"heic" + bytes(4) + b"mif1heic") + full_box(b"meta", meta)
+
+
+def children(data, begin, end):
+    """(type, begin of the body, end) of each box."""
+    while begin + 8 <= end:
+        size, kind = struct.unpack(">I4s", data[begin:begin + 8])
+        yield kind, begin + 8, begin + size
+        begin += size
+
+
+def find(data, *path):
+    """The body of the box at that path; `meta` is a full box."""
+    begin, end = 0, len(data)
+    for kind in path:
+        begin, end = next((first, last) for found, first, last in children(data, begin, end) if found == kind)
+        begin += 4 if kind == b"meta" else 0
+    return data[begin:end]
+
+
+def grid_of(tiles, columns, rows, tile_size, size, turn=0):
+    """A grid of HEVC pictures, as phones write large photos.
+    :param tiles: HEIC files of one picture each by encode_heif(), of one size and encoder; taken again from the first when they
+    are fewer than columns x rows.
+    :param turn: quarters, counter-clockwise (`irot`)"""
+    parts = [find(tiles[i % len(tiles)], b"mdat") for i in range(columns * rows)]
+    config = next(box(b"hvcC", tiles[0][begin:end]) for kind, begin, end in
+                  children(tiles[0], tiles[0].index(find(tiles[0], b"meta", b"iprp", b"ipco")), len(tiles[0])) if kind == b"hvcC")
+    grid = bytes([0, 0, rows - 1, columns - 1]) + struct.pack(">HH", *size)
+    count = len(parts) + 1
+    items = full_box(b"infe", struct.pack(">HH", 1, 0) + b"grid\0", 2)
+    items += b"".join(full_box(b"infe", struct.pack(">HH", i, 0) + b"hvc1\0", 2) for i in range(2, count + 1))
+    properties = (full_box(b"ispe", struct.pack(">II", *tile_size)) + config + full_box(b"ispe", struct.pack(">II", *size)) +
+                  box(b"irot", bytes([turn])))
+    of_grid = struct.pack(">HBBB", 1, 2, 3, 0x84) if turn else struct.pack(">HBB", 1, 1, 3)
+    of_tiles = b"".join(struct.pack(">HBBB", i, 2, 1, 0x82) for i in range(2, count + 1))
+
+    def meta(at):
+        places = struct.pack(">HHHHII", 1, 1, 0, 1, 0, len(grid))  # in idat
+        for i, part in enumerate(parts):
+            places += struct.pack(">HHHHII", i + 2, 0, 0, 1, at, len(part))
+            at += len(part)
+        return full_box(b"meta", full_box(b"hdlr", bytes(4) + b"pict" + bytes(13)) + full_box(b"pitm", struct.pack(">H", 1)) +
+                        full_box(b"iinf", struct.pack(">H", count) + items) +
+                        full_box(b"iloc", struct.pack(">HH", 0x4400, count) + places, 1) +
+                        full_box(b"iref", box(b"dimg", struct.pack(f">HH{len(parts)}H", 1, len(parts), *range(2, count + 1)))) +
+                        box(b"iprp", box(b"ipco", properties) +
+                            full_box(b"ipma", struct.pack(">I", count) + of_grid + of_tiles)) + box(b"idat", grid))
+    start = box(b"ftyp", b"heic" + bytes(4) + b"mif1heic")
+    return start + meta(len(start) + len(meta(0)) + 8) + box(b"mdat", b"".join(parts))

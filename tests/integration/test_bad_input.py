@@ -10,6 +10,7 @@ import pytest
 from conftest import Server, encode, picture
 from heif_files import encode_heif, forged_location, many_items, missing_tile
 from PIL import Image
+from raw_files import encode_jxl, raw_file
 
 
 def png_chunk(kind, data):
@@ -183,6 +184,20 @@ ODD_IMAGES = {
     "PNM of 1000 grey levels": b"P5 64 64 999\n" + bytes(2) * 4096,
     "plain PNM": b"P3 2 1 # two\n255 " + b"1 2 3  4 5 6",
     "PAM": b"P7\nWIDTH 2\nHEIGHT 2\nDEPTH 2\nMAXVAL 255\nTUPLTYPE GRAYSCALE_ALPHA\nENDHDR\n" + bytes(range(8)),
+    "JPEG XL": encode_jxl(PLAIN, "-d", "1"),
+    "JPEG XL without loss, in 16 bits":
+        encode_jxl(Image.fromarray(numpy.asarray(PLAIN.convert("L")).astype(numpy.uint16) * 257), "-d", "0"),
+    "JPEG XL of a JPEG, in boxes": encode_jxl(encode(PLAIN), "--container=1"),
+    "JPEG XL that is progressive": encode_jxl(PLAIN, "-d", "0", "-R", "1"),
+    "JPEG XL with something behind it": encode_jxl(PLAIN) + b"tail" * 100,
+    "JPEG 2000": encode(PLAIN, "JPEG2000"),
+    "JPEG 2000, bare and lossy": encode(PLAIN, "JPEG2000", no_jp2=True, irreversible=True, quality_layers=[20]),
+    "JPEG 2000 of tiles": encode(PLAIN, "JPEG2000", tile_size=(32, 32), tile_offset=(0, 0), num_resolutions=2),
+    "JPEG 2000 with alpha": encode(PLAIN.convert("RGBA"), "JPEG2000"),
+    "camera raw DNG": raw_file(encode(picture(3, 320, 256)), "dng"),
+    "camera raw NEF": raw_file(encode(picture(3, 320, 256)), "nef"),
+    "camera raw CR2": raw_file(encode(picture(3, 320, 256)), "cr2"),
+    "camera raw RAF": raw_file(encode(picture(3, 320, 256)), "raf"),
     "QOI of one run": b"qoif" + struct.pack(">IIBB", 62, 10, 3, 0) + b"\xfd" * 10 + bytes(7) + b"\1",
     "ICO of a PNG": encode(PLAIN, "ICO", sizes=[(16, 16), (64, 64)]),
     "ICO of a bitmap": encode(PLAIN, "ICO", sizes=[(64, 64)], bitmap_format="bmp"),
@@ -194,9 +209,10 @@ ODD_IMAGES = {
 
 @pytest.mark.parametrize("name", ODD_IMAGES)
 def test_an_odd_image_has_a_vector(decoding, thread_server, neighbours, name):
-    if name.startswith("TIFF") and decoding is thread_server:
+    kind = next((kind for kind in ("TIFF", "JPEG XL", "JPEG 2000") if name.startswith(kind)), None)
+    if kind and decoding is thread_server:
         reply = decoding.post("/embed", content=ODD_IMAGES[name])
-        assert reply.status_code == 415 and "TIFF images are decoded only with --decode=process" in reply.text
+        assert reply.status_code == 415 and f"{kind} images are decoded only with --decode=process" in reply.text
         return
     _, without = send_rows(decoding, neighbours)
     answer, beside = send_rows(decoding, neighbours[:16] + [ODD_IMAGES[name]] + neighbours[16:])

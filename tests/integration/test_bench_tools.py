@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What bench/attack and bench/soak conclude from what they saw: each must be able to say no."""
+"""What bench/attack, bench/soak and bench/corpus conclude from what they saw: each must be able to say no."""
 import importlib.machinery
 import importlib.util
 import pathlib
@@ -9,17 +9,18 @@ import types
 
 BENCH = pathlib.Path(__file__).resolve().parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
+import corpus_report  # noqa: E402
 import soak_hours  # noqa: E402 - after sys.path
 
 
-def load_attack():
-    loader = importlib.machinery.SourceFileLoader("attack", str(BENCH / "attack"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("attack", loader))
+def load(name):
+    loader = importlib.machinery.SourceFileLoader(name, str(BENCH / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
     loader.exec_module(module)
     return module
 
 
-attack = load_attack()
+attack = load("attack")
 
 
 def soak_verdict(mb_per_hour, noise=1.0, fds=(16, 16), wrong=(), hours=2.0):
@@ -71,3 +72,33 @@ def test_the_decoders_own_trouble_may_cost_time_but_no_photo():
     assert attack_verdict(**{**stopped, "status": 422}) == ["answers [422]"]
     assert attack_verdict(**{**stopped, "not_ready": []}) == ["ready though every decoder is stopped"]
     assert "of the rate" in attack_verdict(**{**stopped, "after": 50})[0]
+
+
+def photo(path, cosine=1.0, code=None, reader="Pillow", camera=True, **more):
+    outcome = {(True, True): "both", (True, False): "photovec only", (False, True): "other only",
+               (False, False): "neither"}[code is None, reader is not None]
+    return {"path": path, "folder": "f", "extension": "jpg", "code": code, "message": code and "row 3 of 4000 (0xd9)", "reader": reader,
+            "format": reader and "JPEG", "mode": "RGB", "size": [8, 6], "camera": camera, "error": None, "seconds": 0.1,
+            "cosine": cosine if outcome == "both" else None, "outcome": outcome, **more}
+
+
+def test_the_corpus_report_counts_and_names():
+    records = [photo("good.jpg"), photo("off.jpg", 0.97), photo("lost.jpg", code="image_corrupt"), photo("svg", reader=None, code="unsupported_format"),
+               photo("ours.png", reader=None, camera=False, error="Pillow: broken"), photo("slow.jpg", seconds=12.0)]
+    text = corpus_report.text(records, {"files": len(records)})
+    assert "that another reads: 4; photovec gives a row for 3 of 4 (75.00%)" in text
+    assert "cosine >= 0.9999: 2 of 3 (66.67%)" in text
+    assert "image_corrupt: row N of N (N)" in text, "one reason for all such files"
+    assert "0.97000  RGB [8, 6]  off.jpg" in text
+    assert "12.00 s  row  slow.jpg" in text
+    by_format = text.split("By format")[1].split("By folder")[0]
+    assert ["JPEG", "4", "3", "1", "0", "0", "2", "0.97000"] in [line.split() for line in by_format.splitlines()]
+
+
+def test_the_corpus_counts_a_content_once(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / ".git").mkdir()
+    for name, content in (("a/1.jpg", b"x"), ("2.jpg", b"x"), ("a/3.jpg", b"y"), ("empty", b""), (".git/4.jpg", b"z")):
+        (tmp_path / name).write_bytes(content)
+    found = [(folder, path.name) for folder, path in load("corpus").files_of([tmp_path])]
+    assert found == [(tmp_path.name, "2.jpg"), (f"{tmp_path.name}/a", "3.jpg")]

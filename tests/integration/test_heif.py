@@ -7,7 +7,7 @@ import subprocess
 import numpy
 import pytest
 from conftest import BINARY, Server, encode, picture
-from heif_files import decoder_tool, encode_heif, forged_location, many_items, missing_tile
+from heif_files import decoder_tool, encode_heif, forged_location, grid_of, many_items, missing_tile
 from PIL import Image
 
 
@@ -49,6 +49,15 @@ def test_vectors_are_those_of_the_same_pixels(processes, tmp_path, kind):
     assert float(ours @ wanted) > 0.9999
     other = vector(processes, encode(picture(6, 320, 240), "PNG"))
     assert float(ours @ wanted) > float(ours @ other)
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+def test_a_grid_as_phones_write_it_is_decoded_at_reduced_size(processes, tmp_path, turn):
+    whole = picture(8, 1024, 768)
+    tiles = [encode_heif(whole.crop((x, y, x + 256, y + 256)), "heic", "-q", "80") for y in range(0, 768, 256) for x in range(0, 1024, 256)]
+    data = grid_of(tiles, 4, 3, (256, 256), (1000, 720), turn)
+    wanted = vector(processes, reference(data, "heic", tmp_path))
+    assert float(vector(processes, data) @ wanted) > 0.999
 
 
 def test_only_decoder_processes_load_libheif(processes):
@@ -95,7 +104,7 @@ def test_a_server_that_decodes_in_threads_says_what_to_do(model, tmp_path, jpegs
             assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_format")
             assert f"{kind.upper()} images are decoded only with --decode=process" in reply.json()["error"]["message"]
         reply = running.post("/embed", content=b"<html></html>")
-        assert "supported are JPEG, PNG, WebP, GIF, BMP, PNM, QOI and ICO" in reply.json()["error"]["message"]
+        assert "supported are JPEG, PNG, WebP, GIF, BMP, PNM, QOI, ICO and camera raw" in reply.json()["error"]["message"]
         vector(running, jpegs[0])
         reply = running.post("/embed", content=encode(picture(9, 64, 64), "TIFF"))
         assert reply.status_code == 415 and "TIFF images are decoded only with --decode=process" in reply.text

@@ -189,7 +189,7 @@ LENGTHS = [
     ("a list", request(LINE, b"Content-Length: 3, 4", body=b"abcd"), 400),
     ("twice, equal", request(LINE, b"Content-Length: 3", b"Content-Length: 3", body=b"abc"), 400),
     ("twice, different", request(LINE, b"Content-Length: 3", b"Content-Length: 4", body=b"abcd"), 400),
-    ("over --max-body", request(LINE, b"Content-Length: 67108865"), 413),
+    ("over --max-body", request(LINE, b"Content-Length: 134217729"), 413),
     ("2^63", request(LINE, b"Content-Length: 9223372036854775808"), 413),
     ("2^64 - 1", request(LINE, b"Content-Length: 18446744073709551615"), 413),
     ("2^64", request(LINE, b"Content-Length: 18446744073709551616"), 400),
@@ -197,7 +197,7 @@ LENGTHS = [
     ("with a line feed", request(LINE, b"Content-Length: 3\n", body=b"abc"), 400),
     ("in the past", request(LINE, b"Content-Length : 3", body=b"abc"), 400),
     ("of a GET", request(GET, b"Content-Length: 3", body=b"abc"), 200),
-    ("of a GET, over the limit", request(GET, b"Content-Length: 67108865"), 200),
+    ("of a GET, over the limit", request(GET, b"Content-Length: 134217729"), 200),
     ("more than comes", request(LINE, b"Content-Length: 1000", body=b"abc"), CLOSED),
     ("leading zeros", request(LINE, b"Content-Length: 000003", body=b"abc"), 415),
 ]

@@ -10,7 +10,7 @@ import httpx
 import numpy
 import openai
 import pytest
-from conftest import encode, picture
+from conftest import Server, encode, picture
 
 
 def data_url(image, kind="jpeg"):
@@ -120,6 +120,35 @@ def test_openai_client_reads_base64_and_float(client, jpegs, vectors):
         assert reply.model == "clip" and reply.usage.total_tokens == 0
     one = client.embeddings.create(model="clip", input={"image": "3.jpg"}, dimensions=vectors.shape[1])
     assert numpy.array_equal(numpy.array(one.data[0].embedding, numpy.float32), vectors[3])
+
+
+def test_shorter_vectors_where_the_operator_allows_them(model, image_root, jpegs, vectors, tmp_path):
+    server = Server(model, tmp_path, "--image-root", image_root, "--allow-truncation", "--decode=thread")
+    with openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0) as client:
+        for options in ({}, {"encoding_format": "float"}):
+            reply = client.embeddings.create(model="clip", input=[data_url(data) for data in jpegs[:3]], dimensions=10, **options)
+            got = numpy.array([entry.embedding for entry in reply.data], numpy.float32)
+            wanted = vectors[:3, :10] / numpy.linalg.norm(vectors[:3, :10], axis=1, keepdims=True)
+            assert got.shape == (3, 10) and numpy.allclose(got, wanted, atol=1e-6)
+        words = client.embeddings.create(model="clip", input=["a cat on a sofa"], dimensions=3).data[0].embedding
+        assert len(words) == 3 and abs(numpy.linalg.norm(words) - 1) < 1e-6
+    server.stop()
+
+
+def test_as_many_inputs_as_openai_takes(client):
+    many = client.embeddings.create(model="clip", input=["a cat"] * 2048)
+    assert len(many.data) == 2048 and many.data[2047].embedding == many.data[0].embedding
+    with pytest.raises(openai.BadRequestError, match="2048"):
+        client.embeddings.create(model="clip", input=["a cat"] * 2049)
+
+
+@pytest.mark.parametrize("spelled", [" \n{url}", "{head};base64;charset=utf-8,{data}", "{head};charset=utf-8;base64;name=a.jpg,{data}", "\n{data}"])
+def test_spellings_of_an_image(server, client, jpegs, vectors, spelled):
+    data = base64.b64encode(jpegs[0]).decode()
+    text = spelled.format(url=data_url(jpegs[0]), head="data:image/jpeg", data=data)
+    assert numpy.array_equal(numpy.array(client.embeddings.create(model="clip", input=text).data[0].embedding, numpy.float32), vectors[0])
+    reply = server.post("/embed", json={"images": [text]})
+    assert numpy.array_equal(numpy.array(reply.json()["embeddings"][0], numpy.float32), vectors[0])
 
 
 @pytest.mark.parametrize("encoding", [openai.NOT_GIVEN, "float"])

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Decodes files and writes pixels to stdout, for test_decode.py and for runs over corpora by hand.
 //   decode_probe pixels|white FILE...   per file "ok W H ORIENTATION\n" + W*H*3 bytes, or "CODE MESSAGE\n"
+//   decode_probe tolerant FILE...   the same pixels, of damaged files, too: "damaged W H ORIENTATION
+//   ROWS_OK\n" decode_probe damage FILE...  per file eight lines, of each way to decode it: strict or
+//   tolerant, exact or
+//       fast, by whom; code, rows_ok (-1: whole), message
 //   decode_probe srgb FILE...    the same pixels, through the file's ICC profile
-//   decode_probe heif FILE...   pixels, with the libraries that workers open in this process: for trusted
-//   files decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec, exact or fast: same
-//   form decode_probe check FILE...   per file one line: code, W, H, CPU ms, peak RSS MiB so far, path,
-//   message
+//   decode_probe heif|heifwhite FILE...   pixels (over white), with the libraries that workers open in this
+//   process: for trusted files decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec,
+//   exact or fast: same form decode_probe check FILE...   per file one line: code, W, H, CPU ms, peak RSS MiB
+//   so far, path, message
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -35,8 +39,10 @@ std::vector<uint8_t> ReadPhoto(const char* path) {
 
 /// Full decode in stored order, with default limits.
 Result<ImageHeader> Pixels(std::span<const uint8_t> encoded, AlphaMode alpha, CodecScratch* scratch,
-                           RgbImage* out) {
+                           RgbImage* out, DamagedMode damaged = DamagedMode::kStrict) {
   PixelRequest request;
+  request.damaged = damaged;
+  scratch->damaged_after_rows = -1;
   request.encoded = encoded;
   request.alpha = alpha;
   if (Status status = CheckFileSize(encoded.size(), request.limits); !status.ok()) return status;
@@ -71,6 +77,43 @@ void PutPixels(const char* path, AlphaMode alpha, CodecScratch* scratch, RgbImag
     std::printf("%s\n", header.status().ToString().c_str());
   } else {
     Put(image->width(), image->height(), header->orientation, image->data());
+  }
+}
+
+void PutTolerant(const char* path, CodecScratch* scratch, RgbImage* image) {
+  const std::vector<uint8_t> encoded = ReadPhoto(path);
+  const Result<ImageHeader> header =
+      Pixels(encoded, AlphaMode::kDrop, scratch, image, DamagedMode::kTolerant);
+  if (!header.ok() || scratch->damaged_after_rows < 0) {
+    PutPixels(path, AlphaMode::kDrop, scratch, image);
+    return;
+  }
+  std::printf("damaged %d %d %d %d\n", image->width(), image->height(), header->orientation,
+              scratch->damaged_after_rows);
+  std::fwrite(image->data(), 1, image->stride() * static_cast<size_t>(image->height()), stdout);
+}
+
+void PutDamage(const char* path, Decoder* decoder) {
+  const preprocess::Spec spec;
+  std::vector<uint8_t> slot(spec.slot_bytes());
+  const std::vector<uint8_t> encoded = ReadPhoto(path);
+  DecodeJob job;
+  job.encoded = encoded;
+  job.spec = &spec;
+  job.out = slot;
+  for (const DamagedMode damaged : {DamagedMode::kStrict, DamagedMode::kTolerant}) {
+    for (const JpegScaling scaling : {JpegScaling::kExact, JpegScaling::kFast}) {
+      for (const JpegChoice choice : {JpegChoice::kAuto, JpegChoice::kLibjpegTurbo}) {
+        job.options.damaged = damaged;
+        job.options.jpeg_scaling = scaling;
+        job.options.jpeg_decoder = choice;
+        const Result<DecodeReport> report = decoder->Decode(job);
+        std::printf("%s\t%s\t%s\t%s\t%d\t%s\n", std::string(NameOf(damaged)).c_str(),
+                    std::string(NameOf(scaling)).c_str(), std::string(NameOf(choice)).c_str(),
+                    std::string(report.status().name()).c_str(),
+                    report.ok() && report->damaged ? report->rows_ok : -1, report.status().message().c_str());
+      }
+    }
   }
 }
 
@@ -112,6 +155,11 @@ int Main(int argc, char** argv) {
   const std::string_view mode = argc > 1 ? argv[1] : "";
   CodecScratch scratch;
   RgbImage image;
+  if (mode == "damage") {
+    const auto decoder = MakeInProcessDecoder();
+    for (int i = 2; i < argc; ++i) PutDamage(argv[i], decoder.get());
+    return 0;
+  }
   if (mode == "model" || mode == "fast") {
     const auto decoder = MakeInProcessDecoder();
     const JpegScaling scaling = mode == "fast" ? JpegScaling::kFast : JpegScaling::kExact;
@@ -119,15 +167,17 @@ int Main(int argc, char** argv) {
     return 0;
   }
   ColorConverter converter;
-  if (mode == "heif" || mode == "srgb") EnableLibraries();
+  if (mode.starts_with("heif") || mode == "srgb") EnableLibraries();
   for (int i = 2; i < argc; ++i) {
     if (mode == "srgb") {
       PutSrgb(argv[i], &converter, &scratch, &image);
+    } else if (mode == "tolerant") {
+      PutTolerant(argv[i], &scratch, &image);
     } else if (mode == "check") {
       Check(argv[i], &scratch, &image);
       std::fflush(stdout);
     } else {
-      PutPixels(argv[i], mode == "white" ? AlphaMode::kWhite : AlphaMode::kDrop, &scratch, &image);
+      PutPixels(argv[i], mode.ends_with("white") ? AlphaMode::kWhite : AlphaMode::kDrop, &scratch, &image);
     }
   }
   return argc > 2 ? 0 : 2;

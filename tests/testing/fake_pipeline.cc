@@ -62,6 +62,7 @@ class FakeRequest final : public pipeline::Request {
     pipeline::ItemResult item;
     bool holds = false;
     if (const auto* text = std::get_if<pipeline::Text>(&source)) {
+      holds = state_->owner.hold_all();
       item = EmbedText(*state_, text->text);
     } else if (const auto* reference = std::get_if<pipeline::Reference>(&source)) {
       if (reference->text.starts_with("missing")) {
@@ -170,7 +171,7 @@ Result<std::unique_ptr<pipeline::Request>> FakePipeline::Open(pipeline::RequestO
 }
 
 std::vector<pipeline::ModelView> FakePipeline::models() const {
-  return {{0, "clip", "f00dfeed", &info_, takes_text_ ? &text_info_ : nullptr, score_}};
+  return {{0, "clip", "f00dfeed", &info_, takes_text_ ? &text_info_ : nullptr, score_, {}, {}, shortening_}};
 }
 
 std::optional<pipeline::ModelView> FakePipeline::FindModel(std::string_view name) const {

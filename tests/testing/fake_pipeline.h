@@ -74,6 +74,7 @@ class FakePipeline final : public pipeline::Pipeline {
     std::scoped_lock lock(mutex_);
     return text_failure_;
   }
+  void set_shortening(pipeline::Shortening shortening) { shortening_ = std::move(shortening); }
   void set_max_items(int items) { options_.max_items_per_request = items; }
 
   /// What a request and the pipeline's thread share of it.
@@ -94,6 +95,7 @@ class FakePipeline final : public pipeline::Pipeline {
   encode::EncoderInfo info_;
   tokenize::TokenizerInfo text_info_;
   pipeline::ScoreRule score_;
+  pipeline::Shortening shortening_;
   bool takes_text_ = false;
   Status text_failure_;
   std::atomic<bool> device_failed_{false};

@@ -29,6 +29,46 @@ Encoded FullBox(std::string_view type, int version, uint32_t flags, const Encode
   return Box(type, whole);
 }
 
+Encoded Nclx(int primaries, int transfer, int matrix, bool full_range) {
+  Encoded body;
+  Put(&body, std::string_view("nclx"));
+  for (const int code : {primaries, transfer, matrix}) Put(&body, static_cast<uint64_t>(code), 2);
+  body.push_back(full_range ? 0x80 : 0);
+  return body;
+}
+
+Encoded Track(const HeifPart& part, int id, std::string_view handler, const Encoded& more, uint32_t offset) {
+  Encoded tkhd(8, 0);
+  Put(&tkhd, static_cast<uint64_t>(id), 4);
+  tkhd.resize(80, 0);
+  Encoded hdlr(4, 0);
+  Put(&hdlr, handler);
+  hdlr.resize(hdlr.size() + 13, 0);
+  Encoded entry(24, 0);
+  Put(&entry, static_cast<uint64_t>(part.width), 2);
+  Put(&entry, static_cast<uint64_t>(part.height), 2);
+  entry.resize(78, 0);
+  Put(&entry, Box(part.av1 ? "av1C" : "hvcC", part.config));
+  Encoded stsd;
+  Put(&stsd, 1, 4);
+  Put(&stsd, Box(part.av1 ? "av01" : "hvc1", entry));
+  Encoded stsz(4, 0);
+  Put(&stsz, 1, 4);
+  Put(&stsz, part.data.size(), 4);
+  Encoded stco;
+  Put(&stco, 1, 4);
+  Put(&stco, offset, 4);
+  Encoded stbl = FullBox("stsd", 0, 0, stsd);
+  Put(&stbl, FullBox("stsz", 0, 0, stsz));
+  Put(&stbl, FullBox("stco", 0, 0, stco));
+  Encoded mdia = FullBox("hdlr", 0, 0, hdlr);
+  Put(&mdia, Box("minf", Box("stbl", stbl)));
+  Encoded trak = FullBox("tkhd", 0, 3, tkhd);
+  Put(&trak, more);
+  Put(&trak, Box("mdia", mdia));
+  return Box("trak", trak);
+}
+
 }  // namespace
 
 HeifPart FakeHeifPart(int width, int height, bool av1, int bit_depth) {
@@ -43,8 +83,14 @@ HeifPart FakeHeifPart(int width, int height, bool av1, int bit_depth) {
 }
 
 uint32_t HeifBuilder::AddItem(std::string_view type, const Encoded& data) {
-  items_.push_back({std::string(type), data, !data.empty(), {}});
+  items_.push_back({std::string(type), data, !data.empty(), {}, {}});
   return static_cast<uint32_t>(items_.size());
+}
+
+uint32_t HeifBuilder::AddXmp(std::string_view packet) {
+  const uint32_t id = AddItem("mime", {packet.begin(), packet.end()});
+  items_.back().content_type = "application/rdf+xml";
+  return id;
 }
 
 uint32_t HeifBuilder::AddCoded(const HeifPart& part) {
@@ -65,13 +111,32 @@ uint32_t HeifBuilder::AddGrid(int rows, int columns, int width, int height,
   return id;
 }
 
-void HeifBuilder::AddProperty(uint32_t item, std::string_view type, const Encoded& body) {
+void HeifBuilder::AddProperty(uint32_t item, std::string_view type, const Encoded& body, bool essential) {
   const Encoded box = Box(type, body);
   size_t index = 0;
   while (index < properties_.size() && properties_[index] != box) ++index;
   if (index == properties_.size()) properties_.push_back(box);
   Require(index < 127, "few different properties");
-  items_.at(item - 1).properties.push_back(static_cast<uint8_t>(index + 1));
+  items_.at(item - 1).properties.push_back(static_cast<uint8_t>((index + 1) | (essential ? 0x80 : 0)));
+}
+
+void HeifBuilder::AddColour(uint32_t item, int primaries, int transfer, int matrix, bool full_range) {
+  AddProperty(item, "colr", Nclx(primaries, transfer, matrix, full_range));
+}
+
+uint32_t HeifBuilder::AddOverlay(int width, int height, const std::vector<uint32_t>& parts,
+                                 const std::vector<std::pair<int, int>>& places) {
+  Encoded data = {0, 0, 0x20, 0, 0x40, 0, 0x60, 0, 0xFF, 0xFF};  // the colour of the canvas
+  Put(&data, static_cast<uint64_t>(width), 2);
+  Put(&data, static_cast<uint64_t>(height), 2);
+  for (const auto& [x, y] : places) {
+    Put(&data, static_cast<uint16_t>(x), 2);
+    Put(&data, static_cast<uint16_t>(y), 2);
+  }
+  const uint32_t id = AddItem("iovl", data);
+  AddSize(id, width, height);
+  Refer("dimg", id, parts);
+  return id;
 }
 
 void HeifBuilder::AddSize(uint32_t item, int width, int height) {
@@ -123,6 +188,10 @@ Encoded HeifBuilder::Meta(uint32_t data_offset) const {
     Put(&infe, 0, 2);
     Put(&infe, item.type);
     infe.push_back(0);
+    if (!item.content_type.empty()) {
+      Put(&infe, item.content_type);
+      infe.push_back(0);
+    }
     Put(&iinf, FullBox("infe", 2, 0, infe));
     Put(&associations, i + 1, 2);
     Put(&associations, item.properties.size(), 1);
@@ -185,6 +254,28 @@ Encoded HeifOf(const HeifPart& part) {
   builder.AddCoded(part);
   if (part.av1) builder.brands = AvifBrands();
   return builder.Build();
+}
+
+Encoded HeifSequenceOf(const HeifPart& part, const HeifPart* alpha) {
+  Encoded ftyp;
+  Put(&ftyp, std::string_view(part.av1 ? "avis" : "hevc"));
+  Put(&ftyp, 0, 4);
+  Put(&ftyp, std::string_view(part.av1 ? "avismsf1" : "hevcmsf1"));
+  const Encoded head = Box("ftyp", ftyp);
+  const auto tracks = [&](size_t first) {
+    Encoded moov = Track(part, 1, "pict", {}, static_cast<uint32_t>(first));
+    if (alpha != nullptr) {
+      const Encoded of = Box("tref", Box("auxl", {0, 0, 0, 1}));
+      Put(&moov, Track(*alpha, 2, "auxv", of, static_cast<uint32_t>(first + part.data.size())));
+    }
+    return Box("moov", moov);
+  };
+  Encoded file = head;
+  Put(&file, tracks(head.size() + tracks(0).size() + 8));
+  Encoded data = part.data;
+  if (alpha != nullptr) Put(&data, alpha->data);
+  Put(&file, Box("mdat", data));
+  return file;
 }
 
 std::vector<std::string> AvifBrands() { return {"avif", "mif1", "avif", "miaf"}; }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "testing/test_images.h"
@@ -40,9 +41,16 @@ class HeifBuilder {
   uint32_t AddCoded(const HeifPart& part);
   /// Any item. Without `data` it gets no entry in `iloc`.
   uint32_t AddItem(std::string_view type, const Encoded& data);
+  /// XMP, as a 'mime' item.
+  uint32_t AddXmp(std::string_view packet);
   /// A grid of the items, row by row.
   uint32_t AddGrid(int rows, int columns, int width, int height, const std::vector<uint32_t>& tiles);
-  void AddProperty(uint32_t item, std::string_view type, const Encoded& body);
+  void AddProperty(uint32_t item, std::string_view type, const Encoded& body, bool essential = false);
+  /// `colr` with code points (ITU-T H.273).
+  void AddColour(uint32_t item, int primaries, int transfer, int matrix, bool full_range);
+  /// Images over each other on a canvas of one colour, each at (x, y).
+  uint32_t AddOverlay(int width, int height, const std::vector<uint32_t>& parts,
+                      const std::vector<std::pair<int, int>>& places);
   void AddSize(uint32_t item, int width, int height);
   void AddRotation(uint32_t item, int quarters) {  ///< counter-clockwise
     AddProperty(item, "irot", {static_cast<uint8_t>(quarters)});
@@ -68,6 +76,7 @@ class HeifBuilder {
     Encoded data;
     bool located = true;
     std::vector<uint8_t> properties;  ///< 1-based
+    std::string content_type;         ///< of the type 'mime'
   };
   struct Reference {
     std::string type;
@@ -84,5 +93,8 @@ class HeifBuilder {
 Encoded EncodeHeif(const Raster& raster, const HeifOptions& options = {});
 Encoded HeifOf(const HeifPart& part);
 std::vector<std::string> AvifBrands();
+/// An image sequence without a still image: a track of one picture, and one of its transparency when `alpha`
+/// is given.
+Encoded HeifSequenceOf(const HeifPart& part, const HeifPart* alpha = nullptr);
 
 }  // namespace photovec::test

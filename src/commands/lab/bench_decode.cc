@@ -19,6 +19,7 @@
 #include "engine/device_choice.h"
 #include "engine/machine_plan.h"
 #include "engine/model_setup.h"
+#include "model/model_folder.h"
 
 namespace photovec::commands {
 namespace {
@@ -50,7 +51,9 @@ class BenchDecodeCommand : public cli::Command {
     if (!options_.models.empty()) {
       const auto choice = engine::ParseModelChoice(options_.models[0]);
       if (!choice.ok()) return cli::ReportUsage(choice.status());
-      const auto spec = preprocess::LoadSpec(choice->dir);
+      const auto dir = model::ModelFolder(choice->dir);
+      if (!dir.ok()) return cli::ReportFailure(dir.status());
+      const auto spec = preprocess::LoadSpec(*dir);
       if (!spec.ok()) return cli::ReportFailure(spec.status());
       bench.spec = *spec;
     }

@@ -5,35 +5,10 @@
 
 #include "decode/byte_reader.h"
 #include "decode/color/icc_profile.h"
+#include "decode/inflate.h"
 
 namespace photovec::decode {
 namespace {
-
-constexpr size_t kFirstRoom = size_t{16} << 10;
-
-/// Inflates all of `deflated` unless it is longer than kMaxIccBytes, which costs that much memory and time
-/// and no more. \return whether it came to its end, checksum included.
-bool Inflate(std::span<const uint8_t> deflated, std::vector<uint8_t>* out) {
-  z_stream stream{};
-  if (inflateInit(&stream) != Z_OK) return false;
-  stream.next_in = const_cast<Bytef*>(deflated.data());  // zlib's interface lacks const; it only reads
-  stream.avail_in = static_cast<uInt>(deflated.size());
-  out->resize(kFirstRoom);
-  int code = Z_OK;
-  while (code == Z_OK) {
-    if (stream.total_out == out->size()) {
-      if (out->size() > kMaxIccBytes) break;  // one byte over is enough to know
-      out->resize(std::min(out->size() * 4, kMaxIccBytes + 1));
-    }
-    stream.next_out = out->data() + stream.total_out;
-    stream.avail_out = static_cast<uInt>(out->size() - stream.total_out);
-    code = inflate(&stream, Z_NO_FLUSH);  // Z_BUF_ERROR when the input is cut
-  }
-  const size_t size = stream.total_out;
-  inflateEnd(&stream);
-  out->resize(std::min(size, kMaxIccBytes));
-  return code == Z_STREAM_END && size > 0 && size <= kMaxIccBytes;
-}
 
 bool CrcFits(std::span<const uint8_t> type_and_data, uint32_t crc) {
   return crc32(0, type_and_data.data(), static_cast<uInt>(type_and_data.size())) == crc;
@@ -45,7 +20,7 @@ bool ReadIccp(std::span<const uint8_t> data, std::vector<uint8_t>* storage) {
   const auto name_end = std::find(data.begin(), data.end(), uint8_t{0});
   const auto name = static_cast<size_t>(name_end - data.begin());
   if (name < 1 || name > kMaxName || name + 2 > data.size() || data[name + 1] != 0) return false;
-  return Inflate(data.subspan(name + 2), storage);
+  return InflateBounded(data.subspan(name + 2), kMaxIccBytes, storage);
 }
 
 }  // namespace

@@ -133,6 +133,12 @@ EmbeddedIcc FindIcc(std::span<const uint8_t> encoded, const ImageHeader& header,
       const TiffFacts& facts = header.tiff;
       return {facts.has_icc, facts.icc.size() <= kMaxIccBytes ? facts.icc : std::span<const uint8_t>()};
     }
+    case Format::kJpeg2000: {
+      const Jpeg2000Facts& facts = header.jpeg2000;
+      return {facts.has_icc, facts.icc.size() <= kMaxIccBytes ? facts.icc : std::span<const uint8_t>()};
+    }
+    case Format::kRaw:
+      return FindJpegIcc(header.raw.preview, storage);
     default:
       break;
   }

@@ -26,6 +26,8 @@ struct EmbeddedIcc {
 ///    words, there is no profile. Source: PNG (third edition) §11.3.2.3.
 ///  * WebP: the ICCP chunk before the pixels, when VP8X announces it. Source: RFC 9649 §2.7.1.4.
 ///  * HEIC, AVIF: what the header probe found at the primary image. Source: ISO/IEC 23008-12 §6.5.5.
+///  * JPEG 2000: `colr` of the kind "restricted ICC". Camera raw: that of its JPEG. JPEG XL: its codec has
+///  it.
 ///  * GIF: never.
 /// O(file size) at most. Never fails: what is broken is no profile. Thread-safe.
 /// \param storage memory for a profile that does not lie in one piece; the result borrows it and `encoded`.

@@ -60,12 +60,13 @@ Matrix3 RgbToXyz(const Primaries& primaries) {
   const std::array<double, 3> white = Xyz(primaries.white);
   double determinant = 0;
   for (size_t i = 0; i < 3; ++i) determinant += m[0].at(i) * Minor(m, 0, i);
+  Matrix3 scaled = m;
   for (size_t column = 0; column < 3; ++column) {
     double scale = 0;
     for (size_t row = 0; row < 3; ++row) scale += Minor(m, row, column) * white.at(row);
-    for (size_t row = 0; row < 3; ++row) m.at(row).at(column) *= scale / determinant;
+    for (size_t row = 0; row < 3; ++row) scaled.at(row).at(column) *= scale / determinant;
   }
-  return m;
+  return scaled;
 }
 
 bool LuminanceOfPrimaries(uint32_t code, double* red, double* blue) {

@@ -10,6 +10,8 @@
 #include <string_view>
 
 #include "decode/byte_reader.h"
+#include "decode/color/code_profile.h"
+#include "decode/color/hdr.h"
 #include "decode/color/icc_profile.h"
 #include "decode/color/memory.h"
 
@@ -40,6 +42,17 @@ Kind KindOf(std::span<const uint8_t> profile) {
   }
   if (HasAt(profile, 16, "RGB ")) return Kind::kRgb;
   return HasAt(profile, 16, "GRAY") ? Kind::kGrey : Kind::kUnusable;
+}
+
+/// Calls convert(rgb, count) for each row of the window.
+template <typename Convert>
+void ForEachRow(const PixelWindow& window, RgbImage* pixels, const Convert& convert) {
+  const int end_row = std::min(window.end_row, pixels->height());
+  const int first = std::max(0, window.first_column);
+  const int end = std::min(window.end_column, pixels->width());
+  for (int y = std::max(0, window.first_row); y < end_row && first < end; ++y) {
+    convert(pixels->Row(y) + static_cast<ptrdiff_t>(first) * 3, end - first);
+  }
 }
 
 }  // namespace
@@ -171,18 +184,39 @@ const ColorTransform* ColorConverter::TransformOf(std::span<const uint8_t> profi
   return kept_.front()->transform.get();
 }
 
+namespace {
+
+/// Whether its pixels are grey, so that a profile must be, too.
+bool IsGrey(const ImageHeader& header) {
+  switch (header.format) {
+    case Format::kJpeg:
+    case Format::kRaw:
+      return header.jpeg.components == 1;
+    case Format::kPng:
+      return header.png.color_type == 0 || header.png.color_type == 4;
+    case Format::kTiff:
+      return header.tiff.photometric == TiffColor::kWhiteIsZero ||
+             header.tiff.photometric == TiffColor::kBlackIsZero;
+    case Format::kJpeg2000:
+      return header.jpeg2000.components < 3 && !header.jpeg2000.has_palette;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 ProfileUse ColorConverter::Convert(std::span<const uint8_t> encoded, const ImageHeader& header,
                                    const PixelWindow& window, RgbImage* pixels) {
+  if (header.colour && ConvertHdr(*header.colour, window, pixels)) return ProfileUse::kConverted;
+  if (header.colour && header.format == Format::kPng) return ConvertByCode(*header.colour, window, pixels);
   const EmbeddedIcc icc = FindIcc(encoded, header, &storage_);
-  if (!icc.found) return ProfileUse::kNone;
-  const bool cmyk = (header.format == Format::kJpeg && header.jpeg.components == 4) ||
+  if (!icc.found) {
+    return header.colour ? ConvertByCode(*header.colour, window, pixels) : ProfileUse::kNone;
+  }
+  const bool cmyk = (header.IsJpegCoded() && header.jpeg.components == 4) ||
                     (header.format == Format::kTiff && header.tiff.photometric == TiffColor::kCmyk);
-  const bool grey = header.format == Format::kJpeg  ? header.jpeg.components == 1
-                    : header.format == Format::kPng ? header.png.color_type == 0 || header.png.color_type == 4
-                    : header.format == Format::kTiff ? header.tiff.photometric == TiffColor::kWhiteIsZero ||
-                                                           header.tiff.photometric == TiffColor::kBlackIsZero
-                                                     : false;
-  const ProfileUse use = cmyk ? ProfileUse::kIgnored : ConvertWith(icc.bytes, grey, window, pixels);
+  const ProfileUse use = cmyk ? ProfileUse::kIgnored : ConvertWith(icc.bytes, IsGrey(header), window, pixels);
   large_.reset();
   if (storage_.capacity() > kMaxKeptProfile) storage_ = {};
   return use;
@@ -194,13 +228,27 @@ ProfileUse ColorConverter::ConvertWith(std::span<const uint8_t> profile, bool gr
   const ColorTransform* transform = TransformOf(profile);
   if (transform == nullptr) return ProfileUse::kIgnored;
   if (transform->identity()) return ProfileUse::kAlreadySrgb;
-  const int end_row = std::min(window.end_row, pixels->height());
-  const int first = std::max(0, window.first_column);
-  const int end = std::min(window.end_column, pixels->width());
-  for (int y = 0; y < end_row && first < end; ++y) {
-    transform->Apply(pixels->Row(y) + static_cast<ptrdiff_t>(first) * 3, end - first);
-  }
+  ForEachRow(window, pixels, [&](uint8_t* rgb, int count) { transform->Apply(rgb, count); });
   return ProfileUse::kConverted;
+}
+
+bool ColorConverter::ConvertHdr(const ColourCode& code, const PixelWindow& window, RgbImage* pixels) {
+  if (!HdrToSrgb::IsHdr(code)) return false;
+  if (hdr_code_ != code) {
+    hdr_ = std::make_unique<HdrToSrgb>(code);
+    hdr_code_ = code;
+  }
+  ForEachRow(window, pixels, [&](uint8_t* rgb, int count) { hdr_->Apply(rgb, count); });
+  return true;
+}
+
+ProfileUse ColorConverter::ConvertByCode(const ColourCode& code, const PixelWindow& window,
+                                         RgbImage* pixels) {
+  if (sdr_code_ != code) {
+    sdr_profile_ = ProfileOfCode(code);
+    sdr_code_ = code;
+  }
+  return sdr_profile_.empty() ? ProfileUse::kNone : ConvertWith(sdr_profile_, false, window, pixels);
 }
 
 bool WarmUpColor() {

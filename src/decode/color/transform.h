@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,9 +20,12 @@ namespace photovec::decode {
 inline constexpr size_t kMaxColorBytes = size_t{64} << 20;
 
 class ColorTransform;
+class HdrToSrgb;
 
 /// Brings decoded pixels from the colours of their photo's ICC profile to sRGB, as Pillow's
-/// ImageCms.profileToProfile with its defaults does: lcms2, perceptual intent, 8 bits.
+/// ImageCms.profileToProfile with its defaults does: lcms2, perceptual intent, 8 bits. Code points (ITU-T
+/// H.273; HEIC, AVIF, PNG's cICP) do the same where there is no profile, or, in a PNG, before it; those of
+/// HDR always: hdr.h.
 ///
 /// A profile never costs a photo. Ignored are profiles that are broken, oversized (kMaxIccBytes,
 /// kMaxColorBytes), of another kind of pixels than the photo's (RGB for colour, GRAY for grey), of no
@@ -54,10 +58,19 @@ class ColorConverter {
   const ColorTransform* TransformOf(std::span<const uint8_t> profile);
 
   const size_t max_bytes_;
+  /// Converts HDR photos. \return whether the photo was one.
+  bool ConvertHdr(const ColourCode& code, const PixelWindow& window, RgbImage* pixels);
+  /// Converts by the code points of SDR photos that have no profile.
+  ProfileUse ConvertByCode(const ColourCode& code, const PixelWindow& window, RgbImage* pixels);
+
   struct Kept;
   std::vector<std::unique_ptr<Kept>> kept_;  // the last used first
   std::unique_ptr<ColorTransform> large_;    // too large to keep: until the next call
   std::vector<uint8_t> storage_;
+  std::optional<ColourCode> hdr_code_;
+  std::unique_ptr<HdrToSrgb> hdr_;  // of the last photo that was HDR
+  std::optional<ColourCode> sdr_code_;
+  std::vector<uint8_t> sdr_profile_;  // of the last photo that had code points and no profile
 };
 
 /// Converts one pixel of each kind, so that lcms2 has bound its symbols and read the time zone. For processes

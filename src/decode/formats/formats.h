@@ -47,6 +47,10 @@ Result<ImageHeader> ProbePnm(std::span<const uint8_t> encoded);
 Result<ImageHeader> ProbeQoi(std::span<const uint8_t> encoded);
 Result<ImageHeader> ProbeIco(std::span<const uint8_t> encoded);
 
+Result<ImageHeader> ProbeJxl(std::span<const uint8_t> encoded);
+Result<ImageHeader> ProbeJpeg2000(std::span<const uint8_t> encoded);
+Result<ImageHeader> ProbeRaw(std::span<const uint8_t> encoded);
+
 Status DecodeJpeg(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodePng(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeWebp(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
@@ -59,5 +63,8 @@ Status DecodeBmp(const PixelRequest& request, CodecScratch* scratch, RgbImage* o
 Status DecodePnm(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeQoi(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 Status DecodeIco(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeJxl(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeJpeg2000(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
+Status DecodeRaw(const PixelRequest& request, CodecScratch* scratch, RgbImage* out);
 
 }  // namespace photovec::decode

@@ -9,6 +9,8 @@
 
 #include "decode/formats/formats.h"
 #include "decode/formats/heif/support.h"
+#include "decode/formats/jpeg2000/library.h"
+#include "decode/formats/jxl/library.h"
 #include "decode/formats/tiff/library.h"
 
 namespace photovec::decode {
@@ -24,6 +26,8 @@ constexpr std::array kLibraries = {
     LibraryEntry{"libheif", "HEIC and AVIF", FormatBit(Format::kHeif) | FormatBit(Format::kAvif),
                  &LoadLibheif},
     LibraryEntry{"libtiff", "TIFF", FormatBit(Format::kTiff), &LoadLibtiff},
+    LibraryEntry{"libjxl", "JPEG XL", FormatBit(Format::kJxl), &LoadLibjxl},
+    LibraryEntry{"OpenJPEG", "JPEG 2000", FormatBit(Format::kJpeg2000), &LoadOpenjpeg},
 };
 
 /// Of the process, because the libraries are. Written by EnableLibraries() only; empty before.

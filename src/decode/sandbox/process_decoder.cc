@@ -27,13 +27,6 @@ AttemptLimits LimitsFor(int64_t cpu_ms, AttemptLimits limits) {
   return limits;
 }
 
-/// The CPU time that a worker asks for instead of decoding a photo, when that is all that it asks for; 0:
-/// none.
-int64_t WantedTime(const DecodeJob& job, const Result<DecodeReport>& report) {
-  const DecodeCost wants = report.ok() ? report->wants : DecodeCost{};
-  return wants.bytes <= job.granted.bytes ? wants.cpu_ms : 0;
-}
-
 Status Verdict(Death death) {
   switch (death) {
     case Death::kTimeout:
@@ -77,7 +70,10 @@ class ProcessDecoder final : public Decoder {
 
   Result<DecodeReport> Decode(const DecodeJob& job) override {
     RETURN_IF_ERROR(Check(job));
-    return DecodeAlone({&job});
+    Trial trial(job);
+    for (;;) {
+      if (auto answer = Try(&trial)) return *std::move(answer);
+    }
   }
 
   /// The worker is kept as long as there are images for it, up to kLongestLoan of them. When it dies with one
@@ -99,35 +95,43 @@ class ProcessDecoder final : public Decoder {
       Attempt attempt = loan->worker->Await(&pool_.all_stopped_, &answered);
       loan->cpu += attempt.cpu;
       if (!attempt.answered) return AfterDeath(*loan, std::move(attempt), feed);
-      std::erase(loan->jobs, answered);
-      next = nullptr;
-      if (const int64_t cpu_ms = WantedTime(*answered, attempt.report); cpu_ms > 0) {
-        if (Status status = LoadInto(*loan, *answered, cpu_ms); !status.ok()) {
-          feed.Finish(*answered, std::move(status));
-        }
-        continue;
-      }
-      feed.Finish(*answered, std::move(attempt.report));
-      if (left > 0) next = feed.Next();
+      if (Answer(*loan, answered, std::move(attempt.report), feed)) next = left > 0 ? feed.Next() : nullptr;
     }
     if (loan != nullptr) GiveBack(*loan);
   }
 
  private:
+  /// An image until it is answered or given up.
+  struct Trial {
+    // Only the process knows what the photo takes: it may have a plain photo's time, and says if it wants
+    // more.
+    explicit Trial(const DecodeJob& given) : job(&given), now(given) {
+      if (given.granted.cpu_ms == DecodeCost::kUnlimited) now.granted.cpu_ms = DecodeCost::kPlainCpuMs;
+      cpu_ms = now.granted.cpu_ms;
+    }
+    /// \return whether the answer is a wish for more time, which it has from now on.
+    bool GetsMoreTime(const Result<DecodeReport>& report) {
+      const DecodeCost wants = report.ok() ? report->wants : DecodeCost{};
+      if (wants.cpu_ms <= cpu_ms || wants.bytes > job->granted.bytes) return false;
+      cpu_ms = wants.cpu_ms;
+      now.granted.cpu_ms = DecodeCost::kUnlimited;  // it cannot want more a second time
+      return true;
+    }
+
+    const DecodeJob* job;
+    DecodeJob now;  ///< as a worker is told it
+    int64_t cpu_ms = 0;
+    int strikes = 0;  ///< deaths that it may have caused
+    int attempts = 0;
+  };
   /// A worker in use.
   struct Loan {
     std::unique_ptr<WorkerProcess> worker;
     int pid = -1;
-    bool alone = false;                  ///< no other one was busy when it was taken
-    int64_t images_before = 0;           ///< that it had done
-    Clock::duration cpu{};               ///< that it used
-    std::vector<const DecodeJob*> jobs;  ///< that it has
-  };
-  /// An image that has a worker to itself, until it is answered or given up.
-  struct Trial {
-    const DecodeJob* job = nullptr;
-    int strikes = 0;  ///< deaths that it may have caused
-    int attempts = 0;
+    bool alone = false;                          ///< no other one was busy when it was taken
+    int64_t images_before = 0;                   ///< that it had done
+    Clock::duration cpu{};                       ///< that it used
+    std::vector<std::unique_ptr<Trial>> trials;  ///< that it has
   };
 
   Status Check(const DecodeJob& job) {
@@ -145,7 +149,10 @@ class ProcessDecoder final : public Decoder {
     if (*loan == nullptr) {
       ASSIGN_OR_RETURN(*loan, Take(job));
     }
-    return LoadInto(**loan, job);
+    auto trial = std::make_unique<Trial>(job);
+    RETURN_IF_ERROR(LoadInto(**loan, *trial));
+    (*loan)->trials.push_back(std::move(trial));
+    return Status::Ok();
   }
 
   Result<std::unique_ptr<Loan>> Take(const DecodeJob& job) {
@@ -158,31 +165,27 @@ class ProcessDecoder final : public Decoder {
     return loan;
   }
 
-  /// \param cpu_ms that the worker asked for; 0: it does not know the image yet. It may have a plain one's time then,
-  ///               and says if it wants more.
-  Status LoadInto(Loan& loan, const DecodeJob& job, int64_t cpu_ms = 0) {
+  Status LoadInto(Loan& loan, const Trial& trial) {
+    const DecodeJob& job = trial.now;
     if (job.encoded.size() > loan.worker->input_capacity() ||
         job.spec->slot_bytes() > loan.worker->output_capacity()) {
       return {Code::kInternal, "the image or the model's input is larger than a decoder's memory"};
     }
-    DecodeCost granted = job.granted;
-    if (cpu_ms > 0) {
-      granted.cpu_ms = DecodeCost::kUnlimited;  // it cannot want more a second time
-    } else {
-      if (granted.cpu_ms == DecodeCost::kUnlimited) granted.cpu_ms = DecodeCost::kPlainCpuMs;
-      cpu_ms = granted.cpu_ms;
-    }
-    loan.worker->Load(job, granted, LimitsFor(cpu_ms, pool_.options_.attempt));
-    loan.jobs.push_back(&job);
+    loan.worker->Load(job, LimitsFor(trial.cpu_ms, pool_.options_.attempt));
     return Status::Ok();
   }
 
   void GiveBack(Loan& loan) { pool_.GiveBack(std::move(loan.worker), loan.images_before, loan.cpu); }
 
-  Result<DecodeReport> DecodeAlone(Trial trial) {
-    for (;;) {
-      if (auto answer = Try(&trial)) return *std::move(answer);
-    }
+  /// \return whether the image is done; if not, it is with the worker again.
+  bool Answer(Loan& loan, const DecodeJob* answered, Result<DecodeReport> report, JobFeed& feed) {
+    const auto found = std::find_if(loan.trials.begin(), loan.trials.end(),
+                                    [&](const auto& trial) { return &trial->now == answered; });
+    if ((*found)->GetsMoreTime(report) && LoadInto(loan, **found).ok()) return false;
+    const DecodeJob& job = *(*found)->job;
+    loan.trials.erase(found);
+    feed.Finish(job, std::move(report));
+    return true;
   }
 
   /// One attempt at an image alone. \return its answer; nullopt: it is to be tried again.
@@ -190,21 +193,17 @@ class ProcessDecoder final : public Decoder {
     Result<std::unique_ptr<Loan>> taken = Take(*trial->job);
     if (!taken.ok()) return taken.status();
     Loan& loan = **taken;
-    Attempt attempt;
-    int64_t cpu_ms = 0;
-    do {
-      if (Status status = LoadInto(loan, *trial->job, cpu_ms); !status.ok()) {
-        GiveBack(loan);
-        return status;
-      }
-      loan.worker->Send(loan.alone);
-      const DecodeJob* answered = nullptr;
-      attempt = loan.worker->Await(&pool_.all_stopped_, &answered);
-      loan.cpu += attempt.cpu;
-      cpu_ms = attempt.answered ? WantedTime(*trial->job, attempt.report) : 0;
-    } while (cpu_ms > 0);
-    if (attempt.answered) {
+    if (Status status = LoadInto(loan, *trial); !status.ok()) {
       GiveBack(loan);
+      return status;
+    }
+    loan.worker->Send(loan.alone);
+    const DecodeJob* answered = nullptr;
+    Attempt attempt = loan.worker->Await(&pool_.all_stopped_, &answered);
+    if (attempt.answered) {
+      loan.cpu = attempt.cpu;
+      GiveBack(loan);
+      if (trial->GetsMoreTime(attempt.report)) return std::nullopt;
       return std::move(attempt.report);
     }
     loan.worker.reset();
@@ -231,18 +230,17 @@ class ProcessDecoder final : public Decoder {
     loan.worker.reset();
     attempt.cpu = loan.cpu;
     pool_.ReportDeath(loan.pid, attempt);
-    std::vector<Trial> trials;
-    for (const DecodeJob* job : loan.jobs) trials.push_back({job});
+    auto& trials = loan.trials;
     const auto tell = [&](const Trial& trial, std::optional<Result<DecodeReport>> answer) {
       if (answer) feed.Finish(*trial.job, *std::move(answer));
       return answer.has_value();
     };
     if (trials.size() == 1 || !SpeaksAgainstImage(attempt.death)) {
-      std::erase_if(trials, [&](Trial& trial) { return tell(trial, Weigh(attempt.death, &trial)); });
+      std::erase_if(trials, [&](auto& trial) { return tell(*trial, Weigh(attempt.death, trial.get())); });
     }
     // In turn, so that an honest one does not wait until the other one is given up.
     while (!trials.empty()) {
-      std::erase_if(trials, [&](Trial& trial) { return tell(trial, Try(&trial)); });
+      std::erase_if(trials, [&](auto& trial) { return tell(*trial, Try(trial.get())); });
     }
   }
 

@@ -79,7 +79,9 @@ bool IsProfileUse(int32_t use, const DecodeOptions& options, Format format) {
 }
 
 bool IsScale(int32_t denominator, Format format) {
-  if (format != Format::kJpeg) return denominator == 1;
+  const bool scales =
+      format == Format::kJpeg || format == Format::kRaw || format == Format::kHeif || format == Format::kAvif;
+  if (!scales) return denominator == 1;
   return denominator == 1 || denominator == 2 || denominator == 4 || denominator == 8;
 }
 

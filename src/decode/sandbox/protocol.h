@@ -24,7 +24,7 @@
 namespace photovec::decode {
 
 inline constexpr uint32_t kProtocolMagic = 0x70766431;  // "pvd1"
-inline constexpr uint32_t kProtocolVersion = 6;
+inline constexpr uint32_t kProtocolVersion = 5;
 inline constexpr int kWorkerSocketFd = 3;
 inline constexpr int kWorkerMemoryFd = 4;
 /// Longest message of a Status that crosses, in bytes.
@@ -103,8 +103,8 @@ struct JobMessage {
   int32_t seat = 0;  ///< nobody else has it until the answer
 };
 
-/// The answer to one image; two may come in any order. On success the pixels lie in the shared memory,
-/// or it says that the photo wants more than was granted (DecodeReport::wants).
+/// The answer to one image; two may come in any order. On success the pixels lie in the shared memory, or it
+/// says that the photo wants more than was granted (DecodeReport::wants).
 struct ReplyMessage {
   uint32_t magic = kProtocolMagic;
   uint32_t version = kProtocolVersion;

@@ -205,32 +205,30 @@ int WorkerProcess::load() const {
       std::count_if(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.job != nullptr; }));
 }
 
+void WorkerProcess::Load(const DecodeJob& job, const AttemptLimits& limits) {
+  const auto index = static_cast<int>(seats_[0].job == nullptr ? 0 : 1);
+  Charge();
+  Seat& seat = seats_.at(static_cast<size_t>(index));
+  seat = {&job, ++sequence_, false, {}, limits, std::nullopt, {}};
+  std::memcpy(region_.input(index).data(), job.encoded.data(), job.encoded.size());
+  LimitAddressSpace();
+}
+
 // The worker starts with the most that it may ever get, and cannot change it. What it gets for its images is
-// what they were granted.
+// what the larger one was granted: only two that fit into that are decoded at the same time.
 void WorkerProcess::LimitAddressSpace() {
   int64_t bytes = 0;
   for (const Seat& seat : seats_) {
     if (seat.job == nullptr) continue;
-    bytes = std::max(bytes, std::min(seat.told.granted.bytes, seat.told.options.limits.max_decoder_bytes));
+    bytes = std::max(bytes, std::min(seat.job->granted.bytes, seat.job->options.limits.max_decoder_bytes));
   }
   const uint64_t wanted = AddressSpaceFor(bytes, region_.layout());
   if (wanted == address_space_bytes_) return;
   rlimit limit{};
-  // Sanitizers have no limit: policy.cc.
   if (prlimit(pid_, RLIMIT_AS, nullptr, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) return;
   limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
   // Where it cannot be changed it stays at the most.
   if (prlimit(pid_, RLIMIT_AS, &limit, nullptr) == 0) address_space_bytes_ = wanted;
-}
-
-void WorkerProcess::Load(const DecodeJob& job, const DecodeCost& granted, const AttemptLimits& limits) {
-  const auto index = static_cast<int>(seats_[0].job == nullptr ? 0 : 1);
-  Charge();
-  Seat& seat = seats_.at(static_cast<size_t>(index));
-  seat = {&job, job, ++sequence_, false, {}, limits, std::nullopt, {}};
-  seat.told.granted = granted;
-  LimitAddressSpace();
-  std::memcpy(region_.input(index).data(), job.encoded.data(), job.encoded.size());
 }
 
 void WorkerProcess::Send(bool hand_over) {
@@ -238,7 +236,7 @@ void WorkerProcess::Send(bool hand_over) {
   for (int index = 0; index < kSeats; ++index) {
     Seat& seat = seats_.at(static_cast<size_t>(index));
     if (seat.job == nullptr || seat.sent) continue;
-    const JobMessage message = MakeJobMessage(seat.told, seat.sequence, index);
+    const JobMessage message = MakeJobMessage(*seat.job, seat.sequence, index);
     seat.sent = true;
     seat.sent_at = Clock::now();
     seat.watch.emplace(seat.limits, seat.job->deadline, seat.sent_at);
@@ -277,7 +275,7 @@ Attempt WorkerProcess::Answered(std::span<const uint8_t> reply, const DecodeJob*
   // That of the image which it says to answer, or the first one's, whom it then lies to.
   const int index = seats_[1].sent && message.sequence == seats_[1].sequence ? 1 : seats_[0].sent ? 0 : 1;
   Seat& seat = seats_.at(static_cast<size_t>(index));
-  CheckedReply checked = CheckReply(reply, seat.told, seat.sequence, seat.sent_at);
+  CheckedReply checked = CheckReply(reply, *seat.job, seat.sequence, seat.sent_at);
   if (!checked.believed) return Died(Death::kProtocol, checked.lie);
   Attempt attempt;
   attempt.answered = true;

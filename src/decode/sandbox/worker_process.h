@@ -51,8 +51,7 @@ class WorkerProcess {
 
   /// Copies an image, which must fit: see input_capacity() and output_capacity(), and is borrowed until it is
   /// answered or the process is dead, into a free seat. The worker hears of it with Send().
-  /// \param granted instead of the job's own.
-  void Load(const DecodeJob& job, const DecodeCost& granted, const AttemptLimits& limits);
+  void Load(const DecodeJob& job, const AttemptLimits& limits);
   /// Sends what was loaded.
   /// \param hand_over the CPU of this thread to the worker until it answers: for an image that is decoded while no
   ///                  other one is, when what counts is when it is done (cpu_handover.h).
@@ -85,7 +84,6 @@ class WorkerProcess {
   Status AwaitHello(Clock::duration limit);
   struct Seat {
     const DecodeJob* job = nullptr;  ///< null: nobody has it
-    DecodeJob told;                  ///< as the worker is told of it
     uint64_t sequence = 0;
     bool sent = false;
     TimePoint sent_at;
@@ -93,10 +91,10 @@ class WorkerProcess {
     std::optional<StallWatch> watch;
     Clock::duration cpu{};  ///< its share of what the process used
   };
-  void LimitAddressSpace();
   void Charge();
   Attempt Answered(std::span<const uint8_t> reply, const DecodeJob** job);
   std::optional<Death> Judge(const std::atomic<bool>* all_stopped);
+  void LimitAddressSpace();
   Attempt Died(Death death, std::string detail);
   void KillAndReap();
 

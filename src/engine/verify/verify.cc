@@ -19,6 +19,7 @@
 #include "engine/verify/agreement.h"
 #include "engine/verify/photos.h"
 #include "engine/verify/published.h"
+#include "model/model_folder.h"
 #include "model/vision_model.h"
 #include "preprocess/spec.h"
 
@@ -83,14 +84,15 @@ class Verifier {
     EngineOptions engine;
     engine.device = options_.device;
     ASSIGN_OR_RETURN(plan_, PlanFor(machine_, engine));
-    ASSIGN_OR_RETURN(spec_, preprocess::LoadSpec(options_.dir));
-    ASSIGN_OR_RETURN(image_, model::LoadVisionModel(options_.dir, spec_.crop));
+    ASSIGN_OR_RETURN(const std::string dir, model::ModelFolder(options_.dir));
+    ASSIGN_OR_RETURN(spec_, preprocess::LoadSpec(dir));
+    ASSIGN_OR_RETURN(image_, model::LoadVisionModel(dir, spec_.crop));
     if (spec_.crop != image_.config.image_size) {
       return Status(Code::kInvalidRequest, options_.dir + ": the preprocessing gives " +
                                                std::to_string(spec_.crop) + " pixels, the model takes " +
                                                std::to_string(image_.config.image_size));
     }
-    ASSIGN_OR_RETURN(text_, LoadTextSetup(options_.dir, engine));
+    ASSIGN_OR_RETURN(text_, LoadTextSetup(dir, engine));
     ASSIGN_OR_RETURN(photos_, LoadPhotos(options_.photos, spec_));
     CheckWeights();
     CheckTokenizer();

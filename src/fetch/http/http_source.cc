@@ -31,7 +31,7 @@ class HttpObject final : public SourceObject {
 }  // namespace
 
 Result<std::unique_ptr<SourceObject>> HttpSource::Open(std::string_view reference) const {
-  std::string text(reference);
+  std::string text = HttpUrl::Cleaned(reference);
   ASSIGN_OR_RETURN(const HttpUrl url, HttpUrl::Parse(text));
   if (!policy_.HostAllowed(url.host(), url.port())) {
     return Status(Code::kSourceNotAllowed,

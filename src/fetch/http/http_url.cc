@@ -6,6 +6,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "base/text/ascii.h"
+
 namespace photovec::fetch {
 namespace {
 
@@ -29,6 +31,18 @@ bool PlainHost(std::string_view host) {
 Status Bad(std::string what) { return {Code::kInvalidRequest, std::move(what)}; }
 
 }  // namespace
+
+std::string HttpUrl::Cleaned(std::string_view text) {
+  std::string cleaned;
+  for (const char c : TrimAscii(text)) {
+    if (c == ' ') {
+      cleaned += "%20";
+    } else if (c != '\t' && c != '\r' && c != '\n') {
+      cleaned += c;
+    }
+  }
+  return cleaned;
+}
 
 Result<HttpUrl> HttpUrl::Parse(const std::string& text) {
   if (text.find('\0') != std::string::npos) return Bad("the URL contains NUL");

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -14,6 +15,9 @@ namespace photovec::fetch {
 /// fetched. Move-only.
 class HttpUrl {
  public:
+  /// What a client wrote, as browsers read it: without blanks and line ends around it, without tabs and line
+  /// ends in it; a blank in it is %20. Source: WHATWG URL, "basic URL parser".
+  static std::string Cleaned(std::string_view text);
   /// Errors: kInvalidRequest (malformed; credentials; a host with characters that names do not have),
   /// kSourceNotAllowed (another scheme). Messages name nothing.
   static Result<HttpUrl> Parse(const std::string& text);

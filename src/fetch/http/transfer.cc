@@ -82,7 +82,7 @@ Status Transfer::Prepare(const std::string& url, curl_slist* headers) {
   set(CURLOPT_WRITEFUNCTION, &Transfer::OnBody);
   set(CURLOPT_WRITEDATA, this);
   set(CURLOPT_HTTPHEADER, headers);
-  set(CURLOPT_USERAGENT, "photovec/" PHOTOVEC_VERSION);
+  set(CURLOPT_USERAGENT, options.user_agent.c_str());
   set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
   set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(max_bytes_));
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));

@@ -29,15 +29,19 @@ Status TooLarge(int64_t max_bytes) {
 
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f'; }
 
-/// True when the last ';' parameter of the header is "base64", in any case, spaces around it allowed.
+/// True when one of the ';' parameters of the header is "base64", in any case, spaces around it allowed. RFC
+/// 2397 has it last; some clients write ";base64;charset=utf-8".
 bool IsBase64(std::string_view header) {
-  const size_t semicolon = header.rfind(';');
-  if (semicolon == std::string_view::npos) return false;
-  std::string word;
-  for (const char c : header.substr(semicolon + 1)) {
-    if (!IsSpace(c)) word += LowerAscii(c);
+  for (size_t semicolon = header.find(';'); semicolon != std::string_view::npos;
+       semicolon = header.find(';')) {
+    header.remove_prefix(semicolon + 1);
+    std::string word;
+    for (const char c : header.substr(0, header.find(';'))) {
+      if (!IsSpace(c)) word += LowerAscii(c);
+    }
+    if (word == "base64") return true;
   }
-  return word == "base64";
+  return false;
 }
 
 /// Exactly how many bytes valid base64 decodes to, and at least that for text which is not valid.

@@ -12,8 +12,8 @@
 namespace photovec::fetch {
 
 /// The bytes inside "data:[<type>][;base64],<data>" (RFC 2397; percent-encoding is undone in both forms, as
-/// browsers do). The media type is ignored: decoders look at the content. The size is checked before anything
-/// is decoded.
+/// browsers do). The media type is ignored: decoders look at the content. ";base64" may stand before other
+/// parameters. The size is checked before anything is decoded.
 /// Errors: kInvalidRequest (no comma, bad base64 or percent-encoding, with its offset in the data),
 /// kBodyTooLarge.
 Result<Bytes> DecodeDataUrl(std::string_view url, int64_t max_bytes);

@@ -6,8 +6,10 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+#include <cmath>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/json/writer.h"
@@ -17,6 +19,7 @@
 namespace photovec::api {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 namespace bjson = boost::json;
 
@@ -212,6 +215,38 @@ std::string TextPart(const std::string& text) {
   return "--XX\r\nContent-Disposition: form-data; name=text\r\n\r\n" + text + "\r\n";
 }
 
+TEST_F(EmbedTest, AFormIsAdmittedByWhatIsInIt) {
+  Launch();
+  pipeline_->set_text();
+  pipeline_->set_hold_all(true);
+  const auto announced = [&](ItemKind kind) {
+    double items = 0;
+    for (const pipeline::LaneState& lane : pipeline_->admission().State(0, kind).lanes) items += lane.items;
+    return items;
+  };
+  struct Case {
+    std::string form;
+    double images, texts;
+  };
+  for (const Case& test : std::vector<Case>{
+           {TextPart("one") + TextPart("two") + TextPart("three") + "--XX--", 0, 3},
+           {TextPart("one") + test::Multipart({"a", "b"}), 2, 1},
+           {test::Multipart({"a", "b", "c"}), 3, 0},
+       }) {
+    const size_t items = static_cast<size_t>(test.images + test.texts);
+    std::thread client([&] {
+      EXPECT_EQ(test::TestClient(port()).Ask(test::Post("/embed", test.form, test::kMultipartType)).status,
+                200);
+    });
+    EXPECT_TRUE(pipeline_->WaitForHeld(1)) << items;
+    EXPECT_EQ(announced(ItemKind::kImage), test.images);
+    EXPECT_EQ(announced(ItemKind::kText), test.texts);
+    pipeline_->ReleaseHeld();
+    client.join();
+  }
+  EXPECT_TRUE(BudgetIsGivenBack());
+}
+
 TEST_F(EmbedTest, TextsOfAFormKeepTheirPlaceAmongTheFiles) {
   Launch();
   const std::string form = TextPart("first") + test::Multipart({"photo"});
@@ -359,6 +394,71 @@ TEST_F(OpenAiTest, FloatAndBase64) {
   parsed = Parse(reply);
   const bjson::string& base64 = parsed.at("data").at(0).at("embedding").as_string();
   EXPECT_EQ(*Base64Decode({base64.data(), base64.size()}), Rows({Unit("a.jpg")}));
+}
+
+TEST_F(OpenAiTest, DimensionsCutVectorsWhereTheModelAllowsIt) {
+  Launch();
+  pipeline_->set_text();
+  const auto ask = [&](const std::string& options) {
+    return Ask(test::Post("/v1/embeddings", R"({"input":[{"image":"a.jpg"},"a cat")" + options + "}",
+                          test::kJsonType));
+  };
+  const auto message = [&](const std::string& options) {
+    const test::TestReply reply = ask(options);
+    EXPECT_EQ(reply.status, 400) << reply.body;
+    return std::string(Parse(reply).at("error").at("message").as_string());
+  };
+  const auto first = [](const std::string& content, size_t count) {
+    std::vector<float> vector = Unit(content);
+    vector.resize(count);
+    double sum = 0;
+    for (const float x : vector) sum += double{x} * x;
+    for (float& x : vector) x = static_cast<float>(x / std::sqrt(sum));
+    return vector;
+  };
+  EXPECT_THAT(message(R"(],"dimensions":2)"),
+              AllOf(HasSubstr("is_matryoshka"), HasSubstr("--allow-truncation")));
+  pipeline_->set_shortening({.any = false, .sizes = {1, 3}});
+  EXPECT_THAT(message(R"(],"dimensions":2)"), HasSubstr("can be shortened to 1 3"));
+  test::TestReply reply = ask(R"(],"dimensions":3)");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(Floats(Parse(reply).at("data").at(0).at("embedding")), first("a.jpg", 3));
+  EXPECT_EQ(Floats(Parse(reply).at("data").at(1).at("embedding")), first("a cat", 3));
+  pipeline_->set_shortening({.any = true, .sizes = {}});
+  for (const char* wrong : {"5", "-1", "9223372036854775807"}) {
+    EXPECT_THAT(message(R"(],"dimensions":)" + std::string(wrong)), HasSubstr("give 1 to 4")) << wrong;
+  }
+  reply = ask(R"(,"missing.jpg",{"image":"missing.jpg"}],"dimensions":2,"encoding_format":"base64")");
+  const bjson::value parsed = Parse(reply);
+  const bjson::string& base64 = parsed.at("data").at(0).at("embedding").as_string();
+  EXPECT_EQ(*Base64Decode({base64.data(), base64.size()}), Rows({first("a.jpg", 2)}));
+  EXPECT_EQ(parsed.at("data").at(3).at("error").at("code").as_string(), "not_found");
+  for (const char* all : {"4", "0"}) {
+    reply = ask(R"(],"dimensions":)" + std::string(all));
+    EXPECT_EQ(Floats(Parse(reply).at("data").at(0).at("embedding")), Unit("a.jpg")) << all;
+  }
+  EXPECT_TRUE(BudgetIsGivenBack());
+}
+
+TEST_F(OpenAiTest, TakesAsManyInputsAsOpenAi) {
+  Launch({}, 256ULL << 20, {.usual_items = 1000});
+  pipeline_->set_max_items(2048);
+  const auto ask = [&](const char* route, const char* field, int count) {
+    std::string body = std::string("{\"") + field + "\":[";
+    for (int i = 0; i < count; ++i) body += i > 0 ? ",\"a.jpg\"" : "\"a.jpg\"";
+    return Ask(test::Post(route, body + "]}", test::kJsonType));
+  };
+  test::TestReply reply = ask("/v1/embeddings", "input", 2048);
+  ASSERT_EQ(reply.status, 200) << reply.body.substr(0, 200);
+  EXPECT_EQ(Parse(reply).at("data").as_array().size(), 2048U);
+  reply = ask("/v1/embeddings", "input", 2049);
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("a request may name 2048"));
+  EXPECT_EQ(ask("/embed", "images", 1000).status, 200);
+  reply = ask("/embed", "images", 1001);
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("a request may name 1000"));
+  EXPECT_TRUE(BudgetIsGivenBack());
 }
 
 TEST_F(OpenAiTest, TextsAndImagesInOneCall) {

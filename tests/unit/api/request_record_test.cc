@@ -26,7 +26,7 @@ TEST(ToRecordTest, HasEverythingOfTheRequest) {
   for (int i = 0; i < kBorderCount; ++i) {
     good.times.MarkAt(static_cast<Border>(i), opened + microseconds(10 * i));
   }
-  good.trail = {true, 151'234, 1, 2, 345, 8, true, true};
+  good.trail = {true, 151'234, 1, decode::JpegBy::kOwn, 2, 345, 8, true, true};
   pipeline::ItemResult& bad = result.items[1];
   bad.status = Status(Code::kImageCorrupt, "no matter");
   bad.times.MarkAt(Border::kAdmitted, opened + microseconds(3));
@@ -52,6 +52,7 @@ TEST(ToRecordTest, HasEverythingOfTheRequest) {
   EXPECT_EQ(first.bytes, 151'234);
   EXPECT_THAT(first.at_us, ElementsAre(350, 360, 370, 380, 390, 400, 410, 420, 430));
   EXPECT_EQ(first.decoder, 1);
+  EXPECT_EQ(first.jpeg_by, "own");
   EXPECT_EQ(first.stream, 2);
   EXPECT_EQ(first.batch, 345);
   EXPECT_EQ(first.batch_size, 8);

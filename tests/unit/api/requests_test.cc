@@ -15,6 +15,7 @@
 #include "api/original_api.h"
 #include "api/score.h"
 #include "base/json/reader.h"
+#include "base/text/base64.h"
 #include "testing/fake_pipeline.h"
 
 namespace photovec::api {
@@ -94,13 +95,58 @@ TEST(InputTest, OnlyASchemeIsAnImageForEveryModel) {
   for (const char* image :
        {"data:image/png;base64,AAAA", "https://h/x", "HTTP://h/x y", "gs://b/o", "s3://b/o", "file:///x",
         "FILE:x", "az+blob://b/o", "<img src='data:image/png;base64,AAAA'/>",
-        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgG"}) {
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgG", " data:image/png;base64,AAAA", "\r\n\thttps://h/x",
+        "\n/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgG"}) {
     EXPECT_TRUE(IsImage(image)) << image;
   }
-  for (const char* text : {"", "cat.jpg", "albums/17", "../secret", "data: a history", "file: closed", "://x",
-                           "see http://h/x", "what is a://b", "/9j/ is short", "data:", "caf\xC3\xA9://x"}) {
+  for (const char* text :
+       {"", "cat.jpg", "albums/17", "../secret", "data: a history", "file: closed", "://x", "see http://h/x",
+        "what is a://b", "/9j/ is short", " cat.jpg",
+        "TU0AK is the serial number of this camera and of its lens",
+        "Qk is how a bitmap begins in base64 and that is all", "data:", "caf\xC3\xA9://x"}) {
     EXPECT_FALSE(IsImage(text)) << text;
   }
+}
+
+/// What an encoder makes of the first 64 bytes of a file, zeros behind what is given.
+std::string Base64Of(std::string_view head) {
+  std::vector<uint8_t> bytes(head.begin(), head.end());
+  bytes.resize(64);
+  return Base64Encode(bytes);
+}
+
+TEST(InputTest, BareBase64OfEveryFormatThatTellsItselfApart) {
+  using namespace std::string_view_literals;
+  for (const std::string_view head :
+       {"\0\0\0\x18"
+        "ftypheic\0\0\0\0"sv,
+        "\0\0\0\x1C"
+        "ftypmif1"sv,
+        "\0\0\0 ftypavif"sv,
+        "\0\0\0\x2C"
+        "ftypavis"sv,
+        "\0\0\0\xFC"
+        "ftypmsf1"sv,
+        "\0\0\0\x18"
+        "ftypcrx "sv,
+        "II*\0\x08\0\0\0"sv, "MM\0*\0\0\0\x08"sv, "MM\0+\0\x08"sv, "II+\0\x08\0"sv,
+        "BM\x36\xFF\xFF\xFF\0\0\0\0\x8A\0\0\0"sv, "BM\x36\x01\0\0\0\0\0\0\x36\x04\0\0"sv,
+        "\0\0\0\x0CJXL \x0D\x0A\x87\x0A"sv, "\0\0\0\x0CjP  \x0D\x0A\x87\x0A"sv, "\xFF\x4F\xFF\x51\0"sv,
+        "qoif"sv, "FUJIFILMCCD-RAW "sv, "RIFF\x24\0\0\0WEBPVP8 "sv, "GIF89a"sv}) {
+    const std::string base64 = Base64Of(head);
+    EXPECT_TRUE(IsImage(base64)) << base64;
+    EXPECT_EQ(Text(MakeImageInput(base64)).substr(7, head.size()), head) << base64;
+    EXPECT_EQ(Text(MakeImageInput("\n " + base64)).substr(7, head.size()), head) << base64;
+  }
+  // Two bytes tell little: a bare JPEG XL must be longer than any file's name.
+  const std::string jxl = "/wo" + std::string(8 * 1024, 'A') + "A";
+  EXPECT_TRUE(IsImage(jxl));
+  EXPECT_FALSE(IsImage("/work/photos/of/a/summer/in/the/mountains"));
+  EXPECT_FALSE(IsImage(Base64Of("PK\x03\x04")));
+  EXPECT_FALSE(
+      IsImage(Base64Of("BM\x36\xFF\xFF\xFF"
+                       "abcd")))
+      << "not zero where a BMP is";
 }
 
 TEST(InputTest, Texts) {
@@ -113,6 +159,15 @@ TEST(InputTest, Texts) {
 TEST(InputTest, Sources) {
   EXPECT_EQ(Text(MakeImageInput("data:image/png;base64,aGk=")), "bytes: hi");
   EXPECT_EQ(Text(MakeImageInput("DATA:;BASE64,aGk")), "bytes: hi");
+  EXPECT_EQ(Text(MakeImageInput(" \r\n data:;base64,aGk")), "bytes: hi");
+  EXPECT_EQ(Text(MakeImageInput("<img src=' data:;base64,aGk='/>")), "bytes: hi");
+  for (const char* url :
+       {"data:image/png;base64;charset=utf-8,aGk=", "data:;base64,aGk%3D", "data:;base64,aGk=#x"}) {
+    EXPECT_EQ(Text(MakeImageInput(url)), url) << "fetch/ reads it";
+  }
+  EXPECT_EQ(Text(MakeImageInput("\nhttp://h/a b.jpg\n")), "http://h/a b.jpg\n");
+  EXPECT_EQ(Text(MakeImageInput(" cat.jpg")), " cat.jpg") << "files may be called so";
+  EXPECT_THAT(Text(MakeImageInput("data:")), HasSubstr("data:"));
   EXPECT_EQ(Text(MakeImageInput("<img src=\"cat.jpg\" />")), "cat.jpg");
   EXPECT_EQ(Text(MakeImageInput("<img src='data:image/png;base64,aGk='>")), "bytes: hi");
   EXPECT_EQ(Text(MakeImageInput("data:image/svg+xml,%3Csvg%3E")), "data:image/svg+xml,%3Csvg%3E");

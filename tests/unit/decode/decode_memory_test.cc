@@ -15,15 +15,15 @@ constexpr int64_t kMiB = int64_t{1} << 20;
 
 TEST(DecodeMemory, EveryDecoderHasItsOwnAndBigPhotosShareTheRest) {
   DecodeMemory memory(1'000 * kMiB, 4);
-  EXPECT_EQ(memory.own_bytes(), 96 * kMiB);
-  EXPECT_EQ(memory.largest_bytes(), (1'000 - 3 * 96) * kMiB);
-  EXPECT_EQ(memory.used_bytes(), 4 * 96 * kMiB);
-  auto first = memory.TryTake(396 * kMiB);  // 300 of the common 616
+  EXPECT_EQ(memory.own_bytes(), 64 * kMiB);
+  EXPECT_EQ(memory.largest_bytes(), (1'000 - 3 * 64) * kMiB);
+  EXPECT_EQ(memory.used_bytes(), 4 * 64 * kMiB);
+  auto first = memory.TryTake(396 * kMiB);  // 332 of the common 744
   auto second = memory.TryTake(396 * kMiB);
   ASSERT_TRUE(first && second);
-  EXPECT_EQ(memory.used_bytes(), (4 * 96 + 600) * kMiB);
+  EXPECT_EQ(memory.used_bytes(), (4 * 64 + 664) * kMiB);
   EXPECT_FALSE(memory.TryTake(196 * kMiB));
-  EXPECT_TRUE(memory.TryTake(96 * kMiB)) << "a small one fits at any time";
+  EXPECT_TRUE(memory.TryTake(64 * kMiB)) << "a small one fits at any time";
   EXPECT_TRUE(memory.TryTake(112 * kMiB)) << "and what is left is for whoever it is enough for";
   first.reset();
   EXPECT_TRUE(memory.TryTake(396 * kMiB));
@@ -61,7 +61,7 @@ TEST(DecodeMemory, ThreadsNeverTakeMoreThanThereIs) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(memory.used_bytes(), 4 * 96 * kMiB);
+  EXPECT_EQ(memory.used_bytes(), 4 * 64 * kMiB);
 }
 
 }  // namespace

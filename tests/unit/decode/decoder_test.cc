@@ -89,7 +89,8 @@ TEST(Decoder, FastIsCloseToExactAndExactDecodesInFull) {
 void Poison(const PixelWindow& window, uint8_t value, RgbImage* image) {
   for (int y = 0; y < image->height(); ++y) {
     for (int x = 0; x < image->width(); ++x) {
-      const bool inside = y < window.end_row && x >= window.first_column && x < window.end_column;
+      const bool inside =
+          y >= window.first_row && y < window.end_row && x >= window.first_column && x < window.end_column;
       if (!inside) std::fill_n(image->Row(y) + static_cast<ptrdiff_t>(3) * x, 3, value);
     }
   }
@@ -138,6 +139,7 @@ TEST(Decoder, OnlyWhatTheCropKeepsIsDecoded) {
   header.height = 2000;
   preprocess::Spec spec;
   const PixelWindow tall = CropWindow(header, 2, spec);
+  EXPECT_GT(tall.first_row, 100);
   EXPECT_LT(tall.end_row, 900);
   EXPECT_EQ(tall.first_column, 0);
   EXPECT_EQ(tall.end_column, 750);

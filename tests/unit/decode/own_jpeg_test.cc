@@ -48,7 +48,7 @@ bool SamePixels(const RgbImage& a, const RgbImage& b, const PixelWindow& window)
   if (a.width() != b.width() || a.height() != b.height()) return false;
   const int first = std::clamp(window.first_column, 0, a.width());
   const int end = std::clamp(window.end_column, first, a.width());
-  for (int y = 0; y < std::min(a.height(), window.end_row); ++y) {
+  for (int y = window.first_row; y < std::min(a.height(), window.end_row); ++y) {
     const ptrdiff_t from = ptrdiff_t{3} * first;
     if (std::memcmp(a.view().Row(y) + from, b.view().Row(y) + from, size_t{3} * (end - first)) != 0)
       return false;
@@ -155,12 +155,13 @@ TEST_F(OwnJpeg, GivesThePixelsOfAnyWindow) {
         return static_cast<int>(random.Next() % static_cast<uint64_t>(limit));
       };
       PixelWindow window;
-      window.end_row = 1 + below(120 / scale);
+      window.first_row = below(120 / scale);
+      window.end_row = window.first_row + 1 + below(120 / scale - window.first_row);
       window.first_column = below(900 / scale);
       window.end_column = window.first_column + 1 + below(900 / scale - window.first_column);
       EXPECT_EQ(Compare(jpeg, scale, window), Seen::kOwn) << NameOf(kind) << " 1/" << scale;
-      ASSERT_FALSE(HasFailure()) << window.end_row << " rows, columns " << window.first_column << " to "
-                                 << window.end_column;
+      ASSERT_FALSE(HasFailure()) << "rows " << window.first_row << " to " << window.end_row << ", columns "
+                                 << window.first_column << " to " << window.end_column;
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,7 +73,7 @@ TEST_P(SniffRefuses, AndSaysWhatItLooksLike) {
   EXPECT_EQ(FindFormat(Sniff(bytes)), nullptr);
   const std::string message = DescribeUnsupported(bytes);
   EXPECT_THAT(message, HasSubstr(std::string(GetParam().named)));
-  EXPECT_THAT(message, HasSubstr("supported are JPEG, PNG, WebP, GIF, BMP"));
+  EXPECT_THAT(message, HasSubstr("supported are JPEG, PNG, WebP, GIF, BMP, PNM, QOI, ICO and camera raw"));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -107,6 +108,27 @@ TEST(Exif, OrientationsOneToEightInBothByteOrders) {
     const std::string_view prefix("Exif\0\0", 6);
     prefixed.insert(prefixed.begin(), prefix.begin(), prefix.end());
     EXPECT_EQ(ExifOrientation(prefixed), orientation);
+  }
+}
+
+TEST(Exif, EveryIntegerTypeThatPillowTakes) {
+  // Offsets of the type's low byte and of the value, in ExifBlock's two byte orders.
+  const auto block = [](uint8_t type, std::vector<uint8_t> value, bool little) {
+    test::Encoded exif = test::ExifBlock(1, little);
+    exif[little ? 12 : 13] = type;
+    std::copy(value.begin(), value.end(), exif.begin() + 18);
+    return exif;
+  };
+  EXPECT_EQ(ExifOrientation(block(8, {6, 0, 0, 0}, true)), 6) << "SSHORT";
+  EXPECT_EQ(ExifOrientation(block(8, {0, 8, 0, 0}, false)), 8);
+  EXPECT_EQ(ExifOrientation(block(4, {6, 0, 0, 0}, true)), 6) << "LONG";
+  EXPECT_EQ(ExifOrientation(block(9, {0, 0, 0, 5}, false)), 5) << "SLONG";
+  EXPECT_EQ(ExifOrientation(block(6, {7, 0, 0, 0}, true)), 7) << "SBYTE";
+  EXPECT_EQ(ExifOrientation(block(6, {3, 0, 0, 0}, false)), 3);
+  EXPECT_EQ(ExifOrientation(block(13, {6, 0, 0, 0}, true)), 6) << "IFD";
+  EXPECT_EQ(ExifOrientation(block(8, {0xFA, 0xFF, 0, 0}, true)), 1) << "negative";
+  for (const uint8_t type : std::initializer_list<uint8_t>{1, 2, 5, 7, 10, 11, 12}) {
+    EXPECT_EQ(ExifOrientation(block(type, {6, 0, 0, 0}, true)), 1) << int{type};
   }
 }
 

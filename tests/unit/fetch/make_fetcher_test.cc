@@ -21,7 +21,10 @@ using ::testing::StartsWith;
 TEST(MakeFetcher, EverythingIsOffUnlessItIsTurnedOn) {
   const auto fetcher = MakeFetcher({}).value();
   EXPECT_EQ(FetchNow(*fetcher, "data:,hi"), "ok:hi");
+  EXPECT_EQ(FetchNow(*fetcher, "\n data:,hi"), "ok:hi");
+  EXPECT_EQ(FetchNow(*fetcher, " data:," + std::string(20'000, 'x')).size(), 3U + 20'000U);
   EXPECT_THAT(FetchNow(*fetcher, "cat.jpg"), HasSubstr("--image-root"));
+  EXPECT_THAT(FetchNow(*fetcher, " cat.jpg"), HasSubstr("--image-root"));
   EXPECT_THAT(FetchNow(*fetcher, "file:///etc/passwd"), StartsWith("source_not_allowed: "));
   EXPECT_THAT(FetchNow(*fetcher, "http://127.0.0.1/x"), HasSubstr("--allow-host"));
   EXPECT_THAT(FetchNow(*fetcher, "https://example.com/x"), StartsWith("source_not_allowed: "));
@@ -51,6 +54,12 @@ TEST(MakeFetcher, BadOptionsAreNamed) {
   EXPECT_THAT(message({.allow_cidrs = {"10/8"}}), HasSubstr("'10/8'"));
   EXPECT_THAT(message({.io_threads = 0}), HasSubstr("io_threads"));
   EXPECT_THAT(message({.max_redirects = -1}), HasSubstr("max_redirects"));
+  for (const std::string& agent : {std::string("a\r\nX-Evil: 1"), std::string("a\nb"), std::string("a\0b", 3),
+                                   std::string("caf\xC3\xA9"), std::string(), std::string(" a"),
+                                   std::string("a\t"), std::string(257, 'a')}) {
+    EXPECT_THAT(message({.user_agent = agent}), HasSubstr("--fetch-user-agent")) << agent;
+  }
+  EXPECT_EQ(message({.user_agent = "Mozilla/5.0 (compatible; photovec/1.0; +https://a.example/bot)"}), "ok");
 }
 
 TEST(MakeFetcher, GsIsOffByDefaultAndBareNamesHaveOneMeaning) {

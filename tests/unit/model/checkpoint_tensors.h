@@ -73,6 +73,28 @@ class ModelFolderTest : public testing::Test {
     ASSERT_TRUE((*writer)->Finish().ok());
   }
 
+  /// As model.safetensors of F64, which photovec's own writer does not make.
+  void WriteDoubles(const TestTensors& tensors) {
+    std::string header = "{";
+    std::string data;
+    for (const auto& [key, tensor] : tensors) {
+      const size_t begin = data.size();
+      for (const float value : tensor.values) {
+        const double wide = value;
+        data.append(reinterpret_cast<const char*>(&wide), sizeof(wide));
+      }
+      std::string shape;
+      for (const int64_t side : tensor.shape) shape += (shape.empty() ? "" : ",") + std::to_string(side);
+      header += (header.size() > 1 ? ",\"" : "\"") + key + R"(":{"dtype":"F64","shape":[)" + shape +
+                R"(],"data_offsets":[)" + std::to_string(begin) + "," + std::to_string(data.size()) + "]}";
+    }
+    header += "}";
+    std::ofstream file(dir_ + "/model.safetensors", std::ios::binary | std::ios::trunc);
+    const uint64_t length = header.size();
+    file.write(reinterpret_cast<const char*>(&length), sizeof(length));
+    file << header << data;
+  }
+
   /// Reads, changes, writes.
   void Change(const std::function<void(TestTensors&)>& change) {
     TestTensors tensors = Read();

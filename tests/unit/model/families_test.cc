@@ -12,6 +12,7 @@
 #include "base/json/reader.h"
 #include "checkpoint_tensors.h"
 #include "model/model_config.h"
+#include "model/model_folder.h"
 #include "model/position_grid.h"
 #include "model/random/model_files.h"
 #include "model/text_model.h"
@@ -49,6 +50,86 @@ TEST(Presets, ConfigsComeBackAsTheyWereWritten) {
       EXPECT_EQ(config->text, variant.text) << preset.name;
     }
   }
+}
+
+TEST_F(FamilyTest, PrefixesOfAProgramThatWrapsTheModelAreSkipped) {
+  WritePreset("tiny-text");
+  const std::string digest = Load().weights_sha256;
+  const std::string words = (*LoadTextModel(dir_))->weights_sha256;
+  const TestTensors plain = Read();
+  for (const std::string prefix : {"clip.", "model.", "module."}) {
+    TestTensors wrapped;
+    for (const auto& [name, tensor] : plain) wrapped.emplace(prefix + name, tensor);
+    wrapped["classifier.weight"] = {{2}, {1, 2}};
+    Write(wrapped);
+    EXPECT_EQ(Load().weights_sha256, digest) << prefix;
+    const auto text = LoadTextModel(dir_);
+    ASSERT_TRUE(text.ok() && text->has_value()) << prefix << text.status().ToString();
+    EXPECT_EQ((*text)->weights_sha256, words) << prefix;
+  }
+  Change([](TestTensors& tensors) { tensors.erase("module.visual_projection.weight"); });
+  ExpectLoadError("'module.visual_projection.weight' is missing");
+  Change([](TestTensors& tensors) { Rename(tensors, {{"module.", "stranger."}}); });
+  ExpectLoadError("'vision_model.");
+}
+
+TEST_F(FamilyTest, DoublesGiveTheWeightsThatSinglesGive) {
+  WritePreset("tiny-text");
+  const std::string digest = Load().weights_sha256;
+  const std::string words = (*LoadTextModel(dir_))->weights_sha256;
+  WriteDoubles(Read());
+  EXPECT_EQ(Load().weights_sha256, digest);
+  const auto text = LoadTextModel(dir_);
+  ASSERT_TRUE(text.ok() && text->has_value());
+  EXPECT_EQ((*text)->weights_sha256, words);
+  std::vector<float> row(static_cast<size_t>((*text)->config.hidden_size));
+  (*text)->weights.token_embedding.CopyRowTo(3, row);  // it is not mapped, but in memory
+  EXPECT_NE(row, std::vector<float>(row.size()));
+  TestTensors broken = {};
+  broken["logit_scale"] = {{}, {1}};
+  WriteDoubles(broken);
+  ExpectLoadError("is missing");
+}
+
+TEST_F(FamilyTest, ConfigsSayWhetherVectorsCanBeShortened) {
+  const auto config = [](const std::string& keys) {
+    return ParseModelConfig(R"({"architectures":["CLIPVisionModel"])" + keys + "}");
+  };
+  EXPECT_FALSE(config("")->any_shorter);
+  EXPECT_TRUE(config(R"(,"is_matryoshka":true)")->any_shorter);
+  const auto sizes = config(R"(,"is_matryoshka":true,"matryoshka_dimensions":[64,128])");
+  EXPECT_FALSE(sizes->any_shorter);
+  EXPECT_EQ(sizes->shorter, (std::vector<int>{64, 128}));
+  for (const char* wrong : {"7", "[]", "[0]", "[-1]", "[1.5]", R"(["64"])"}) {
+    EXPECT_THAT(config(R"(,"matryoshka_dimensions":)" + std::string(wrong)).status().message(),
+                HasSubstr("matryoshka_dimensions"))
+        << wrong;
+  }
+}
+
+TEST_F(ModelFolderTest, SentenceTransformersKeepTheModelInASubFolder) {
+  EXPECT_EQ(ModelFolder(dir_).value(), dir_) << "who loads it says what is missing";
+  const std::string clip =
+      R"({"idx":0,"name":"0","path":"0_CLIPModel","type":"sentence_transformers.models.CLIPModel"})";
+  const auto list = [&](const std::string& more) { WriteText("modules.json", "[" + clip + more + "]"); };
+  list("");
+  EXPECT_EQ(ModelFolder(dir_).value(), dir_ + "/0_CLIPModel");
+  list(R"(,{"idx":1,"name":"1","path":"1_Normalize","type":"sentence_transformers.models.Normalize"})");
+  EXPECT_EQ(ModelFolder(dir_).value(), dir_ + "/0_CLIPModel");
+  const auto error = [&] { return ModelFolder(dir_).status().message(); };
+  list(R"(,{"idx":1,"name":"1","path":"1_Dense","type":"sentence_transformers.models.Dense"})");
+  EXPECT_THAT(error(), AllOf(HasSubstr("modules.json"), HasSubstr("models.Dense"), HasSubstr("sub-folder")));
+  for (const char* path : {"", "..", "a/b", "/etc"}) {
+    WriteText("modules.json",
+              R"([{"path":")" + std::string(path) + R"(","type":"sentence_transformers.models.CLIPModel"}])");
+    EXPECT_THAT(error(), HasSubstr("not the name of a sub-folder")) << path;
+  }
+  for (const char* text : {"{}", "[]", "[1]", R"([{"path":"0","type":"x.WordEmbeddings"}])", "", "[{}]"}) {
+    WriteText("modules.json", text);
+    EXPECT_THAT(error(), HasSubstr("modules.json")) << text;
+  }
+  WriteText("config.json", "{}");
+  EXPECT_EQ(ModelFolder(dir_).value(), dir_) << "a folder of transformers, whatever lies beside it";
 }
 
 TEST_F(FamilyTest, SiglipHasAPoolingHeadAndNoClassToken) {

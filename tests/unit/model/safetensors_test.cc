@@ -6,9 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
+#include <deque>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
+#include <vector>
 
 namespace photovec::model {
 namespace {
@@ -112,6 +116,7 @@ class CheckpointTest : public testing::Test {
   }
 
   std::string dir_;
+  std::deque<std::vector<uint8_t>> converted_;
 };
 
 const char* const kA = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
@@ -124,11 +129,11 @@ TEST_F(CheckpointTest, ReadsShards) {
   const auto checkpoint = Checkpoint::Open(dir_);
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status().ToString();
   EXPECT_TRUE((*checkpoint)->Has("a"));
-  const auto b = (*checkpoint)->Get("b");
+  const auto b = (*checkpoint)->Get("b", converted_);
   ASSERT_TRUE(b.ok());
   EXPECT_EQ(b->dtype, DType::kBF16);
   EXPECT_EQ((*checkpoint)->WhereIs("b"), dir_ + "/two.safetensors");
-  const auto c = (*checkpoint)->Get("c");
+  const auto c = (*checkpoint)->Get("c", converted_);
   ASSERT_FALSE(c.ok());
   EXPECT_THAT(c.status().message(), AllOf(HasSubstr("'c' is missing"), HasSubstr("one.safetensors")));
 }
@@ -170,10 +175,44 @@ TEST_F(CheckpointTest, OnlyFloatTensorsCanBeTaken) {
   Write("model.safetensors", File(R"({"ids":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}})", 8));
   const auto checkpoint = Checkpoint::Open(dir_);
   ASSERT_TRUE(checkpoint.ok());
-  const auto ids = (*checkpoint)->Get("ids");
+  const auto ids = (*checkpoint)->Get("ids", converted_);
   ASSERT_FALSE(ids.ok());
   EXPECT_THAT(ids.status().message(),
-              AllOf(HasSubstr("'ids'"), HasSubstr("I64"), HasSubstr("F32, F16, BF16")));
+              AllOf(HasSubstr("'ids'"), HasSubstr("I64"), HasSubstr("F32, F16, BF16, F64")));
+}
+
+TEST_F(CheckpointTest, DoublesBecomeSingles) {
+  const std::vector<double> values = {1.5, -2.25, 1e300};
+  std::string file = File(R"({"x":{"dtype":"F64","shape":[3],"data_offsets":[0,24]}})", 24);
+  std::memcpy(file.data() + file.size() - 24, values.data(), 24);
+  Write("model.safetensors", file);
+  const auto checkpoint = Checkpoint::Open(dir_);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status().ToString();
+  auto x = (*checkpoint)->Get("x", converted_);
+  ASSERT_TRUE(x.ok()) << x.status().ToString();
+  EXPECT_EQ(x->dtype, DType::kF32);
+  EXPECT_EQ(x->ToFloats(), (std::vector<float>{1.5F, -2.25F, std::numeric_limits<float>::infinity()}));
+  const auto alone = (*checkpoint)->MapAlone(*x);
+  ASSERT_TRUE(alone.ok());
+  EXPECT_EQ(*alone, nullptr) << "it lies in memory already";
+  EXPECT_EQ(x->ToFloats().front(), 1.5F);
+}
+
+TEST_F(CheckpointTest, NamesWithinAWrapper) {
+  Write("model.safetensors", File(R"({"clip.a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4));
+  const auto checkpoint = Checkpoint::Open(dir_);
+  ASSERT_TRUE(checkpoint.ok());
+  const auto inside = (*checkpoint)->Within("clip.");
+  EXPECT_FALSE((*checkpoint)->Has("a"));
+  EXPECT_TRUE(inside->Has("a"));
+  EXPECT_TRUE(inside->Get("a", converted_).ok());
+  EXPECT_THAT(inside->Get("b", converted_).status().message(), HasSubstr("'clip.b' is missing"));
+}
+
+TEST_F(CheckpointTest, PointersOfGitLfsAreNamed) {
+  Write("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:" +
+                                 std::string(64, 'a') + "\nsize 605157884\n");
+  ExpectOpenError(Code::kInvalidRequest, "model.safetensors", "pointer of Git LFS");
 }
 
 TEST_F(CheckpointTest, WriterAndReaderAgree) {
@@ -187,8 +226,8 @@ TEST_F(CheckpointTest, WriterAndReaderAgree) {
   ASSERT_TRUE((*writer)->Finish().ok());
   const auto checkpoint = Checkpoint::Open(dir_);
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status().ToString();
-  EXPECT_EQ((*checkpoint)->Get("x")->ToFloats(), (std::vector<float>{1.0F, 2.0F}));
-  EXPECT_EQ((*checkpoint)->Get("y")->ToFloats(), (std::vector<float>{1.0F}));
+  EXPECT_EQ((*checkpoint)->Get("x", converted_)->ToFloats(), (std::vector<float>{1.0F, 2.0F}));
+  EXPECT_EQ((*checkpoint)->Get("y", converted_)->ToFloats(), (std::vector<float>{1.0F}));
 }
 
 TEST_F(CheckpointTest, UnfinishedFilesDisappear) {

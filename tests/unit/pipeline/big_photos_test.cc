@@ -21,11 +21,11 @@ using testing::PipelineFixture;
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
-// Two decoders of 96 MiB each and 800 MiB that they share.
+// Two decoders of 64 MiB each and 800 MiB that they share.
 class BigPhotosTest : public PipelineFixture {
  protected:
   BigPhotosTest() {
-    options.decode_memory_bytes = (800 + 2 * 96) * kMiB;
+    options.decode_memory_bytes = (800 + 2 * 64) * kMiB;
     decoders.big_gate.Close();
   }
   std::unique_ptr<Request> Send(Answer& answer, const std::string& photo, RequestOptions request = {}) {
@@ -37,7 +37,7 @@ class BigPhotosTest : public PipelineFixture {
   void AwaitUsed(int64_t mib) {
     AwaitGauge("photovec_decode_memory_used_bytes", static_cast<double>(mib * kMiB));
   }
-  static constexpr int64_t kAtRest = 2 * 96;
+  static constexpr int64_t kAtRest = 2 * 64;
 };
 
 TEST_F(BigPhotosTest, TakeTurnsWhileSmallOnesPass) {
@@ -47,7 +47,7 @@ TEST_F(BigPhotosTest, TakeTurnsWhileSmallOnesPass) {
   for (Answer& answer : answers) requests.push_back(Send(answer, "big:596"));
   decoders.big_gate.AwaitArrivals(1);
   AwaitGauge(Queue("decode"), 2);
-  AwaitUsed(kAtRest + 500);
+  AwaitUsed(kAtRest + 532);
   for (int i = 0; i < 10; ++i) EXPECT_THAT(Codes(Embed({"a", "b", "c"})), Each(Code::kOk)) << "small ones";
   decoders.big_gate.Open();
   for (Answer& answer : answers) EXPECT_EQ(Codes(answer.Get()).at(0), Code::kOk);
@@ -65,7 +65,7 @@ TEST_F(BigPhotosTest, AHugeOneIsNotOvertakenByThoseThatWouldFit) {
   decoders.big_gate.LetIn();
   EXPECT_EQ(Codes(first.Get()).at(0), Code::kOk);
   decoders.big_gate.AwaitArrivals(2);
-  AwaitUsed(kAtRest + 704);
+  AwaitUsed(kAtRest + 736);
   decoders.big_gate.LetIn();
   EXPECT_EQ(Codes(huge.Get()).at(0), Code::kOk);
   decoders.big_gate.LetIn();
@@ -85,7 +85,7 @@ TEST_F(BigPhotosTest, TheRoomOfOneIsForSeveral) {
   decoders.big_gate.LetIn();
   EXPECT_EQ(Codes(all.Get()).at(0), Code::kOk);
   decoders.big_gate.AwaitArrivals(3);  // both at the same time
-  AwaitUsed(kAtRest + 600);
+  AwaitUsed(kAtRest + 664);
   decoders.big_gate.Open();
   EXPECT_EQ(Codes(one.Get()).at(0), Code::kOk);
   EXPECT_EQ(Codes(two.Get()).at(0), Code::kOk);
@@ -115,7 +115,7 @@ TEST_F(BigPhotosTest, OneThatWaitsIsGivenUpAtItsDeadlineOrWhenItIsCancelled) {
   b->Cancel();
   EXPECT_EQ(Codes(cancelled.Get()).at(0), Code::kCancelled);
   AwaitGauge(Queue("decode"), 0);
-  AwaitUsed(kAtRest + 704);
+  AwaitUsed(kAtRest + 736);
   decoders.big_gate.Open();
   EXPECT_EQ(Codes(running.Get()).at(0), Code::kOk);
   AwaitUsed(kAtRest);

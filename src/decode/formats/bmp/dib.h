@@ -30,12 +30,12 @@ struct Dib {
 };
 
 /// The header at `at`.
-/// \param data  where the file says that pixels begin; 0: behind the palette.
+/// \param data where the file says that pixels begin; 0: behind the palette.
 /// Errors: kImageCorrupt, kUnsupportedFormat (JPEG or PNG inside, RLE24, Huffman).
 Result<Dib> ReadDib(std::span<const uint8_t> file, size_t at, size_t data);
 
 /// Its pixels, into an `out` that has the size of the picture.
-/// \param name  for messages: "BMP".
+/// \param name for messages: "BMP".
 /// Errors: kImageCorrupt when data is missing.
 Status DecodeDib(std::span<const uint8_t> file, const Dib& dib, AlphaMode alpha, const char* name,
                  RgbImage* out);

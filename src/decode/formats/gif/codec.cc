@@ -1,82 +1,27 @@
 // SPDX-License-Identifier: MIT
-#include <gif_lib.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <memory>
 #include <string>
 
 #include "decode/formats/formats.h"
+#include "decode/formats/gif/lzw.h"
 
-// The first frame on its canvas, as Pillow gives frame 0: uncovered pixels have the transparent index, else
-// index 0; indices beyond the palette are grey levels.
+// The first frame on its canvas, as Pillow gives frame 0: pixels that are not covered, or missing, have the
+// transparent index, else index 0; indices beyond the palette are black.
 namespace photovec::decode {
 namespace {
 
-struct CloseFile {
-  void operator()(GifFileType* file) const { DGifCloseFile(file, nullptr); }
-};
-using File = std::unique_ptr<GifFileType, CloseFile>;
-
-/// The unread part of the encoded bytes, for giflib's read callback.
-struct Input {
-  std::span<const uint8_t> rest;
-};
-
-int OnRead(GifFileType* file, GifByteType* to, int length) {
-  auto* input = static_cast<Input*>(file->UserData);
-  const size_t count = std::min(input->rest.size(), static_cast<size_t>(std::max(length, 0)));
-  if (count > 0) std::memcpy(to, input->rest.data(), count);
-  input->rest = input->rest.subspan(count);
-  return static_cast<int>(count);
-}
-
-Status Failure(int code, const Input& input, int row, int height) {
-  const std::string place = " at row " + std::to_string(row) + " of " + std::to_string(height);
-  if (input.rest.empty() || code == D_GIF_ERR_EOF_TOO_SOON) {
-    return {Code::kImageCorrupt, "the GIF is truncated: its first frame ends" + place};
-  }
-  switch (code) {
-    case D_GIF_ERR_READ_FAILED:  // also what giflib says to a code size that does not exist
-      return {Code::kImageCorrupt, "the GIF's data is corrupt" + place};
-    case D_GIF_ERR_NOT_ENOUGH_MEM:
-      return {Code::kDecodeLimit, "the GIF needs more memory than there is"};
-    default: {
-      const char* reason = GifErrorString(code);
-      return {Code::kImageCorrupt, "the GIF's data is corrupt" + place + " (" +
-                                       (reason != nullptr ? reason : "unknown giflib error") + ")"};
-    }
-  }
-}
-
-/// Moves to the pixels of the first frame.
-Status SeekFirstFrame(GifFileType* file, const Input& input, int height) {
-  for (;;) {
-    GifRecordType type = UNDEFINED_RECORD_TYPE;
-    if (DGifGetRecordType(file, &type) == GIF_ERROR) return Failure(file->Error, input, 0, height);
-    if (type == IMAGE_DESC_RECORD_TYPE) {
-      return DGifGetImageDesc(file) == GIF_ERROR ? Failure(file->Error, input, 0, height) : Status::Ok();
-    }
-    if (type != EXTENSION_RECORD_TYPE) return {Code::kImageCorrupt, "the GIF has no frame"};
-    int label = 0;
-    GifByteType* data = nullptr;
-    int code = DGifGetExtension(file, &label, &data);
-    while (code != GIF_ERROR && data != nullptr) code = DGifGetExtensionNext(file, &data);
-    if (code == GIF_ERROR) return Failure(file->Error, input, 0, height);
-  }
-}
-
 using Palette = std::array<std::array<uint8_t, 3>, 256>;
 
-Palette ReadPalette(const GifFileType& file) {
-  Palette palette;
-  for (size_t i = 0; i < palette.size(); ++i) palette[i].fill(static_cast<uint8_t>(i));
-  const ColorMapObject* map = file.Image.ColorMap != nullptr ? file.Image.ColorMap : file.SColorMap;
-  if (map == nullptr) return palette;
-  for (size_t i = 0; i < palette.size() && i < static_cast<size_t>(map->ColorCount); ++i) {
-    palette[i] = {map->Colors[i].Red, map->Colors[i].Green, map->Colors[i].Blue};
+Palette ReadPalette(std::span<const uint8_t> rgb) {
+  Palette palette{};
+  bool grey = true;  // no palette, or one that says nothing: indices are grey levels, those beyond it, too
+  for (size_t i = 0; i < std::min(palette.size(), rgb.size() / 3); ++i) {
+    palette[i] = {rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]};
+    grey = grey && std::all_of(palette[i].begin(), palette[i].end(), [i](size_t v) { return v == i; });
   }
+  for (size_t i = 0; grey && i < palette.size(); ++i) palette[i].fill(static_cast<uint8_t>(i));
   return palette;
 }
 
@@ -112,41 +57,46 @@ class RowOrder {
   size_t pass_ = 0;
 };
 
+/// What is wrong when the lines from `line` on are missing; OK when nothing is. Some encoders lose the last
+/// line, or a part of it: no decoder minds.
+Status WhyShort(gif::LzwReader::End end, int line, int height) {
+  const std::string place = " at line " + std::to_string(line) + " of " + std::to_string(height);
+  if (end == gif::LzwReader::End::kBadCode) {
+    return {Code::kImageCorrupt, "the GIF's data is corrupt" + place};
+  }
+  if (line > 0 && line + 1 >= height) return Status::Ok();
+  return {Code::kImageCorrupt, "the GIF is truncated: its first frame ends" + place};
+}
+
 }  // namespace
 
 Status DecodeGif(const PixelRequest& request, CodecScratch* scratch, RgbImage* out) {
   const ImageHeader& header = *request.header;
   const FrameRect& frame = header.gif.frame;
-  Input input{request.encoded};
-  int error = 0;
-  File file(DGifOpen(&input, OnRead, &error));
-  if (file == nullptr) return Failure(error, input, 0, frame.height);
-  if (Status status = SeekFirstFrame(file.get(), input, frame.height); !status.ok()) return status;
-  const GifImageDesc& image = file->Image;
-  if (image.Left != frame.x || image.Top != frame.y || image.Width != frame.width ||
-      image.Height != frame.height) {
-    return {Code::kImageCorrupt, "the GIF has contradicting headers"};
-  }
-
   const bool white = request.alpha == AlphaMode::kWhite;
   const int transparent = header.gif.transparent_index;
-  Palette palette = ReadPalette(*file);
-  if (white && transparent >= 0) palette[static_cast<size_t>(transparent)] = {255, 255, 255};
+  const auto empty = static_cast<size_t>(std::max(transparent, 0));
+  Palette palette = ReadPalette(header.gif.palette);
+  if (white && transparent >= 0) palette[empty] = {255, 255, 255};
   out->Reset(header.width, header.height);
-  if (frame.width < header.width || frame.height < header.height) {
-    FillCanvas(white ? std::array<uint8_t, 3>{255, 255, 255}
-                     : palette[static_cast<size_t>(std::max(transparent, 0))],
-               out);
-  }
+
+  gif::LzwReader reader(header.gif.data);
+  RowOrder order(frame.height, header.gif.interlaced);
   uint8_t* line = scratch->Reserve(static_cast<size_t>(frame.width));
-  RowOrder order(frame.height, image.Interlace);
+  int whole = 0;
+  const bool covered = frame.width == header.width && frame.height == header.height;
+  const std::array<uint8_t, 3> beside = white ? std::array<uint8_t, 3>{255, 255, 255} : palette[empty];
+  if (!covered) FillCanvas(beside, out);
   for (int i = 0; i < frame.height; ++i) {
-    if (DGifGetLine(file.get(), line, frame.width) == GIF_ERROR)
-      return Failure(file->Error, input, i, frame.height);
+    const size_t got = reader.Read({line, static_cast<size_t>(frame.width)});
+    if (got == static_cast<size_t>(frame.width)) ++whole;
     uint8_t* to = out->Row(frame.y + order.Next()) + static_cast<ptrdiff_t>(frame.x) * 3;
-    for (int x = 0; x < frame.width; ++x, to += 3) std::memcpy(to, palette[line[x]].data(), 3);
+    for (size_t x = 0; x < static_cast<size_t>(frame.width); ++x, to += 3)
+      std::memcpy(to, x < got ? palette[line[x]].data() : beside.data(), 3);
   }
-  return Status::Ok();
+  if (whole == frame.height) return Status::Ok();
+  const Status error = WhyShort(reader.end(), whole, frame.height);
+  return error.ok() ? error : JudgeDamage(request, header.height - (frame.height - whole), error, scratch);
 }
 
 }  // namespace photovec::decode

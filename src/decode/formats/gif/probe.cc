@@ -14,8 +14,10 @@ constexpr uint8_t kImage = 0x2C;
 constexpr uint8_t kTrailer = 0x3B;
 constexpr uint8_t kGraphicControl = 0xF9;
 
-void SkipColorTable(ByteReader* reader, uint8_t flags) {
-  if ((flags & 0x80) != 0) reader->Skip(size_t{3} << ((flags & 7) + 1));
+/// Empty when there is none.
+std::span<const uint8_t> ReadColorTable(ByteReader* reader, uint8_t flags) {
+  if ((flags & 0x80) == 0) return {};
+  return reader->Bytes(size_t{3} << ((flags & 7) + 1));
 }
 
 void ReadExtension(ByteReader* reader, GifFacts* facts) {
@@ -38,7 +40,7 @@ Result<ImageHeader> ProbeGif(std::span<const uint8_t> encoded) {
   header.height = reader.U16Le();
   const uint8_t screen_flags = reader.U8();
   reader.Skip(2);
-  SkipColorTable(&reader, screen_flags);
+  header.gif.palette = ReadColorTable(&reader, screen_flags);
   uint8_t block = reader.U8();
   while (block == kExtension && !reader.failed()) {
     ReadExtension(&reader, &header.gif);
@@ -50,6 +52,10 @@ Result<ImageHeader> ProbeGif(std::span<const uint8_t> encoded) {
     frame.y = reader.U16Le();
     frame.width = reader.U16Le();
     frame.height = reader.U16Le();
+    const uint8_t flags = reader.U8();
+    header.gif.interlaced = (flags & 0x40) != 0;
+    if (const auto own = ReadColorTable(&reader, flags); !own.empty()) header.gif.palette = own;
+    header.gif.data = encoded.subspan(reader.offset());
   }
   if (reader.failed()) return Status(Code::kImageCorrupt, "the GIF is truncated before its first frame");
   if (block == kTrailer) return Status(Code::kImageCorrupt, "the GIF has no frame");

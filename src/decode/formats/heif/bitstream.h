@@ -5,16 +5,9 @@
 #include <optional>
 #include <span>
 
-namespace photovec::decode {
+#include "decode/header_probe.h"
 
-/// How numbers become colours: the code points of ITU-T H.273 (CICP), by their names there.
-struct ColourCode {
-  uint32_t primaries = 2;  ///< 2: unspecified
-  uint32_t transfer = 2;
-  uint32_t matrix = 2;
-  bool full_range = false;
-  bool operator==(const ColourCode&) const = default;
-};
+namespace photovec::decode {
 
 /// What a coded picture says of itself, which wins over what its container says of it.
 struct StreamFacts {

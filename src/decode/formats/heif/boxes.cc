@@ -57,19 +57,14 @@ class TableReader {
     ByteReader reader(file_);
     HeifBox box;
     bool found = false;
-    bool movie = false;
     while (NextBox(&reader, &box)) {
-      if (box.type == FourCc("meta") && !found) {
-        *meta = box;
-        found = true;
-      }
-      movie = movie || box.type == FourCc("moov");
+      if (box.type != FourCc("meta") || found) continue;
+      *meta = box;
+      found = true;
     }
     // Cameras hang things that are no boxes behind the last one; image data that is cut is another matter.
     if (reader.failed() && (!found || box.type == FourCc("mdat"))) return Cut();
-    if (found) return Status::Ok();
-    if (!movie) return Corrupt("has no list of its images");
-    return {Code::kUnsupportedFormat, "the " + name_ + " is a sequence without a still image in it"};
+    return found ? Status::Ok() : Corrupt("has no list of its images");
   }
 
   Status ReadChild(const HeifBox& box) {
@@ -104,6 +99,12 @@ class TableReader {
       item.is_protected = fields.U16Be() != 0;
       if (version >= 2) item.type = fields.U32Be();
       if (fields.failed()) return Corrupt("has a broken item entry");
+      if (item.type == FourCc("mime")) {
+        while (fields.U8() != 0) {  // its name
+        }
+        constexpr std::string_view kXmp("application/rdf+xml\0", 20);
+        item.is_xmp = HasAt(entry.data, fields.offset(), kXmp);
+      }
       tables_.items.push_back(item);
     }
     return reader.failed() ? Cut() : Status::Ok();

@@ -45,6 +45,7 @@ struct HeifItem {
   uint32_t id = 0;
   uint32_t type = 0;  ///< 'hvc1', 'av01', 'grid', 'Exif', ...
   bool is_protected = false;
+  bool is_xmp = false;  ///< of the type 'mime', with the content type of XMP
   // From `iloc`:
   bool located = false;
   bool inside = false;   ///< all its data lies in the file
@@ -86,7 +87,7 @@ struct HeifTables {
 /// Reads the first `meta` box of a file. Takes memory for its tables only, at most some 100 KB.
 /// \param name what messages call the file: "HEIC" or "AVIF".
 /// Errors: kImageCorrupt (cut or contradicting), kDecodeLimit (more items, pieces or properties than a photo
-/// has), kUnsupportedFormat (no still image in it).
+/// has).
 Result<HeifTables> ReadHeifTables(std::span<const uint8_t> file, const std::string& name);
 
 }  // namespace photovec::decode

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <vector>
 
 #include "decode/formats/formats.h"
 #include "decode/formats/heif/library.h"
@@ -10,29 +9,16 @@
 namespace photovec::decode {
 namespace {
 
-/// The transparency of a photo, of any size.
-struct Coverage {
-  std::vector<uint8_t> levels;
-  int64_t width = 0;
-  int64_t height = 0;
-  /// Of a pixel of an image of another size, too.
-  uint8_t At(int64_t x, int64_t y, const RgbImage& image) const {
-    const int64_t from_x = x * width / image.width();
-    const int64_t from_y = y * height / image.height();
-    return levels[static_cast<size_t>(from_y * width + from_x)];
-  }
-};
-
 /// Colour that was multiplied by its coverage, as it was before.
 uint8_t Unmultiplied(uint8_t c, uint8_t a) {
   return a == 0 ? uint8_t{0} : static_cast<uint8_t>(std::min(255, (c * 255 + a / 2) / a));
 }
 
-void Compose(const Coverage& coverage, bool premultiplied, bool white, RgbImage* out) {
+void Compose(const HeifCoverage& coverage, bool premultiplied, bool white, RgbImage* out) {
   for (int y = 0; y < out->height(); ++y) {
     uint8_t* pixel = out->Row(y);
     for (int x = 0; x < out->width(); ++x, pixel += 3) {
-      const uint8_t a = coverage.At(x, y, *out);
+      const uint8_t a = coverage.At(x, y, {out->width(), out->height()});
       for (int c = 0; c < 3; ++c) {
         if (!premultiplied) {
           pixel[c] = OverWhite(pixel[c], a);
@@ -54,15 +40,16 @@ Status DecodeHeif(const PixelRequest& request, CodecScratch* /*scratch*/, RgbIma
   if (facts.av1) RETURN_IF_ERROR(CheckHeifCodec(true));
   const HeifPlan& plan = *facts.plan;
   const bool white = request.alpha == AlphaMode::kWhite;
-  if (white || plan.premultiplied) RETURN_IF_ERROR(plan.alpha_status);
-  HeifRenderer renderer(plan, request.limits);
-  out->Reset(request.header->width, request.header->height);
-  RETURN_IF_ERROR(renderer.Colour(out));
-  if (plan.alpha == HeifPlan::kNone || !(white || plan.premultiplied)) return Status::Ok();
-  const HeifSize& size = plan.nodes[plan.alpha].shown;
-  Coverage coverage{{}, size.width, size.height};
-  RETURN_IF_ERROR(renderer.Alpha(&coverage.levels));
-  Compose(coverage, plan.premultiplied, white, out);
+  const bool uses_alpha = white || plan.top().premultiplied;
+  if (uses_alpha) RETURN_IF_ERROR(plan.alpha_status);
+  const int d = request.scale_denominator;
+  HeifRenderer renderer(plan, request.limits, d);
+  out->Reset((request.header->width + d - 1) / d, (request.header->height + d - 1) / d);
+  RETURN_IF_ERROR(renderer.Colour(plan.top(), out));
+  if (plan.top().alpha == kNoHeifNode || !uses_alpha) return Status::Ok();
+  HeifCoverage coverage;
+  RETURN_IF_ERROR(renderer.Alpha(plan.top(), &coverage));
+  Compose(coverage, plan.top().premultiplied, white, out);
   return Status::Ok();
 }
 

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "decode/formats/heif/properties.h"
+#include "decode/formats/heif/sequence.h"
+#include "decode/header_probe.h"
 
 namespace photovec::decode {
 namespace {
@@ -17,15 +19,23 @@ constexpr std::string_view kKnownProperties[] = {
     "ispe", "hvcC", "av1C", "colr", "pixi", "irot", "imir", "clap", "pasp", "auxC", "a1op", "lsel",
     "a1lx", "clli", "mdcv", "cclv", "rloc", "amve", "ndwt", "reve", "udes", "altt", "crtt", "mdft"};
 
+constexpr std::string_view kAvifName = "AVIF";
+
 class Planner {
  public:
   Planner(const HeifTables& tables, std::string name) : tables_(tables), name_(std::move(name)) {}
 
   Result<HeifPlan> Run() {
     if (!tables_.has_primary) return Corrupt("does not say which image is its primary one");
-    ASSIGN_OR_RETURN(plan_.root, Item(tables_.primary, 0, std::nullopt));
+    primary_ = tables_.primary;
+    // A file whose primary image is a thumbnail has the image itself beside it.
+    for (const HeifReference& reference : tables_.references) {
+      if (reference.type == FourCc("thmb") && reference.from == tables_.primary) primary_ = reference.to;
+    }
+    ASSIGN_OR_RETURN(plan_.root, Item(primary_, 0, std::nullopt));
     FindIcc();
-    plan_.alpha_status = FindAlpha();
+    if (name_ == kAvifName) FindOrientation();
+    plan_.alpha_status = AddAlphaOfAll();
     return std::move(plan_);
   }
 
@@ -51,6 +61,10 @@ class Planner {
       return Status(Code::kDecodeLimit,
                     "the " + name_ + " is made of more than " + std::to_string(kMaxHeifItems) + " pictures");
     }
+    if (!IsKnownKind(item->type)) {
+      return Unsupported("holds an image of the kind '" + FourCcText(item->type) +
+                         "'; only HEVC and AV1 are decoded");
+    }
     RETURN_IF_ERROR(CheckProperties(id));
     HeifNode node;
     node.item = id;
@@ -64,15 +78,18 @@ class Planner {
       RETURN_IF_ERROR(Grid(*item, depth, colour, &node));
     } else if (item->type == FourCc("iovl")) {
       RETURN_IF_ERROR(Overlay(*item, depth, colour, &node));
-    } else if (item->type == FourCc("iden") || item->type == FourCc("tmap")) {
-      RETURN_IF_ERROR(Copy(*item, depth, colour, &node));
     } else {
-      return Unsupported("holds an image of the kind '" + FourCcText(item->type) +
-                         "'; only HEVC and AV1 are decoded");
+      RETURN_IF_ERROR(Copy(*item, depth, colour, &node));
     }
     RETURN_IF_ERROR(Transform(id, &node));
     plan_.nodes.push_back(std::move(node));
     return plan_.nodes.size() - 1;
+  }
+
+  static bool IsKnownKind(uint32_t type) {
+    constexpr std::string_view kKinds[] = {"hvc1", "av01", "grid", "iovl", "iden", "tmap"};
+    return std::any_of(std::begin(kKinds), std::end(kKinds),
+                       [&](std::string_view kind) { return type == FourCc(kind); });
   }
 
   const HeifBox* At(const HeifAssociation& association) const {
@@ -90,6 +107,11 @@ class Planner {
   }
 
   Status CheckProperties(uint32_t item) const {
+    for (const HeifReference& reference : tables_.references) {
+      if (reference.type == FourCc("pred") && reference.from == item) {
+        return Unsupported("holds an image that is predicted from another one ('pred')");
+      }
+    }
     for (const HeifAssociation& association : tables_.PropertiesOf(item)) {
       const HeifBox* box = At(association);
       if (!association.essential || box == nullptr) continue;
@@ -97,11 +119,6 @@ class Planner {
                                      [&](std::string_view name) { return box->type == FourCc(name); });
       if (!known) {
         return Unsupported("needs the property '" + FourCcText(box->type) + "', which is not supported");
-      }
-    }
-    for (const HeifReference& reference : tables_.references) {
-      if (reference.type == FourCc("pred") && reference.from == item) {
-        return Unsupported("holds an image that is predicted from another one ('pred')");
       }
     }
     return Status::Ok();
@@ -118,13 +135,35 @@ class Planner {
   }
 
   void FindIcc() {
-    for (const HeifAssociation& association : tables_.PropertiesOf(tables_.primary)) {
+    for (const HeifAssociation& association : tables_.PropertiesOf(primary_)) {
       const HeifBox* box = At(association);
       if (box == nullptr || box->type != FourCc("colr")) continue;
       if (!HasAt(box->data, 0, "prof") && !HasAt(box->data, 0, "rICC")) continue;
       plan_.has_icc = true;
       plan_.icc = box->data.subspan(4);
     }
+  }
+
+  /// As Pillow has it: `irot` and `imir` count, and overrule EXIF; where EXIF says nothing either, XMP
+  /// counts.
+  void FindOrientation() {
+    for (const HeifStep& step : plan_.top().steps) {
+      if (step.kind != HeifStep::Kind::kCrop) return;
+    }
+    OrientationNotes notes;
+    for (const HeifReference& reference : tables_.references) {
+      const HeifItem* item = tables_.Find(reference.from);
+      if (reference.type != FourCc("cdsc") || reference.to != primary_ || item == nullptr || !item->inside) {
+        continue;
+      }
+      if (item->type == FourCc("Exif")) {  // begins with how far behind that number the TIFF header is
+        ByteReader reader(item->first());
+        reader.Skip(reader.U32Be());
+        notes.AddExif(reader.Bytes(reader.remaining()));
+      }
+      if (item->is_xmp) notes.AddXmp(item->first());
+    }
+    if (!notes.exif_says()) plan_.orientation = notes.Value();
   }
 
   Result<HeifSize> StatedSize(uint32_t item) const {
@@ -163,8 +202,8 @@ class Planner {
   }
 
   Status Coded(const HeifItem& item, const MaybeColour& colour, HeifNode* node) {
-    RETURN_IF_ERROR(HasData(
-        item, item.id == tables_.primary ? "the image" : "the image's part " + std::to_string(item.id)));
+    RETURN_IF_ERROR(
+        HasData(item, item.id == primary_ ? "the image" : "the image's part " + std::to_string(item.id)));
     ASSIGN_OR_RETURN(node->size, StatedSize(item.id));
     node->av1 = item.type == FourCc("av01");
     node->data = item.pieces;
@@ -264,9 +303,7 @@ class Planner {
       node->offsets.push_back(offset);
       ASSIGN_OR_RETURN(const size_t child, Item(part, depth + 1, colour));
       node->children.push_back(child);
-      if (AlphaOf(part) != nullptr) {
-        return Unsupported("lays images with transparency over each other, which is not supported");
-      }
+      RETURN_IF_ERROR(AddAlpha(part, child));
     }
     return reader.failed() ? Corrupt("has an overlay of images whose places are cut off") : Status::Ok();
   }
@@ -312,42 +349,71 @@ class Planner {
   }
 
   /// Other auxiliary images (depth maps, gain maps) and thumbnails are left alone.
-  Status FindAlpha() {
-    uint32_t item = tables_.primary;
+  Status AddAlpha(uint32_t item, size_t index) {
     const HeifReference* alpha = AlphaOf(item);
-    for (size_t node = plan_.root; alpha == nullptr && plan_.nodes[node].kind == HeifNode::Kind::kCopy;) {
-      node = plan_.nodes[node].children.front();
-      if (!plan_.nodes[node].steps.empty() || !plan_.top().steps.empty()) break;
-      item = plan_.nodes[node].item;
-      alpha = AlphaOf(item);
-    }
-    if (alpha == nullptr) return TilesWithoutAlpha();
-    ASSIGN_OR_RETURN(plan_.alpha, Item(alpha->from, 1, std::nullopt));
-    HeifNode& node = plan_.nodes[plan_.alpha];
+    if (alpha == nullptr) return Status::Ok();
+    ASSIGN_OR_RETURN(const size_t made, Item(alpha->from, 1, std::nullopt));
+    HeifNode& node = plan_.nodes[made];
+    HeifNode& image = plan_.nodes[index];
     // Some writers turn the image only.
-    if (node.steps.empty() && node.size == plan_.top().size) {
-      node.steps = plan_.top().steps;
-      node.shown = plan_.top().shown;
+    if (node.steps.empty() && node.size == image.size) {
+      node.steps = image.steps;
+      node.shown = image.shown;
     }
-    plan_.premultiplied = std::any_of(
+    image.alpha = made;
+    image.premultiplied = std::any_of(
         tables_.references.begin(), tables_.references.end(), [&](const HeifReference& reference) {
           return reference.type == FourCc("prem") && reference.from == item && reference.to == alpha->from;
         });
     return Status::Ok();
   }
 
-  /// The transparency of a grid may lie at each tile.
-  Status TilesWithoutAlpha() const {
-    for (const size_t child : plan_.top().children) {
-      if (AlphaOf(plan_.nodes[child].item) != nullptr) {
-        return Unsupported("has a transparency for each of its tiles, which is not supported");
+  /// The transparency of the primary image, of what it is a copy of, or of its tiles.
+  Status AddAlphaOfAll() {
+    RETURN_IF_ERROR(AddAlpha(primary_, plan_.root));
+    if (plan_.top().alpha != kNoHeifNode) return Status::Ok();
+    if (plan_.top().kind == HeifNode::Kind::kGrid) return AddAlphaOfTiles();
+    if (plan_.top().kind != HeifNode::Kind::kCopy) return Status::Ok();
+    const size_t source = plan_.top().children.front();
+    RETURN_IF_ERROR(AddAlpha(plan_.nodes[source].item, source));
+    const size_t alpha = plan_.nodes[source].alpha;
+    if (alpha == kNoHeifNode) return Status::Ok();
+    HeifNode copy = plan_.top();
+    copy.children = {alpha};
+    copy.size = plan_.nodes[alpha].shown;
+    if (copy.size != plan_.top().size)
+      return Unsupported("copies an image with transparency of another size");
+    return AddNodeAsAlpha(std::move(copy), plan_.nodes[source].premultiplied);
+  }
+
+  Status AddAlphaOfTiles() {
+    HeifNode grid = plan_.top();
+    size_t with = 0;
+    for (size_t& child : grid.children) {
+      RETURN_IF_ERROR(AddAlpha(plan_.nodes[child].item, child));
+      if (plan_.nodes[child].alpha == kNoHeifNode) continue;
+      ++with;
+      if (plan_.nodes[plan_.nodes[child].alpha].shown != grid.tile) {
+        return Unsupported("has tiles with transparency of another size");
       }
+      child = plan_.nodes[child].alpha;
     }
+    if (with == 0) return Status::Ok();
+    if (with != grid.children.size()) return Unsupported("has some tiles with and some without transparency");
+    return AddNodeAsAlpha(std::move(grid), plan_.nodes[plan_.top().children.front()].premultiplied);
+  }
+
+  Status AddNodeAsAlpha(HeifNode node, bool premultiplied) {
+    plan_.nodes.push_back(std::move(node));
+    HeifNode& top = plan_.nodes[plan_.root];
+    top.alpha = plan_.nodes.size() - 1;
+    top.premultiplied = premultiplied;
     return Status::Ok();
   }
 
   const HeifTables& tables_;
   const std::string name_;
+  uint32_t primary_ = 0;
   HeifPlan plan_;
   uint32_t visited_ = 0;
 };
@@ -355,8 +421,12 @@ class Planner {
 }  // namespace
 
 Result<HeifPlan> ReadHeifPlan(std::span<const uint8_t> file, const std::string& name) {
-  ASSIGN_OR_RETURN(const HeifTables tables, ReadHeifTables(file, name));
-  return Planner(tables, name).Run();
+  const Result<HeifTables> tables = ReadHeifTables(file, name);
+  if (!tables.ok() || !tables->has_primary || tables->items.empty()) {
+    if (std::optional<Result<HeifPlan>> sequence = ReadHeifSequence(file, name)) return *std::move(sequence);
+  }
+  if (!tables.ok()) return tables.status();
+  return Planner(*tables, name).Run();
 }
 
 }  // namespace photovec::decode

@@ -35,6 +35,8 @@ struct HeifStep {
   bool sideways = false;  ///< a mirror that exchanges left and right, not top and bottom
 };
 
+inline constexpr size_t kNoHeifNode = SIZE_MAX;
+
 /// A picture and everything below it. Borrows the file.
 struct HeifNode {
   enum class Kind { kCoded, kGrid, kOverlay, kCopy };
@@ -44,6 +46,8 @@ struct HeifNode {
   std::vector<HeifStep> steps;   ///< what then happens to them, in this order
   HeifSize shown;                ///< the size after that
   std::vector<size_t> children;  ///< of a derived image, indices into HeifPlan::nodes
+  size_t alpha = kNoHeifNode;    ///< the picture that holds its transparency, of any size
+  bool premultiplied = false;    ///< its colours are multiplied by that
   // Coded:
   bool av1 = false;
   std::span<const uint8_t> config;  ///< the body of its hvcC or av1C
@@ -65,12 +69,10 @@ struct HeifNode {
 };
 
 struct HeifPlan {
-  static constexpr size_t kNone = SIZE_MAX;
   std::vector<HeifNode> nodes;
   size_t root = 0;
-  size_t alpha = kNone;        ///< the picture that holds the root's transparency
-  bool premultiplied = false;  ///< the root's colours are multiplied by it
-  Status alpha_status;         ///< why the transparency that there is cannot be had
+  Status alpha_status;  ///< why the transparency of the whole, if there is one, cannot be had
+  int orientation = 1;  ///< that XMP asks for: of an AVIF that is turned by nothing else
   bool has_icc = false;
   std::span<const uint8_t> icc;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -33,28 +34,57 @@ struct HeifCanvas {
   HeifCanvas At(int64_t x, int64_t y) const;
 
   void PutRow(int64_t y, int64_t width, const uint8_t* pixels) const;
+  /// The same pixel for pixel, with what is there: mix(x, to, pixel).
+  template <typename Mix>
+  void MixRow(int64_t y, int64_t width, const uint8_t* pixels, const Mix& mix) const {
+    if (y < top || y >= bottom) return;
+    for (int64_t x = std::max<int64_t>(left, 0); x < std::min(right, width); ++x) {
+      mix(x, base + (origin + x * step_x + y * step_y), pixels + x * pixel_bytes);
+    }
+  }
   void Fill(const HeifSize& size, const uint8_t* pixel) const;
+};
+
+/// A transparency, one byte a pixel: 255 is opaque.
+struct HeifCoverage {
+  std::vector<uint8_t> levels;
+  HeifSize size;
+  /// At pixel (x, y) of an image of `image` pixels, which may be another size.
+  uint8_t At(int64_t x, int64_t y, const HeifSize& image) const {
+    const int64_t from_x = x * size.width / image.width;
+    const int64_t from_y = y * size.height / image.height;
+    return levels[static_cast<size_t>(from_y * size.width + from_x)];
+  }
 };
 
 /// Decodes a plan, one coded picture after another: only one of them is in memory beside the result. For one
 /// photo; borrows the plan and the file. EnableHeif() has been called.
 class HeifRenderer {
  public:
-  HeifRenderer(const HeifPlan& plan, const Limits& limits) : plan_(plan), limits_(limits) {}
+  /// \param scale_denominator up to HeifFacts::max_scale. Each coded picture is reduced by it before it goes to its
+  ///                          place, so that the whole never is in memory.
+  HeifRenderer(const HeifPlan& plan, const Limits& limits, int scale_denominator)
+      : plan_(plan), limits_(limits), scale_(scale_denominator) {}
 
-  /// Fills `out`, which has the size of plan.top().shown.
+  /// Fills `out`, which has the size node.shown, divided by the scale denominator and rounded up.
   /// Errors: kImageCorrupt, kUnsupportedFormat, kDecodeLimit; `out` is then undefined.
-  Status Colour(RgbImage* out);
-  /// The transparency: plan.alpha's shown size, one byte a pixel. There is one.
-  Status Alpha(std::vector<uint8_t>* out);
+  Status Colour(const HeifNode& node, RgbImage* out);
+  /// The transparency of a node that has one; not scaled.
+  Status Alpha(const HeifNode& node, HeifCoverage* out);
 
  private:
-  Status Render(const HeifNode& node, HeifCanvas canvas);
-  Status Coded(const HeifNode& node, const HeifCanvas& canvas);
+  Status Render(const HeifNode& node, HeifCanvas canvas, bool alpha);
+  Status Coded(const HeifNode& node, const HeifCanvas& canvas, bool alpha);
+  /// Lays a picture with transparency over what is there.
+  Status Blend(const HeifNode& node, const HeifCanvas& canvas);
+
+  HeifSize Scaled(const HeifSize& size) const {
+    return {(size.width + scale_ - 1) / scale_, (size.height + scale_ - 1) / scale_};
+  }
 
   const HeifPlan& plan_;
   const Limits& limits_;
-  bool alpha_ = false;
+  const int scale_;
 };
 
 }  // namespace photovec::decode

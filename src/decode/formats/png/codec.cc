@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "base/checksum/crc.h"
 #include "decode/byte_reader.h"
 #include "decode/formats/formats.h"
 
@@ -22,27 +23,34 @@ struct FreeContext {
 using Context = std::unique_ptr<spng_ctx, FreeContext>;
 
 /// Feeds libspng the signature, the critical chunks and tRNS. All other chunks (text, ICC profiles, times,
-/// ...) are passed over here, so that bombs in them cost nothing.
+/// ...) are passed over here, so that bombs in them cost nothing. Pixel data that ends early is handed out as
+/// far as it goes, and whatever follows it as the end of the file.
 class ChunkFilter {
  public:
-  explicit ChunkFilter(std::span<const uint8_t> encoded) : encoded_(encoded), chunk_left_(8) {}
+  explicit ChunkFilter(std::span<const uint8_t> encoded)
+      : encoded_(encoded), parts_{encoded.first(std::min<size_t>(encoded.size(), 8)), {}, {}} {
+    position_ = parts_[0].size();
+  }
 
   int Read(uint8_t* to, size_t length) {
     while (length > 0) {
-      if (chunk_left_ == 0 && !NextChunk()) return SPNG_IO_EOF;
-      const size_t count = std::min(length, chunk_left_);
-      if (count > encoded_.size() - position_) return SPNG_IO_EOF;
-      std::memcpy(to, encoded_.data() + position_, count);
-      position_ += count;
-      chunk_left_ -= count;
+      while (part_ < parts_.size() && parts_.at(part_).empty()) ++part_;
+      if (part_ == parts_.size()) {
+        if (const int code = NextChunk(); code != 0) return code;
+        continue;
+      }
+      std::span<const uint8_t>& part = parts_.at(part_);
+      const size_t count = std::min(length, part.size());
+      std::memcpy(to, part.data(), count);
+      part = part.subspan(count);
       to += count;
       length -= count;
     }
     return 0;
   }
 
-  /// Whether the last chunk was handed out whole.
-  bool AtChunkEnd() const { return chunk_left_ == 0; }
+  /// Of a chunk of pixels that was handed out.
+  bool met_bad_checksum() const { return bad_checksum_; }
 
   /// What spng calls. It asks for exactly `length` bytes.
   static int OnRead(spng_ctx* /*context*/, void* user, void* to, size_t length) {
@@ -50,27 +58,68 @@ class ChunkFilter {
   }
 
  private:
-  static constexpr size_t kFraming = 12;  // length, type, CRC
+  static constexpr size_t kHead = 8;  // length, type
+  static constexpr size_t kCrc = 4;
 
-  bool NextChunk() {
+  int NextChunk() {
     for (;;) {
       ByteReader reader(encoded_.subspan(position_));
-      const size_t size = kFraming + reader.U32Be();
+      const size_t length = reader.U32Be();
       const auto type = reader.Bytes(4);
-      if (reader.failed()) return false;
-      const bool ancillary = (type[0] & 0x20) != 0;
-      if (!ancillary || HasAt(type, 0, "tRNS")) {
-        chunk_left_ = size;
-        return true;
-      }
-      if (size > encoded_.size() - position_) return false;
+      const bool is_data = !reader.failed() && HasAt(type, 0, "IDAT");
+      if (is_data) return HandOutData(length);
+      const bool ancillary = !reader.failed() && (type[0] & 0x20) != 0;
+      const auto data = reader.Bytes(length);
+      const uint32_t crc = reader.U32Be();
+      if (reader.failed() || (in_data_ && !ancillary)) return HandOutEnd();
+      const size_t size = kHead + length + kCrc;
+      const auto chunk = encoded_.subspan(position_, size);
       position_ += size;
+      if (ancillary && !HasAt(type, 0, "tRNS")) continue;
+      if (Crc32({type.data(), data.size() + type.size()}) != crc) {
+        if (!ancillary) return SPNG_ECHUNK_CRC;
+        continue;
+      }
+      return HandOut({chunk, {}, {}});
     }
   }
 
+  int HandOut(std::array<std::span<const uint8_t>, 3> parts) {
+    parts_ = parts;
+    part_ = 0;
+    return 0;
+  }
+
+  int HandOutData(size_t length) {
+    in_data_ = true;
+    const auto chunk = encoded_.subspan(position_);
+    const size_t there = std::min(length, chunk.size() - kHead);
+    std::copy_n(chunk.begin(), kHead, head_.begin());
+    for (size_t i = 0; i < 4; ++i) head_.at(i) = static_cast<uint8_t>(there >> (24 - 8 * i));
+    ByteReader behind(chunk.subspan(kHead + there));
+    const uint32_t crc = behind.U32Be();
+    if (!behind.failed() && Crc32(chunk.subspan(4, 4 + there)) != crc) bad_checksum_ = true;
+    position_ += kHead + there + (behind.failed() ? behind.remaining() : kCrc);
+    return HandOut({head_, chunk.subspan(kHead, there), kAnyCrc});
+  }
+
+  int HandOutEnd() {
+    static constexpr std::array<uint8_t, 12> kEnd = {0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xAE, 0x42, 0x60, 0x82};
+    if (!in_data_ || ended_) return SPNG_IO_EOF;
+    ended_ = true;
+    return HandOut({kEnd, {}, {}});
+  }
+
+  static constexpr std::array<uint8_t, kCrc> kAnyCrc = {};  // libspng is told not to look
+
   std::span<const uint8_t> encoded_;
-  size_t position_ = 0;
-  size_t chunk_left_;  // bytes of the current chunk not yet handed out; first: the signature
+  std::array<std::span<const uint8_t>, 3> parts_;  // what is left of the current chunk
+  size_t part_ = 0;
+  size_t position_ = 0;  // of the next chunk
+  std::array<uint8_t, kHead> head_{};
+  bool in_data_ = false;
+  bool ended_ = false;
+  bool bad_checksum_ = false;
 };
 
 /// How rows of this PNG become RGB.
@@ -144,12 +193,10 @@ void ConvertRow(const RowFormat& format, const uint8_t* in, uint8_t* out) {
   }
 }
 
-/// The palette with transparency composed in, when asked for. Indices beyond it are grey levels, as in
-/// Pillow.
+/// The palette with transparency composed in, when asked for. Indices beyond it are black, as in Pillow.
 void FillPalette(const spng_plte& plte, const spng_trns& trns, RowFormat* format) {
   for (uint32_t i = 0; i < 256; ++i) {
-    const auto grey = static_cast<uint8_t>(i);
-    uint8_t rgb[3] = {grey, grey, grey};
+    uint8_t rgb[3] = {};
     if (i < plte.n_entries) {
       rgb[0] = plte.entries[i].red;
       rgb[1] = plte.entries[i].green;
@@ -212,41 +259,66 @@ size_t EncodedRowBytes(const ImageHeader& header) {
   return (static_cast<size_t>(header.width) * samples * static_cast<size_t>(header.png.bit_depth) + 7) / 8;
 }
 
+/// How far the rows came. code: SPNG_OK when all did.
+struct Progress {
+  int code = SPNG_OK;
+  int row = 0;         ///< the first one that did not come out
+  int sound_rows = 0;  ///< of all
+};
+
 /// Rows one by one, so that only one encoded row is in memory.
-Status DecodeSequential(spng_ctx* context, const RowFormat& format, size_t row_bytes, CodecScratch* scratch,
-                        RgbImage* out) {
+Progress DecodeSequential(spng_ctx* context, const RowFormat& format, size_t row_bytes, CodecScratch* scratch,
+                          RgbImage* out) {
   int code = spng_decode_image(context, nullptr, 0, SPNG_FMT_PNG, SPNG_DECODE_PROGRESSIVE);
-  if (code != SPNG_OK) return Failure(code, 0, out->height());
   uint8_t* row = scratch->Reserve(row_bytes);
-  for (int y = 0; y < out->height(); ++y) {
+  int y = 0;
+  for (; y < out->height() && code == SPNG_OK; ++y) {
     code = spng_decode_row(context, row, row_bytes);
-    const bool last = y + 1 == out->height();
-    if (code != SPNG_OK && !(code == SPNG_EOI && last)) return Failure(code, y, out->height());
+    if (code == SPNG_EOI && y + 1 == out->height()) code = SPNG_OK;
+    if (code != SPNG_OK) break;
     ConvertRow(format, row, out->Row(y));
   }
-  return Status::Ok();
+  const int sound = y;
+  if (y < out->height()) std::memset(row, 0, row_bytes);  // what Pillow has there
+  for (; y < out->height(); ++y) ConvertRow(format, row, out->Row(y));
+  return {code, sound, sound};
 }
 
-Status DecodeInterlaced(spng_ctx* context, const RowFormat& format, size_t row_bytes, CodecScratch* scratch,
-                        RgbImage* out) {
+/// Of seven passes the last one brings the odd rows, and the one before it the odd columns of the others.
+int SoundInterlacedRows(const spng_row_info& next, int height) {
+  const auto row = static_cast<int>(next.row_num);
+  return next.pass == 6 ? row + (height - row) / 2 : next.pass == 5 ? row / 2 : 0;
+}
+
+Progress DecodeInterlaced(spng_ctx* context, const RowFormat& format, size_t row_bytes, CodecScratch* scratch,
+                          RgbImage* out) {
   const size_t size = row_bytes * static_cast<size_t>(out->height());
   uint8_t* image = scratch->Reserve(size);
   std::memset(image, 0, size);  // libspng ORs samples of fewer than 8 bits in
-  const int code = spng_decode_image(context, image, size, SPNG_FMT_PNG, 0);
-  if (code != SPNG_OK) return Failure(code, 0, out->height());
+  Progress progress{SPNG_OK, out->height(), out->height()};
+  int code = spng_decode_image(context, nullptr, 0, SPNG_FMT_PNG, SPNG_DECODE_PROGRESSIVE);
+  spng_row_info next{};
+  while (code == SPNG_OK) {
+    code = spng_get_row_info(context, &next);
+    if (code == SPNG_OK) code = spng_decode_row(context, image + next.row_num * row_bytes, row_bytes);
+  }
+  if (code != SPNG_EOI) {
+    progress = {code, static_cast<int>(next.row_num), SoundInterlacedRows(next, out->height())};
+  }
   for (int y = 0; y < out->height(); ++y)
     ConvertRow(format, image + static_cast<size_t>(y) * row_bytes, out->Row(y));
-  return Status::Ok();
+  return progress;
 }
 
 }  // namespace
 
 Status DecodePng(const PixelRequest& request, CodecScratch* scratch, RgbImage* out) {
   const ImageHeader& header = *request.header;
-  Context context(spng_ctx_new(0));
+  Context context(spng_ctx_new(SPNG_CTX_IGNORE_ADLER32));  // it lies behind the last row
   if (context == nullptr) return {Code::kDecodeLimit, "no memory for a PNG decoder"};
   ChunkFilter filter(request.encoded);
   int code = spng_set_png_stream(context.get(), ChunkFilter::OnRead, &filter);
+  if (code == SPNG_OK) code = spng_set_crc_action(context.get(), SPNG_CRC_USE, SPNG_CRC_USE);
   if (code != SPNG_OK) return Failure(code, 0, header.height);
   spng_ihdr ihdr{};
   code = spng_get_ihdr(context.get(), &ihdr);
@@ -260,12 +332,14 @@ Status DecodePng(const PixelRequest& request, CodecScratch* scratch, RgbImage* o
   if (Status status = ReadColors(context.get(), request, &format); !status.ok()) return status;
   out->Reset(header.width, header.height);
   const size_t row_bytes = EncodedRowBytes(header);
-  Status status = header.png.interlaced ? DecodeInterlaced(context.get(), format, row_bytes, scratch, out)
-                                        : DecodeSequential(context.get(), format, row_bytes, scratch, out);
-  if (!status.ok()) return status;
-  code = spng_decode_chunks(context.get());  // up to IEND: a file that lacks it was cut
-  if (code == SPNG_OK && !filter.AtChunkEnd()) code = SPNG_IO_EOF;  // libspng lets a cut IEND pass
-  return code == SPNG_OK ? Status::Ok() : Failure(code, header.height, header.height);
+  const auto decode = header.png.interlaced ? DecodeInterlaced : DecodeSequential;
+  const Progress progress = decode(context.get(), format, row_bytes, scratch, out);
+  // What follows the last row may be anything: nothing is missing.
+  code = progress.code == SPNG_OK && filter.met_bad_checksum() ? SPNG_ECHUNK_CRC : progress.code;
+  if (code == SPNG_OK) return Status::Ok();
+  const Status error = Failure(code, progress.row, header.height);
+  if (error.code() != Code::kImageCorrupt) return error;
+  return JudgeDamage(request, progress.sound_rows, error, scratch);
 }
 
 }  // namespace photovec::decode

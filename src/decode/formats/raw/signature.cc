@@ -5,8 +5,10 @@
 #include <array>
 #include <cstddef>
 #include <string_view>
+#include <vector>
 
 #include "decode/byte_reader.h"
+#include "decode/formats/raw/tiff_walk.h"
 
 namespace photovec::decode {
 namespace {
@@ -28,11 +30,19 @@ constexpr std::array kSignatures = {
     Signature{8, "CR\x02"sv},           // Canon CR2, behind the head of a TIFF
 };
 
+/// Of a TIFF: it has a picture of a sensor's numbers, or calls itself a DNG.
+bool HasSensor(std::span<const uint8_t> tiff) {
+  const std::vector<TiffDirectory> directories = WalkTiff(tiff);
+  return std::any_of(directories.begin(), directories.end(),
+                     [](const TiffDirectory& directory) { return directory.dng || directory.IsSensor(); });
+}
+
 }  // namespace
 
 bool IsCameraRaw(std::span<const uint8_t> encoded) {
   return std::any_of(kSignatures.begin(), kSignatures.end(),
-                     [&](const Signature& one) { return HasAt(encoded, one.offset, one.text); });
+                     [&](const Signature& one) { return HasAt(encoded, one.offset, one.text); }) ||
+         HasSensor(encoded);
 }
 
 }  // namespace photovec::decode

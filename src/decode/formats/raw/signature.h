@@ -7,7 +7,7 @@
 namespace photovec::decode {
 
 /// Whether a file is a camera's raw photo: by the signatures that raw formats have of their own, and of those
-/// that begin as a TIFF by what its first directory says. Never reads outside of `encoded`. O(1).
+/// that begin as a TIFF by what its directories say. Never reads outside of `encoded`. O(1).
 bool IsCameraRaw(std::span<const uint8_t> encoded);
 
 }  // namespace photovec::decode

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <string>
 
 #include "decode/byte_reader.h"
@@ -10,19 +11,21 @@ namespace {
 
 struct Chunk {
   std::span<const uint8_t> type;
-  std::span<const uint8_t> data;
+  std::span<const uint8_t> data;  ///< as far as it is there
+  bool cut = false;
   bool Is(std::string_view name) const { return HasAt(type, 0, name); }
   bool IsImage() const { return Is("VP8 ") || Is("VP8L"); }
 };
 
-/// Chunks are padded to even sizes. False at the end, or (reader failed) when one is cut.
+/// Chunks are padded to even sizes. False at the end.
 bool NextChunk(ByteReader* reader, Chunk* chunk) {
   if (reader->remaining() < 8) return false;
   chunk->type = reader->Bytes(4);
   const size_t size = reader->U32Le();
-  chunk->data = reader->Bytes(size);
+  chunk->cut = size > reader->remaining();
+  chunk->data = reader->Bytes(std::min(size, reader->remaining()));
   if (size % 2 == 1 && reader->remaining() > 0) reader->Skip(1);
-  return !reader->failed();
+  return true;
 }
 
 Status Cut() { return {Code::kImageCorrupt, "the WebP is truncated"}; }
@@ -61,6 +64,7 @@ Status ReadAnimationFrame(const Chunk& chunk, WebpFacts* facts) {
   Chunk inner;
   while (NextChunk(&reader, &inner)) {
     if (inner.Is("ALPH")) facts->has_alpha = true;
+    if (inner.cut && !inner.IsImage()) return Cut();
     if (!inner.IsImage()) continue;
     FrameRect coded;
     if (!ReadBitstreamHeader(inner, &coded, facts) || coded.width != frame.width ||
@@ -87,25 +91,33 @@ Status CheckFrameOnCanvas(const ImageHeader& header) {
 /// Chunks after VP8X: the first frame, and EXIF, which usually stands last.
 Status ReadExtended(ByteReader* reader, ImageHeader* header) {
   bool have_frame = false;
-  bool have_exif = false;
+  bool have_alpha = false;
+  const std::span<const uint8_t> chunks = header->webp.payload;
+  OrientationNotes notes;
   Chunk chunk;
-  while (!(have_frame && have_exif) && NextChunk(reader, &chunk)) {
-    if (chunk.Is("EXIF") && !have_exif) {
-      header->orientation = ExifOrientation(chunk.data);
-      have_exif = true;
+  while (!(have_frame && notes.exif_says())) {
+    const size_t at = reader->offset();
+    if (!NextChunk(reader, &chunk)) break;
+    const bool is_alpha = chunk.Is("ALPH");
+    if (!header->webp.animated && !have_frame && (is_alpha || chunk.IsImage())) {
+      if (!have_alpha) header->webp.payload = chunks.subspan(at);
+      have_alpha = is_alpha;
     }
+    if (chunk.Is("EXIF")) notes.AddExif(chunk.data);
+    if (chunk.Is("XMP ")) notes.AddXmp(chunk.data);
     if (have_frame) continue;
     if (header->webp.animated && chunk.Is("ANMF")) {
       if (Status status = ReadAnimationFrame(chunk, &header->webp); !status.ok()) return status;
       have_frame = true;
     } else if (!header->webp.animated && chunk.IsImage()) {
       if (!ReadBitstreamHeader(chunk, &header->webp.frame, &header->webp)) {
-        return {Code::kImageCorrupt, "the WebP's image data has a broken header"};
+        return chunk.cut ? Cut() : Status(Code::kImageCorrupt, "the WebP's image data has a broken header");
       }
       have_frame = true;
     }
   }
-  if (reader->failed()) return Cut();
+  header->orientation = notes.Value();
+  if (!have_frame && chunk.cut) return Cut();
   if (!have_frame) return {Code::kImageCorrupt, "the WebP has no image data"};
   return CheckFrameOnCanvas(*header);
 }
@@ -113,22 +125,19 @@ Status ReadExtended(ByteReader* reader, ImageHeader* header) {
 }  // namespace
 
 Result<ImageHeader> ProbeWebp(std::span<const uint8_t> encoded) {
-  ByteReader riff(encoded);
-  riff.Skip(4);
-  const uint64_t riff_size = riff.U32Le();
-  if (riff.failed() || riff_size + 8 > encoded.size() || riff_size < 12) return Cut();
-  encoded =
-      encoded.first(static_cast<size_t>(riff_size) + 8);  // what follows the container is not its business
-
+  // The chunks say how long they are; what the container says of all of them together may be wrong, and what
+  // follows them may be anything.
+  constexpr size_t kRiffHeader = 12;
+  if (encoded.size() < kRiffHeader) return Cut();
   ImageHeader header;
   header.format = Format::kWebp;
-  header.webp.payload = encoded;
-  ByteReader reader(encoded.subspan(12));
+  header.webp.payload = encoded.subspan(kRiffHeader);
+  ByteReader reader(header.webp.payload);
   Chunk chunk;
   if (!NextChunk(&reader, &chunk)) return Cut();
   if (chunk.IsImage()) {
     if (!ReadBitstreamHeader(chunk, &header.webp.frame, &header.webp)) {
-      return Status(Code::kImageCorrupt, "the WebP's image data has a broken header");
+      return chunk.cut ? Cut() : Status(Code::kImageCorrupt, "the WebP's image data has a broken header");
     }
     header.width = header.webp.frame.width;
     header.height = header.webp.frame.height;

@@ -173,6 +173,45 @@ TEST_F(Heif, GridsAreJoinedAndThumbnailsLeftAlone) {
   }
 }
 
+TEST_F(Heif, EachPictureIsReducedBeforeTheWholeIsPutTogether) {
+  constexpr int kTile = 256;
+  const Raster picture = test::MakePhoto(4 * kTile, 3 * kTile, 3);
+  std::vector<test::HeifPart> tiles;
+  for (int i = 0; i < 12; ++i) {
+    tiles.push_back(test::EncodeHeifPart(Window(picture, i % 4 * kTile, i / 4 * kTile, kTile, kTile)));
+  }
+  DecodeOptions exact;
+  exact.jpeg_scaling = JpegScaling::kExact;
+  struct Case {
+    int width;
+    int height;
+    int quarters;
+    int mirror;  // -1: none
+    int scale;
+  };
+  for (const Case& one : {Case{1000, 700, 0, -1, 4}, Case{1001, 701, 0, -1, 4}, Case{1000, 700, 1, -1, 4},
+                          Case{1000, 700, 2, -1, 4}, Case{1000, 700, 3, 0, 4}, Case{1000, 702, 3, -1, 2},
+                          Case{1001, 701, 1, -1, 1}, Case{1001, 700, 0, 1, 1}}) {
+    const std::string what = std::to_string(one.width) + " x " + std::to_string(one.height) + " turned " +
+                             std::to_string(one.quarters) + ", mirrored " + std::to_string(one.mirror);
+    HeifBuilder builder;
+    std::vector<uint32_t> ids;
+    for (const test::HeifPart& tile : tiles) ids.push_back(builder.AddCoded(tile));
+    builder.primary = builder.AddGrid(3, 4, one.width, one.height, ids);
+    if (one.quarters > 0) builder.AddRotation(builder.primary, one.quarters);
+    if (one.mirror >= 0) builder.AddMirror(builder.primary, one.mirror);
+    const Encoded file = builder.Build();
+    const Answer scaled = DecodeWith(*decoder_, file);
+    const Answer whole = DecodeWith(*decoder_, file, SmallSpec(), exact);
+    ASSERT_TRUE(scaled.report.ok() && whole.report.ok()) << what << ": " << scaled.report.status().ToString();
+    EXPECT_EQ(scaled.report->scale_denominator, one.scale) << what;
+    EXPECT_EQ(whole.report->scale_denominator, 1) << what;
+    EXPECT_EQ(scaled.report->width, whole.report->width) << what;
+    EXPECT_EQ(scaled.report->height, whole.report->height) << what;
+    EXPECT_LT(MeanError(scaled.pixels, whole.pixels), 1.0) << what;
+  }
+}
+
 TEST_F(Heif, AlphaIsDroppedOrComposedOverWhite) {
   const Raster picture = Corners(160, 96);
   Raster coverage{160, 96, 1, std::vector<uint8_t>(size_t{160} * 96, 255)};
@@ -193,6 +232,51 @@ TEST_F(Heif, AlphaIsDroppedOrComposedOverWhite) {
   const Answer answer = DecodeWith(*decoder_, file, Squash(), options);
   ASSERT_TRUE(answer.report.ok()) << answer.report.status().ToString();
   EXPECT_LT(MeanError(answer.pixels, Wanted(white)), 4.0);
+}
+
+TEST_F(Heif, GreyInLimitedRangeIsStretched) {
+  const Raster bars{96, 64, 1, std::vector<uint8_t>(size_t{96} * 64, 200)};
+  for (const bool av1 : {false, true}) {
+    HeifOptions options;
+    options.av1 = av1;
+    for (const bool full : {false, true}) {
+      HeifBuilder builder;
+      if (av1) builder.brands = test::AvifBrands();
+      builder.AddColour(builder.AddCoded(test::EncodeHeifPart(bars, options)), 1, 13, 1, full);
+      const Answer answer = DecodeWith(*decoder_, builder.Build(), Squash());
+      ASSERT_TRUE(answer.report.ok()) << answer.report.status().ToString();
+      EXPECT_NEAR(answer.pixels[100], full ? 200 : (200 - 16) * 255 / 219, 2) << av1 << full;
+    }
+  }
+}
+
+TEST_F(Heif, SequencesOverlaysAndCopiesAreShown) {
+  const Raster picture = Corners(160, 96);
+  for (const bool av1 : {false, true}) {
+    HeifOptions options;
+    options.av1 = av1;
+    const test::HeifPart part = test::EncodeHeifPart(picture, options);
+    const test::HeifPart alpha = test::EncodeHeifPart(test::MakePhoto(160, 96, 1), options);
+    ExpectShows(test::HeifSequenceOf(part), picture, "sequence");
+    ExpectShows(test::HeifSequenceOf(part, &alpha), picture, "sequence with transparency");
+    HeifBuilder copy;
+    copy.primary = copy.AddItem("iden", {});
+    copy.Refer("dimg", copy.primary, {copy.AddCoded(part)});
+    copy.AddRotation(copy.primary, 1);
+    ExpectShows(copy.Build(), TurnedLeft(picture), "copy");
+    HeifBuilder overlay;
+    overlay.primary = overlay.AddOverlay(200, 100, {overlay.AddCoded(part)}, {{-20, 30}});
+    Raster wanted{200, 100, 3, std::vector<uint8_t>(size_t{200} * 100 * 3)};
+    for (int y = 0; y < 100; ++y) {
+      for (int x = 0; x < 200; ++x) {
+        const uint8_t fill[3] = {0x20, 0x40, 0x60};
+        const bool inside = x < 140 && y >= 30;
+        std::copy_n(inside ? picture.At(x + 20, y - 30) : fill, 3,
+                    wanted.samples.begin() + (static_cast<ptrdiff_t>(y) * 200 + x) * 3);
+      }
+    }
+    ExpectShows(overlay.Build(), wanted, "overlay");
+  }
 }
 
 TEST_F(Heif, BrokenFilesAreRefusedWithTheirReason) {
@@ -264,7 +348,9 @@ TEST(HeifMemory, IsEstimatedFromAbove) {
       const Encoded file = builder.Build();
       const auto pool = MakePool(PoolOptions(1));
       const std::vector<int> pids = pool->pids();
-      ASSERT_TRUE(DecodeWith(*pool->MakeDecoder(), file).report.ok());
+      DecodeOptions exact;
+      exact.jpeg_scaling = JpegScaling::kExact;
+      ASSERT_TRUE(DecodeWith(*pool->MakeDecoder(), file, SmallSpec(), exact).report.ok());
       int64_t peak = 0;
       for (const int pid : pids) peak = std::max(peak, StatusKb(pid, "VmHWM"));
       const Result<ImageHeader> header = ProbeHeader(file);

@@ -25,6 +25,7 @@ namespace photovec::fetch {
 namespace {
 
 using ::testing::AnyOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -80,6 +81,42 @@ TEST_F(HttpTest, BringsBytesOverOneConnection) {
   EXPECT_THAT(head, HasSubstr("User-Agent: photovec/"));
   EXPECT_THAT(head, Not(HasSubstr("Authorization")));
   EXPECT_THAT(head, Not(HasSubstr("Cookie")));
+}
+
+TEST_F(HttpTest, ReadsUrlsAsBrowsersDo) {
+  std::vector<std::string> heads;
+  const auto image = [&](Connection& c, const std::string& h) {
+    heads.push_back(h.substr(0, h.find("\r\n")));
+    c.Reply("200 OK", "", "cat");
+  };
+  origin_.On("/my%20cat.jpg", image);
+  origin_.On("/cat.jpg", image);
+  origin_.On("/moved", [](Connection& c, const std::string&) {
+    c.Reply("302 Found", "Location: /my cat.jpg \r\n", "");
+  });
+  Start();
+  EXPECT_EQ(Get("/my cat.jpg"), "ok:cat");
+  EXPECT_EQ(Get("/my cat.jpg?of=a b#c d"), "ok:cat");
+  EXPECT_EQ(Get("/cat.jpg\r\n"), "ok:cat");
+  EXPECT_EQ(Get("/cat\n\t.jpg  "), "ok:cat");
+  EXPECT_EQ(Get("/moved"), "ok:cat");
+  EXPECT_EQ(FetchNow(*fetcher_, "\n " + origin_.Url("/cat.jpg")), "ok:cat");
+  EXPECT_THAT(heads, ElementsAre("GET /my%20cat.jpg HTTP/1.1", "GET /my%20cat.jpg?of=a%20b HTTP/1.1",
+                                 "GET /cat.jpg HTTP/1.1", "GET /cat.jpg HTTP/1.1",
+                                 "GET /my%20cat.jpg HTTP/1.1", "GET /cat.jpg HTTP/1.1"));
+}
+
+TEST_F(HttpTest, AsksAsWhomItIsTold) {
+  std::string head;
+  origin_.On("/cat.jpg", [&](Connection& c, const std::string& h) {
+    head = h;
+    c.Reply("200 OK", "", "cat");
+  });
+  FetchOptions options = LoopbackOptions();
+  options.user_agent = "Mozilla/5.0 (compatible; a photo search)";
+  Start(options);
+  EXPECT_EQ(Get("/cat.jpg"), "ok:cat");
+  EXPECT_THAT(head, HasSubstr("\r\nUser-Agent: Mozilla/5.0 (compatible; a photo search)\r\n"));
 }
 
 TEST_F(HttpTest, StatusesOfTheOrigin) {

@@ -32,7 +32,9 @@ TEST(DataUrl, GoodForms) {
       {"data:,hello%20there", "hello there"},
       {"data:text/plain,a+b%2Bc", "a+b+c"},
       {"data:text/plain;base64x,aGVsbG8=", "aGVsbG8="},  // another parameter: not base64
-      {"data:text/plain;base64;charset=utf-8,abc", "abc"},
+      {"data:image/png;base64;charset=utf-8,aGVsbG8=", "hello"},
+      {"data:image/png;charset=utf-8;BASE64;name=a.png,aGVsbG8=", "hello"},
+      {"data:image/png;name=base64,abc", "abc"},
       {"data:,a,b", "a,b"},
       {"data:image/png;base64,", ""},  // no bytes: the decoder says what it thinks of that
       {"data:image/png;base64,__-_", "\xff\xff\xbf"},

@@ -38,7 +38,6 @@ Progress BaselineDecoder::Start(const HeaderReader& headers, const uint8_t* data
   segment_ = 0;
   mcus_left_ = 0;
   mcu_ = mcu_row_ = 0;
-  if (rows->done()) return Progress::kDone;
   return StartChunk() ? Progress::kMore : Progress::kHandedBack;
 }
 
@@ -83,7 +82,13 @@ bool BaselineDecoder::SegmentSuffices() const {
   return !cursor_.bad && BitsTaken(cursor_, data_ + segment.begin) <= static_cast<int64_t>(segment.size) * 8;
 }
 
+bool BaselineDecoder::SegmentIsUsedUp() const {
+  const Segment& segment = segments_[segment_ - 1];
+  return IsUsedUp(cursor_, data_ + segment.begin, segment.size, segment_ == segments_.size());
+}
+
 bool BaselineDecoder::StartNextSegment() {
+  if (segment_ > 0 && !SegmentIsUsedUp()) return false;
   if (segment_ == segments_.size()) return false;
   const Segment& segment = segments_[segment_++];
   cursor_ = {ReadFrom(data_ + segment.begin, segment.size)};
@@ -132,7 +137,8 @@ Progress BaselineDecoder::FinishChunk() {
     mcu_ = 0;
     ++mcu_row_;
     rows_->FinishMcuRow();
-    if (rows_->done() || mcu_row_ == rows_->mcus_down()) return Progress::kDone;
+    // Rows below the window are looked at, too: they may be damaged.
+    if (mcu_row_ == rows_->mcus_down()) return SegmentIsUsedUp() ? Progress::kDone : Progress::kHandedBack;
   }
   return StartChunk() ? Progress::kMore : Progress::kHandedBack;
 }

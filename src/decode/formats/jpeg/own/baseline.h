@@ -53,6 +53,7 @@ class BaselineDecoder {
   bool Plan(const HeaderReader& headers, TableCache* tables);
   bool StartNextSegment();
   bool SegmentSuffices() const;
+  bool SegmentIsUsedUp() const;
   bool StartChunk();
   Progress FinishChunk();
   const BlockTarget* end() const { return &targets_[static_cast<size_t>(chunk_) * blocks_per_mcu_]; }

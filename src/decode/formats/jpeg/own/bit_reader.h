@@ -53,4 +53,15 @@ inline int64_t BitsTaken(const BitReader& reader, const uint8_t* begin) {
   return (reader.next - begin) * 8 - static_cast<int64_t>(reader.bit_count);
 }
 
+/// Whether nothing is left of a segment, or at the end of a scan nothing but padding. Who lost his way among
+/// damaged bits leaves more, or takes more than there are.
+inline bool IsUsedUp(const BitReader& reader, const uint8_t* begin, size_t size, bool last) {
+  const auto used = static_cast<size_t>((BitsTaken(reader, begin) + 7) / 8);
+  if (!last) return used >= size;
+  for (size_t i = used; i < size; ++i) {
+    if (begin[i] != 0x00 && begin[i] != 0xFF) return false;
+  }
+  return true;
+}
+
 }  // namespace photovec::decode::jpeg

@@ -122,11 +122,10 @@ bool ProgressiveDecoder::Decode(const Frame& frame, RowOutput* rows) {
     for (size_t i = 0; i < scan_count_; ++i) {
       if (!DecodeRow(&scans_[i], row)) return false;
     }
-    if (rows->done()) continue;
     if (!TransformRow(rows)) return false;
     rows->FinishMcuRow();
   }
-  return true;
+  return std::all_of(scans_.begin(), scans_.begin() + static_cast<ptrdiff_t>(scan_count_), SegmentIsUsedUp);
 }
 
 bool ProgressiveDecoder::Suffices(const ScanState& state) {
@@ -135,8 +134,14 @@ bool ProgressiveDecoder::Suffices(const ScanState& state) {
          BitsTaken(state.cursor, state.data + segment.begin) <= static_cast<int64_t>(segment.size) * 8;
 }
 
+bool ProgressiveDecoder::SegmentIsUsedUp(const ScanState& state) {
+  const Segment& segment = state.segments[state.segment - 1];
+  return IsUsedUp(state.cursor, state.data + segment.begin, segment.size,
+                  state.segment == state.segments.size());
+}
+
 bool ProgressiveDecoder::StartNextSegment(ScanState* state) {
-  if (state->segment > 0 && !Suffices(*state)) return false;
+  if (state->segment > 0 && (!Suffices(*state) || !SegmentIsUsedUp(*state))) return false;
   if (state->segment == state->segments.size()) return false;
   const Segment& segment = state->segments[state->segment++];
   state->cursor = {ReadFrom(state->data + segment.begin, segment.size)};

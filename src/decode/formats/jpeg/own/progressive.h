@@ -62,6 +62,7 @@ class ProgressiveDecoder {
   bool HasAllSegments(const ScanState& state) const;
   bool StartNextSegment(ScanState* state);
   static bool Suffices(const ScanState& state);
+  static bool SegmentIsUsedUp(const ScanState& state);
   bool DecodeRow(ScanState* state, int mcu_row);
   bool DecodeInterleavedRow(ScanState* state);
   bool DecodeBlockRow(ScanState* state, int row);

@@ -22,9 +22,10 @@ bool RowOutput::Start(const Frame& frame, const HeaderReader& headers, int scale
   v_max_ = frame.v_max;
   mcus_across_ = DivideUp(frame.width, 8 * frame.h_max);
   mcus_down_ = DivideUp(frame.height, 8 * frame.v_max);
-  mcu_row_ = rows_written_ = 0;
+  mcu_row_ = 0;
   needs_neighbours_ = false;
   rows_wanted_ = std::min(out->height(), window.end_row);
+  rows_written_ = first_row_ = std::clamp(window.first_row, 0, rows_wanted_);
   end_column_ = std::min(out->width(), window.end_column);
   first_column_ = std::clamp(window.first_column, 0, end_column_) / 2 * 2;
   for (size_t i = 0; i < component_count_; ++i) {
@@ -81,6 +82,8 @@ uint8_t* RowOutput::Row(const Plane& plane, int row) {
 }
 
 bool RowOutput::Wants(size_t component, int first_block) const {
+  constexpr int kNeighbours = 2;  // rows above the first one that the triangle looks at
+  if (done() || (mcu_row_ + 1) * smallest_ * v_max_ + kNeighbours <= first_row_) return false;
   const Plane& plane = planes_[component];
   const int factor = plane.across == Upsampling::kNone ? 1 : 2;
   const int first = first_block * plane.dct_size;

@@ -28,16 +28,15 @@ class RowOutput {
   int mcus_across() const { return mcus_across_; }
   int mcus_down() const { return mcus_down_; }
 
-  /// Whether anybody looks at any of kLanes blocks of a component, from `first_block` of a row of blocks on.
+  /// Whether anybody looks at any of kLanes blocks of a component, from `first_block` of a row of blocks of
+  /// the current MCU row on.
   bool Wants(size_t component, int first_block) const;
   /// Transforms a unit of blocks (InverseDct: it is zero afterwards where that matters), from `first_block`
   /// on, of row `block_row` of the current MCU row. \return false when a coefficient is out of range.
   bool Transform(size_t component, int block_row, int first_block, int16_t* unit);
   /// All of the current MCU row has been transformed: writes the pixels that it completes.
   void FinishMcuRow();
-  /// Whether all rows of the window are written: nothing more need be decoded. Comes exactly as late as in
-  /// libjpeg-turbo, which for some samplings reads one MCU row more than its pixels need, so that damage is
-  /// seen by both or by none.
+  /// Whether all rows of the window are written.
   bool done() const { return rows_written_ >= rows_wanted_; }
 
  private:
@@ -72,6 +71,7 @@ class RowOutput {
   int mcus_across_ = 0;
   int mcus_down_ = 0;
   int mcu_row_ = 0;
+  int first_row_ = 0;  ///< of the window
   int rows_written_ = 0;
   int rows_wanted_ = 0;
   int first_column_ = 0;  ///< even
