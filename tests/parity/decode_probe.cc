@@ -2,9 +2,10 @@
 // Decodes files and writes pixels to stdout, for test_decode.py and for runs over corpora by hand.
 //   decode_probe pixels|white FILE...   per file "ok W H ORIENTATION\n" + W*H*3 bytes, or "CODE MESSAGE\n"
 //   decode_probe srgb FILE...    the same pixels, through the file's ICC profile
-//   decode_probe heif|heifwhite FILE...   pixels (over white), with libheif in this process: for files that are trusted
-//   decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec, exact or fast: same form
-//   decode_probe check FILE...   per file one line: code, W, H, CPU ms, peak RSS MiB so far, path, message
+//   decode_probe heif|heifwhite FILE...   pixels (over white), with libheif in this process: for files that
+//   are trusted decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec, exact or fast:
+//   same form decode_probe check FILE...   per file one line: code, W, H, CPU ms, peak RSS MiB so far, path,
+//   message
 #include <sys/resource.h>
 
 #include <cstdio>
