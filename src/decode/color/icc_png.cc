@@ -5,7 +5,7 @@
 
 #include "decode/byte_reader.h"
 #include "decode/color/icc_profile.h"
-#include "decode/inflate.h"
+#include "decode/color/inflate.h"
 
 namespace photovec::decode {
 namespace {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "decode/byte_reader.h"
+#include "decode/color/inflate.h"
 #include "decode/formats/formats.h"
-#include "decode/inflate.h"
 
 // Chunks: PNG specification (third edition) §5.3, §11.2.2; eXIf: §11.3.4.5.
 namespace photovec::decode {

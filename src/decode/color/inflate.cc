@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "decode/inflate.h"
+#include "decode/color/inflate.h"
 
 #include <zlib.h>
 
