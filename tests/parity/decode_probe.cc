@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Decodes files and writes pixels to stdout, for test_decode.py and for runs over corpora by hand.
 //
-//   decode_probe pixels|white FILE...     of each file "ok W H ORIENTATION\n" + W*H*3 bytes, or "CODE
-//   MESSAGE\n"
+//   decode_probe pixels|white FILE...     "ok W H ORIENTATION\n" + W*H*3 bytes, or "CODE MESSAGE\n"
 //
 //   decode_probe tolerant FILE...         of damaged ones "damaged W H ORIENTATION ROWS_OK\n" + pixels
 //
-//   decode_probe damage FILE...           of each file eight lines, one for each way to decode it (strict or
-//                                         tolerant, exact or fast, by whom): code, rows_ok (-1: whole),
-//                                         message
+//   decode_probe damage FILE...           eight lines each, one for each way to decode it (strict or
+//                                         tolerant, exact or fast, by whom): code, rows_ok, message
 //
 //   decode_probe srgb FILE...             pixels through the file's ICC profile
 //
-//   decode_probe heif|heifwhite FILE...   pixels (over white), with the libraries that workers open, in this
-//                                         process: for trusted files
+//   decode_probe heif|heifwhite FILE...   pixels (over white), with the libraries that workers open,
+//                                         in this process: for trusted files
 //
-//   decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec, exact or fast: same form
+//   decode_probe model|fast SIDE FILE...  the [SIDE,SIDE,3] slot of a CLIP spec: same form
 //
-//   decode_probe check FILE...            of each file one line: code, W, H, CPU ms, peak RSS MiB so far,
-//   path,
-//                                         message
+//   decode_probe check FILE...            code, W, H, CPU ms, peak RSS MiB so far, path, message
 #include <sys/resource.h>
 
 #include <cstdio>
