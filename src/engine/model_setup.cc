@@ -171,7 +171,7 @@ std::string Fingerprint(const FingerprintParts& parts) {
                                     std::string(NameOf(parts.alpha))};
   // Only where it changes pixels: vectors from before the option keep their fingerprint.
   if (parts.color != decode::ColorMode::kIgnore) {
-    texts.push_back("color " + std::string(NameOf(parts.color)));
+    texts.push_back("color " + std::string(NameOf(parts.color)) + ", code points and HDR");
   }
   if (parts.decode_device != DecodeDevice::kCpu) {
     texts.push_back("decode device " + std::string(NameOf(parts.decode_device)));
