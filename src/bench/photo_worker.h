@@ -52,6 +52,7 @@ class PhotoWorker : public Worker, private decode::JobFeed {
     bool taken = false;
   };
   const decode::DecodeJob* Next() override;
+  using Worker::Finish;
   void Finish(const decode::DecodeJob& job, Result<decode::DecodeReport> report) override;
   std::span<const uint8_t> Peek();
   const decode::DecodeJob* Take();

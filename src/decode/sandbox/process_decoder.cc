@@ -232,8 +232,9 @@ class ProcessDecoder final : public Decoder {
     pool_.ReportDeath(loan.pid, attempt);
     auto& trials = loan.trials;
     const auto tell = [&](const Trial& trial, std::optional<Result<DecodeReport>> answer) {
-      if (answer) feed.Finish(*trial.job, *std::move(answer));
-      return answer.has_value();
+      if (!answer) return false;
+      feed.Finish(*trial.job, *std::move(answer));
+      return true;
     };
     if (trials.size() == 1 || !SpeaksAgainstImage(attempt.death)) {
       std::erase_if(trials, [&](auto& trial) { return tell(*trial, Weigh(attempt.death, trial.get())); });

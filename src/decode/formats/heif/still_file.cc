@@ -97,7 +97,7 @@ Bytes Meta(const HeifNode& node, uint64_t offset, uint64_t data_bytes) {
   Put(&ispe, static_cast<uint64_t>(node.size.height), 4);
   Bytes colr;
   Put(&colr, "nclx");
-  for (const uint64_t code : {1, 13, 0}) Put(&colr, code, 2);
+  for (const uint64_t code : {uint64_t{1}, uint64_t{13}, uint64_t{0}}) Put(&colr, code, 2);
   colr.push_back(0x80);
   Bytes ipco = FullBox("ispe", 0, ispe);
   Put(&ipco, Box(node.av1 ? "av1C" : "hvcC", Bytes(node.config.begin(), node.config.end())));

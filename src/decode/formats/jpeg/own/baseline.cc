@@ -63,7 +63,8 @@ bool BaselineDecoder::Plan(const HeaderReader& headers, TableCache* cache) {
     for (size_t i = 0; i < part_count_; ++i) {
       const Part& part = parts_[i];
       for (int block = 0; block < part.h * part.v; ++block) {
-        const auto lane = static_cast<size_t>(mcu * part.h + block % part.h);
+        const auto lane =
+            static_cast<size_t>(mcu) * static_cast<size_t>(part.h) + static_cast<size_t>(block % part.h);
         const size_t row = static_cast<size_t>(block / part.h) * part.units_across;
         int16_t* place = Unit(part.first_unit + row + lane / kLanes) + lane % kLanes;
         const BlockTables* tables = part.tables.get();

@@ -89,7 +89,7 @@ void ProgressiveDecoder::Plan(const Frame& frame, const RowOutput& rows) {
     blocks.across = mcus_across_ * blocks.h;
     blocks.real_across = DivideUp(DivideUp(frame.width * blocks.h, frame.h_max), 8);
     blocks.real_down = DivideUp(DivideUp(frame.height * blocks.v, frame.v_max), 8);
-    const auto count = static_cast<size_t>(blocks.across * blocks.v);
+    const auto count = blocks.Index(blocks.v, 0);
     blocks.coefficients.resize(count * kBlockSize);
     blocks.nonzero.resize(count);
   }
@@ -189,7 +189,7 @@ void ProgressiveDecoder::DecodeMcus(ScanState* state, int first, int count) {
     for (size_t i = 0; i < static_cast<size_t>(state->scan.component_count); ++i) {
       Blocks& blocks = blocks_.at(static_cast<size_t>(state->scan.components[i]));
       for (int row = 0; row < blocks.v; ++row) {
-        const auto index = static_cast<size_t>(row * blocks.across + mcu * blocks.h);
+        const auto index = blocks.Index(row, mcu * blocks.h);
         int16_t* dc = blocks.coefficients.data() + index * kBlockSize + kDc;
         for (int block = 0; block < blocks.h; ++block, dc += kBlockSize) {
           DecodeDc(*state, i, cursor, &state->predictors[i], dc);
@@ -206,7 +206,7 @@ bool ProgressiveDecoder::DecodeBlockRow(ScanState* state, int row) {
   for (int block = 0; block < blocks.real_across;) {
     if (state->mcus_left == 0 && !StartNextSegment(state)) return false;
     const int count = std::min(blocks.real_across - block, state->mcus_left);
-    DecodeRun(state, &blocks, static_cast<size_t>(row * blocks.across + block), static_cast<size_t>(count));
+    DecodeRun(state, &blocks, blocks.Index(row, block), static_cast<size_t>(count));
     block += count;
     state->mcus_left -= count;
   }
@@ -250,7 +250,7 @@ bool ProgressiveDecoder::TransformRow(RowOutput* rows) {
 void ProgressiveDecoder::FillUnit(const Blocks& blocks, int row, int first_block) {
   unit_.fill(0);
   const auto lanes = std::min<size_t>(kLanes, static_cast<size_t>(blocks.across - first_block));
-  const auto first = static_cast<size_t>(row * blocks.across + first_block);
+  const auto first = blocks.Index(row, first_block);
   for (size_t lane = 0; lane < lanes; ++lane) {
     const int16_t* coefficients = blocks.coefficients.data() + (first + lane) * kBlockSize;
     int16_t* to = unit_.data() + lane;

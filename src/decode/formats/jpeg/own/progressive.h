@@ -53,6 +53,11 @@ class ProgressiveDecoder {
     int real_down = 0;  ///< of the photo
     std::vector<int16_t> coefficients;
     std::vector<uint64_t> nonzero;
+
+    /// Of a block in a row of MCUs.
+    size_t Index(int row, int column) const {
+      return static_cast<size_t>(row) * static_cast<size_t>(across) + static_cast<size_t>(column);
+    }
   };
 
   bool CheckProgression(const Scan& scan);
