@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "bench/runner.h"
 
+#include <algorithm>
 #include <atomic>
 #include <barrier>
 #include <condition_variable>
@@ -190,7 +191,8 @@ class SliceRun {
   Slice Whole(const Moment& begin, const Moment& end) const {
     Slice slice;
     slice.amount = end.amount;
-    slice.seconds = std::chrono::duration<double>(end.at - begin.at).count();
+    // By the threads' own clocks: this one may have been kept from the CPU when they began.
+    for (const Account& account : accounts_) slice.seconds = std::max(slice.seconds, account.seconds);
     slice.cpu_seconds = end.cpu_seconds - begin.cpu_seconds;
     // Until the first thread ended: afterwards fewer threads work, which says nothing about the machine.
     slice.cpus = accounts_[0].contestant_cpu_seconds / accounts_[0].seconds;

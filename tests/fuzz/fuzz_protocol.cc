@@ -127,7 +127,7 @@ void FuzzJob(std::span<const uint8_t> bytes) {
   decode::DecodeJob again = *job;
   const std::vector<uint8_t> photo(static_cast<size_t>(message.encoded_bytes));
   again.encoded = photo;
-  const decode::JobMessage copy = decode::MakeJobMessage(again, message.sequence);
+  const decode::JobMessage copy = decode::MakeJobMessage(again, message.sequence, message.seat);
   Check(std::memcmp(&copy, &message, sizeof(copy)) == 0, "every field arrives");
 }
 

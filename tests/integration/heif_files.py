@@ -27,8 +27,8 @@ def box(kind, body):
     return struct.pack(">I", len(body) + 8) + kind + body
 
 
-def full_box(kind, body, version=0):
-    return box(kind, bytes([version, 0, 0, 0]) + body)
+def full_box(kind, body, version=0, flags=0):
+    return box(kind, bytes([version, 0, 0, flags]) + body)
 
 
 def forged_location(heic):
@@ -76,7 +76,7 @@ def find(data, *path):
 
 
 def grid_of(tiles, columns, rows, tile_size, size, turn=0):
-    """A grid of HEVC pictures, as phones write large photos.
+    """A grid of HEVC pictures, as phones write large photos: its parts are hidden.
     :param tiles: HEIC files of one picture each by encode_heif(), of one size and encoder; taken again from the first when they
     are fewer than columns x rows.
     :param turn: quarters, counter-clockwise (`irot`)"""
@@ -86,7 +86,7 @@ def grid_of(tiles, columns, rows, tile_size, size, turn=0):
     grid = bytes([0, 0, rows - 1, columns - 1]) + struct.pack(">HH", *size)
     count = len(parts) + 1
     items = full_box(b"infe", struct.pack(">HH", 1, 0) + b"grid\0", 2)
-    items += b"".join(full_box(b"infe", struct.pack(">HH", i, 0) + b"hvc1\0", 2) for i in range(2, count + 1))
+    items += b"".join(full_box(b"infe", struct.pack(">HH", i, 0) + b"hvc1\0", 2, 1) for i in range(2, count + 1))
     properties = (full_box(b"ispe", struct.pack(">II", *tile_size)) + config + full_box(b"ispe", struct.pack(">II", *size)) +
                   box(b"irot", bytes([turn])))
     of_grid = struct.pack(">HBBB", 1, 2, 3, 0x84) if turn else struct.pack(">HBB", 1, 1, 3)

@@ -41,7 +41,7 @@ def decoded_by(server):
 def test_every_photo_gets_its_vector_whoever_decodes_it(model, tmp_path, device, parts, decode):
     """Plain JPEGs on the GPU or on a CPU that is free, all else on the CPU; each as the CPU alone would."""
     plain = [photo(seed) for seed in range(30)]
-    others = [photo(40, "PNG"), photo(41, progressive=True), photo(42, "WEBP"), photo(43).replace(b"\xff\xd9", b"")]
+    others = [photo(40, "PNG"), photo(41, progressive=True), photo(42, "WEBP"), photo(43)[:3000]]
     asked = []
     for seed in range(0, 30, 6):
         asked += plain[seed:seed + 6] + others[:3]

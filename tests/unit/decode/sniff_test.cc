@@ -95,9 +95,9 @@ INSTANTIATE_TEST_SUITE_P(
                               "ftypmif3"sv,
                               "'mini' form"},
                       Refused{"%!PS-Adobe", "PostScript"}, Refused{"\0\0\0\x0CjP  \r\n"sv, "JPEG 2000"},
-                      Refused{"\xFF\x0A\0"sv, "JPEG XL"}, Refused{"\x1F\x8B\x08", "gzip"},
-                      Refused{"{\"error\":1}", "JSON"}, Refused{"hello there", "plain text"},
-                      Refused{"/9j/4AAQSkZJRg", "base64"}, Refused{"RIFF\0\0\0\0AVI LIST"sv, "AVI"},
+                      Refused{"\x1F\x8B\x08", "gzip"}, Refused{"{\"error\":1}", "JSON"},
+                      Refused{"hello there", "plain text"}, Refused{"/9j/4AAQSkZJRg", "base64"},
+                      Refused{"RIFF\0\0\0\0AVI LIST"sv, "AVI"},
                       Refused{"\x01\x02\x03\x04", "no known image format"}));
 
 TEST(Exif, OrientationsOneToEightInBothByteOrders) {

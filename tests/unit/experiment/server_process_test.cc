@@ -101,7 +101,7 @@ TEST_F(ServerProcessTest, GivesTheServerUnblockedSignals) {
   sigset_t before;
   pthread_sigmask(SIG_BLOCK, &all, &before);
   auto server = ServerProcess::Start(
-      Shell(Ready() + "grep SigBlk /proc/self/status; while :; do sleep 0.01; done"), stop_);
+      Shell("grep SigBlk /proc/self/status; " + Ready() + "while :; do sleep 0.01; done"), stop_);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ASSERT_TRUE(server.ok());
   EXPECT_THAT((*server)->Stop().message(), HasSubstr("killed by signal 15"));
