@@ -61,13 +61,15 @@ def test_a_hostile_image_costs_only_itself(evil_server, jpegs, kind, code, reaso
     reply = evil_server.post("/embed", files=files)
     assert reply.status_code == 200, reply.text
     assert [(error["index"], error["code"]) for error in reply.json()["errors"]] == [(4, code)]
-    assert evil_server.metric("photovec_decoder_deaths_total", reason=reason) == before + 2
+    # Beside an honest one nobody is blamed yet; alone it gets two attempts.
+    deaths = evil_server.metric("photovec_decoder_deaths_total", reason=reason) - before
+    assert deaths in (2, 3)
     numpy.testing.assert_array_equal(rows(evil_server, jpegs[:8]), wanted)
     assert evil_server.get("/readyz").status_code == 200
     again = evil_server.post("/embed", content=evil, headers={"Content-Type": "image/jpeg"})
     assert (again.status_code, again.json()["error"]["code"]) == (422, code)
-    assert evil_server.metric("photovec_decoder_deaths_total", reason=reason) == before + 2, "quarantined"
-    assert evil_server.metric("photovec_sandbox_violations_total") == (2 if kind != "SEGV" else 0)
+    assert evil_server.metric("photovec_decoder_deaths_total", reason=reason) == before + deaths, "quarantined"
+    assert evil_server.metric("photovec_sandbox_violations_total") in ((2, 3) if kind != "SEGV" else (0,))
 
 
 @pytest.fixture(scope="module")
