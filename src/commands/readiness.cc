@@ -12,6 +12,9 @@ namespace {
 /// So long all must be well before the server is ready again: replacements that are stopped, too, would make
 /// it come and go.
 constexpr std::chrono::milliseconds kSettle{500};
+/// So long decoders may be missing: each of those that a bad photo killed is replaced within some 50 ms, and
+/// a stranger's photo shall not take a server out of its load balancer.
+constexpr std::chrono::milliseconds kReplacement{500};
 
 }  // namespace
 
@@ -32,13 +35,16 @@ ReadinessWatch::ReadinessWatch(engine::Engine& engine, api::HttpApi& api, const 
     self_test_.emplace(*engine.pipeline, *engine.registry,
                        std::chrono::duration_cast<Clock::duration>(interval));
   }
+  well_at_ = Clock::now();
   Tell(api::Readiness::kReady);
 }
 
 void ReadinessWatch::Look() {
   const api::Readiness now = Judge();
-  if (now != api::Readiness::kReady) bad_at_ = Clock::now();
-  if (now == told_ || (now == api::Readiness::kReady && Clock::now() - bad_at_ < kSettle)) return;
+  const TimePoint at = Clock::now();
+  (now == api::Readiness::kReady ? well_at_ : bad_at_) = at;
+  if (now == told_ || (now == api::Readiness::kReady && at - bad_at_ < kSettle)) return;
+  if (now == api::Readiness::kWarmingUp && at - well_at_ < kReplacement) return;
   if (now == api::Readiness::kReady) {
     log::info("ready again");
   } else if (engine_.decoders != nullptr) {

@@ -37,7 +37,8 @@ class ReadinessWatch {
   api::HttpApi& api_;
   metrics::Gauge* const ready_;
   std::optional<engine::SelfTest> self_test_;
-  TimePoint bad_at_;  // the last look at which something was wrong
+  TimePoint bad_at_;   // the last look at which something was wrong
+  TimePoint well_at_;  // the last one at which nothing was
   api::Readiness told_ = api::Readiness::kWarmingUp;
 };
 

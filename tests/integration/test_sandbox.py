@@ -65,7 +65,8 @@ def test_a_hostile_image_costs_only_itself(evil_server, jpegs, kind, code, reaso
     deaths = evil_server.metric("photovec_decoder_deaths_total", reason=reason) - before
     assert deaths in (2, 3)
     numpy.testing.assert_array_equal(rows(evil_server, jpegs[:8]), wanted)
-    assert evil_server.get("/readyz").status_code == 200
+    ready = evil_server.get("/readyz")
+    assert ready.status_code == 200, ready.text
     again = evil_server.post("/embed", content=evil, headers={"Content-Type": "image/jpeg"})
     assert (again.status_code, again.json()["error"]["code"]) == (422, code)
     assert evil_server.metric("photovec_decoder_deaths_total", reason=reason) == before + deaths, "quarantined"

@@ -9,14 +9,14 @@
 
 namespace photovec::decode {
 
-/// When the next worker may be started. At once, as long as no more than five died in ten seconds; beyond
-/// that after a pause, jittered by half so that several servers do not beat in time. A worker that could not
-/// even start doubles the pause, from 0.1 to 30 s: something is wrong with the machine. One that died on an
-/// image does not: otherwise six bad photos would stop everybody's decoding for half a minute. Not
-/// thread-safe.
+/// When the next worker may be started. At once, as long as no more than eight died in ten seconds (a bad
+/// photo costs two, three if it was one of a pair); beyond that after a pause, jittered by half so that
+/// several servers do not beat in time. A worker that could not even start doubles the pause, from 0.1 to
+/// 30 s: something is wrong with the machine. One that died on an image does not: otherwise six bad photos
+/// would stop everybody's decoding for half a minute. Not thread-safe.
 class Respawn {
  public:
-  static constexpr size_t kFreeDeaths = 5;
+  static constexpr size_t kFreeDeaths = 8;
   static constexpr std::chrono::seconds kWindow{10};
   static constexpr std::chrono::milliseconds kFirstPause{100};
   static constexpr std::chrono::milliseconds kLongestPause{30'000};
