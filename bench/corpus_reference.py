@@ -31,7 +31,7 @@ FLIPS = {3: Image.Transpose.ROTATE_180, 5: Image.Transpose.ROTATE_90, 6: Image.T
 
 def rgb_of(image):
     """As a caller of convert("RGB") gets it, but 16-bit grey scaled in place of saturated."""
-    if image.mode.startswith("I;16") or image.mode == "I":
+    if image.mode.startswith("I;16"):
         grey = numpy.asarray(image).astype(numpy.float64)
         return Image.fromarray(numpy.round(grey.clip(0, 65535) / 257).astype(numpy.uint8)).convert("RGB")
     return image.convert("RGB")

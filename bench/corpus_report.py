@@ -59,12 +59,15 @@ def outlier_line(record):
 
 def camera_lines(records):
     camera = [record for record in records if record["camera"]]
-    read = [record for record in camera if record["reader"]]
-    rows = [record for record in read if record["outcome"] == "both"]
+    lines = []
+    for who, readers in (("Pillow or libvips", ("Pillow", "libvips")), ("LibRaw (RAWs)", ("LibRaw",))):
+        read = [record for record in camera if record["reader"] in readers]
+        rows = [record for record in read if record["outcome"] == "both"]
+        near = sum(record["cosine"] >= NEAR for record in rows if record["cosine"] is not None)
+        lines += [f"camera photos (EXIF names a maker, or RAW) that {who} reads: {len(read)}; photovec gives a row for {share(len(rows), len(read))}, "
+                  f"with cosine >= {NEAR}: {share(near, len(rows))}"]
     cosines = [record["cosine"] for record in records if record["cosine"] is not None]
-    return [f"camera photos (EXIF names a maker, or RAW) that another reads: {len(read)}; photovec gives a row for {share(len(rows), len(read))}",
-            f"  with cosine >= {NEAR}: {share(sum(r['cosine'] >= NEAR for r in rows if r['cosine'] is not None), len(rows))}",
-            f"all that both read: cosine >= {NEAR} for {share(sum(c >= NEAR for c in cosines), len(cosines))}"]
+    return [*lines, f"all that both read: cosine >= {NEAR} for {share(sum(c >= NEAR for c in cosines), len(cosines))}"]
 
 
 def text(records, facts):

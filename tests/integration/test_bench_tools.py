@@ -84,15 +84,16 @@ def photo(path, cosine=1.0, code=None, reader="Pillow", camera=True, **more):
 
 def test_the_corpus_report_counts_and_names():
     records = [photo("good.jpg"), photo("off.jpg", 0.97), photo("lost.jpg", code="image_corrupt"), photo("svg", reader=None, code="unsupported_format"),
-               photo("ours.png", reader=None, camera=False, error="Pillow: broken"), photo("slow.jpg", seconds=12.0)]
+               photo("ours.png", reader=None, camera=False, error="Pillow: broken"), photo("slow.jpg", seconds=12.0),
+               photo("thumb.raf", reader="LibRaw", code="unsupported_format")]
     text = corpus_report.text(records, {"files": len(records)})
-    assert "that another reads: 4; photovec gives a row for 3 of 4 (75.00%)" in text
-    assert "cosine >= 0.9999: 2 of 3 (66.67%)" in text
+    assert "that Pillow or libvips reads: 4; photovec gives a row for 3 of 4 (75.00%), with cosine >= 0.9999: 2 of 3 (66.67%)" in text
+    assert "that LibRaw (RAWs) reads: 1; photovec gives a row for 0 of 1 (0.00%)" in text
     assert "image_corrupt: row N of N (N)" in text, "one reason for all such files"
     assert "0.97000  RGB [8, 6]  off.jpg" in text
     assert "12.00 s  row  slow.jpg" in text
     by_format = text.split("By format")[1].split("By folder")[0]
-    assert ["JPEG", "4", "3", "1", "0", "0", "2", "0.97000"] in [line.split() for line in by_format.splitlines()]
+    assert ["JPEG", "5", "3", "2", "0", "0", "2", "0.97000"] in [line.split() for line in by_format.splitlines()]
 
 
 def test_the_corpus_counts_a_content_once(tmp_path):
