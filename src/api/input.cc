@@ -45,7 +45,7 @@ constexpr std::array kBase64Heads = std::to_array<std::string_view>({
     "cW9pZ",               // QOI
     "RlVKSUZJTE",          // RAF
 });
-// A bare JPEG XL has two such bytes only: "/work/photo" begins like one.
+// A bare JPEG XL has two such bytes only: "/world/photo" begins like one.
 constexpr std::array kShortHeads = std::to_array<std::string_view>({"/wo", "/wp", "/wq", "/wr"});
 
 bool BeginsLike(std::string_view text, std::string_view head) {
