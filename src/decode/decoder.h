@@ -79,6 +79,8 @@ struct DecodeCost {
   static constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
   /// CPU time that any photo may use; a cost of less counts as this.
   static constexpr int64_t kPlainCpuMs = 2'000;
+  /// What promises more is a big photo and waits its turn, as one does that takes much memory.
+  static constexpr int64_t kLongCpuMs = 10'000;
   int64_t bytes = 0;   ///< working memory at its peak: pixels, the codec's own, and the encoded bytes
   int64_t cpu_ms = 0;  ///< CPU time that an honest photo does not exceed on a slow machine
 

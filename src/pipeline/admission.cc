@@ -363,6 +363,16 @@ void Admission::OnFetched(Charge& charge, uint64_t bytes, TimePoint now) {
   if (model.Busy()) model.served.OnBusy(now);
 }
 
+void Admission::OnBig(Charge& charge, TimePoint now) {
+  std::scoped_lock lock(mutex_);
+  if (std::exchange(charge.apart, true)) return;
+  const Part& part = parts_.at(charge.turn.flow);
+  Model& model = ModelOf(part);
+  model.waiting[Index(charge.turn.lane)].Add(part.client, -std::exchange(charge.work, 0));
+  --model.here;
+  model.served.OnDone(0, model.Busy(), now);
+}
+
 void Admission::OnStarted(const Charge& charge) {
   std::scoped_lock lock(mutex_);
   Part& part = parts_.at(charge.turn.flow);
@@ -374,6 +384,7 @@ void Admission::OnStarted(const Charge& charge) {
 
 void Admission::OnEnded(const Charge& charge, const Served& served, TimePoint now) {
   std::scoped_lock lock(mutex_);
+  if (charge.apart) return;
   const Part& part = parts_.at(charge.turn.flow);
   Model& model = ModelOf(part);
   model.waiting[Index(charge.turn.lane)].Add(part.client, -charge.work);
@@ -458,6 +469,8 @@ void Ticket::Finish() { admission_->Finish(*this); }
 void Ticket::OnFetched(Charge& charge, uint64_t bytes, TimePoint now) {
   admission_->OnFetched(charge, bytes, now);
 }
+
+void Ticket::OnBig(Charge& charge, TimePoint now) { admission_->OnBig(charge, now); }
 
 void Ticket::OnStarted(const Charge& charge) { admission_->OnStarted(charge); }
 

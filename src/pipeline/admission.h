@@ -68,6 +68,7 @@ struct Charge {
   Turn turn;  ///< its flow is the request's part that it belongs to
   double work = 0;
   bool fetching = false;
+  bool apart = false;  ///< a big photo: others do not wait for it
 };
 
 /// How an item ended, for what is learnt of it.
@@ -105,6 +106,9 @@ class Ticket {
   /// No more items.
   void Finish();
   void OnFetched(Charge& charge, uint64_t bytes, TimePoint now = Clock::now());
+  /// An item waits apart from the others from now on (DecodeStage), so it leaves the sums and says nothing of
+  /// how fast the others go.
+  void OnBig(Charge& charge, TimePoint now = Clock::now());
   /// A decoder or tokenizer took an item.
   void OnStarted(const Charge& charge);
   void OnEnded(const Charge& charge, const Served& served, TimePoint now = Clock::now());
@@ -227,6 +231,7 @@ class Admission : public std::enable_shared_from_this<Admission> {
   void Skip(Ticket& ticket);
   void Finish(Ticket& ticket);
   void OnFetched(Charge& charge, uint64_t bytes, TimePoint now);
+  void OnBig(Charge& charge, TimePoint now);
   void OnStarted(const Charge& charge);
   void OnEnded(const Charge& charge, const Served& served, TimePoint now);
   void OnLeft(Ticket& ticket, TimePoint now);

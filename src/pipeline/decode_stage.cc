@@ -18,6 +18,8 @@ namespace {
 // many lookups decodes a photo if it can, so that streams do not run dry behind a request of a thousand
 // photos, and for a photo that is found the wait for its lookup stays short.
 constexpr int kLookupsInARow = 8;
+// So long after the last plain photo one decoder is still kept for the next: a big one has it for seconds.
+constexpr std::chrono::seconds kKeptForPlain{5};
 
 Status Thrown(const char* what) {
   return {Code::kInternal, std::string("the decoder threw an exception: ") + what};
@@ -45,6 +47,7 @@ class DecodeStage::Feed final : public decode::JobFeed {
     if (report.ok() && report->wants.bytes > 0) return stage_.PutAside(std::move(work), report->wants);
     Item& item = *work.item;
     const TimePoint end = Clock::now();
+    if (!work.memory) stage_.plain_at_.store(end, std::memory_order_relaxed);
     stage_.GiveMemoryBack(work);
     item.DropBytes();
     stage_.on_bytes_dropped_();
@@ -222,6 +225,7 @@ bool DecodeStage::TakeLookup(Work& work) {
 // goes before them; when there is no room yet, no other big one may take it away.
 bool DecodeStage::TakeBig(Work& work) {
   const TimePoint now = Clock::now();
+  if (big_.empty() || !BigMayRun(now)) return false;
   std::optional<ItemPtr> item = big_.PopIf([&](const ItemPtr& waiting) {
     if (waiting->IsGivenUp(now)) return Look::kTake;
     work.memory = memory_->TryTake(waiting->big.bytes);
@@ -232,9 +236,17 @@ bool DecodeStage::TakeBig(Work& work) {
     return Look::kSkip;
   });
   if (!item) return false;
+  if (work.memory) ++big_running_;
   waiting_.fetch_sub(1);
   work.item = std::move(*item);
   return true;
+}
+
+// Whoever has waited because of this is looked at again when a big one is done, of which there is one then.
+bool DecodeStage::BigMayRun(TimePoint now) const {
+  const size_t all = decoders_.size();
+  const bool keep_one = all > 1 && now - plain_at_.load(std::memory_order_relaxed) < kKeptForPlain;
+  return big_running_ < (keep_one ? all - 1 : all);
 }
 
 // The next image whose turn it is, with a slot; images of models that have none free are passed over.
@@ -288,7 +300,7 @@ void DecodeStage::PutAside(Work work, const decode::DecodeCost& cost) {
     GiveMemoryBack(work);
     return work.item->Fail({Code::kInternal, "the image wants more memory each time that it is decoded"});
   }
-  work.item->big = cost;
+  work.item->OnBig(cost);
   work.slot.reset();
   work.item->model().decode_waiting.fetch_add(1, std::memory_order_relaxed);
   const Turn turn = work.item->turn();
@@ -303,13 +315,15 @@ void DecodeStage::GiveMemoryBack(Work& work) {
   if (!work.memory) return;
   work.memory.reset();
   std::scoped_lock lock(mutex_);
+  --big_running_;
   if (!big_.empty()) ready_.notify_all();
 }
 
 decode::DecodeCost DecodeStage::Granted(const Work& work) const {
   if (work.memory) return work.item->big;
   constexpr int64_t kUnlimited = decode::DecodeCost::kUnlimited;
-  return {memory_ != nullptr ? memory_->own_bytes() : kUnlimited, kUnlimited};
+  if (memory_ == nullptr) return {kUnlimited, kUnlimited};
+  return {memory_->own_bytes(), decode::DecodeCost::kLongCpuMs};
 }
 
 decode::DecodeJob DecodeStage::JobFor(const Work& work) const {

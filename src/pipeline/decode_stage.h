@@ -27,8 +27,9 @@ namespace photovec::pipeline {
 /// come, it waits already, and no other thread is free to take it: nobody waits for a second one, and on a
 /// machine with idle threads every image has a thread of its own.
 ///
-/// A photo that takes more memory than a decoder's own part is put aside, without a slot, until the common
-/// part has room for it: in the order of turns, the first one first, while smaller photos pass.
+/// A photo that takes more memory than a decoder's own part, or very long, is put aside, without a slot,
+/// until the common part has room for it: in the order of turns, the first one first, while smaller photos
+/// pass. One decoder is kept for those while there are any.
 ///
 /// With a result cache each image is looked up first, on the same threads, and needs no slot for that: one
 /// that is found ends here, even while every slot is taken. Two images with the same bytes that are both on
@@ -74,6 +75,7 @@ class DecodeStage {
   bool TakeReady(Work& work, int lookups, bool second = false);
   bool TakeLookup(Work& work);
   bool TakeBig(Work& work);
+  bool BigMayRun(TimePoint now) const;
   bool TakeDecode(Work& work, bool second);
   void PutAside(Work work, const decode::DecodeCost& cost);
   void GiveMemoryBack(Work& work);
@@ -93,6 +95,8 @@ class DecodeStage {
   FairQueue<ItemPtr> lookups_;                    // to be looked up; empty without a cache
   FairQueue<ItemPtr> queue_;                      // to be decoded
   FairQueue<ItemPtr> big_;                        // of these, those that wait for memory
+  size_t big_running_ = 0;                        // that were in it and are decoded
+  std::atomic<TimePoint> plain_at_{TimePoint{}};  // when the last other one was done
   std::vector<const ModelRuntime*> full_models_;  // scratch of TakeDecode
   std::atomic<int> waiting_{0};                   // = queue_.size() + big_.size(), readable without the lock
   int idle_threads_ = 0;

@@ -33,6 +33,11 @@ class Item final : public batch::Client {
   void Charge(uint64_t bytes, bool by_reference);
   void OnFetched(uint64_t bytes) { collector_->ticket().OnFetched(charge_, bytes); }
   void OnStarted() { collector_->ticket().OnStarted(charge_); }
+  /// It is a big photo: it waits apart from the others, and nothing is learnt from it.
+  void OnBig(const decode::DecodeCost& cost) {
+    big = cost;
+    if (charged_) collector_->ticket().OnBig(charge_);
+  }
   ModelRuntime& model() const { return collector_->model(); }
   const RequestOptions& request() const { return collector_->options(); }
   std::shared_ptr<const CancelFlag> cancel_flag() const { return collector_->cancel_flag(); }

@@ -106,13 +106,12 @@ class ProcessDecoder final : public Decoder {
     // Only the process knows what the photo takes: it may have a plain photo's time, and says if it wants
     // more.
     explicit Trial(const DecodeJob& given) : job(&given), now(given) {
-      if (given.granted.cpu_ms == DecodeCost::kUnlimited) now.granted.cpu_ms = DecodeCost::kPlainCpuMs;
-      cpu_ms = now.granted.cpu_ms;
+      cpu_ms = now.granted.cpu_ms = std::min(given.granted.cpu_ms, DecodeCost::kPlainCpuMs);
     }
-    /// \return whether the answer is a wish for more time, which it has from now on.
+    /// \return whether the answer is a wish for more time that it was granted, and has from now on.
     bool GetsMoreTime(const Result<DecodeReport>& report) {
       const DecodeCost wants = report.ok() ? report->wants : DecodeCost{};
-      if (wants.cpu_ms <= cpu_ms || wants.bytes > job->granted.bytes) return false;
+      if (wants.cpu_ms <= cpu_ms || !wants.FitsIn(job->granted)) return false;
       cpu_ms = wants.cpu_ms;
       now.granted.cpu_ms = DecodeCost::kUnlimited;  // it cannot want more a second time
       return true;

@@ -141,7 +141,7 @@ TEST(InputTest, BareBase64OfEveryFormatThatTellsItselfApart) {
   // Two bytes tell little: a bare JPEG XL must be longer than any file's name.
   const std::string jxl = "/wo" + std::string(8 * 1024, 'A') + "A";
   EXPECT_TRUE(IsImage(jxl));
-  EXPECT_FALSE(IsImage("/work/photos/of/a/summer/in/the/mountains"));
+  EXPECT_FALSE(IsImage("/world/photos/of/a/summer/in/the/mountains"));
   EXPECT_FALSE(IsImage(Base64Of("PK\x03\x04")));
   EXPECT_FALSE(
       IsImage(Base64Of("BM\x36\xFF\xFF\xFF"

@@ -96,6 +96,20 @@ TEST_F(AdmissionTest, TheMeasuredRateCountsNotTheAssumedOne) {
   EXPECT_GT(Fill(), 230);
 }
 
+TEST_F(AdmissionTest, BigPhotosNeitherDelayOthersNorSlowThemDown) {
+  Make();
+  const int usual = Fill();
+  Work(charges.size(), 100);
+  // As many big ones wait apart, and one took ten seconds.
+  for (int i = 0; i < usual; ++i) {
+    ASSERT_NE(Arrive(For(1, 1)), nullptr);
+    charges.back().ticket->OnBig(charges.back().charge, now);
+  }
+  Work(1, 0.1);
+  EXPECT_NEAR(Fill(), usual, 2);
+  EXPECT_NEAR(admission->State(0, ItemKind::kImage, now).items_per_second, 100, 5);
+}
+
 TEST_F(AdmissionTest, IdleTimeIsNotTakenForSlowness) {
   Make();
   Fill();

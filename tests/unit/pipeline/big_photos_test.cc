@@ -53,6 +53,20 @@ TEST_F(BigPhotosTest, TakeTurnsWhileSmallOnesPass) {
   for (Answer& answer : answers) EXPECT_EQ(Codes(answer.Get()).at(0), Code::kOk);
 }
 
+TEST_F(BigPhotosTest, OneDecoderIsKeptForSmallOnesWhileThereAreAny) {
+  Make(4);
+  EXPECT_THAT(Codes(Embed({"a"})), Each(Code::kOk));
+  Answer first, second;
+  const auto a = Send(first, "big:100");
+  const auto b = Send(second, "big:100");
+  decoders.big_gate.AwaitArrivals(1);
+  AwaitGauge(Queue("decode"), 1);
+  EXPECT_THAT(Codes(Embed({"a", "b", "c"})), Each(Code::kOk)) << "there is memory for both";
+  decoders.big_gate.Open();
+  EXPECT_EQ(Codes(first.Get()).at(0), Code::kOk);
+  EXPECT_EQ(Codes(second.Get()).at(0), Code::kOk);
+}
+
 TEST_F(BigPhotosTest, AHugeOneIsNotOvertakenByThoseThatWouldFit) {
   Make(4);
   Answer first, huge, late;

@@ -213,13 +213,6 @@ const HeifSupport& EnableHeif() {
 
 const HeifSupport& GetHeifSupport() { return TheState().support; }
 
-Status CheckHeifSupport(Format format) {
-  const HeifSupport& support = GetHeifSupport();
-  if (format == Format::kHeif && !support.hevc) return MissingSupport(false);
-  if (format == Format::kAvif && !support.av1) return MissingSupport(true);
-  return Status::Ok();
-}
-
 Status CheckHeifCodec(bool av1) {
   const State& state = TheState();
   const bool able = state.loaded && (av1 ? state.support.av1 : state.support.hevc);

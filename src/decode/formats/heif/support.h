@@ -27,8 +27,4 @@ const HeifSupport& EnableHeif();
 /// What EnableHeif() found; nothing when it was not called. Thread-safe after EnableHeif().
 const HeifSupport& GetHeifSupport();
 
-/// kUnsupportedFormat when `format` is one that needs libheif and this process cannot decode it; OK for
-/// others.
-Status CheckHeifSupport(Format format);
-
 }  // namespace photovec::decode
