@@ -60,6 +60,17 @@ std::string SupportedFormats();
 Result<void*> OpenLibrary(std::string_view name, std::span<const char* const> files,
                           std::string_view package);
 
+/// A library's functions. Of the process, because the library is; written by the function that opens it only.
+template <typename Api>
+struct OpenedLibrary {
+  bool loaded = false;
+  Api api;
+  static OpenedLibrary& Get() {
+    static OpenedLibrary opened;
+    return opened;
+  }
+};
+
 /// One function of a library; false when it has none of that name.
 bool FindSymbol(void* library, const char* name, void** function);
 template <typename Function>

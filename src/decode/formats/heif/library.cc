@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "decode/formats/heif/library.h"
 
-#include <dlfcn.h>
 #include <libheif/heif.h>
 
 #include <memory>
 #include <string>
 
 #include "decode/formats/heif/support.h"
+#include "decode/formats/libraries.h"
 
 // libheif is loaded by name, and only where EnableHeif() is called. Its headers may be older than the library
 // that is found; what came after 1.15 is looked up by name and used when it is there.
 namespace photovec::decode {
 namespace {
 
-constexpr const char* kLibrary = "libheif.so.1";
+constexpr const char* kFiles[] = {"libheif.so.1"};
 
 /// The beginning of heif_security_limits, of libheif 1.19 and later (version 1 of the structure).
 struct SecurityLimits {
@@ -66,34 +66,28 @@ State& TheState() {
   return state;
 }
 
-template <typename Function>
-bool Find(void* library, const char* name, Function* function) {
-  *function = reinterpret_cast<Function>(dlsym(library, name));
-  return *function != nullptr;
-}
-
 bool FindAll(void* library, Api* api) {
-  Find(library, "heif_init", &api->init);
-  Find(library, "heif_context_set_max_decoding_threads", &api->set_max_threads);
-  Find(library, "heif_get_decoder_descriptors", &api->decoder_descriptors);
-  Find(library, "heif_decoder_descriptor_get_name", &api->decoder_name);
-  Find(library, "heif_context_get_security_limits", &api->security_limits);
-  return Find(library, "heif_get_version", &api->get_version) &&
-         Find(library, "heif_have_decoder_for_format", &api->have_decoder) &&
-         Find(library, "heif_context_alloc", &api->context_alloc) &&
-         Find(library, "heif_context_free", &api->context_free) &&
-         Find(library, "heif_context_set_maximum_image_size_limit", &api->set_max_side) &&
-         Find(library, "heif_context_read_from_memory_without_copy", &api->read_from_memory) &&
-         Find(library, "heif_context_get_primary_image_handle", &api->primary_handle) &&
-         Find(library, "heif_image_handle_release", &api->handle_release) &&
-         Find(library, "heif_decode_image", &api->decode_image) &&
-         Find(library, "heif_image_get_colorspace", &api->image_colorspace) &&
-         Find(library, "heif_image_get_chroma_format", &api->image_chroma) &&
-         Find(library, "heif_image_get_width", &api->image_width) &&
-         Find(library, "heif_image_get_height", &api->image_height) &&
-         Find(library, "heif_image_get_bits_per_pixel_range", &api->image_bits) &&
-         Find(library, "heif_image_get_plane_readonly", &api->image_plane) &&
-         Find(library, "heif_image_release", &api->image_release);
+  FindFunction(library, "heif_init", &api->init);
+  FindFunction(library, "heif_context_set_max_decoding_threads", &api->set_max_threads);
+  FindFunction(library, "heif_get_decoder_descriptors", &api->decoder_descriptors);
+  FindFunction(library, "heif_decoder_descriptor_get_name", &api->decoder_name);
+  FindFunction(library, "heif_context_get_security_limits", &api->security_limits);
+  return FindFunction(library, "heif_get_version", &api->get_version) &&
+         FindFunction(library, "heif_have_decoder_for_format", &api->have_decoder) &&
+         FindFunction(library, "heif_context_alloc", &api->context_alloc) &&
+         FindFunction(library, "heif_context_free", &api->context_free) &&
+         FindFunction(library, "heif_context_set_maximum_image_size_limit", &api->set_max_side) &&
+         FindFunction(library, "heif_context_read_from_memory_without_copy", &api->read_from_memory) &&
+         FindFunction(library, "heif_context_get_primary_image_handle", &api->primary_handle) &&
+         FindFunction(library, "heif_image_handle_release", &api->handle_release) &&
+         FindFunction(library, "heif_decode_image", &api->decode_image) &&
+         FindFunction(library, "heif_image_get_colorspace", &api->image_colorspace) &&
+         FindFunction(library, "heif_image_get_chroma_format", &api->image_chroma) &&
+         FindFunction(library, "heif_image_get_width", &api->image_width) &&
+         FindFunction(library, "heif_image_get_height", &api->image_height) &&
+         FindFunction(library, "heif_image_get_bits_per_pixel_range", &api->image_bits) &&
+         FindFunction(library, "heif_image_get_plane_readonly", &api->image_plane) &&
+         FindFunction(library, "heif_image_release", &api->image_release);
 }
 
 /// The name of the decoder that libheif prefers for a format.
@@ -190,13 +184,12 @@ const HeifSupport& EnableHeif() {
   State& state = TheState();
   if (state.asked) return state.support;
   state.asked = true;
-  // RTLD_NOW: every symbol is bound before the walls go up. Never closed.
-  void* library = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    state.support.detail = "libheif is not installed: apt-get install libheif1";
+  const Result<void*> library = OpenLibrary("libheif", kFiles, "libheif1");
+  if (!library.ok()) {
+    state.support.detail = library.status().message();
     return state.support;
   }
-  if (!FindAll(library, &state.api)) {
+  if (!FindAll(*library, &state.api)) {
     state.support.detail = "the installed libheif is too old; 1.15 is needed";
     return state.support;
   }

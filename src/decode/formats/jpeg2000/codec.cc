@@ -40,16 +40,7 @@ struct Api {
   decltype(&opj_image_destroy) image_destroy = nullptr;
 };
 
-struct State {
-  bool loaded = false;
-  Api api;
-};
-
-/// Of the process, because the library is. Written by LoadOpenjpeg() only.
-State& TheState() {
-  static State state;
-  return state;
-}
+using Opened = OpenedLibrary<Api>;
 
 bool FindAll(void* library, Api* api) {
   return FindFunction(library, "opj_version", &api->version) &&
@@ -186,7 +177,7 @@ Status Paint(const opj_image_t& image, AlphaMode alpha, RgbImage* out) {
 }  // namespace
 
 LibrarySupport LoadOpenjpeg() {
-  State& state = TheState();
+  Opened& state = Opened::Get();
   const Result<void*> library = OpenLibrary("OpenJPEG", kFiles, "libopenjp2-7");
   if (!library.ok()) return {0, library.status().message()};
   if (!FindAll(*library, &state.api)) return {0, "the installed OpenJPEG is too old; 2.5 is needed"};
@@ -195,7 +186,7 @@ LibrarySupport LoadOpenjpeg() {
 }
 
 Status DecodeJpeg2000(const PixelRequest& request, CodecScratch* /*scratch*/, RgbImage* out) {
-  const State& state = TheState();
+  const Opened& state = Opened::Get();
   if (!state.loaded) return CheckSupport(Format::kJpeg2000);
   const Api& api = state.api;
   Source source{request.encoded};

@@ -81,16 +81,7 @@ class ColorCalls {
   bool old_;
 };
 
-struct State {
-  bool loaded = false;
-  Api api;
-};
-
-/// Of the process, because the library is. Written by LoadLibjxl() only.
-State& TheState() {
-  static State state;
-  return state;
-}
+using Opened = OpenedLibrary<Api>;
 
 bool FindAll(void* library, Api* api) {
   return FindFunction(library, "JxlDecoderVersion", &api->version) &&
@@ -220,7 +211,7 @@ class Session {
 }  // namespace
 
 LibrarySupport LoadLibjxl() {
-  State& state = TheState();
+  Opened& state = Opened::Get();
   const Result<void*> library = OpenLibrary("libjxl", kFiles, "libjxl0.7 (Debian 12) or libjxl0.11 (13)");
   if (!library.ok()) return {0, library.status().message()};
   if (!FindAll(*library, &state.api)) return {0, "the installed libjxl is too old; 0.7 is needed"};
@@ -229,7 +220,7 @@ LibrarySupport LoadLibjxl() {
 }
 
 Status DecodeJxl(const PixelRequest& request, CodecScratch* scratch, RgbImage* out) {
-  const State& state = TheState();
+  const Opened& state = Opened::Get();
   if (!state.loaded) return CheckSupport(Format::kJxl);
   return Session(state.api, request).Run(scratch, out);
 }

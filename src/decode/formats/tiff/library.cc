@@ -8,16 +8,7 @@
 namespace photovec::decode {
 namespace {
 
-struct State {
-  bool loaded = false;
-  TiffApi api;
-};
-
-/// Of the process, because the library is. Written by LoadLibtiff() only.
-State& TheState() {
-  static State state;
-  return state;
-}
+using Opened = OpenedLibrary<TiffApi>;
 
 bool FindAll(void* library, TiffApi* api) {
   return FindFunction(library, "TIFFGetVersion", &api->get_version) &&
@@ -64,7 +55,7 @@ LibrarySupport LoadLibtiff() {
   static constexpr std::array kFiles = {"libtiff.so.6"};
   const Result<void*> library = OpenLibrary("libtiff", kFiles, "libtiff6");
   if (!library.ok()) return {0, library.status().message()};
-  State& state = TheState();
+  Opened& state = Opened::Get();
   if (!FindAll(*library, &state.api)) return {0, "the installed libtiff is too old; 4.5 is needed"};
   SortOnce();
   state.loaded = true;
@@ -74,6 +65,6 @@ LibrarySupport LoadLibtiff() {
   return {FormatBit(Format::kTiff), "libtiff " + VersionOf(state.api)};
 }
 
-const TiffApi* GetTiffApi() { return TheState().loaded ? &TheState().api : nullptr; }
+const TiffApi* GetTiffApi() { return Opened::Get().loaded ? &Opened::Get().api : nullptr; }
 
 }  // namespace photovec::decode
